@@ -1,0 +1,87 @@
+"""Makes a band file: reruns of the reference designs and of the controls, and the limits that follow from them.
+
+Every run goes through the sandbox exactly as a submission does, and is written as soon as it is done, so that an
+interrupted calibration goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from autograder.exercises.base import Exercise, Probe
+from autograder.gate import bands
+from autograder.harness import Harness, Judge, describe, draw_samples, measure, run
+from autograder.references import ROLES, cells
+from autograder.sandbox import Child, Limits
+from autograder.staging import stage
+from ddpm_core.checkpoint import write_text
+from ddpm_core.config import DATA_DIR
+from ddpm_core.data import digits
+from ddpm_core.metrics.classifier import load_classifier
+from ddpm_core.schedule import DiffusionSchedule, at
+from ddpm_core.streams import derive_seed
+
+JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers/digits"}
+THREADS = 2  # of a child, whatever the number of jobs: another count rounds differently
+
+
+def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
+    return {name: Judge.of(load_classifier(JUDGES[name])) for name in names}
+
+
+def memoriser(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
+    """Control: the exact denoiser of the stored training images of class y; it can only return copies of them."""
+    data, abar = digits("train"), at(DiffusionSchedule.named().alphas_cumprod, t, xt).flatten(1)  # (B, 1)
+    flat, stored = xt.flatten(1), data.floats().flatten(1)  # (B, D), (N, D)
+    far = torch.cdist(flat, abar[:1].sqrt() * stored).square() / (2 * (1 - abar))  # (B, N)
+    far = far.masked_fill(y[:, None] != data.labels, torch.inf)
+    x0 = (-far).softmax(dim=1) @ stored  # (B, D)
+    return ((flat - abar.sqrt() * x0) / (1 - abar).sqrt()).view_as(xt)
+
+
+def one_run(exercise: Exercise, design: str, seed: int, harness: Harness, judges: dict[str, Judge]) -> dict:
+    """Metrics by judge of one rerun of one design."""
+    if design == "memoriser":
+        images, y, loss = draw_samples(memoriser, harness, seed)
+        return measure(images, y, loss, judges)
+    with tempfile.TemporaryDirectory() as folder:
+        with Child(stage(exercise, Path(folder) / "code"), Limits(), threads=THREADS) as child:
+            probe = Probe(child, timeout_s=60)
+            probe("load", cells=cells(exercise.name, design), operations=exercise.operations)
+            return run(probe, judges, harness, seed, shuffled=design == "shuffled")[0]
+
+
+def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
+    """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only."""
+    torch.set_num_threads(1)
+    harness, judges = Harness(), load_judges()
+    made_with = json.loads(json.dumps(describe(harness)))
+    record: dict = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+    if record.get("harness") != made_with:  # runs of another harness say nothing about this one
+        record = {"exercise": exercise.name, "harness": made_with, "runs": []}
+    record["command"] = f"autograder calibrate {exercise.name} --reruns {reruns}"
+    roles = ROLES[exercise.name]
+    plan = [(d, "reference", i) for i in range(reruns) for d in roles["references"]]
+    plan += [(d, "control", i) for i in range(reruns) for d in (*roles["controls"], "memoriser")]
+    done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
+    for design, role, i in tqdm([p for p in plan if p not in done], unit="run", desc=f"calibrating {exercise.name}"):
+        start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
+        metrics = one_run(exercise, design, seed, harness, judges)
+        seconds = round(time.monotonic() - start, 1)
+        record["runs"].append(
+            {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
+        )
+        write_text(out, json.dumps(record, indent=1) + "\n")
+    record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j).items()} for j in judges}
+    write_text(out, json.dumps(record, indent=1) + "\n")
+    return record
+
+

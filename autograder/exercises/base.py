@@ -1,0 +1,108 @@
+"""What an exercise is: its answer cells, what the child may use, and checks that judge the child's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+
+class Failed(Exception):
+    """A property does not hold; the text is for the student and never holds an expected value."""
+
+
+class AnswerError(Failed):
+    """The answer raised an exception; `kind` is its class, `hidden` that it asked for the answer itself."""
+
+    def __init__(self, error: dict[str, Any]):
+        self.kind, self.hidden = str(error.get("kind"))[:80], bool(error.get("hidden"))
+        cell, line, text = error.get("cell"), error.get("line"), str(error.get("text"))[:500]
+        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell else ""
+        super().__init__(text if self.hidden else f"your code raised {self.kind}{where}: {text}")
+
+
+class Asks(Protocol):
+    """A child, or anything that answers like one."""
+
+    def ask(
+        self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
+    ) -> tuple[dict, dict[str, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Asks the child one operation and takes only what was expected: names and kinds of the reply."""
+
+    child: Asks
+    timeout_s: float = 20.0
+
+    def __call__(self, op: str, tensors: dict[str, Tensor] | None = None, **header: Any) -> dict[str, Tensor]:
+        return self.both(op, tensors, **header)[1]
+
+    def both(
+        self, op: str, tensors: dict[str, Tensor] | None = None, **header: Any
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
+        if isinstance(reply.get("error"), dict):
+            raise AnswerError(reply["error"])
+        return reply, out
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property. `fatal`: where it fails, the reference gate would be wasted time."""
+
+    name: str
+    points: float
+    run: Callable[[Probe, Generator], None]  # raises Failed
+    fatal: bool = False
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One notebook with its answer cells."""
+
+    assignment: str
+    name: str  # the notebook's
+    answers: tuple[str, ...]  # grade_ids, in the order in which the cells run
+    operations: str  # the module of autograder/child that asks its questions
+    library: tuple[str, ...]  # the modules of ddpm_core that the child gets
+    hidden: tuple[str, ...]  # modules of ddpm_core that hold the answer: importing from one is its own outcome
+    checks: tuple[Check, ...]
+    checks_cell: str  # grade_id of the cell that carries the checks' points
+    gate_cell: str | None = None
+    gate_points: float = 0.0
+    judged_as_pair: bool = False  # the answers are judged together: none can be supplied from the reference
+    written: tuple[str, ...] = field(default=())  # manually graded
+
+    @property
+    def max_score(self) -> float:
+        return sum(c.points for c in self.checks) + self.gate_points
+
+
+def tensor(out: dict[str, Tensor], name: str, shape: tuple[int, ...], what: str, dtype: Any = torch.float32) -> Tensor:
+    """The reply's tensor, if it has the shape and dtype that the contract asks for."""
+    x = out.get(name)
+    if x is None:
+        raise Failed(f"{what} returned nothing that could be read as a tensor")
+    if tuple(x.shape) != shape:
+        raise Failed(f"{what} has shape {tuple(x.shape)} where the input asks for {shape}")
+    if dtype is not None and x.dtype != dtype:
+        raise Failed(f"{what} has dtype {x.dtype} for {dtype} inputs")
+    return x
+
+
+def finite(x: Tensor, what: str) -> Tensor:
+    if not torch.isfinite(x).all():
+        bad = int((~torch.isfinite(x)).sum())
+        raise Failed(f"{what} is not finite: {bad} of {x.numel()} values are nan or infinite")
+    return x
+
+
+def relative_change(a: Tensor, b: Tensor) -> Tensor:
+    """How much each sample of a differs from b's, in units of a's spread: (B,)."""
+    a, b = a.double(), b.double()
+    return (a - b).abs().flatten(1).amax(1) / a.std().clamp(min=1e-12)

@@ -1,0 +1,86 @@
+"""The reference gate: one-sided limits between the reference designs and the known-bad controls.
+
+Every metric is turned so that less is better. With r the worst reference and c the best control, full credit reaches
+to the geometric mean sqrt(r·c) and half credit to r^(1/4)·c^(3/4): a better design can never fail, and the bands widen
+with the gap that calibration found.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Which controls a metric can see at all: shuffled labels, for one, leave the pooled distance untouched.
+CONTROLS = {
+    "error": ("ignored", "shared_label", "shuffled"),
+    "distance": ("ignored", "shared_label"),
+    "heldout_loss": ("memoriser",),
+    "copies": ("memoriser",),
+}
+FLOOR = {"error": 0.02, "copies": 0.10}  # a reference without any error would put the geometric mean at zero
+WORDS = {
+    "error": "too many samples are not recognised as the digit that was asked for",
+    "distance": "the samples are too far from real digits (Fréchet distance)",
+    "heldout_loss": "the trained network does not denoise held-out digits",
+    "copies": "too many samples are copies of training images",
+}
+
+
+@dataclass(frozen=True)
+class Band:
+    """Limits of one metric: up to `full` all points, up to `half` half of them."""
+
+    full: float
+    half: float
+
+    def share(self, value: float) -> float:
+        """1, 0.5 or 0; what is not finite fails closed."""
+        if not math.isfinite(value):
+            return 0.0
+        return 1.0 if value <= self.full else 0.5 if value <= self.half else 0.0
+
+
+def turned(metrics: dict[str, float]) -> dict[str, float]:
+    """Metrics as the gate compares them: less is better."""
+    return {"error": 1 - metrics["adherence"], **{k: metrics[k] for k in CONTROLS if k != "error"}}
+
+
+def bands(runs: Iterable[dict], judge: str) -> dict[str, Band]:
+    """Limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}; ValueError where none fits."""
+    rows = [(r["design"], r["role"], turned(r["metrics"][judge])) for r in runs]
+    limits = {}
+    for metric, controls in CONTROLS.items():
+        worst = max([m[metric] for _, role, m in rows if role == "reference"])
+        best = min([m[metric] for design, _, m in rows if design in controls])
+        r = max(worst, FLOOR.get(metric, 0.0))
+        if best <= r:
+            raise ValueError(f"{metric}: a control ({best:.3g}) is no worse than a reference ({r:.3g}); no limit fits")
+        limits[metric] = Band(full=math.sqrt(r * best), half=r**0.25 * best**0.75)
+    return limits
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of a run."""
+
+    share: float  # of the gate's points
+    reason: str
+    metrics: dict[str, float]
+
+
+def judge_run(metrics: dict[str, float], limits: dict[str, Band]) -> Verdict:
+    """The worst metric decides. The reason names the property, not the limit."""
+    values = turned(metrics)
+    shares = {k: limits[k].share(v) for k, v in values.items()}
+    share = min(shares.values())
+    failing = [WORDS[k] for k, s in shares.items() if s == share and s < 1]
+    return Verdict(share, "; ".join(failing) or "within the reference limits", metrics)
+
+
+def load_bands(path: Path, judge: str) -> dict[str, Band]:
+    """The limits of a band file."""
+    stored = json.loads(path.read_text(encoding="utf-8"))["limits"][judge]
+    return {k: Band(**v) for k, v in stored.items()}

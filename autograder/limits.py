@@ -1,0 +1,40 @@
+"""What an answer may use, and how it can fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GIB, MIB, KIB = 1 << 30, 1 << 20, 1 << 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on one child. An answer that behaves stays far below every one of them."""
+
+    wall_s: float = (
+        300.0  # whole life once torch is imported; a hang is caught earlier, by the deadline of one question
+    )
+    cpu_s: int = 300  # all processes together: helpers get no more processor time than one answer has of wall time
+    memory_bytes: int = 2 * GIB  # resident; torch alone takes 0.3-0.5, and a class must fit on an instructor's laptop
+    address_bytes: int = 8 * GIB  # backstop against one huge allocation; importing CUDA torch reserves 3.1 GiB of it
+    processes: int = 64  # threads count too; torch, its data loader and BLAS need about a dozen
+    file_bytes: int = 64 * MIB  # one file; a checkpoint of the course has 3 MB
+    scratch_bytes: int = 256 * MIB  # /tmp, and again /dev/shm: they live in memory, outside memory_bytes
+    message_bytes: int = 64 * MIB  # largest reply: 5,000 RGB images at 32 x 32 in float32 are 61 MB
+    output_bytes: int = 64 * KIB  # of what is printed; enough for any traceback, little enough for a report
+
+
+class Failure(Exception):
+    """Why there is no answer: an outcome of the taxonomy and one sentence that a student may read."""
+
+    OUTCOMES = ("timeout", "crash", "invalid_output", "infrastructure_error")
+
+    def __init__(self, outcome: str, message: str) -> None:
+        if outcome not in self.OUTCOMES:
+            raise ValueError(f"outcome must be one of {self.OUTCOMES}, not {outcome!r}")
+        super().__init__(outcome, message)
+        self.outcome = outcome
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.message}"

@@ -1,0 +1,19 @@
+"""Answers that calibrate the gates: right designs of different kinds, and controls known to be bad. Never released."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROLES = {
+    "conditioner": {
+        "references": ("add", "adaln_zero", "cross_attention"),
+        "controls": ("ignored", "shared_label", "shuffled"),
+    }
+}
+
+
+def cells(exercise: str, design: str) -> dict[str, str]:
+    """The answer cells of a reference design: the blocks of its file that begin with `# %% grade_id`."""
+    text = (Path(__file__).parent / exercise / f"{design}.py").read_text(encoding="utf-8")
+    blocks = text.split("# %% ")[1:]
+    return {b.split("\n", 1)[0].strip(): b.split("\n", 1)[1].strip() + "\n" for b in blocks}

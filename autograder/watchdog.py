@@ -1,0 +1,147 @@
+"""Watches a child from outside: what its processes use together, and that none of them stays behind."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from contextlib import suppress
+
+import psutil
+
+from autograder.limits import GIB, Limits
+
+PAUSE_S = 0.05  # one core fills about 0.3 GiB meanwhile; a look takes 1 ms
+PATIENCE_S = 5.0  # for killed processes to disappear
+
+
+class Watchdog(threading.Thread):
+    """A thread that ends the child's processes, all of them, when together they exceed a limit.
+
+    `verdict` is then (outcome, sentence); it is set before the first signal, so whoever sees a process die can trust
+    that its reason is already there.
+    """
+
+    def __init__(self, process: subprocess.Popen, limits: Limits, stray_home: str | None = None) -> None:
+        """Without a sandbox, `stray_home` is the HOME by which processes are known that left the tree of `process`."""
+        super().__init__(name=f"watchdog of {process.pid}", daemon=True)
+        self.verdict: tuple[str, str] | None = None
+        self.peak_bytes = 0
+        self.deadline = float("inf")  # on time.monotonic(); the child sets it once start-up is over
+        self._process = process
+        self._root = psutil.Process(process.pid)
+        self._limits = limits
+        self._stray_home = stray_home
+        self._seen: set[psutil.Process] = set()  # also those that left the tree when their parent died
+        self._ended = threading.Event()
+        self._killing = threading.Lock()
+
+    def run(self) -> None:
+        try:
+            while self.verdict is None and not self._ended.wait(PAUSE_S):
+                self.verdict = self._look()
+        except Exception as error:  # without a watchdog nothing is bounded, so fail closed
+            self.verdict = ("infrastructure_error", f"The watchdog of the sandbox failed ({error!r}).")
+        if self.verdict:
+            self.kill()
+
+    def close(self) -> None:
+        """Stop watching and leave no process behind."""
+        self._ended.set()
+        self.kill()
+        if self.is_alive():
+            self.join(PATIENCE_S)
+
+    def kill(self) -> None:
+        """End every process of the child, and wait until they are gone."""
+        with self._killing:
+            victims = set(self._seen)
+            with suppress(psutil.Error):
+                self._freeze()  # so that it starts nothing between our look and our blow
+                victims.update(self._root.children(recursive=True))
+            for victim in victims:
+                with suppress(psutil.Error):
+                    victim.kill()
+            # In the sandbox the root is bubblewrap and its child the init of the PID namespace. The kernel ends an init
+            # only when its namespace is empty, and bubblewrap ends after it: so this wait proves that all are gone.
+            with suppress(psutil.Error):
+                if victims and not self._stray_home:
+                    self._root.resume()
+                else:
+                    self._root.kill()
+            try:
+                self._process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(PATIENCE_S)
+            for _ in range(5):  # a stray may start another while we look; whoever hides on purpose needs the sandbox
+                for stray in (strays := self._strays()):
+                    with suppress(psutil.Error):
+                        stray.kill()
+                victims.update(strays)
+                if not strays:
+                    break
+            deadline = time.monotonic() + PATIENCE_S
+            while any(map(_alive, victims)) and time.monotonic() < deadline:
+                time.sleep(0.002)
+
+    def _strays(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter() if self._stray_home else ():
+            with suppress(psutil.Error, OSError):
+                if process.environ().get("HOME") == self._stray_home and _alive(process):
+                    found.append(process)
+        return found
+
+    def _freeze(self) -> None:
+        self._root.suspend()
+        for _ in range(50):  # the signal takes effect when the process next leaves the kernel
+            if self._root.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return
+            time.sleep(0.001)
+
+    def _look(self) -> tuple[str, str] | None:
+        """Measure once; the verdict if a limit is exceeded."""
+        if time.monotonic() > self.deadline:
+            return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all."
+        with suppress(psutil.Error):
+            self._seen.update(self._root.children(recursive=True))
+        self._seen = {process for process in self._seen if _alive(process)}
+        processes = [self._root, *self._seen]
+        used = sum(_resident(process) for process in processes)
+        if used > self._limits.memory_bytes and len(processes) > 1:
+            used = sum(_share(process) for process in processes)  # slower; counts what forked processes share once
+        self.peak_bytes = max(self.peak_bytes, used)
+        if used > self._limits.memory_bytes:
+            return "crash", f"The answer used more than {self._limits.memory_bytes / GIB:.1f} GiB of memory."
+        if sum(_cpu_seconds(process) for process in processes) > self._limits.cpu_s:
+            return "crash", f"The answer used more than {self._limits.cpu_s:g} s of processor time."
+        if len(processes) > self._limits.processes + 2:  # two are bubblewrap's
+            return "crash", f"The answer started more than {self._limits.processes} processes."
+        return None
+
+
+def _alive(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _resident(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        return process.memory_info().rss
+    return 0
+
+
+def _share(process: psutil.Process) -> int:
+    """Resident memory with shared pages divided among their users, where the system tells."""
+    with suppress(psutil.Error, AttributeError):
+        return process.memory_full_info().pss
+    return _resident(process)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        times = process.cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
+    return 0.0

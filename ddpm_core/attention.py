@@ -1,0 +1,88 @@
+"""Attention: pixels to pixels, and pixels to the tokens of a condition (Vaswani et al. 2017, eq. 1)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """(B, S, D) -> (B, nh, S, D/nh)."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, nh, S, D/nh) -> (B, S, D)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """Every position looks at every other: (B, C, H, W) -> (B, C, H, W), residual."""
+
+    def __init__(self, channels: int, num_heads: int = 4):
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm = nn.GroupNorm(8, channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(x).flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, HW, C)
+        q, k, v = (split_heads(z, self.num_heads) for z in self.qkv(tokens).chunk(3, dim=-1))  # (B, nh, HW, C/nh)
+        h = self.out(merge_heads(F.scaled_dot_product_attention(q, k, v)))  # (B, HW, C)
+        return x + h.transpose(1, 2).reshape(x.shape)
+
+
+class CrossAttention(nn.Module):
+    """Image tokens ask, context tokens answer (Rombach et al. 2022, section 3.3), residual.
+
+    x (B, L, image_dim), context (B, S, text_dim), mask (B, S) bool, True where a token may be attended to.
+    A row without any allowed token adds nothing but the output bias.
+    """
+
+    def __init__(self, image_dim: int, text_dim: int, num_heads: int = 4):
+        super().__init__()
+        if image_dim % num_heads:
+            raise ValueError(f"image_dim {image_dim} is not divisible by num_heads {num_heads}")
+        self.num_heads = num_heads
+        self.norm = nn.LayerNorm(image_dim)
+        self.q = nn.Linear(image_dim, image_dim)
+        self.k = nn.Linear(text_dim, image_dim)
+        self.v = nn.Linear(text_dim, image_dim)
+        self.out = nn.Linear(image_dim, image_dim)
+
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        q = split_heads(self.q(self.norm(x)), self.num_heads)  # (B, nh, L, d)
+        k, v = (split_heads(f(context), self.num_heads) for f in (self.k, self.v))  # (B, nh, S, d)
+        empty = None
+        if mask is not None:
+            empty = ~mask.any(dim=1)  # (B,): a softmax over nothing would be nan
+            mask = (mask | empty[:, None])[:, None, None, :]  # (B, 1, 1, S)
+        h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, nh, L, d)
+        if empty is not None:
+            h = h.masked_fill(empty[:, None, None, None], 0)
+        return x + self.out(merge_heads(h))  # (B, L, image_dim)
+
+
+class CrossAttentionLayer(nn.Module):
+    """Cross-attention on feature maps: x (B, C, H, W), context (B, D) (one token) or (B, S, D) -> (B, C, H, W).
+
+    Residual. With one token the softmax is 1 and every position receives the same vector: the projected token.
+    """
+
+    def __init__(self, channels: int, cond_dim: int, num_heads: int = 4):
+        super().__init__()
+        self.num_heads, self.head_dim = num_heads, channels // num_heads
+        self.norm = nn.GroupNorm(min(32, channels), channels)
+        self.q_proj = nn.Linear(channels, channels)
+        self.k_proj = nn.Linear(cond_dim, channels)
+        self.v_proj = nn.Linear(cond_dim, channels)
+        self.out_proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        if context.dim() == 2:
+            context = context[:, None]  # (B, D) -> (B, 1, D)
+        q = split_heads(self.q_proj(self.norm(x).flatten(2).transpose(1, 2)), self.num_heads)  # (B, nh, HW, d)
+        k, v = (split_heads(f(context), self.num_heads) for f in (self.k_proj, self.v_proj))  # (B, nh, S, d)
+        h = self.out_proj(merge_heads(F.scaled_dot_product_attention(q, k, v)))  # (B, HW, C)
+        return x + h.transpose(1, 2).reshape(x.shape)

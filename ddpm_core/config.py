@@ -1,0 +1,70 @@
+"""Presets: one name chooses data, network and training. Configs are frozen, and unknown keys raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from ddpm_core.training import TrainConfig
+from ddpm_core.unet import UNetConfig
+
+DATA_DIR = Path(__file__).resolve().parents[1] / "data"  # what ships: checkpoints, classifiers, reference bands
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that makes a run: the config that a checkpoint carries."""
+
+    data: str = "digits"  # a name that load_data knows, or the path of a data set zip
+    conditioning: str = "add"  # a name in conditioning.STRATEGIES
+    schedule: str = "cosine"
+    parameterization: str = "epsilon"
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+PRESETS = {
+    "digits": Preset(
+        unet=UNetConfig(image_channels=1, image_size=8, channels=(32, 64), cond_dim=128),
+        # 800 steps of 128 are 71 epochs and about a minute on two cores; short runs like a high rate and a quick EMA
+        train=TrainConfig(steps=800, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
+    ),
+    "fashion-mnist": Preset(
+        data="fashion-mnist",
+        unet=UNetConfig(image_channels=1, image_size=28, channels=(64, 128, 128)),
+        train=TrainConfig(steps=9380, lr=4e-4, ema_decay=0.999, preview_every=1876),  # 20 epochs of 469 batches
+    ),
+    "cifar10": Preset(data="cifar10", train=TrainConfig(flip=True)),
+}
+
+
+def preset(name: str) -> Preset:
+    """A preset by name; ValueError lists the known ones."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset '{name}'; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config as plain JSON values."""
+    return {k: list(v) if isinstance(v, tuple) else to_dict(v) if is_dataclass(v) else v for k, v in _items(config)}
+
+
+def _items(config: Any) -> list[tuple[str, Any]]:
+    return [(f.name, getattr(config, f.name)) for f in fields(config)]
+
+
+def from_dict(cls: type[T], values: dict[str, Any]) -> T:
+    """A config from plain JSON values; ValueError names unknown keys and values of a wrong kind."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{cls.__name__} must be an object, got {type(values).__name__}")
+    hints = get_type_hints(cls)
+    if unknown := sorted(set(values) - set(hints)):
+        raise ValueError(f"unknown {cls.__name__} key(s) {', '.join(unknown)}; known: {', '.join(hints)}")
+    converted = {
+        k: from_dict(hints[k], v) if is_dataclass(hints[k]) else tuple(v) if isinstance(v, list) else v
+        for k, v in values.items()
+    }
+    return cls(**converted)

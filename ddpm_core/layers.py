@@ -1,0 +1,80 @@
+"""Building blocks of the U-Net: time embedding, adaptive group norm, residual block, and AdaLN-Zero."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ddpm_core.attention import CrossAttentionLayer
+
+__all__ = ["AdaGroupNorm", "AdaLNBlock", "AdaResBlock", "CrossAttentionLayer", "sinusoidal_embedding", "zero_init"]
+
+
+def sinusoidal_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
+    """Timesteps (B,) -> (B, dim): sines and cosines at geometrically spaced frequencies (Vaswani et al. 2017, 3.5)."""
+    if dim % 2:
+        raise ValueError(f"the embedding's dimension must be even, got {dim}")
+    freqs = torch.exp(torch.arange(dim // 2, device=t.device) * (-math.log(max_period) / (dim // 2)))  # (dim/2,)
+    angles = t.float()[:, None] * freqs  # (B, dim/2)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)  # (B, dim)
+
+
+def zero_init(layer: nn.Module) -> nn.Module:
+    """A layer whose output starts at zero, so that the branch it closes starts as the identity."""
+    for p in layer.parameters():
+        nn.init.zeros_(p)
+    return layer
+
+
+class AdaGroupNorm(nn.Module):
+    """GroupNorm whose scale and shift are predicted from the conditioning (Dhariwal & Nichol 2021, section 4.3).
+
+    x (B, C, ...), cond (B, cond_dim) -> (B, C, ...). The norm has no affine of its own: the conditioning is it.
+    """
+
+    def __init__(self, num_channels: int, cond_dim: int, num_groups: int = 8):
+        super().__init__()
+        self.norm = nn.GroupNorm(num_groups, num_channels, affine=False)
+        self.proj = nn.Linear(cond_dim, 2 * num_channels)
+
+    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+        scale, shift = self.proj(F.silu(cond)).chunk(2, dim=1)  # 2 x (B, C)
+        broadcast = (..., *[None] * (x.dim() - 2))
+        return self.norm(x) * (1 + scale[broadcast]) + shift[broadcast]  # (B, C, ...)
+
+
+class AdaResBlock(nn.Module):
+    """Residual block conditioned through both of its norms: x (B, in_ch, H, W), cond (B, D) -> (B, out_ch, H, W)."""
+
+    def __init__(self, in_ch: int, out_ch: int, cond_dim: int):
+        super().__init__()
+        self.norm1 = AdaGroupNorm(in_ch, cond_dim)
+        self.conv1 = nn.Conv2d(in_ch, out_ch, 3, padding=1)
+        self.norm2 = AdaGroupNorm(out_ch, cond_dim)
+        self.conv2 = zero_init(nn.Conv2d(out_ch, out_ch, 3, padding=1))
+        self.skip = nn.Conv2d(in_ch, out_ch, 1) if in_ch != out_ch else nn.Identity()
+
+    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x, cond)))  # (B, in_ch, H, W) -> (B, out_ch, H, W)
+        h = self.conv2(F.silu(self.norm2(h, cond)))
+        return self.skip(x) + h
+
+
+class AdaLNBlock(nn.Module):
+    """AdaLN-Zero on feature maps (Peebles & Xie 2023, section 3.2): scale, shift and gate from the class embedding.
+
+    h (B, C, H, W), class_emb (B, cond_dim) -> (B, C, H, W). Zero-initialised: at first the block is the identity.
+    """
+
+    def __init__(self, channels: int, cond_dim: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(min(32, channels), channels, affine=False)
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.proj = zero_init(nn.Linear(cond_dim, 3 * channels))
+
+    def forward(self, h: Tensor, class_emb: Tensor) -> Tensor:
+        scale, shift, gate = self.proj(F.silu(class_emb))[..., None, None].chunk(3, dim=1)  # 3 x (B, C, 1, 1)
+        return h + gate * self.mix(F.silu(self.norm(h) * (1 + scale) + shift))

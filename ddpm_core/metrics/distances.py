@@ -1,0 +1,51 @@
+"""Fréchet distance between two sets of features, and diversity within the classes of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean (D,) and covariance (D, D) of n feature vectors, float64."""
+
+    mean: Tensor
+    cov: Tensor
+    n: int
+
+    @classmethod
+    def of(cls, features: Tensor) -> Moments:
+        """ValueError where there are fewer than two vectors, or one of them is not finite."""
+        if len(features) < 2 or not torch.isfinite(features).all():
+            raise ValueError(f"moments need at least two finite feature vectors, got {len(features)}")
+        f = features.double()
+        return cls(f.mean(0), torch.cov(f.T), len(f))
+
+
+def psd_root(cov: Tensor) -> Tensor:
+    """Symmetric square root of a positive semi-definite matrix; rounding below zero is cut off."""
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """|mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) (Heusel et al. 2017, eq. 6), in symmetric form.
+
+    A^1/2 B A^1/2 has the eigenvalues of AB but is symmetric, so no complex matrix root is needed.
+    """
+    root = psd_root(a.cov)
+    cross = torch.linalg.eigvalsh(root @ b.cov @ root).clamp(min=0).sqrt().sum()
+    return float((a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * cross)
+
+
+def diversity(features: Tensor, labels: Tensor) -> float:
+    """Mean within-class standard deviation: the root of the within-class covariance's trace, averaged over classes.
+
+    Zero where every image of a class is the same. Classes with fewer than two images do not count.
+    """
+    groups = [features[labels == y] for y in labels.unique()]
+    spreads = [g.double().var(0).sum().sqrt() for g in groups if len(g) > 1]
+    return float(torch.stack(spreads).mean()) if spreads else float("nan")

@@ -1,0 +1,76 @@
+"""Noise schedules: how much of the image is left at each timestep.
+
+xt = sqrt(abar)·x0 + sqrt(1 - abar)·eps, abar the cumulative product of 1 - beta (Ho et al. 2020, eq. 4).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def linear_beta_schedule(timesteps: int, beta_start: float = 1e-4, beta_end: float = 0.02) -> Tensor:
+    """Betas (T,) in float64, evenly spaced (Ho et al. 2020, section 4)."""
+    return torch.linspace(beta_start, beta_end, timesteps, dtype=torch.float64)
+
+
+def cosine_beta_schedule(timesteps: int, s: float = 0.008) -> Tensor:
+    """Betas (T,) in float64 for which abar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17).
+
+    Clamped to [1e-4, 0.9999]: the last beta would be 1, and nothing of the image would be left to divide by.
+    """
+    u = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
+    f = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2  # (T + 1,)
+    return (1 - f[1:] / f[:-1]).clamp(1e-4, 0.9999)
+
+
+SCHEDULES = {"linear": linear_beta_schedule, "cosine": cosine_beta_schedule}
+
+
+def at(values: Tensor, t: Tensor, x: Tensor) -> Tensor:
+    """values[t] (T,), (B,) -> (B, 1, ...), shaped to broadcast over x (B, ...) and in x's dtype."""
+    return values[t].to(x.dtype).view(-1, *[1] * (x.dim() - 1))
+
+
+@dataclass(frozen=True)
+class DiffusionSchedule:
+    """abar at every timestep, (T,), kept in float32 and computed in float64."""
+
+    alphas_cumprod: Tensor
+
+    @classmethod
+    def named(cls, name: str = "cosine", timesteps: int = 1000) -> DiffusionSchedule:
+        """A schedule by name; ValueError lists the known ones."""
+        if name not in SCHEDULES:
+            raise ValueError(f"unknown schedule '{name}'; known: {', '.join(SCHEDULES)}")
+        return cls.from_betas(SCHEDULES[name](timesteps))
+
+    @classmethod
+    def from_betas(cls, betas: Tensor) -> DiffusionSchedule:
+        return cls(torch.cumprod(1 - betas.double(), 0).float())
+
+    @property
+    def timesteps(self) -> int:
+        """T, the number of noise levels."""
+        return len(self.alphas_cumprod)
+
+    @property
+    def snr(self) -> Tensor:
+        """Signal-to-noise ratio abar / (1 - abar), (T,), falling with t (Kingma et al. 2021, eq. 2)."""
+        return self.alphas_cumprod / (1 - self.alphas_cumprod)
+
+    def to(self, device: torch.device | str) -> DiffusionSchedule:
+        return DiffusionSchedule(self.alphas_cumprod.to(device))
+
+    def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """xt ~ q(xt | x0) for x0, eps (B, ...) and t (B,) (Ho et al. 2020, eq. 4)."""
+        abar = at(self.alphas_cumprod, t, x0)  # (B, 1, ...)
+        return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+
+    def as_dict(self) -> dict[str, Tensor]:
+        """The plain form that the prediction track's functions receive; every entry (T,)."""
+        abar = self.alphas_cumprod
+        return {"alphas_cumprod": abar, "sqrt_alpha": abar.sqrt(), "sqrt_one_minus_alpha": (1 - abar).sqrt()}
