@@ -42,7 +42,13 @@ def command(
 ) -> list[str]:
     """argv inside the sandbox, with `code` at /code. `euid` is who starts it (default: whoever runs this)."""
     euid = os.geteuid() if euid is None else euid
-    args = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session"]
+    # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
+    args = [
+        *capped(limits, shared_uid=euid != 0),
+        shutil.which("bwrap") or "bwrap",
+        "--die-with-parent",
+        "--new-session",
+    ]
     args += ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     # Root needs no user namespace, and in one RLIMIT_NPROC would count for nothing; it becomes another user below.
     args += ["--unshare-user"] if euid else []
@@ -60,7 +66,7 @@ def command(
     args += ["--remount-ro", "/", "--chdir", "/tmp"]
     for fd in filter_fds:
         args += ["--seccomp", str(fd)]
-    args += ["--", *capped(limits, shared_uid=euid != 0)]
+    args += ["--"]
     if not euid:
         # A uid for each slot, so that one child's fork bomb does not use up another's processes.
         user = str(FIRST_UID + slot)

@@ -18,19 +18,17 @@ from tqdm.auto import tqdm
 
 from autograder.exercises.base import Exercise, Probe
 from autograder.gate import bands
+from autograder.grading import JUDGES
 from autograder.harness import Harness, Judge, describe, draw_samples, measure, run
+from autograder.judging import THREADS
 from autograder.references import ROLES, cells
 from autograder.sandbox import Child, Limits
 from autograder.staging import stage
 from ddpm_core.checkpoint import write_text
-from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.schedule import DiffusionSchedule, at
 from ddpm_core.streams import derive_seed
-
-JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers/digits"}
-THREADS = 2  # of a child, whatever the number of jobs: another count rounds differently
 
 
 def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
@@ -83,5 +81,3 @@ def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
     record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j).items()} for j in judges}
     write_text(out, json.dumps(record, indent=1) + "\n")
     return record
-
-

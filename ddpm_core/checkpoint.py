@@ -78,11 +78,14 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(weights, "pt") as f:
             meta = f.metadata() or {}
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118: a safe_open is no dict
+            names = f.keys()  # a safe_open is no dict
+            tensors = {k: f.get_tensor(k) for k in names}
     except (SafetensorError, OSError) as e:
         raise CheckpointError(f"{weights} is truncated or damaged; restore it or train again") from e
     if meta.get("config") != digest(config):
-        raise CheckpointError(f"{weights.name} belongs to another config than {text.name}; they must be copied together")
+        raise CheckpointError(
+            f"{weights.name} belongs to another config than {text.name}; they must be copied together"
+        )
     return tensors, record
 
 
@@ -113,7 +116,9 @@ def _fill(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str, path
     try:
         module.load_state_dict(own)
     except RuntimeError as e:
-        raise CheckpointError(f"the weights of {path} do not fit its config: made by another version; train again") from e
+        raise CheckpointError(
+            f"the weights of {path} do not fit its config: made by another version; train again"
+        ) from e
 
 
 def _config(record: dict[str, Any], path: Path | str) -> Preset:
@@ -140,7 +145,9 @@ def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
     if record["config"] != to_dict(config):
         ours, theirs = to_dict(config), record["config"]
         keys = [k for k in ours if ours[k] != theirs.get(k)]
-        raise CheckpointError(f"{path} was trained with another config ({', '.join(keys)} differ); choose another --out")
+        raise CheckpointError(
+            f"{path} was trained with another config ({', '.join(keys)} differ); choose another --out"
+        )
     if "step" not in tensors or not any(k.startswith("optimizer.") for k in tensors):
         raise CheckpointError(f"{path} holds a finished model without optimiser state, it cannot be resumed")
     _fill(state.model, tensors, "model.", path)
@@ -153,3 +160,8 @@ def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
             saved.setdefault(int(i), {})[name] = v
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": saved})
     return state
+
+
+def file_digest(path: Path | str) -> str:
+    """Digest of a checkpoint's weights file."""
+    return hashlib.sha256(with_suffix(stem(path), ".safetensors").read_bytes()).hexdigest()[:16]

@@ -43,7 +43,10 @@ class TokenCrossAttention(nn.Module):
     def __init__(self, channels: int, cond_dim: int):
         super().__init__()
         self.to_tokens = nn.Sequential(
-            nn.SiLU(), nn.Linear(cond_dim, cond_dim // 4), nn.SiLU(), nn.Linear(cond_dim // 4, self.num_tokens * cond_dim)
+            nn.SiLU(),
+            nn.Linear(cond_dim, cond_dim // 4),
+            nn.SiLU(),
+            nn.Linear(cond_dim // 4, self.num_tokens * cond_dim),
         )
         self.attend = CrossAttentionLayer(channels, cond_dim)
 

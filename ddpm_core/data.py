@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-CIFAR10_CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
-FASHION_CLASSES = tuple("T-shirt trouser pullover dress coat sandal shirt sneaker bag boot".split())
+CIFAR10_CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
+FASHION_CLASSES = tuple(
+    ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def digits(split: str = "train") -> ImageData:
     from sklearn.model_selection import train_test_split
 
     raw = load_digits()
-    images = torch.from_numpy((raw.images * (255 / 16)).round().astype(np.uint8))[:, None]  # (N, 1, 8, 8), from 0 ... 16
+    images = torch.from_numpy((raw.images * (255 / 16)).round().astype(np.uint8))[:, None]  # (N, 1, 8, 8)
     labels = torch.from_numpy(raw.target).long()
     train, heldout = train_test_split(np.arange(len(labels)), test_size=0.2, random_state=0, stratify=raw.target)
     index = {"train": train, "heldout": heldout, "all": np.arange(len(labels))}[split]
@@ -59,7 +61,7 @@ def digits(split: str = "train") -> ImageData:
 
 
 def dataset_zip(path: Path, split: str = "train") -> ImageData:
-    """A zip in the StyleGAN/EDM layout: images, and dataset.json with `labels` [[file, class], ...], maybe `classes`."""
+    """A zip in the StyleGAN/EDM layout: images, and dataset.json with `labels` [[file, class], ...] and `classes`."""
     try:
         with zipfile.ZipFile(path) as z:
             meta = json.loads(z.read("dataset.json"))
@@ -97,7 +99,7 @@ def torchvision_data(name: str, split: str, root: Path) -> ImageData:
 
 
 def load_data(name: str, split: str = "train", root: Path = Path("build/datasets")) -> ImageData:
-    """A data set by name (digits, fashion-mnist, cifar10) or the path of a data set zip; ValueError says what is wrong."""
+    """A data set by name (digits, fashion-mnist, cifar10) or the path of a data set zip, else ValueError."""
     if name == "digits":
         return digits(split)
     if name in ("fashion-mnist", "cifar10"):

@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 
 from ddpm_core.guidance import Denoiser, guided
 from ddpm_core.parameterization import EPSILON, Parameterization
-from ddpm_core.streams import stream
 from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.streams import stream
 from ddpm_core.unet import UNet
 
 
@@ -50,6 +50,13 @@ def ddim(
         yield xt, x0
 
 
+def last(steps: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
+    """The sampler's result, keeping none of the steps before it."""
+    for xt, _ in steps:
+        result = xt
+    return result
+
+
 def initial_noise(indices: Sequence[int], shape: Sequence[int], seed: int = 0) -> Tensor:
     """One noise image a sample, (B, *shape): sample i's depends on (seed, i) alone, not on the batch it is made in."""
     return torch.stack([torch.randn(tuple(shape), generator=stream(seed, "sample", i)) for i in indices])
@@ -76,9 +83,7 @@ def sample(
     for ids in torch.arange(len(y)).split(batch_size):
         denoise = guided(model, schedule, y[ids].to(device), null, w, parameterization)
         xt = initial_noise(ids.tolist(), (c, size, size), seed).to(device)
-        for xt, _ in ddim(denoise, xt, schedule, times):  # noqa: B007
-            pass
-        images.append(xt.cpu())
+        images.append(last(ddim(denoise, xt, schedule, times)).cpu())
         bar.update(len(ids))
     bar.close()
     return torch.cat(images)

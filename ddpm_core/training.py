@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ddpm_core.data import ImageData
 from ddpm_core.ema import EMA
 from ddpm_core.parameterization import EPSILON, Parameterization
-from ddpm_core.streams import stream
 from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.streams import stream
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def lr_at(step: int, config: TrainConfig) -> float:
 
 
 def drop_labels(labels: Tensor, p_uncond: float, null_class: int, generator: torch.Generator | None = None) -> Tensor:
-    """Each label (B,) becomes the null class with probability p_uncond: one coin per example (Ho & Salimans, alg. 1)."""
+    """Each label (B,) becomes the null class with probability p_uncond, one coin each (Ho & Salimans, alg. 1)."""
     coin = torch.rand(labels.shape, generator=generator, device=labels.device)
     return torch.where(coin < p_uncond, null_class, labels)
 
@@ -102,7 +102,7 @@ def train(
     config: TrainConfig,
     parameterization: Parameterization = EPSILON,
 ) -> Iterator[Step]:
-    """Train from state.step to config.steps (Ho et al. 2020, eq. 14); FloatingPointError where the loss is not finite."""
+    """Train from state.step to config.steps (Ho et al. 2020, eq. 14); FloatingPointError if the loss is not finite."""
     model, opt = state.model.train(), state.optimizer
     device, null = next(model.parameters()).device, model.null_class
     schedule = schedule.to(device)

@@ -70,7 +70,8 @@ class UNet(nn.Module):
         levels = range(len(widths))
         ins = [widths[0], *widths[:-1]]  # what comes into a level on the way down
         self.down = nn.ModuleList(
-            nn.ModuleList(AdaResBlock(ins[i] if j == 0 else widths[i], widths[i], dim) for j in range(n)) for i in levels
+            nn.ModuleList(AdaResBlock(ins[i] if j == 0 else widths[i], widths[i], dim) for j in range(n))
+            for i in levels
         )
         self.down_attention = nn.ModuleList(attention(i) for i in levels)
         self.shrink = nn.ModuleList(nn.Conv2d(widths[i], widths[i], 4, stride=2, padding=1) for i in levels[:-1])

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from ddpm_core.data import ImageData
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import Conditioning, UNet, UNetConfig, build_unet
-from torch import Tensor, nn
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 

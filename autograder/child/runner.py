@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated mode leaves the script's folder out
-import protocol  # noqa: E402
+import protocol
 
 NAMESPACE_NOTE = "helpers of other cells are not seen by the grader: an answer cell must define what it needs"
 
@@ -24,8 +24,9 @@ NAMESPACE_NOTE = "helpers of other cells are not seen by the grader: an answer c
 def load_answers(header: dict[str, Any]) -> dict[str, Any]:
     """Run the answer cells in one namespace that holds what the notebook's locked set-up cell imports."""
     import torch.nn.functional as F
-    from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
     from torch import nn
+
+    from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
     answers = {"torch": torch, "nn": nn, "F": F, "math": math, "__name__": "answers"}
     answers |= {"CrossAttentionLayer": CrossAttentionLayer, "AdaLNBlock": AdaLNBlock}

@@ -155,8 +155,17 @@ EXERCISE = Exercise(
     answers=("prepare_conditioning", "ClassConditioner"),
     operations="conditioner",
     library=(
-        "__init__", "attention", "data", "ema", "layers", "parameterization", "schedule", "streams", "training", "unet",
-    ),  # fmt: skip
+        "__init__",
+        "attention",
+        "data",
+        "ema",
+        "layers",
+        "parameterization",
+        "schedule",
+        "streams",
+        "training",
+        "unet",
+    ),
     hidden=("conditioning",),
     checks=(  # in the order of the reason that a student should read first
         Check("prepare_conditioning keeps its contract", 0.5, prepare_contract, fatal=True),

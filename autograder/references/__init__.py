@@ -12,8 +12,12 @@ ROLES = {
 }
 
 
-def cells(exercise: str, design: str) -> dict[str, str]:
-    """The answer cells of a reference design: the blocks of its file that begin with `# %% grade_id`."""
-    text = (Path(__file__).parent / exercise / f"{design}.py").read_text(encoding="utf-8")
-    blocks = text.split("# %% ")[1:]
+def cells_of(file: Path) -> dict[str, str]:
+    """The answer cells in a file: its blocks that begin with `# %% grade_id`."""
+    blocks = file.read_text(encoding="utf-8").split("# %% ")[1:]
     return {b.split("\n", 1)[0].strip(): b.split("\n", 1)[1].strip() + "\n" for b in blocks}
+
+
+def cells(exercise: str, design: str) -> dict[str, str]:
+    """The answer cells of a reference design."""
+    return cells_of(Path(__file__).parent / exercise / f"{design}.py")

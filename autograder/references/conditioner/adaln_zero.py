@@ -1,6 +1,7 @@
 """AdaLN-Zero: scale, shift and gate from the class embedding, after every residual block."""
 # ruff: noqa: F821
 
+
 # %% prepare_conditioning
 def prepare_conditioning(time_emb, class_emb):
     return time_emb

@@ -1,6 +1,7 @@
 """Added embedding: the class joins the time, the conditioner is the identity."""
 # ruff: noqa: F821
 
+
 # %% prepare_conditioning
 def prepare_conditioning(time_emb, class_emb):
     return time_emb + class_emb

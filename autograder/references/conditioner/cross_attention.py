@@ -1,6 +1,7 @@
 """Cross-attention over four tokens projected from the class embedding."""
 # ruff: noqa: F821
 
+
 # %% prepare_conditioning
 def prepare_conditioning(time_emb, class_emb):
     return time_emb

@@ -1,6 +1,7 @@
 """Control: the label is ignored."""
 # ruff: noqa: F821
 
+
 # %% prepare_conditioning
 def prepare_conditioning(time_emb, class_emb):
     return time_emb

@@ -1,6 +1,7 @@
 """Control: the whole batch gets the first sample's label."""
 # ruff: noqa: F821
 
+
 # %% prepare_conditioning
 def prepare_conditioning(time_emb, class_emb):
     return time_emb + class_emb[:1]

@@ -1,6 +1,7 @@
 """Control: a right design, trained on shuffled labels (the parent shuffles them)."""
 # ruff: noqa: F821
 
+
 # %% prepare_conditioning
 def prepare_conditioning(time_emb, class_emb):
     return time_emb + class_emb

@@ -1,0 +1,61 @@
+"""`nbgrader export` for this course: nbgrader's table, but a score that does not exist is blank and names are quoted.
+
+nbgrader_config.py names this class. nbgrader's own plugin would print 0.0 for a submission whose grading failed.
+"""
+
+from __future__ import annotations
+
+import csv
+
+from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
+from nbgrader.plugins import ExportPlugin
+
+COLUMNS = (
+    *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
+    *("raw_score", "late_submission_penalty", "score", "max_score"),
+)
+
+
+def awaits_regrade(submission: SubmittedAssignment) -> bool:
+    """Whether a test cell has no score, neither the grader's nor by hand (answers to be marked do not count here)."""
+    for notebook in submission.notebooks:
+        answers = {cell.name for cell in notebook.notebook.solution_cells}
+        for grade in notebook.grades:
+            if grade.auto_score is None and grade.manual_score is None and grade.name not in answers:
+                return True
+    return False
+
+
+class CsvExport(ExportPlugin):
+    """One row for each assignment and student, with totals, as nbgrader's CSV exporter writes them."""
+
+    def export(self, gradebook: Gradebook) -> None:
+        students, assignments = {str(s) for s in self.student}, {str(a) for a in self.assignment}  # empty: all
+        with open(self.to or "grades.csv", "w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            table.writeheader()
+            for assignment in gradebook.assignments:
+                for student in gradebook.students:
+                    if (not assignments or assignment.name in assignments) and (not students or student.id in students):
+                        table.writerow(_row(gradebook, assignment, student))
+
+
+def _row(gradebook: Gradebook, assignment, student) -> dict[str, object]:
+    row = {
+        "assignment": assignment.name,
+        "duedate": assignment.duedate,
+        "student_id": student.id,
+        "last_name": student.last_name,
+        "first_name": student.first_name,
+        "email": student.email,
+        "max_score": assignment.max_score,
+    }
+    try:
+        submission = gradebook.find_submission(assignment.name, student.id)
+    except MissingEntry:  # nothing was handed in
+        return row | {"raw_score": 0.0, "late_submission_penalty": 0.0, "score": 0.0}
+    row |= {"timestamp": submission.timestamp, "late_submission_penalty": submission.late_submission_penalty}
+    if awaits_regrade(submission):
+        return row
+    penalty = submission.late_submission_penalty or 0.0
+    return row | {"raw_score": submission.score, "score": max(0.0, submission.score - penalty)}

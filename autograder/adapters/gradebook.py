@@ -1,0 +1,242 @@
+"""Our records into nbgrader's gradebook, so that formgrader, `nbgrader export` and its feedback show them.
+
+nbgrader's own way runs the student's notebook and reads the scores off its outputs. Here the scores are given, and the
+rest is done as nbgrader does it: the assignment's cells from the source notebooks, a copy of each submission in
+autograded/ for formgrader, marks and comments by hand kept.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from nbformat.notebooknode import NotebookNode
+from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedAssignment, SubmittedNotebook
+from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution
+from sqlalchemy.engine import make_url
+from traitlets.config import Config
+
+from autograder.adapters import restore
+from autograder.release import load_config, record_assignment
+
+NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then has 0 points
+REGRADE = "The grader could not finish (its failure, not yours). No points were taken; this will be graded again."
+MAX_REPORT = 8000  # characters
+NOT_IN_NAMES = frozenset('/\\,;:"*?[]{}|<>')  # a student is a folder and a field of tables: no separator, no glob
+
+
+def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitted: Path, autograded: Path) -> list[str]:
+    """Write records (parsed results.json) into the gradebook; returns what went wrong, a line each.
+
+    source is the solutions folder, beside nbgrader_config.py; submitted and autograded are laid out as
+    <student>/<assignment>/<notebook>.ipynb. A submission that cannot be written loses its old automatic score and is
+    flagged; the others are written all the same. Calling it again changes nothing that the records do not change.
+    """
+    problems: list[str] = []
+    config = load_config(source.parent)
+    known: dict[str, dict[str, NotebookNode] | Exception] = {}
+    with _open(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
+        for number, record in enumerate(records):
+            label, key = f"record {number}", None
+            try:
+                label, key = _identify(record, source)
+                student, assignment = key
+                if assignment not in known:
+                    known[assignment] = _released(gb, source / assignment, config)
+                if isinstance(released := known[assignment], Exception):
+                    raise released
+                folders = submitted / student / assignment, autograded / student / assignment
+                problems += [f"{label}: {p}" for p in _write_record(gb, key, record, released, *folders)]
+            except Exception as error:
+                gb.db.rollback()
+                problems.append(f"{label}: not written: {type(error).__name__}: {error}")
+                if key and not _withdraw(gb, *key):
+                    problems.append(f"{label}: AN OLD SCORE MAY STILL STAND: it could not be withdrawn")
+        gb.engine.dispose()
+    return problems
+
+
+def _open(db_url: str, course_id: str) -> Gradebook:
+    """The gradebook, made if need be: nbgrader wants its folder to exist and calls `alembic` by its bare name."""
+    if (file := make_url(db_url).database) and db_url.startswith("sqlite"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with patch.dict(os.environ, PATH=beside_python):
+        return Gradebook(db_url, course_id)
+
+
+def _identify(record: Any, source: Path) -> tuple[str, tuple[str, str]]:
+    """Whose submission of what; ValueError for names that no folder or table should see."""
+    extra = record["extra_data"]
+    student, assignment = extra["student"], extra["assignment"]
+    named = (
+        isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable() and student == student.strip()
+    )
+    if not named or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":  # a spreadsheet would run =1+1
+        raise ValueError(f"student name {student!r} cannot be stored safely")
+    if not isinstance(assignment, str) or assignment not in {p.name for p in source.iterdir() if p.is_dir()}:
+        raise ValueError(f"there is no assignment {assignment!r}")
+    return f"{student}/{assignment}", (student, assignment)
+
+
+def _released(gb: Gradebook, folder: Path, config: Config) -> dict[str, NotebookNode] | Exception:
+    """The assignment, entered into the gradebook; where that fails, the exception, for every record of it."""
+    try:
+        return record_assignment(gb, folder, config)
+    except Exception as error:
+        gb.db.rollback()
+        return error
+
+
+def _submission(gb: Gradebook, student: str, assignment: str, **timestamp: Any) -> SubmittedAssignment:
+    """The student's submission with a row for every notebook and cell, also for those added since the last time."""
+    gb.update_or_create_student(student)
+    submission = gb.update_or_create_submission(assignment, student, **timestamp)
+    entries = {entry.notebook_id: entry for entry in submission.notebooks}
+    for notebook in submission.assignment.notebooks:
+        if not (entry := entries.get(notebook.id)):
+            gb.db.add(entry := SubmittedNotebook(notebook_id=notebook.id, assignment_id=submission.id))
+            gb.db.flush()
+        for row, rows, cells in (
+            (Grade, entry.grades, notebook.grade_cells),
+            (Comment, entry.comments, notebook.solution_cells),
+        ):
+            have = {r.cell_id for r in rows}
+            for cell in cells:
+                if cell.id not in have:
+                    gb.db.add(row(cell_id=cell.id, notebook_id=entry.id))
+    gb.db.flush()
+    gb.db.expire_all()
+    return submission
+
+
+def _write_record(
+    gb: Gradebook,
+    key: tuple[str, str],
+    record: dict,
+    released: dict[str, NotebookNode],
+    submitted: Path,
+    autograded: Path,
+) -> list[str]:
+    """One submission: its rows, then its files; returns what is odd about it."""
+    problems: list[str] = []
+    extra, tests = record["extra_data"], record.get("tests") or []
+    notebooks, total = extra.get("notebooks") or {}, record.get("score")
+    withheld = extra.get("outcome") == "infrastructure_error" or not _in_range(total, math.inf)
+    if withheld and total is not None:
+        problems.append(f"total {total!r} with outcome {extra.get('outcome')!r}: all scores are withheld")
+    parts = [score for given in notebooks.values() for score in (given.get("cells") or {}).values()]
+    if not withheld and parts and all(_in_range(p, math.inf) for p in parts) and abs(sum(parts) - total) > 0.01:
+        problems.append(
+            f"the cells' scores add up to {sum(parts):g}, the record says {total:g}; the cells' were written"
+        )
+    problems += [f"there is no notebook {name!r}" for name in notebooks.keys() - released.keys()]
+
+    submission = _submission(gb, *key, timestamp=restore.timestamp(submitted / "timestamp.txt", problems))
+    files: dict[Path, NotebookNode] = {}
+    for entry in submission.notebooks:
+        if entry.name not in released:
+            problems.append(f"{entry.name}: in the gradebook, but no longer in the solutions: left as it was")
+            continue
+        path = autograded / f"{entry.name}.ipynb"
+        given = {"outcome": extra.get("outcome")} | dict(notebooks.get(entry.name) or {})
+        if withheld:
+            given["outcome"] = "infrastructure_error"
+        files[path] = restore.viewable(submitted / path.name, released[entry.name])
+        report = _report(entry.name, given, tests)
+        given |= {"report": report, "report_to": _bearer(released[entry.name])}
+        problems += [f"{entry.name}: {p}" for p in _write_entry(entry, given, files[path], restore.answers(path))]
+    gb.db.commit()  # first: a file ahead of its row would hide that an answer has changed since it was marked
+    for path, nb in files.items():
+        restore.write_notebook(path, nb)
+    if submission.timestamp:  # nbgrader compares these to see what is new
+        (autograded / "timestamp.txt").write_text(f"{submission.timestamp} UTC\n")
+    return problems
+
+
+def _write_entry(entry: SubmittedNotebook, given: dict, shown: NotebookNode, marked: dict[str, str]) -> list[str]:
+    """Scores, flags and comments of one notebook; marked holds the answers as they were when last shown to a marker."""
+    problems: list[str] = []
+    cells, outcome, scores = restore.by_id(shown), given.get("outcome"), given.get("cells") or {}
+    judged = [grade for grade in entry.grades if not is_solution(cells[grade.name])]
+    ours = entry.flagged and any(grade.auto_score is None for grade in judged)  # our flag, not a marker's
+    for grade in entry.grades:
+        cell, auto, changed = cells[grade.name], None, False
+        if is_solution(cell):
+            auto = 0.0 if not cell.source.strip() else determine_grade(cell)[0]  # 0 without an answer, else by hand
+            changed = marked.get(grade.name) != cell.source
+        elif outcome != "infrastructure_error":
+            auto = scores.get(grade.name, 0.0 if outcome in NO_ANSWER else None)
+            if not _in_range(auto, grade.cell.max_score):
+                problems.append(f"{grade.name}: {auto!r} is not a score from 0 to {grade.cell.max_score:g}; withheld")
+                auto = None
+        _set_auto(grade, None if outcome == "infrastructure_error" else auto, changed)
+    problems += [f"there is no test cell {name!r}" for name in scores.keys() - {grade.name for grade in judged}]
+
+    lacking = any(grade.auto_score is None for grade in judged)
+    entry.flagged = lacking or (entry.flagged and not ours)
+    for comment in entry.comments:
+        cell = cells[comment.name]
+        untouched = cell.metadata.nbgrader["checksum"] == compute_checksum(cell)
+        comment.auto_comment = "No response." if untouched else None
+        if comment.name == given["report_to"]:
+            comment.auto_comment = REGRADE if lacking else given["report"]
+    return problems
+
+
+def _set_auto(grade: Grade, auto: float | None, changed: bool = False) -> None:
+    """Set the automatic score; a mark by hand stays, and is to be looked at again if what it was given for changed."""
+    changed = changed or auto != grade.auto_score
+    grade.auto_score = auto
+    if grade.manual_score is None:
+        grade.needs_manual_grade = auto is None
+    elif changed:
+        grade.needs_manual_grade = True
+
+
+def _withdraw(gb: Gradebook, student: str, assignment: str) -> bool:
+    """No automatic score for a submission that could not be written; False if even that failed."""
+    try:
+        for entry in _submission(gb, student, assignment).notebooks:
+            entry.flagged = True
+            for grade in entry.grades:
+                _set_auto(grade, None)
+            for comment in entry.comments:
+                comment.auto_comment = None
+        gb.db.commit()
+    except Exception as error:
+        gb.db.rollback()
+        return isinstance(error, MissingEntry)  # an assignment that was never recorded holds no old score
+    return True
+
+
+def _in_range(value: Any, maximum: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= maximum and value < math.inf
+
+
+def _bearer(nb: NotebookNode) -> str | None:
+    """The answer cell whose comment carries the report (test cells have none): the last one before the first test."""
+    name = None
+    for cell in nb.cells:
+        if is_grade(cell) and not is_solution(cell) and name:
+            break
+        if is_solution(cell) and not is_grade(cell):
+            name = restore.grade_id(cell)
+    return name
+
+
+def _report(notebook: str, given: dict, tests: list[dict]) -> str:
+    """The checks' messages for the student, as an indented block: they may quote student code, which must not act."""
+    lines = [f"outcome: {given.get('outcome')}" + (f" ({given['reason']})" if given.get("reason") else "")]
+    for test in tests:
+        prefix, _, title = str(test.get("name")).partition(": ")
+        if prefix == notebook and test.get("visibility") != "hidden":
+            passed, output = test.get("status") == "passed", test.get("output") or ""
+            lines.append(f"{'passed' if passed else 'FAILED'}  {title}" + (f": {output}" if output else ""))
+    text = restore.inert_markdown(restore.clean_text("\n".join(lines)))[:MAX_REPORT]
+    return "Automatic checks:\n\n" + "\n".join(f"    {line}" for line in text.split("\n"))

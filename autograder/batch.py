@@ -1,0 +1,103 @@
+"""What the commands do: grade a folder into records, table, report and gradebook; check one notebook at home."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from autograder import grading, sandbox
+from autograder.adapters import table
+from autograder.exercises import EXERCISES, assignments
+from autograder.judging import judge_notebook
+from autograder.results import record
+
+
+def grade_folder(
+    submitted: Path,
+    out: Path,
+    assignment: str | None = None,
+    student: str | None = None,
+    jobs: int = 1,
+    seed: int | None = None,
+    sandboxed: bool = True,
+    gradebook: str | None = None,
+    course: Path = Path("."),
+    progress: bool = True,
+) -> list[dict]:
+    """Grade, then write grades.csv, report.html and the gradebook from all records; returns the records.
+
+    ValueError where there is nothing to grade, or no sandbox and none was waived.
+    """
+    if sandboxed and (why := sandbox.available()):
+        raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
+    submissions = grading.find(submitted, assignment, student)
+    with grading.only_one(out):
+        seed = grading.seed_of_batch(out, seed)
+        records = grading.grade(submissions, out, seed, jobs, sandboxed, progress)
+        everything = records if assignment is None and student is None else grading.all_records(out)
+        table.write_csv(everything, out / "grades.csv")
+        report = table.write_report(everything, out)
+        write_gradebook(records, submitted, out, gradebook, course)
+    print(table.text(records))
+    print(f"\n{len(records)} submission(s) graded with seed {seed}; {out / 'grades.csv'}, {report}")
+    return records
+
+
+def write_gradebook(records: list[dict], submitted: Path, out: Path, gradebook: str | None, course: Path) -> None:
+    """Into nbgrader's gradebook; OUT is laid out so that nbgrader and formgrader can be started in it."""
+    if not (course / "solutions").is_dir():
+        print(
+            f"no gradebook written: {course} has no solutions/ (name the course's folder with --course)",
+            file=sys.stderr,
+        )
+        return
+    from autograder.adapters.gradebook import write_gradebook as write
+
+    url = gradebook or f"sqlite:///{(out / 'gradebook.db').resolve()}"
+    for problem in write(url, records, course / "solutions", submitted, out / "autograded"):
+        print(f"gradebook: {problem}", file=sys.stderr)
+
+
+def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:
+    """The same checks with the course's own classifier, on the student's machine; True where all is well."""
+    from dataclasses import replace
+
+    exercise = next((e for e in EXERCISES.values() if e.name == notebook.stem), None)
+    if exercise is None:
+        known = ", ".join(f"{e.name}.ipynb" for e in EXERCISES.values())
+        raise ValueError(f"{notebook.name} is not a graded notebook; known: {known} (of {', '.join(assignments())})")
+    if not notebook.is_file():
+        raise ValueError(f"there is no file {notebook}")
+    torch.set_num_threads(1)
+    walls = sandbox.available() is None
+    seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    grader = grading.make_grader(exercise, seed, walls, judge="course")
+    if not gate:
+        exercise = replace(exercise, gate_cell=None, gate_points=0.0)
+    from tqdm.auto import tqdm
+
+    with tqdm(total=100, unit="%", desc=exercise.name, leave=False) as bar:
+
+        def show(what: str, share: float) -> None:
+            bar.set_description(f"{exercise.name}: {what}")
+            bar.n = round(100 * share)
+            bar.refresh()
+
+        result, _ = judge_notebook(exercise, notebook, grader, progress=show)
+    rec = record("you", exercise.assignment, [result])
+    for t in rec["tests"]:
+        print(
+            f"{'ok  ' if t['status'] == 'passed' else 'FAIL'} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}"
+        )
+    if printed := result.instructor.get("printed"):
+        print(f"\nwhat your code printed:\n{printed}")
+    score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
+    print(f"\n{result.outcome}: {score}. {result.reason}")
+    print(
+        "Not of record: the grade comes from the instructor's run, with other inputs"
+        + ("." if walls else ", in a sandbox.")
+    )
+    return result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])

@@ -1,0 +1,100 @@
+"""How the grader and the child talk: frames of JSON and tensors, and nothing that could run.
+
+A message is `(header, tensors)`: a JSON object and named tensors. On the wire it is
+
+    4 bytes  length of the JSON, big-endian
+    8 bytes  length of the blob, big-endian
+    JSON     UTF-8
+    blob     safetensors, or nothing where there are no tensors
+
+The same file serves both sides: `import protocol` in the child, `autograder.child.protocol` in the parent. `decode` is
+the gate through which everything the child says must pass, so it trusts none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import BinaryIO
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+PREFIX = struct.Struct(">IQ")  # length of the JSON, length of the blob
+MAX_HEADER = 1 << 20  # bytes of JSON, and of the safetensors index: beyond it only a flood of names makes sense
+MAX_DIMS = 16  # torch itself cannot compute with more than 64
+DTYPES = {  # what checks know how to judge; no complex, no 8-bit floats
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
+
+Message = tuple[dict, dict[str, Tensor]]
+
+
+def encode(header: dict, tensors: dict[str, Tensor] | None = None) -> bytes:
+    """One frame. Raises ValueError or TypeError for what the wire does not carry."""
+    text = json.dumps(header, allow_nan=False).encode()
+    if len(text) > MAX_HEADER:
+        raise ValueError(f"the header has {len(text)} bytes, more than {MAX_HEADER}")
+    plain = {}
+    for name, tensor in (tensors or {}).items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name!r} is a {type(tensor).__name__}, not a tensor")
+        if tensor.dtype not in DTYPES or tensor.layout != torch.strided:
+            raise ValueError(f"{name!r} has dtype {tensor.dtype} and layout {tensor.layout}, which are not carried")
+        # a fresh copy: safetensors refuses views, strides and two names for one storage
+        plain[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    blob = save(plain) if plain else b""
+    return PREFIX.pack(len(text), len(blob)) + text + blob
+
+
+def decode(text: bytes, blob: bytes) -> Message:
+    """The message in the two parts of a frame. Raises for anything that is not exactly one."""
+    if len(text) > MAX_HEADER:
+        raise ValueError("the header is too long")
+    header = json.loads(str(text, "utf-8"))
+    if not isinstance(header, dict):
+        raise ValueError(f"the header is a {type(header).__name__}, not an object")
+    # json.loads also takes NaN, 1e999 and half surrogate pairs, on which a database or a report would stumble later
+    json.dumps(header, allow_nan=False, ensure_ascii=False).encode()
+    if not blob:
+        return header, {}
+    if len(blob) < 8 or int.from_bytes(blob[:8], "little") > MAX_HEADER:
+        raise ValueError("the index of the tensors is too long")
+    return header, {name: _checked(name, tensor) for name, tensor in load(blob).items()}
+
+
+def read_message(file: BinaryIO) -> Message | None:
+    """The next message, waiting for it as long as it takes; None at the end of the stream."""
+    first = file.read(1)
+    if not first:
+        return None
+    prefix = first + _exactly(file, PREFIX.size - 1)
+    text_bytes, blob_bytes = PREFIX.unpack(prefix)
+    return decode(_exactly(file, text_bytes), _exactly(file, blob_bytes))
+
+
+def write_message(file: BinaryIO, header: dict, tensors: dict[str, Tensor] | None = None) -> None:
+    """Send one message and flush it."""
+    rest = memoryview(encode(header, tensors))
+    while rest:  # an unbuffered file may take less than it was given
+        rest = rest[file.write(rest) :]
+    file.flush()
+
+
+def _checked(name: str, tensor: Tensor) -> Tensor:
+    if tensor.dtype not in DTYPES or tensor.dim() > MAX_DIMS:
+        raise ValueError(f"tensor {name!r} has dtype {tensor.dtype} and {tensor.dim()} dimensions")
+    # a bool whose byte is neither 0 nor 1 equals neither True nor False, and would mislead a check
+    return tensor.view(torch.uint8) != 0 if tensor.dtype == torch.bool else tensor
+
+
+def _exactly(file: BinaryIO, count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        part = file.read(count - len(parts))
+        if not part:
+            raise EOFError("the stream ended inside a message")
+        parts += part
+    return bytes(parts)

@@ -1,0 +1,203 @@
+"""A batch: find submissions, judge them side by side, write each record at once, go on where a killed run stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import queue
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from autograder import results
+from autograder.exercises import EXERCISES, assignments, of_assignment
+from autograder.exercises.base import Exercise
+from autograder.gate import load_bands
+from autograder.harness import Judge, describe
+from autograder.judging import THREADS, Grader, judge_notebook
+from autograder.results import NotebookResult, record, submission_key
+from ddpm_core import plots
+from ddpm_core.checkpoint import digest, file_digest, write_text
+from ddpm_core.config import DATA_DIR
+from ddpm_core.data import digits
+from ddpm_core.metrics.classifier import load_classifier
+
+JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers/digits"}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One student's folder of one assignment."""
+
+    student: str
+    assignment: str
+    folder: Path
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {e.name: self.folder / f"{e.name}.ipynb" for e in of_assignment(self.assignment)}
+
+
+def find(submitted: Path, assignment: str | None = None, student: str | None = None) -> list[Submission]:
+    """Submissions in nbgrader's layout; ValueError names what is unknown or missing."""
+    if assignment and assignment not in assignments():
+        raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
+    if not submitted.is_dir():
+        raise ValueError(f"there is no folder {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
+    wanted = (assignment,) if assignment else assignments()
+    found = [
+        Submission(person.name, a, person / a)
+        for person in sorted(submitted.iterdir())
+        if person.is_dir() and not person.name.startswith(".") and student in (None, person.name)
+        for a in wanted
+        if (person / a).is_dir() or (person / a).is_symlink()
+    ]
+    if not found:
+        whose = f" of {student}" if student else ""
+        raise ValueError(f"no submission{whose} in {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
+    return found
+
+
+def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
+    """The grader of an exercise, with the judge of record or the course's own classifier."""
+    classifier = load_classifier(JUDGES[judge])
+    bands = load_bands(DATA_DIR / f"gates/{exercise.name}.json", judge) if exercise.gate_cell else {}
+    return Grader(Judge.of(classifier), bands, seed, sandboxed, **changes)
+
+
+def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
+    """What a record depends on besides the submission."""
+    return {
+        "seed": grader.seed,
+        "sandboxed": grader.sandboxed,
+        "limits": asdict(grader.limits),
+        "check_s": grader.check_s,
+        "threads": THREADS,
+        "harness": describe(grader.run),
+        "bands": {k: asdict(b) for k, b in grader.bands.items()},
+        "judge": file_digest(JUDGES[judge]),
+        "torch": torch.__version__,
+    }
+
+
+def grade_one(s: Submission, graders: dict[str, Grader], out: Path, slot: int, progress: Callable[[str], None]) -> dict:
+    """Judge one submission and write its record last, so that a record is there only when all of it is."""
+    folder = out / s.student / s.assignment
+    shutil.rmtree(folder, ignore_errors=True)  # an old grade never survives a failed regrade
+    folder.mkdir(parents=True)
+    notebooks: list[NotebookResult] = []
+    for exercise in of_assignment(s.assignment):
+        file = s.files[exercise.name]
+        if s.folder.is_symlink():
+            file = s.folder / "a link is no submission" / file.name
+
+        def tell(what: str, share: float, name: str = exercise.name) -> None:
+            progress(f"{s.student[:24]}/{name}: {what} {share:.0%}")
+
+        try:
+            result, images = judge_notebook(exercise, file, graders[exercise.name], slot, tell)
+        except Exception as e:  # ours, not the student's: said so, and the batch goes on
+            result, images = NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."), None
+        notebooks.append(result)
+        if images is not None:
+            shown = images[: 10 * 10].view(10, 10, *images.shape[1:]).transpose(0, 1).flatten(0, 1)  # class by class
+            plots.save(
+                plots.class_grid(shown, digits().classes, "samples of the trained answer"),
+                folder / f"{exercise.name}.png",
+            )
+    exercises = of_assignment(s.assignment)
+    key = submission_key(s.files, **{e.name: settings(graders[e.name]) for e in exercises})
+    first = graders[exercises[0].name]
+    extra = {"key": key, "seed": first.seed, "sandboxed": first.sandboxed, "grader_version": results.GRADER_VERSION}
+    rec = record(s.student, s.assignment, notebooks, **extra)
+    private = {n.exercise.name: n.instructor for n in notebooks}
+    write_text(folder / "instructor.json", json.dumps(private, indent=1) + "\n")
+    write_text(folder / "results.json", json.dumps(rec, indent=1) + "\n")
+    return rec
+
+
+def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
+    """The record of an earlier run, if it is of exactly this submission and grader; never an infrastructure error."""
+    try:
+        rec = json.loads((out / s.student / s.assignment / "results.json").read_text(encoding="utf-8"))
+        extra = rec["extra_data"]
+        key = submission_key(s.files, **{e.name: settings(graders[e.name]) for e in of_assignment(s.assignment)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return rec if extra.get("key") == key and extra.get("outcome") != "infrastructure_error" else None
+
+
+@contextlib.contextmanager
+def only_one(out: Path) -> Iterator[None]:
+    """Two graders at once would write over each other's records."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise ValueError(
+                f"another `autograder grade` is writing to {out}; wait for it, or choose another --out"
+            ) from e
+        yield
+
+
+def seed_of_batch(out: Path, seed: int | None) -> int:
+    """The seed given, or the one of an earlier run into the same folder, or a fresh one; written down first."""
+    file = out / "run.json"
+    if seed is None and file.is_file():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return int(json.loads(file.read_text(encoding="utf-8"))["seed"])
+    seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    write_text(file, json.dumps({"seed": seed, "settings": digest({"version": results.GRADER_VERSION})}) + "\n")
+    return seed
+
+
+def grade(
+    submissions: list[Submission],
+    out: Path,
+    seed: int,
+    jobs: int = 1,
+    sandboxed: bool = True,
+    progress: bool = True,
+    **changes: Any,
+) -> list[dict]:
+    """Records of all submissions, in order: those that are done already are kept byte for byte."""
+    torch.set_num_threads(1)  # the parent's sums must not depend on the machine's load
+    needed = {s.assignment for s in submissions}
+    graders = {e.name: make_grader(e, seed, sandboxed, **changes) for e in EXERCISES.values() if e.assignment in needed}
+    done = {i: rec for i, s in enumerate(submissions) if (rec := existing(s, graders, out))}
+    slots: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for slot in range(jobs):
+        slots.put(slot)
+    bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
+
+    def work(s: Submission) -> dict:
+        slot = slots.get()
+        try:
+            return grade_one(s, graders, out, slot, lambda text: bar.set_postfix_str(text))
+        finally:
+            slots.put(slot)
+
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
+    try:
+        waiting = {pool.submit(work, s): i for i, s in enumerate(submissions) if i not in done}
+        for future in as_completed(waiting):
+            done[waiting[future]] = future.result()
+            bar.update()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        bar.close()
+    return [done[i] for i in range(len(submissions))]
+
+
+def all_records(out: Path) -> list[dict]:
+    """Every record below OUT, also of runs that graded other students or assignments."""
+    return [json.loads(f.read_text(encoding="utf-8")) for f in sorted(out.glob("*/*/results.json"))]

@@ -1,0 +1,140 @@
+"""One notebook from file to result: extract, sandbox, checks, gate. Whatever the notebook holds, a result comes out."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from autograder import harness
+from autograder.exercises.base import AnswerError, Exercise, Failed, Probe
+from autograder.extract import Unreadable, extract
+from autograder.gate import Band, judge_run
+from autograder.limits import Failure, Limits
+from autograder.results import NotebookResult, Test
+from autograder.sandbox import Child
+from autograder.staging import stage
+from ddpm_core.streams import derive_seed, stream
+
+THREADS = (
+    1  # of a child, whatever the number of jobs: another count rounds differently, and two children share two cores
+)
+CHECK_S = 20.0  # for one question; the slowest right answer needs less than one second
+TRAIN_S = 60.0  # for 25 training steps; the slowest reference needs 5 seconds on two busy cores
+
+Progress = Callable[[str, float], None]  # (what is going on, share done)
+
+
+@dataclass(frozen=True)
+class Grader:
+    """All that judging needs besides the submission."""
+
+    judge: harness.Judge
+    bands: dict[str, Band]
+    seed: int
+    sandboxed: bool = True
+    limits: Limits = field(default_factory=Limits)
+    run: harness.Harness = field(default_factory=harness.Harness)
+    check_s: float = CHECK_S
+
+
+def judge_notebook(
+    exercise: Exercise, path: Path, grader: Grader, slot: int = 0, progress: Progress = lambda what, share: None
+) -> tuple[NotebookResult, Tensor | None]:
+    """The result, and the samples that the trained answer drew where it came to that."""
+    start = time.monotonic()
+    try:
+        answers = extract(path, exercise.answers)
+    except Unreadable as e:
+        return NotebookResult(exercise, "missing", str(e)), None
+    result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
+    images = None
+    try:
+        with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+            code = stage(exercise, Path(folder) / "code")
+            with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=THREADS) as child:
+                result.timings["start"] = round(time.monotonic() - start, 2)
+                try:
+                    images = _judge(exercise, answers.cells, child, grader, result, progress)
+                finally:
+                    result.instructor["printed"] = child.printed
+                    result.instructor["peak_bytes"] = child.peak_bytes
+    except Failure as e:
+        result.outcome, result.reason = e.outcome, _sentence(e.message)
+    except OSError as e:
+        result.outcome, result.reason = "infrastructure_error", f"the grader's own machine failed: {e}"
+    result.timings["total"] = round(time.monotonic() - start, 2)
+    return result, images
+
+
+def _judge(
+    exercise: Exercise, cells: dict[str, str], child: Child, grader: Grader, result: NotebookResult, progress: Progress
+) -> Tensor | None:
+    seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch
+    probe = Probe(child, timeout_s=grader.check_s)
+    clock = time.monotonic()
+    try:
+        probe("load", cells=cells, operations=exercise.operations)
+    except AnswerError as e:
+        result.outcome, result.reason = "crash", _sentence(str(e))
+        result.code = "imported_answer" if e.hidden else "load_error"
+        return None
+    failures = []
+    for i, check in enumerate(exercise.checks):
+        progress("checks", i / len(exercise.checks))
+        try:
+            check.run(probe, stream(seed, check.name))
+            result.tests.append(Test(check.name, check.points, check.points, "holds"))
+        except Failed as e:
+            failures.append(check)
+            result.tests.append(Test(check.name, 0.0, check.points, _sentence(str(e))))
+            result.code = "imported_answer" if getattr(e, "hidden", False) else result.code
+    result.timings["checks"] = round(time.monotonic() - clock, 2)
+    result.reason = next((t.output for t in result.tests if not t.passed), "every check holds")
+    if not exercise.gate_cell:
+        return None
+    if fatal := [c.name for c in failures if c.fatal]:
+        why = f"not trained, since a check failed first: {', '.join(fatal)}"
+        result.tests.append(Test("reference gate", 0.0, exercise.gate_points, why))
+        return None
+    return _gate(exercise, child, grader, result, seed, progress)
+
+
+def _gate(
+    exercise: Exercise, child: Child, grader: Grader, result: NotebookResult, seed: int, progress: Progress
+) -> Tensor | None:
+    clock = time.monotonic()
+    probe = Probe(child, timeout_s=TRAIN_S)
+    try:
+        metrics, images = harness.run(
+            probe, {"judge": grader.judge}, grader.run, seed, progress=lambda share: progress("gate", share)
+        )
+    except Failed as e:
+        result.tests.append(Test("reference gate", 0.0, exercise.gate_points, _sentence(str(e))))
+        result.reason = _sentence(str(e))
+        return None
+    finally:
+        result.timings["gate"] = round(time.monotonic() - clock, 2)
+    verdict = judge_run(metrics["judge"], grader.bands)
+    result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
+    result.gate = verdict.share
+    points = exercise.gate_points * verdict.share
+    shown = (
+        f"adherence {verdict.metrics['adherence']:.2f}, distance {verdict.metrics['distance']:.2f}: {verdict.reason}"
+    )
+    result.tests.append(Test("reference gate", points, exercise.gate_points, _sentence(shown)))
+    if all(t.passed for t in result.tests):
+        result.reason = "Every check holds, and the trained model is within the reference limits."
+    elif verdict.share < 1:
+        result.reason = _sentence(verdict.reason)
+    return images
+
+
+def _sentence(text: str) -> str:
+    """With a capital and a full stop, whoever wrote it."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

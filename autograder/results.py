@@ -1,0 +1,135 @@
+"""The record of one submission, in Gradescope's format, and the outcomes that it can have."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.exercises.base import Exercise
+
+OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
+GRADER_VERSION = "1"  # part of every record's key: raise it when a change of the grader changes a grade
+
+
+@dataclass(frozen=True)
+class Test:
+    """One line of the result: a property, its points, and what the student reads."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    name: str
+    score: float
+    max_score: float
+    output: str
+
+    @property
+    def passed(self) -> bool:
+        return self.score >= self.max_score
+
+
+@dataclass
+class NotebookResult:
+    """How one notebook fared. `reason` is one sentence for the table and the student."""
+
+    exercise: Exercise
+    outcome: str
+    reason: str
+    tests: list[Test] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)  # of the gate, by the judge of record
+    gate: float | None = None  # share of the gate's points, None where it was not run
+    code: str | None = None  # machine-readable cause where there is one, such as imported_answer
+    instructor: dict[str, Any] = field(default_factory=dict)  # never in results.json, which students may see
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float | None:
+        if self.outcome == "infrastructure_error":
+            return None  # never a zero
+        return sum(t.score for t in self.tests)
+
+    def all_tests(self) -> list[Test]:
+        """Every test of the exercise, those that were not reached with no points."""
+        done = {t.name for t in self.tests}
+        rest = [(c.name, c.points) for c in self.exercise.checks]
+        if self.exercise.gate_cell:
+            rest.append(("reference gate", self.exercise.gate_points))
+        return [*self.tests, *(Test(n, 0.0, p, f"not judged: {self.reason}") for n, p in rest if n not in done)]
+
+    def cells(self) -> dict[str, float]:
+        """Automatic points by the grade_id of the cell that carries them."""
+        if self.outcome == "infrastructure_error":
+            return {}
+        gate = sum(t.score for t in self.tests if t.name == "reference gate")
+        total = sum(t.score for t in self.tests)
+        points = {self.exercise.checks_cell: total - gate}
+        return points | ({self.exercise.gate_cell: gate} if self.exercise.gate_cell else {})
+
+
+def submission_outcome(notebooks: list[NotebookResult]) -> str:
+    """Of all notebooks: an infrastructure error taints the whole, else graded where one was, else the first's."""
+    outcomes = [n.outcome for n in notebooks]
+    for decisive in ("infrastructure_error", "graded"):
+        if decisive in outcomes:
+            return decisive
+    return outcomes[0] if outcomes else "missing"
+
+
+def record(student: str, assignment: str, notebooks: list[NotebookResult], **extra: Any) -> dict[str, Any]:
+    """The record that is written as results.json."""
+    outcome = submission_outcome(notebooks)
+    failed = outcome == "infrastructure_error"
+    tests = [
+        {
+            "name": f"{n.exercise.name}: {t.name}",
+            "score": round(t.score, 4),
+            "max_score": t.max_score,
+            "status": "passed" if t.passed else "failed",
+            "output": t.output,
+        }
+        for n in notebooks
+        if n.outcome != "infrastructure_error"
+        for t in n.all_tests()
+    ]
+    score = None if failed else round(sum(n.score or 0.0 for n in notebooks), 4)
+    return {
+        "score": score,
+        "max_score": sum(n.exercise.max_score for n in notebooks),
+        "output": "\n".join(f"{n.exercise.name}: {n.reason}" for n in notebooks),
+        "tests": tests,
+        "extra_data": {
+            "student": student,
+            "assignment": assignment,
+            "outcome": outcome,
+            "notebooks": {
+                n.exercise.name: {
+                    "outcome": n.outcome,
+                    "reason": n.reason,
+                    "code": n.code,
+                    "score": None if n.score is None else round(n.score, 4),
+                    "max_score": n.exercise.max_score,
+                    "cells": n.cells(),
+                    "metrics": n.metrics,
+                    "timings": n.timings,
+                }
+                for n in notebooks
+            },
+            **extra,
+        },
+    }
+
+
+def submission_key(files: dict[str, Path], **settings: Any) -> str:
+    """What a record depends on: the submitted files' content, the grader's version, the seed, the limits."""
+    h = hashlib.sha256(json.dumps([GRADER_VERSION, settings], sort_keys=True, default=str).encode())
+    for name, path in sorted(files.items()):
+        h.update(f"\0{name}\0".encode())
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as f:
+                while block := f.read(1 << 20):
+                    h.update(block)
+        else:
+            h.update(b"absent")
+    return h.hexdigest()

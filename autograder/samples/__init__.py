@@ -1,0 +1,37 @@
+"""Submissions for the demo and the tests: two right designs and what a grader has to cope with. Never released."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from autograder.extract import grade_id
+from autograder.references import cells_of
+
+ASSIGNMENT, NOTEBOOK = "5_3_conditioning", "conditioner.ipynb"
+HERE = Path(__file__).parent
+RIGHT = ("ada-film", "ben-attention")
+# Hostile code runs only where there is a sandbox.
+HOSTILE = ("finn-forger", "eve-endless-loop")
+STUDENTS = (*RIGHT, "carl-ignores-label", "dana-first-label", "nina-nan", *HOSTILE, "zoe-blank", "otto-not-a-notebook")
+
+
+def write(submitted: Path, released: Path, students: tuple[str, ...] = STUDENTS) -> None:
+    """Write SUBMITTED/<student>/5_3_conditioning/conditioner.ipynb for each student, from the released notebook."""
+    for student in students:
+        folder = submitted / student / ASSIGNMENT
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NOTEBOOK).write_text(notebook(student, released), encoding="utf-8")
+
+
+def notebook(student: str, released: Path) -> str:
+    """The text of one student's notebook."""
+    if student == "otto-not-a-notebook":
+        return "Dear instructor, my answer is to add the class embedding to the time embedding. Yours, Otto\n"
+    nb = json.loads((released / ASSIGNMENT / NOTEBOOK).read_text(encoding="utf-8"))
+    if student != "zoe-blank":
+        answers = cells_of(HERE / f"{student.replace('-', '_')}.py")
+        for cell in nb["cells"]:
+            if grade_id(cell) in answers:
+                cell["source"] = answers[grade_id(cell)].splitlines(keepends=True)
+    return json.dumps(nb, indent=1) + "\n"

@@ -1,0 +1,158 @@
+"""What people show each other: class grid, guidance sweep, class interpolation, EMA against raw, on one page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from ddpm_core import checkpoint, page, plots
+from ddpm_core.checkpoint import CheckpointError, Loaded
+from ddpm_core.config import DATA_DIR, PRESETS
+from ddpm_core.data import CIFAR10_CLASSES, FASHION_CLASSES, load_data
+from ddpm_core.interpolation import interpolate_classes
+from ddpm_core.metrics.classifier import load_classifier
+from ddpm_core.metrics.report import Provenance, score
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.runs import class_index, shortened, train_run
+from ddpm_core.samplers import sample
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.streams import derive_seed
+
+SCALES = (1, 2, 4, 6, 8, 10)
+PAIRS = (("3", "8"), ("1", "7"), ("4", "9"), ("0", "6"))
+KNOWN_CLASSES = {"digits": tuple("0123456789"), "cifar10": CIFAR10_CLASSES, "fashion-mnist": FASHION_CLASSES}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the demo draws; the defaults take about a minute on two cores."""
+
+    sweep_n: int = 500
+    sweep_steps: int = 20
+    steps: int = 50
+
+
+def classes_of(loaded: Loaded) -> tuple[str, ...]:
+    """Class names, without loading the data where its name is known."""
+    name = loaded.preset.data
+    return KNOWN_CLASSES.get(name) or tuple(map(str, range(loaded.preset.unet.num_classes)))
+
+
+def draw(
+    loaded: Loaded, y: Tensor, w: float, steps: int, seed: int, raw: bool = False, progress: bool = False
+) -> Tensor:
+    """Samples of a checkpoint, from its averaged or its raw weights."""
+    schedule = DiffusionSchedule.named(loaded.preset.schedule)
+    kind = PARAMETERIZATIONS[loaded.preset.parameterization]
+    net = loaded.raw if raw else loaded.ema
+    return sample(net, schedule, y, w, steps, seed, parameterization=kind, progress=progress)
+
+
+def sweep(
+    loaded: Loaded,
+    out: Path,
+    scales: Sequence[float] = SCALES,
+    n: int = 500,
+    steps: int = 20,
+    seed: int = 0,
+    classifier: Path = DATA_DIR / "classifiers/digits",
+    progress: bool = False,
+) -> list[Path]:
+    """Images, plot and figures (sweep.json) for each guidance scale, all from the same noise."""
+    classes, real, judge = classes_of(loaded), load_data(loaded.preset.data, "all"), load_classifier(classifier)
+    if n < 2 * len(classes):
+        raise ValueError(f"--n must be at least {2 * len(classes)}, two images a class, got {n}")
+    y = torch.arange(n) % len(classes)
+    rows, scores = [], []
+    for w in scales:
+        images = draw(loaded, y, w, steps, seed, progress=progress)
+        about = Provenance(f"{classifier.name} classifier", n, f"{real.name}/{real.split}", seed, steps, w, "ema")
+        scores.append(score(images, y, real, judge, about))
+        rows.append(images[: len(classes)])
+    strip = plots.grid(
+        torch.cat(rows), len(classes), [f"w = {w:g}" for w in scales], classes,
+        "same noise, growing guidance scale", column_label="class asked for",
+    )  # fmt: skip
+    checkpoint.write_text(out / "sweep.json", json.dumps([s.as_dict() for s in scores], indent=1) + "\n")
+    return [
+        plots.save(strip, out / "sweep.png"),
+        plots.save(plots.sweep_plot(scales, scores), out / "sweep_plot.png"),
+        out / "sweep.json",
+    ]
+
+
+def interpolate(
+    loaded: Loaded,
+    out: Path,
+    pairs: Sequence[tuple[str, str]],
+    n: int = 11,
+    w: float = 3.0,
+    steps: int = 50,
+    seed: int = 0,
+    mode: str = "spherical",
+) -> list[Path]:
+    """One strip and one GIF a pair of classes; every picture of a strip starts from the same noise."""
+    classes, u = classes_of(loaded), loaded.preset.unet
+    schedule, written = DiffusionSchedule.named(loaded.preset.schedule), []
+    for a, b in pairs:
+        ends = class_index(a, classes), class_index(b, classes)
+        rng = Generator().manual_seed(derive_seed(seed, "interpolate", a, b))
+        row = interpolate_classes(
+            loaded.ema, schedule, *ends, n, (u.image_channels, u.image_size, u.image_size), w, steps, rng, mode,
+            PARAMETERIZATIONS[loaded.preset.parameterization],
+        ).cpu()  # fmt: skip
+        names = [f"{i / max(1, n - 1):.1f}" for i in range(n)]
+        title = f"{a} → {b}: one noise, {mode} class embedding, w = {w:g}"
+        strip = plots.grid(row, n, (), names, title, column_label=f"share of class {b}", cell=0.7)
+        written.append(plots.save(strip, out / f"interpolate_{a}_{b}.png"))
+        zoom = max(1, 128 // u.image_size)
+        written.append(plots.gif(row, out / f"interpolate_{a}_{b}.gif", zoom))
+    return written
+
+
+def ema_against_raw(loaded: Loaded, out: Path, w: float = 1.0, steps: int = 50, seed: int = 0) -> Path:
+    """Averaged and raw weights from the same noise, one pair of rows."""
+    classes = classes_of(loaded)
+    y = torch.arange(2 * len(classes)) % len(classes)
+    both = torch.cat([draw(loaded, y, w, steps, seed, raw=raw) for raw in (False, True)])  # (4K, C, H, W)
+    k = len(classes)
+    order = torch.cat([both[:k], both[2 * k : 3 * k], both[k : 2 * k], both[3 * k :]])
+    names = ["EMA, noise 1", "raw, noise 1", "EMA, noise 2", "raw, noise 2"]
+    title = f"averaged against raw weights, same noise, w = {w:g}"
+    return plots.save(plots.grid(order, k, names, classes, title, column_label="class asked for"), out / "ema_raw.png")
+
+
+def matching_checkpoint(path: Path, out: Path, seed: int, retrain: bool) -> Path:
+    """The shipped checkpoint where it fits the code, else (or on request) one trained here; trained once, then kept."""
+    if not retrain:
+        try:
+            checkpoint.load(path)
+            return path
+        except CheckpointError as e:
+            print(f"training, since {e}")
+    own = out / "checkpoint/digits"
+    return train_run(shortened(PRESETS["digits"], None, seed), own)
+
+
+def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Sizes | None = None) -> Path:
+    """All pictures and the page that shows them; returns the page's path. What is already there is kept."""
+    sizes = sizes or Sizes()
+    path = matching_checkpoint(path, out, seed, retrain)
+    loaded = checkpoint.load(path)
+    stamp = {"checkpoint": checkpoint.digest({"weights": checkpoint.file_digest(path)}), "seed": seed, **vars(sizes)}
+    done = out / "demo.json"
+    if not (done.is_file() and json.loads(done.read_text(encoding="utf-8")).get("made_with") == stamp):
+        classes = classes_of(loaded)
+        y = torch.arange(len(classes)).repeat_interleave(10)
+        images = draw(loaded, y, 3.0, sizes.steps, seed, progress=True)
+        plots.save(plots.class_grid(images, classes, f"w = 3, {sizes.steps} DDIM steps"), out / "grid.png")
+        sweep(loaded, out, SCALES, sizes.sweep_n, sizes.sweep_steps, seed, progress=True)
+        interpolate(loaded, out, PAIRS, steps=sizes.steps, seed=seed)
+        ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
+        checkpoint.write_text(done, json.dumps({"made_with": stamp, "step": loaded.step}, indent=1) + "\n")
+    return page.write(out, page.sections(out))

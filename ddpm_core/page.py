@@ -1,0 +1,90 @@
+"""One page that shows what the demo made: pictures, captions, and whatever tables are handed in."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddpm_core.checkpoint import write_text
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
+figure { margin: 1rem 0 2rem; } figcaption { font-size: .9rem; opacity: .8; }
+table { border-collapse: collapse; font-size: .9rem; } .scroll { overflow-x: auto; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top; }
+.gifs { display: flex; gap: 1rem; flex-wrap: wrap; } .gifs img { image-rendering: pixelated; width: 128px; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the HTML under it."""
+
+    title: str
+    body: str
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """An HTML table; every cell is escaped."""
+    head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def figure(file: str, caption: str) -> str:
+    text = html.escape(caption)
+    return f'<figure><img src="{html.escape(file)}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
+def sections(out: Path) -> list[Section]:
+    """The demo's pictures, as far as they are there."""
+    scores = json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+
+    def cell(e: dict) -> str:
+        return f"{e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]"
+
+    rows = [[f"{s['about']['w']:g}", *(cell(s[k]) for k in ("adherence", "distance", "diversity"))] for s in scores]
+    about = scores[0]["about"]
+    note = (
+        f"n = {about['n']} a scale, {about['steps']} DDIM steps, {about['weights']} weights, seed {about['seed']}, "
+        f"features and adherence of the {about['extractor']}, reference {about['reference']}; brackets: 95 % bootstrap "
+        "over the images of this one run."
+    )
+    strips = sorted(out.glob("interpolate_*.png"))
+    gifs = "".join(f'<img src="{g.name}" alt="class interpolation {g.stem}">' for g in sorted(out.glob("*.gif")))
+    return [
+        Section("One row a class", figure("grid.png", "Ten samples of each class.")),
+        Section(
+            "Guidance sweep",
+            figure("sweep.png", "Each column starts from one noise; only the guidance scale w changes.")
+            + figure("sweep_plot.png", note)
+            + table(["w", "adherence", "Fréchet distance", "diversity (real = 1)"], rows),
+        ),
+        Section(
+            "From class to class",
+            "".join(figure(s.name, "One noise; the class embedding moves.") for s in strips)
+            + f'<div class="gifs">{gifs}</div>',
+        ),
+        Section("Averaged and raw weights", figure("ema_raw.png", "The same noise through both sets of weights.")),
+    ]
+
+
+def write(
+    out: Path,
+    parts: Sequence[Section],
+    title: str = "Conditional diffusion on handwritten digits",
+    name: str = "index.html",
+) -> Path:
+    """Write the page out/name."""
+    body = "".join(f"<section><h2>{html.escape(p.title)}</h2>{p.body}</section>" for p in parts)
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    text = (
+        f'<!doctype html><html lang="en"><head>{head}<title>{html.escape(title)}</title><style>{STYLE}</style></head>'
+    )
+    write_text(out / name, f"{text}<body><h1>{html.escape(title)}</h1>{body}</body></html>\n")
+    return out / name
