@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from tqdm.auto import tqdm
 
 from autograder import grading, sandbox
 from autograder.adapters import table
@@ -63,8 +65,6 @@ def write_gradebook(records: list[dict], submitted: Path, out: Path, gradebook: 
 
 def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:
     """The same checks with the course's own classifier, on the student's machine; True where all is well."""
-    from dataclasses import replace
-
     exercise = next((e for e in EXERCISES.values() if e.name == notebook.stem), None)
     if exercise is None:
         known = ", ".join(f"{e.name}.ipynb" for e in EXERCISES.values())
@@ -77,8 +77,6 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
     grader = grading.make_grader(exercise, seed, walls, judge="course")
     if not gate:
         exercise = replace(exercise, gate_cell=None, gate_points=0.0)
-    from tqdm.auto import tqdm
-
     with tqdm(total=100, unit="%", desc=exercise.name, leave=False) as bar:
 
         def show(what: str, share: float) -> None:
@@ -89,9 +87,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
         result, _ = judge_notebook(exercise, notebook, grader, progress=show)
     rec = record("you", exercise.assignment, [result])
     for t in rec["tests"]:
-        print(
-            f"{'ok  ' if t['status'] == 'passed' else 'FAIL'} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}"
-        )
+        mark = "ok  " if t["status"] == "passed" else "FAIL"
+        print(f"{mark} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}")
     if printed := result.instructor.get("printed"):
         print(f"\nwhat your code printed:\n{printed}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"

@@ -86,10 +86,7 @@ def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
         "nproc": (resource.RLIMIT_NPROC, processes),
         "nofile": (resource.RLIMIT_NOFILE, OPEN_FILES),
-        "cpu": (
-            resource.RLIMIT_CPU,
-            limits.cpu_s + 1,
-        ),  # of one process; the watchdog, one second earlier, adds them up
+        "cpu": (resource.RLIMIT_CPU, limits.cpu_s + 1),  # of one process; the watchdog adds up, and says why
         "core": (resource.RLIMIT_CORE, 1),  # 1, not 0: it also stops a system's crash handler, see core(5)
     }
     words = ["prlimit"]

@@ -11,7 +11,9 @@ from pathlib import Path
 from autograder import bubblewrap, seccomp
 from autograder.limits import Limits
 
-PYTHON = (sys.executable, "-I", "-B")  # isolated: neither variables nor a user's own packages change what is imported
+# Isolated: neither variables nor a user's own packages change what is imported. Unbuffered: what was printed before the
+# end by a signal is not lost.
+PYTHON = (sys.executable, "-I", "-B", "-u")
 PIPES = {
     **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0},
     "start_new_session": True,  # Ctrl-C reaches the grader alone, which then closes its children

@@ -55,15 +55,15 @@ class Watchdog(threading.Thread):
     def kill(self) -> None:
         """End every process of the child, and wait until they are gone."""
         with self._killing:
-            victims = set(self._seen)
+            victims = dict.fromkeys(self._seen)  # as an ordered set
             with suppress(psutil.Error):
                 self._freeze()  # so that it starts nothing between our look and our blow
-                victims.update(self._root.children(recursive=True))
+                # The nearest first: in the sandbox that is the init of the PID namespace, with which all others die,
+                # also those that we have not seen. The kernel ends it only when they have gone.
+                victims = dict.fromkeys([*self._root.children(recursive=True), *victims])
             for victim in victims:
                 with suppress(psutil.Error):
                     victim.kill()
-            # In the sandbox the root is bubblewrap and its child the init of the PID namespace. The kernel ends an init
-            # only when its namespace is empty, and bubblewrap ends after it: so this wait proves that all are gone.
             with suppress(psutil.Error):
                 if victims and not self._stray_home:
                     self._root.resume()
@@ -78,7 +78,7 @@ class Watchdog(threading.Thread):
                 for stray in (strays := self._strays()):
                     with suppress(psutil.Error):
                         stray.kill()
-                victims.update(strays)
+                victims |= dict.fromkeys(strays)
                 if not strays:
                     break
             deadline = time.monotonic() + PATIENCE_S

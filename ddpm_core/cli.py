@@ -71,7 +71,8 @@ def cmd_sweep(a: argparse.Namespace) -> None:
 
 def cmd_interpolate(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device_of(a.device))
-    for path in demo.interpolate(loaded, a.out, [tuple(p) for p in a.pair], a.n, a.w, a.steps, a.seed, a.mode):
+    pairs = [tuple(p) for p in a.pair]
+    for path in demo.interpolate(loaded, a.out, pairs, a.n, a.w, a.steps, a.seed, a.mode, progress=True):
         print(path)
 
 

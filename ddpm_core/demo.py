@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
+from tqdm.auto import tqdm
 
 from ddpm_core import checkpoint, page, plots
 from ddpm_core.checkpoint import CheckpointError, Loaded
@@ -95,11 +96,12 @@ def interpolate(
     steps: int = 50,
     seed: int = 0,
     mode: str = "spherical",
+    progress: bool = False,
 ) -> list[Path]:
     """One strip and one GIF a pair of classes; every picture of a strip starts from the same noise."""
     classes, u = classes_of(loaded), loaded.preset.unet
     schedule, written = DiffusionSchedule.named(loaded.preset.schedule), []
-    for a, b in pairs:
+    for a, b in tqdm(pairs, desc="interpolating", unit="pair", disable=not progress):
         ends = class_index(a, classes), class_index(b, classes)
         rng = Generator().manual_seed(derive_seed(seed, "interpolate", a, b))
         row = interpolate_classes(
@@ -152,7 +154,7 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
         images = draw(loaded, y, 3.0, sizes.steps, seed, progress=True)
         plots.save(plots.class_grid(images, classes, f"w = 3, {sizes.steps} DDIM steps"), out / "grid.png")
         sweep(loaded, out, SCALES, sizes.sweep_n, sizes.sweep_steps, seed, progress=True)
-        interpolate(loaded, out, PAIRS, steps=sizes.steps, seed=seed)
+        interpolate(loaded, out, PAIRS, steps=sizes.steps, seed=seed, progress=True)
         ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
         checkpoint.write_text(done, json.dumps({"made_with": stamp, "step": loaded.step}, indent=1) + "\n")
     return page.write(out, page.sections(out))

@@ -1,0 +1,60 @@
+"""Seconds and peak memory of each stage of grading one gated submission.
+
+    python benchmarks/grading.py [--quick]
+
+Grades the slowest reference design (cross-attention) after a burn-in; --quick skips the repeat. The last line is one
+JSON object: medians of seconds a stage, and the child's peak resident memory in MiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+import torch
+
+from autograder import grading, samples
+from autograder.exercises.conditioner import EXERCISE
+from autograder.extract import grade_id
+from autograder.judging import judge_notebook
+from autograder.references import cells
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def submission(folder: Path, design: str) -> Path:
+    """A notebook that holds a reference design."""
+    nb = json.loads(samples.notebook("zoe-blank", ROOT / "exercises"))
+    answers = cells(EXERCISE.name, design)
+    for cell in nb["cells"]:
+        if grade_id(cell) in answers:
+            cell["source"] = answers[grade_id(cell)]
+    path = folder / "conditioner.ipynb"
+    path.write_text(json.dumps(nb), encoding="utf-8")
+    return path
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--quick", action="store_true", help="one run in place of three")
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        samples.write(folder / "burn-in", ROOT / "exercises", ("carl-ignores-label",))
+        grader = grading.make_grader(EXERCISE, seed=0)
+        judge_notebook(EXERCISE, next((folder / "burn-in").rglob("*.ipynb")), grader)
+        path = submission(folder, "cross_attention")
+        for _ in range(1 if a.quick else 3):
+            result, _ = judge_notebook(EXERCISE, path, grader)
+            rows.append({**result.timings, "peak_mib": result.instructor["peak_bytes"] / 2**20})
+            print(result.outcome, result.score, rows[-1])
+    print(json.dumps({k: round(statistics.median(r[k] for r in rows), 2) for k in rows[0]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The students' bundle: complete enough to work from, and without anything that gives an answer away."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder import bundle, samples
+from autograder.cli import main, parser
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def students(tmp_path_factory):
+    return bundle.make(tmp_path_factory.mktemp("bundle") / "students", ROOT)
+
+
+def test_nothing_in_it_gives_an_answer_away(students):
+    names = {str(f.relative_to(students)) for f in students.rglob("*")}
+    for word in ("solutions", "references", "samples", "judges", "BEGIN SOLUTION"):
+        assert not [n for n in names if word in n]
+    for notebook in students.rglob("*.ipynb"):
+        assert "BEGIN SOLUTION" not in notebook.read_text(encoding="utf-8")
+    assert {"lessons", "exercises", "ddpm_core", "autograder", "README.md", "requirements.lock"} <= names
+    assert {"exercises/5_3_conditioning/conditioner.ipynb", "data/gates/conditioner.json"} <= names
+
+
+def check(students, notebook, *more):
+    """`autograder check` with the bundle's own packages, as a student runs it."""
+    code = "import sys; sys.path.insert(0, '.'); import autograder.cli as c; assert 'students' in c.__file__; c.main()"
+    words = [sys.executable, "-c", code, "check", str(notebook), "--no-gate", *more]
+    return subprocess.run(words, cwd=students, capture_output=True, text=True, timeout=300)
+
+
+def test_a_student_can_check_a_right_and_a_wrong_answer(students, tmp_path):
+    released = students / "exercises"
+    for student, code, says in (
+        ("ada-film", 0, "10 of 10 points"),
+        ("carl-ignores-label", 1, "does not depend on the label"),
+    ):
+        path = tmp_path / student / "conditioner.ipynb"
+        path.parent.mkdir()
+        path.write_text(samples.notebook(student, released), encoding="utf-8")
+        done = check(students, path)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert says in done.stdout and "Not of record" in done.stdout
+
+
+def test_checking_what_is_no_answer(students, tmp_path):
+    blank = check(students, students / "exercises/5_3_conditioning/conditioner.ipynb")
+    assert blank.returncode == 1 and "still holds the stub" in blank.stdout
+    other = check(students, tmp_path / "essay.ipynb")
+    assert other.returncode == 2 and "not a graded notebook; known: conditioner.ipynb" in other.stderr
+    nowhere = check(students, tmp_path / "conditioner.ipynb")
+    assert nowhere.returncode == 2 and "there is no file" in nowhere.stderr
+
+
+def test_the_bundle_replaces_itself_but_nothing_else(students, tmp_path):
+    (students / "old.txt").write_text("of an earlier release")
+    bundle.make(students, ROOT)
+    assert not (students / "old.txt").exists()
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="holds something else"):
+        bundle.make(tmp_path, ROOT)
+    assert (tmp_path / "thesis.tex").exists()
+    with pytest.raises(ValueError, match="is not the course's folder"):
+        bundle.make(tmp_path / "x", tmp_path)
+
+
+@pytest.mark.parametrize("command", ["grade", "check", "release", "calibrate", "demo"])
+def test_help_shows_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as e:
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert e.value.code == 0
+    parser().parse_args(text.split("example: autograder ")[1].split())
+
+
+def test_calibrating_what_has_no_gate_names_what_has(capsys):
+    with pytest.raises(SystemExit):
+        main(["calibrate", "schedules"])
+    assert "unknown gated exercise 'schedules'; known: conditioner" in capsys.readouterr().err
+
+
+def test_band_file_is_json_that_students_may_read(students):
+    assert json.loads((students / "data/gates/conditioner.json").read_text())["exercise"] == "conditioner"

@@ -1,0 +1,210 @@
+"""Batches: every submission gets its own record, a killed run goes on, nothing that was done changes."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder import grading, samples
+from autograder.exercises.conditioner import EXERCISE
+from autograder.judging import Grader, judge_notebook
+from autograder.results import NotebookResult, record
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASED = ROOT / "exercises"
+# Wrong answers that take seconds: no training, and no waiting for a time limit.
+QUICK = ("carl-ignores-label", "dana-first-label", "finn-forger", "nina-nan", "otto-not-a-notebook", "zoe-blank")
+
+
+def command(submitted, out, *more):
+    words = [sys.executable, "-m", "autograder.cli", "grade", submitted, "--out", out, "--course", ROOT, *more]
+    return [str(w) for w in words]
+
+
+def grade(submitted, out, *more):
+    return subprocess.run(command(submitted, out, *more), capture_output=True, text=True, timeout=300)
+
+
+def result(out, student):
+    return json.loads((out / student / samples.ASSIGNMENT / "results.json").read_text(encoding="utf-8"))
+
+
+def without_timings(rec):
+    for n in rec["extra_data"]["notebooks"].values():
+        n.pop("timings")
+    return rec
+
+
+@pytest.fixture(scope="module")
+def submitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course") / "submitted"
+    samples.write(folder, RELEASED, QUICK)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(submitted, tmp_path_factory):
+    out = tmp_path_factory.mktemp("grades")
+    done = grade(submitted, out, "--seed", 3, "--jobs", 2)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+EXPECTED = {  # outcome, and words of the reason
+    "carl-ignores-label": ("graded", "does not depend on the label"),
+    "dana-first-label": ("graded", "depends on other samples of the batch"),
+    "nina-nan": ("graded", "not finite"),
+    "finn-forger": ("crash", "ended with exit status 0 and gave no result"),
+    "zoe-blank": ("missing", "still holds the stub"),
+    "otto-not-a-notebook": ("missing", "not a notebook"),
+}
+
+
+@pytest.mark.parametrize("student", EXPECTED)
+def test_each_wrong_sample_fails_for_its_own_reason(graded, student):
+    rec = result(graded[0], student)
+    outcome, words = EXPECTED[student]
+    assert rec["extra_data"]["outcome"] == rec["extra_data"]["notebooks"]["conditioner"]["outcome"] == outcome
+    assert words in rec["extra_data"]["notebooks"]["conditioner"]["reason"]
+    assert rec["score"] <= 0.5 * rec["max_score"]
+    assert rec["max_score"] == 20 and sum(t["max_score"] for t in rec["tests"]) == 20
+    assert sum(t["score"] for t in rec["tests"]) == pytest.approx(rec["score"])
+    assert all(t["name"].startswith("conditioner: ") for t in rec["tests"])
+    gate = rec["tests"][-1] if rec["tests"][-1]["name"].endswith("gate") else None
+    assert gate is None or gate["score"] == 0
+
+
+def test_csv_report_and_gradebook(graded):
+    out, stdout = graded
+    lines = list(csv.DictReader((out / "grades.csv").open(encoding="utf-8")))
+    assert [x["student"] for x in lines] == sorted(QUICK)
+    assert all(student in (out / "report.html").read_text(encoding="utf-8") and student in stdout for student in QUICK)
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    export = [sys.executable, "-m", "nbgrader", "export", "--to", str(out / "x.csv")]
+    export += ["--CourseDirectory.db_url", f"sqlite:///{out / 'gradebook.db'}"]
+    subprocess.run(export, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
+    scores = {x["student_id"]: float(x["score"]) for x in csv.DictReader((out / "x.csv").open(encoding="utf-8"))}
+    assert scores == {x["student"]: pytest.approx(float(x["score"])) for x in lines}
+
+
+def test_grading_again_keeps_every_record_byte_for_byte(graded, submitted):
+    out, _ = graded
+    before = {s: (out / s / samples.ASSIGNMENT / "results.json").read_bytes() for s in QUICK}
+    assert grade(submitted, out).returncode == 0  # without --seed: the batch's own is kept
+    assert {s: (out / s / samples.ASSIGNMENT / "results.json").read_bytes() for s in QUICK} == before
+
+
+def test_the_same_seed_gives_the_same_records_whatever_the_jobs(graded, submitted, tmp_path):
+    out, _ = graded
+    assert grade(submitted, tmp_path, "--seed", 3, "--jobs", 1).returncode == 0
+    for s in QUICK:
+        assert without_timings(result(tmp_path, s)) == without_timings(result(out, s))
+
+
+def test_killed_at_any_moment_the_next_run_grades_what_is_missing(graded, submitted, tmp_path):
+    out, _ = graded
+    chance, kept = random.Random(1), {}
+    for _ in range(4):
+        run = subprocess.Popen(
+            command(submitted, tmp_path, "--seed", 3), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(4, 12))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        for file in tmp_path.glob("*/*/results.json"):
+            assert kept.setdefault(file, file.read_bytes()) == file.read_bytes()
+    assert grade(submitted, tmp_path, "--seed", 3).returncode == 0
+    for file, content in kept.items():
+        assert file.read_bytes() == content
+    for s in QUICK:
+        assert without_timings(result(tmp_path, s)) == without_timings(result(out, s))
+
+
+def test_a_changed_submission_is_graded_anew_and_the_others_are_not(graded, submitted, tmp_path):
+    out, _ = graded
+    mine = tmp_path / "submitted"
+    shutil.copytree(submitted, mine)
+    shutil.copytree(out, tmp_path / "grades")
+    notebook = mine / "zoe-blank" / samples.ASSIGNMENT / samples.NOTEBOOK
+    notebook.write_text(samples.notebook("carl-ignores-label", RELEASED), encoding="utf-8")
+    before = {s: (tmp_path / "grades" / s / samples.ASSIGNMENT / "results.json").stat().st_mtime_ns for s in QUICK}
+    assert grade(mine, tmp_path / "grades").returncode == 0
+    changed = [
+        s
+        for s in QUICK
+        if (tmp_path / "grades" / s / samples.ASSIGNMENT / "results.json").stat().st_mtime_ns != before[s]
+    ]
+    assert changed == ["zoe-blank"]
+    assert result(tmp_path / "grades", "zoe-blank")["extra_data"]["outcome"] == "graded"
+
+
+def test_a_hang_costs_its_time_limit_and_nothing_else(tmp_path):
+    samples.write(tmp_path, RELEASED, ("eve-endless-loop",))
+    path = tmp_path / "eve-endless-loop" / samples.ASSIGNMENT / samples.NOTEBOOK
+    grader = grading.make_grader(EXERCISE, 0, check_s=3.0)
+    start = time.monotonic()
+    outcome, _ = judge_notebook(EXERCISE, path, grader)
+    assert outcome.outcome == "timeout" and "no result within 3 s" in outcome.reason
+    assert time.monotonic() - start < 25
+    assert outcome.score < 5
+
+
+def test_an_imported_answer_is_its_own_outcome(tmp_path):
+    nb = json.loads(samples.notebook("carl-ignores-label", RELEASED))
+    for cell in nb["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "ClassConditioner":
+            cell["source"] = "from ddpm_core.conditioning import GatedModulation as ClassConditioner\n"
+    path = tmp_path / "conditioner.ipynb"
+    path.write_text(json.dumps(nb), encoding="utf-8")
+    outcome, _ = judge_notebook(EXERCISE, path, grading.make_grader(EXERCISE, 0))
+    assert outcome.code == "imported_answer" and outcome.score == 0
+    assert "write it yourself" in outcome.reason
+
+
+def test_an_infrastructure_error_is_never_a_zero_and_never_kept(graded, submitted, tmp_path, monkeypatch):
+    n = NotebookResult(EXERCISE, "infrastructure_error", "The disk is full.")
+    rec = record("ada", samples.ASSIGNMENT, [n])
+    assert rec["score"] is None and rec["extra_data"]["outcome"] == "infrastructure_error" and rec["tests"] == []
+    submissions = grading.find(submitted, student="zoe-blank")
+
+    def broken(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(grading, "judge_notebook", broken)
+    assert grading.grade(submissions, tmp_path, 0, progress=False)[0]["score"] is None
+    monkeypatch.undo()
+    assert grading.grade(submissions, tmp_path, 0, progress=False)[0]["extra_data"]["outcome"] == "missing"
+
+
+@pytest.mark.parametrize(
+    "make,more,says",
+    [
+        (lambda p: None, (), "there is no folder"),
+        (lambda p: p.mkdir(), (), "no submission in"),
+        (lambda p: p.mkdir(), ("--assignment", "9_9"), "unknown assignment '9_9'; known: 5_3_conditioning"),
+    ],
+)
+def test_bad_input_gets_one_sentence(tmp_path, make, more, says):
+    make(tmp_path / "s")
+    done = grade(tmp_path / "s", tmp_path / "o", *more)
+    assert done.returncode == 2 and says in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_two_graders_do_not_write_to_one_folder(tmp_path):
+    with grading.only_one(tmp_path):
+        with pytest.raises(ValueError, match="another `autograder grade` is writing"):
+            with grading.only_one(tmp_path):
+                pass
+
+
+def test_limits_are_far_from_what_right_answers_need():
+    limits = Grader.__dataclass_fields__["limits"].default_factory()
+    assert limits.wall_s >= 200 and limits.memory_bytes <= 2 << 30

@@ -1,0 +1,14 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_a_fixed_stream():
+    """Every test starts alike, whatever ran before it."""
+    torch.set_num_threads(1)  # more would fight for the cores with the children that tests start
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,151 @@
+"""Every lesson is committed clean, runs from top to bottom in a real kernel, and finds what its text says it finds.
+
+A lesson keeps its figures in a dict called RESULTS; a cell appended here prints it, and CHECKS judges it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSONS = sorted(p.stem for p in ROOT.glob("lessons/*.ipynb"))
+TIME_LIMIT = 900  # seconds for a whole lesson: a few minutes on two idle cores, and the machine may be busy
+MARK = "RESULTS as JSON:"
+
+
+def conditioning(results: dict) -> None:
+    """5_3: what the text claims about the three strategies, the control, guidance and the single token."""
+    adherence, loss = results["adherence"], results["loss"]
+    assert set(adherence) == set(loss) == {"add", "adagn", "cross_attention", "none"}
+    working = [v for name, v in adherence.items() if name != "none"]
+    assert min(working) > 0.7
+    assert adherence["none"] < 0.3  # it cannot know the label: chance is 0.1
+    best = min(loss[name] for name in loss if name != "none")
+    assert 1 < loss["none"] / best < 1.2, "the lesson says that the loss hardly notices"
+    assert results["spread"]["1"] < 1e-5 < 0.1 < results["spread"]["4"]  # between pixels: one token, four tokens
+    worth = {int(t): gap for t, gap in results["label_worth"].items()}
+    assert 100 <= max(worth, key=worth.get) <= 800, "the lesson says that the label matters in the middle"
+    guidance = results["guidance"]
+    assert guidance["0.0"]["adherence"] < 0.3 < 0.9 < guidance["2.0"]["adherence"]
+    assert guidance["8.0"]["diversity"] < 1 < guidance["1.0"]["diversity"]
+
+
+CHECKS: dict[str, Callable[[dict], None]] = {"5_3_conditioning": conditioning}
+FIGURES = {"5_3_conditioning": 15}  # at least
+
+
+def read(lesson: str) -> NotebookNode:
+    return nbformat.read(ROOT / "lessons" / f"{lesson}.ipynb", as_version=4)
+
+
+@pytest.fixture
+def own_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python3` is this interpreter, whatever kernels, start-up files and settings the user has."""
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "language": "python"}
+    folder = tmp_path / "jupyter/kernels/python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec | {"display_name": "Python 3"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+
+
+def execute(nb: NotebookNode) -> dict:
+    """Run the cells in the lessons' folder, as a student would; returns RESULTS."""
+    nb.cells.append(nbformat.v4.new_code_cell(f"import json\nprint({MARK!r}, json.dumps(RESULTS))"))
+    folder = {"metadata": {"path": str(ROOT / "lessons")}}
+    NotebookClient(nb, timeout=TIME_LIMIT, kernel_name="python3", resources=folder).execute()
+    return json.loads(nb.cells[-1].outputs[0].text.removeprefix(MARK))
+
+
+def figures(nb: NotebookNode) -> list[np.ndarray]:
+    """The pictures that the cells displayed, as arrays."""
+    outputs = [o for c in nb.cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+    pngs = [base64.b64decode(o.data["image/png"]) for o in outputs if "image/png" in o.data]
+    return [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for png in pngs]
+
+
+def test_there_are_lessons_and_each_has_its_checks():
+    assert set(LESSONS) == set(CHECKS) == set(FIGURES)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_committed_lessons_are_clean(lesson: str):
+    nb = read(lesson)
+    nbformat.validate(nb)
+    assert (nb.nbformat, nb.nbformat_minor) == (4, 5)
+    assert nb.metadata.kernelspec.name == "python3"
+    assert len({c.id for c in nb.cells}) == len(nb.cells)
+    for cell in nb.cells:
+        assert cell.cell_type == "markdown" or (cell.outputs == [] and cell.execution_count is None)
+        assert cell.metadata == {}
+        assert str(ROOT) not in cell.source
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_links_lead_somewhere(lesson: str):
+    text = "\n".join(c.source for c in read(lesson).cells if c.cell_type == "markdown")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    assert links and not [link for link in links if not (ROOT / "lessons" / link).exists()]
+
+
+@pytest.mark.timeout(TIME_LIMIT)
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_lesson_runs_and_finds_what_it_says(lesson: str, own_kernel: None):
+    nb = read(lesson)
+    results = execute(nb)
+    drawn = figures(nb)
+    assert len(drawn) >= FIGURES[lesson]
+    assert all(picture.std() > 1 for picture in drawn), "a figure is empty"
+    streams = [o for c in nb.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "stream"]
+    assert not [o.text for o in streams if o.name == "stderr"], "warnings are not for students"
+    CHECKS[lesson](results)
+
+
+TINY = """
+# The preset's cells with a network, data and steps that a test can afford.
+import dataclasses
+from ddpm_core.data import ImageData
+UNET = replace(UNET, channels=(8,) * len(UNET.channels), blocks_per_level=1, cond_dim=16)
+STEPS, SAMPLING_STEPS = 30, 2
+TRAIN = replace(TRAIN, steps=STEPS, batch_size=4)
+NAMES_OF = {"fashion-mnist": "FASHION_CLASSES", "cifar10": "CIFAR10_CLASSES"}
+
+def load_data(name, split, root):
+    import ddpm_core.data
+    classes = getattr(ddpm_core.data, NAMES_OF[name])
+    images = torch.randint(256, (200, *SHAPE), dtype=torch.uint8, generator=stream(0, split))
+    return ImageData(name, split, images, torch.arange(200) % 10, classes)
+"""
+
+
+@pytest.mark.timeout(TIME_LIMIT)
+@pytest.mark.parametrize("preset", ["fashion-mnist", "cifar10"])
+def test_the_other_presets_run_the_same_cells(preset: str, own_kernel: None):
+    """One name changes the scale: here every cell of 5_3 under the other names, on noise in place of a download."""
+    nb = read("5_3_conditioning")
+    index = next(i for i, c in enumerate(nb.cells) if c.id == "preset")
+    assert 'PRESET = "digits"' in nb.cells[index].source
+    nb.cells[index].source = nb.cells[index].source.replace('PRESET = "digits"', f'PRESET = "{preset}"')
+    nb.cells.insert(index + 1, nbformat.v4.new_code_cell(TINY))
+    results = execute(nb)
+    assert results["preset"] == preset
+    assert set(results["loss"]) == {"add", "adagn", "cross_attention", "none"}
+    assert "adherence" not in results  # no classifier ships for these
+    said = "".join(o.text for c in nb.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "stream")
+    assert f"No classifier ships for {preset}" in said
