@@ -60,8 +60,8 @@ def command(
         args += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
     args += ["--symlink", "/proc/self/fd", "/dev/fd"]
     args += ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"]
-    for path, link in _visible().items():
-        args += _mount(path, link, [*OWN_PACKAGES, *hide])
+    for path in _visible():
+        args += _mount(path, [*OWN_PACKAGES, *hide])
     args += ["--ro-bind", str(code), CODE]
     args += ["--remount-ro", "/", "--chdir", "/tmp"]
     for fd in filter_fds:
@@ -150,11 +150,8 @@ def _remedy(said: str, euid: int) -> str:
     return "`bwrap --ro-bind / / --unshare-all true` to see why"
 
 
-def _visible() -> dict[Path, str | None]:
-    """System and interpreter paths to show, outermost first; a value is where a path links to, None if it is itself.
-
-    A link to another visible folder stays a link: mounted twice, what is hidden in one would be open in the other.
-    """
+def _visible() -> list[Path]:
+    """System and interpreter paths to show; none lies within another. What is a link appears as what it leads to."""
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
     found = [Path(root, name) for root in SYSTEM for name in ("bin", "sbin", *LIBRARIES)]
     # Of a prefix only these: it can be the repository itself, or a conda root with every package's archive.
@@ -164,17 +161,14 @@ def _visible() -> dict[Path, str | None]:
     found += [Path(path) for path in sys.path if path.endswith("-packages") and path != outside]
     found += [Path(path) for path in ETC] + [Path("/sys/devices/system/cpu")]  # the processor's features, for torch
     there = {path for path in found if path.exists()}
-    outermost = sorted(path for path in there if there.isdisjoint(path.parents))
-    return {path: os.readlink(path) if path.is_symlink() and path.resolve() in there else None for path in outermost}
+    return sorted(path for path in there if there.isdisjoint(path.parents))
 
 
-def _mount(path: Path, link: str | None, hide: Sequence[str]) -> list[str]:
+def _mount(path: Path, hide: Sequence[str]) -> list[str]:
     """Options that show one path, except for what is to be hidden in its package folders."""
     args = []
     for parent in [*reversed(path.parents)][1:]:  # bubblewrap would make them 0700, closed to another uid
         args += ["--perms", "0755", "--dir", str(parent)]
-    if link is not None:
-        return [*args, "--symlink", link, str(path)]
     args += ["--ro-bind", str(path), str(path)]
     packages = [path] if path.name.endswith("-packages") else path.glob("python3*/*-packages")
     for hidden in (folder / name for folder in packages for name in hide):

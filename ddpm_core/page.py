@@ -52,8 +52,8 @@ def sections(out: Path) -> list[Section]:
     about = scores[0]["about"]
     note = (
         f"n = {about['n']} a scale, {about['steps']} DDIM steps, {about['weights']} weights, seed {about['seed']}, "
-        f"features and adherence of the {about['extractor']}, reference {about['reference']}; brackets: 95 % bootstrap "
-        "over the images of this one run."
+        f"features and adherence of the {about['extractor']}, reference {about['reference']}; brackets and bars: "
+        "1.96 bootstrap standard errors over the images of this one run."
     )
     strips = sorted(out.glob("interpolate_*.png"))
     gifs = "".join(f'<img src="{g.name}" alt="class interpolation {g.stem}">' for g in sorted(out.glob("*.gif")))

@@ -51,6 +51,20 @@ def test_bootstrap_covers_a_known_mean():
     assert e.low == pytest.approx(e.value - half, abs=0.02) and e.high == pytest.approx(e.value + half, abs=0.02)
 
 
+def test_bootstrap_of_a_distance_is_its_spread_over_fresh_images(rng):
+    """The error bar from one set of images equals the scatter over many sets, within the noise of both."""
+    reference = Moments(torch.zeros(8).double(), torch.eye(8).double(), 10**6)
+
+    def distance(x):
+        return frechet_distance(Moments.of(x), reference)
+
+    sets = [torch.randn(300, 8, generator=rng) * 1.2 + 0.3 for _ in range(60)]
+    scatter = torch.tensor([distance(x) for x in sets]).std().item()
+    e = bootstrap(lambda i: distance(sets[0][i]), 300, 200, 0)
+    assert (e.high - e.low) / 2 / 1.96 == pytest.approx(scatter, rel=0.35)
+    assert e.low < e.value < e.high and e.value == distance(sets[0])
+
+
 @pytest.mark.parametrize("name", ["classifiers/digits", "judges/digits"])
 def test_shipped_classifiers_are_as_good_as_they_say(name):
     import json

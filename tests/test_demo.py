@@ -1,0 +1,62 @@
+import re
+
+import pytest
+
+from autograder import demo as whole
+from autograder import samples
+from ddpm_core import demo, page
+from ddpm_core.config import DATA_DIR
+
+SMALL = demo.Sizes(sweep_n=40, sweep_steps=3, steps=3)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    demo.run(out, DATA_DIR / "checkpoints/digits", sizes=SMALL)
+    return out
+
+
+def test_the_page_shows_everything_and_every_link_leads_somewhere(pictures):
+    text = (pictures / "index.html").read_text(encoding="utf-8")
+    shown = re.findall(r'src="([^"]+)"', text)
+    assert {"grid.png", "sweep.png", "sweep_plot.png", "ema_raw.png"} <= set(shown)
+    assert sum(s.endswith(".gif") for s in shown) >= 1 and sum(s.startswith("interpolate_") for s in shown) >= 6
+    assert all((pictures / s).is_file() for s in shown)
+    assert "http" not in text  # nothing is fetched from anywhere
+
+
+def test_running_it_again_reuses_what_is_there(pictures, monkeypatch):
+    monkeypatch.setattr(demo, "draw", lambda *a, **k: pytest.fail("drew again"))
+    demo.run(pictures, DATA_DIR / "checkpoints/digits", sizes=SMALL)
+
+
+def test_without_a_matching_checkpoint_it_trains_once(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(demo, "train_run", lambda config, out: calls.append(config.train.seed) or out)
+    path = demo.matching_checkpoint(tmp_path / "none", tmp_path, 3, retrain=False)
+    assert calls == [3] and path == tmp_path / "checkpoint/digits"
+    demo.matching_checkpoint(DATA_DIR / "checkpoints/digits", tmp_path, 3, retrain=True)
+    assert calls == [3, 3]
+    assert (
+        demo.matching_checkpoint(DATA_DIR / "checkpoints/digits", tmp_path, 3, False) == DATA_DIR / "checkpoints/digits"
+    )
+    assert calls == [3, 3]
+
+
+def test_without_a_sandbox_the_hostile_samples_are_left_out_and_named(pictures, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(whole.sandbox, "available", lambda: "Type: sudo apt-get install bubblewrap.")
+    monkeypatch.setattr(whole.demo, "run", lambda *a, **k: None)
+    monkeypatch.setattr(whole.grading, "grade", lambda found, *a, **k: seen.extend((s.student, k) for s in found) or [])
+    path = whole.run(pictures)
+    students = {s for s, _ in seen}
+    assert students == set(samples.STUDENTS) - set(samples.HOSTILE) and all(k == {"sandboxed": False} for _, k in seen)
+    out = capsys.readouterr().out
+    assert all(name in out for name in samples.HOSTILE) and "sudo apt-get install bubblewrap" in out
+    assert str(path.resolve()) in out.splitlines()[-1]
+
+
+def test_what_is_written_into_the_page_is_escaped():
+    assert "<script>" not in page.table(["a"], [["<script>alert(1)</script>"]])
+    assert "<script>" not in page.figure("x.png", "<script>")
