@@ -1,5 +1,5 @@
 # Two front doors: `make demo` and `make test`. Each sets up all it needs in .venv, from requirements.lock.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
