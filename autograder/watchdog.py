@@ -66,14 +66,15 @@ class Watchdog(threading.Thread):
                     victim.kill()
             with suppress(psutil.Error):
                 if victims and not self._stray_home:
-                    self._root.resume()
+                    self._root.resume()  # bubblewrap ends with its init, and reaps it, as a container's PID 1 may not
                 else:
                     self._root.kill()
             try:
                 self._process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(PATIENCE_S)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(PATIENCE_S)
             for _ in range(5):  # a stray may start another while we look; whoever hides on purpose needs the sandbox
                 for stray in (strays := self._strays()):
                     with suppress(psutil.Error):

@@ -8,7 +8,6 @@ import pickle
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,6 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from safetensors.torch import save
 
 from autograder import bubblewrap, seccomp
 from autograder.child import protocol
@@ -318,36 +316,6 @@ def test_memory_that_nobody_counts_and_other_system_calls_are_refused(inside):
     assert inside(call.format((seccomp.CLONE3[column], 0, 0))) == [-1, 38]  # ENOSYS
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_filter_says_what_it_should(machine):
-    column = list(seccomp.ARCHITECTURES).index(machine)
-    steps = list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
-
-    def judge(number: int, arg0: int = 0, arg3: int = 0, arch: int = seccomp.ARCHITECTURES[machine]) -> int:
-        """A processor for the seven instructions that the filter uses."""
-        words, at, a = {0: number, 4: arch, 16: arg0, 40: arg3}, 0, 0
-        while True:
-            code, yes, no, k = steps[at]
-            at += 1
-            if code == 0x06:
-                return 0 if k == 0x7FFF0000 else k & 0xFFFF
-            if code == 0x20:
-                a = words[k]
-            elif code == 0x54:
-                a &= k
-            else:
-                at += yes if {0x15: a == k, 0x35: a >= k, 0x45: bool(a & k)}[code] else no
-
-    assert all(judge(numbers[column]) == 1 for numbers in seccomp.DENIED.values())
-    assert judge(0xFF) == 0
-    assert judge(0xFF, arch=0x40000003) == 1  # 32-bit calls
-    assert [judge(seccomp.SOCKET[column], arg0=family) for family in (1, 2, 10, 16, 40, 0)] == [0, 0, 0, 0, 97, 97]
-    assert [judge(seccomp.CLONE[column], arg0=flags) for flags in (0x11, 0x3D0F00, 0x10000011)] == [0, 0, 1]
-    assert [judge(seccomp.MMAP[column], arg3=flags) for flags in (0x22, 0x01, 0x21, 0x23, 0x4021)] == [0, 0, 1, 1, 1]
-    assert judge(seccomp.CLONE3[column]) == 38
-    assert seccomp.program("riscv64") is None
-
-
 # --- how a child can end -------------------------------------------------------------------------------------------
 
 
@@ -541,7 +509,8 @@ child.ask({{}})
 print(child._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    env = {**os.environ, "TMPDIR": str(tmp_path)}  # for what such a grader cannot clean up
+    said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60)
     assert said.stdout.strip().isdigit(), said.stderr
     end = time.monotonic() + 3
     while lingering(tmp_path) and time.monotonic() < end:
@@ -605,63 +574,6 @@ def test_a_result_before_the_question_is_invalid(tmp_path):
         with pytest.raises(Failure, match="before it was asked") as caught:
             child.ask({})
     assert caught.value.outcome == "invalid_output"
-
-
-def blob(index: dict, data: bytes) -> bytes:
-    text = json.dumps(index).encode()
-    return len(text).to_bytes(8, "little") + text + data
-
-
-def entry(dtype: str, shape: list[int], *offsets: int) -> dict:
-    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
-
-
-@pytest.mark.parametrize(
-    ("text", "data"),
-    [
-        (b'{"score": NaN}', b""),
-        (b'{"score": 1e999}', b""),
-        (b'{"name": "\\ud800"}', b""),
-        (b'{"name": "\xff"}', b""),
-        (b"{" + b" " * protocol.MAX_HEADER + b"}", b""),
-        (b"{}", b"1234567"),
-        (b"{}", (1 << 62).to_bytes(8, "little") + b"{}"),
-        (b"{}", blob({"x": entry("F32", [2], 0, 4)}, bytes(4))),
-        (b"{}", blob({"x": entry("F32", [1], 0, 4)}, bytes(8))),
-        (b"{}", blob({"x": entry("F32", [1], 4, 8)}, bytes(8))),
-        (b"{}", blob({"x": entry("F32", [1 << 62, 4], 0, 0)}, b"")),
-        (b"{}", blob({"x": entry("F32", [1], 0, 4), "y": entry("F32", [1], 0, 4)}, bytes(4))),
-        (b"{}", blob({"x": entry("C64", [1], 0, 8)}, bytes(8))),
-        (b"{}", blob({"x": entry("F8_E5M2", [1], 0, 1)}, bytes(1))),
-        (b"{}", blob({"x": entry("F32", [1] * 99, 0, 4)}, bytes(4))),
-        (b"{}", blob({f"{i}": entry("F32", [0], 0, 0) for i in range(30_000)}, b"")),
-        (b"{}", save({"x": torch.zeros(4)})[:-1]),
-    ],
-)
-def test_decode_refuses_what_is_not_exactly_a_message(text, data):
-    with pytest.raises(Exception):  # noqa: B017 - of any kind: the parent maps all to invalid_output
-        protocol.decode(text, data)
-
-
-def test_a_bool_is_true_or_false_whatever_its_bytes():
-    _, tensors = protocol.decode(b"{}", blob({"x": entry("BOOL", [3], 0, 3)}, bytes([0, 1, 7])))
-    assert tensors["x"].view(torch.uint8).tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("header", "tensors"),
-    [
-        ({"x": float("nan")}, {}),
-        ({"x": object()}, {}),
-        ({"x": "x" * protocol.MAX_HEADER}, {}),
-        ({}, {"x": [1.0]}),
-        ({}, {"x": torch.zeros(1, dtype=torch.complex64)}),
-        ({}, {"x": torch.eye(2).to_sparse()}),
-    ],
-)
-def test_encode_refuses_what_decode_would(header, tensors):
-    with pytest.raises((ValueError, TypeError)):
-        protocol.encode(header, tensors)
 
 
 # --- when it is us -------------------------------------------------------------------------------------------------
@@ -804,7 +716,7 @@ here["secret"] = any(%r in open(path).read() for path in glob.glob("/proc/[0-9]*
 here["repo"] = os.path.exists(%r)
 here["caps"] = [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")][0]
 here["written"] = []
-for folder in ("/", "/dev", "/code", "/usr/bin", "/usr", "/etc", "/root", "/work", %r):
+for folder in ("/", "/dev", "/code", "/usr/bin", "/usr", "/etc", %r, %r):
     try:
         open(folder + "/new", "w")
         here["written"].append(folder)
@@ -837,7 +749,7 @@ def ordinary_user():
 
 def test_an_ordinary_user_gets_the_same_walls():
     with ordinary_user() as (words, folder):
-        look = LOOK % (SECRET, str(REPO / "autograder"), str(Path(torch.__file__).parent))
+        look = LOOK % (SECRET, str(REPO / "autograder"), str(Path(sys.prefix).parent), str(Path(torch.__file__).parent))
         for name, body in (("look", look), ("bomb", BOMB), ("memory", "question()\nx = bytearray(b'x') * (1 << 30)")):
             runner(folder / name, RAW + body)
         env = {**os.environ, "GRADEBOOK_PASSWORD": SECRET, "HOME": "/nonexistent"}
