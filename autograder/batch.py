@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,10 @@ def write_gradebook(records: list[dict], submitted: Path, out: Path, gradebook: 
     from autograder.adapters.gradebook import write_gradebook as write
 
     url = gradebook or f"sqlite:///{(out / 'gradebook.db').resolve()}"
-    for problem in write(url, records, course / "solutions", submitted, out / "autograded"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Object of type", module="nbgrader")  # its own way with SQLAlchemy 2
+        problems = write(url, records, course / "solutions", submitted, out / "autograded")
+    for problem in problems:
         print(f"gradebook: {problem}", file=sys.stderr)
 
 

@@ -50,7 +50,7 @@ def judge_notebook(
     try:
         answers = extract(path, exercise.answers)
     except Unreadable as e:
-        return NotebookResult(exercise, "missing", str(e)), None
+        return NotebookResult(exercise, "missing", _sentence(str(e))), None
     result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
     images = None
     try:
@@ -94,7 +94,7 @@ def _judge(
             result.tests.append(Test(check.name, 0.0, check.points, _sentence(str(e))))
             result.code = "imported_answer" if getattr(e, "hidden", False) else result.code
     result.timings["checks"] = round(time.monotonic() - clock, 2)
-    result.reason = next((t.output for t in result.tests if not t.passed), "every check holds")
+    result.reason = next((_short(t.output) for t in result.tests if not t.passed), "Every check holds.")
     if not exercise.gate_cell:
         return None
     if fatal := [c.name for c in failures if c.fatal]:
@@ -115,7 +115,7 @@ def _gate(
         )
     except Failed as e:
         result.tests.append(Test("reference gate", 0.0, exercise.gate_points, _sentence(str(e))))
-        result.reason = _sentence(str(e))
+        result.reason = _short(str(e))
         return None
     finally:
         result.timings["gate"] = round(time.monotonic() - clock, 2)
@@ -132,6 +132,11 @@ def _gate(
     elif verdict.share < 1:
         result.reason = _sentence(verdict.reason)
     return images
+
+
+def _short(text: str) -> str:
+    """The reason for a table: the property alone, where the small input to see it on makes the message long."""
+    return _sentence(text if len(text) <= 120 else text.split(": ")[0])
 
 
 def _sentence(text: str) -> str:

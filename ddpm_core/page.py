@@ -17,6 +17,7 @@ img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--l
 figure { margin: 1rem 0 2rem; } figcaption { font-size: .9rem; opacity: .8; }
 table { border-collapse: collapse; font-size: .9rem; } .scroll { overflow-x: auto; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top; }
+td:not(:last-child) { white-space: nowrap; }
 .gifs { display: flex; gap: 1rem; flex-wrap: wrap; } .gifs img { image-rendering: pixelated; width: 128px; }
 """
 
