@@ -42,7 +42,7 @@ def text(records: Sequence[dict], width: int = 120) -> str:
 
 def harmless(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell[:1] in "=+-@\t\r" else cell
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def write_csv(records: Sequence[dict], path: Path) -> None:
@@ -105,4 +105,4 @@ def grade_sections(records: Sequence[dict], prefix: str = "") -> list[page.Secti
 
 def write_report(records: Sequence[dict], out: Path) -> Path:
     """OUT/report.html."""
-    return page.write(out, grade_sections(records), "Grades", "report.html")
+    return page.write(out, grade_sections(records), "Grade report", "report.html")

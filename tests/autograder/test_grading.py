@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from autograder import grading, samples
+from autograder.adapters import table
 from autograder.exercises.conditioner import EXERCISE
 from autograder.judging import Grader, judge_notebook
 from autograder.results import NotebookResult, record
@@ -86,6 +87,7 @@ def test_csv_report_and_gradebook(graded):
     out, stdout = graded
     lines = list(csv.DictReader((out / "grades.csv").open(encoding="utf-8")))
     assert [x["student"] for x in lines] == sorted(QUICK)
+    assert {x["adherence"] for x in lines} == {""}  # nothing was trained
     assert all(student in (out / "report.html").read_text(encoding="utf-8") and student in stdout for student in QUICK)
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     export = [sys.executable, "-m", "nbgrader", "export", "--to", str(out / "x.csv")]
@@ -203,6 +205,10 @@ def test_two_graders_do_not_write_to_one_folder(tmp_path):
         with pytest.raises(ValueError, match="another `autograder grade` is writing"):
             with grading.only_one(tmp_path):
                 pass
+
+
+def test_a_cell_is_never_a_formula():
+    assert [table.harmless(c) for c in ("=1+1", "@x", "ada", "")] == ["'=1+1", "'@x", "ada", ""]
 
 
 def test_limits_are_far_from_what_right_answers_need():
