@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
+
+VALUES = re.compile(
+    r"-?\d+\.\d*(e[-+]?\d+)?"
+)  # an exception may quote its inputs, which stay hidden; shapes may be seen
 
 
 class Failed(Exception):
@@ -19,8 +24,9 @@ class AnswerError(Failed):
 
     def __init__(self, error: dict[str, Any]):
         self.kind, self.hidden = str(error.get("kind"))[:80], bool(error.get("hidden"))
-        cell, line, text = error.get("cell"), error.get("line"), str(error.get("text"))[:500]
-        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell else ""
+        cell, line = error.get("cell"), error.get("line")
+        text = VALUES.sub("…", str(error.get("text"))[:500])
+        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell and type(line) is int else ""
         super().__init__(text if self.hidden else f"your code raised {self.kind}{where}: {text}")
 
 

@@ -142,6 +142,15 @@ def test_wrong_answers_fail_the_check_they_should(name):
     assert all(len(text) < 700 and "Traceback" not in text for _, text in found)
 
 
+def test_an_exception_is_reported_with_its_place_but_without_the_hidden_inputs():
+    found = dict(
+        failures(ADDED, module("raise ValueError(f'values {h.flatten()[:9].tolist()} shape {tuple(h.shape)}')"))
+    )
+    text = found["ClassConditioner keeps its contract"]
+    assert "ValueError in cell `ClassConditioner`, line 6" in text and "(3, 32, 8, 8)" in text
+    assert "." not in text.split("values")[1].split("shape")[0]
+
+
 def test_points_add_up_to_the_notebooks_cells():
     import json
 
