@@ -179,7 +179,8 @@ def test_nothing_of_the_course_or_the_home_is_visible(inside, tmp_path):
     assert inside("import ddpm_core.schedule")[0] == "ModuleNotFoundError"
     assert inside("import os; value = sorted(os.listdir('/code'))") == ["link", "protocol.py", "runner.py"]
     assert inside("open('/code/link')")[0] == "FileNotFoundError"
-    assert inside("import os; value = os.listdir('/tmp')") == []
+    ways = {parent.name for prefix in (sys.prefix, sys.base_prefix) for parent in Path(prefix).parents}
+    assert set(inside("import os; value = os.listdir('/tmp')")) <= ways  # to an interpreter installed below /tmp
 
 
 def test_no_training_data(inside):
