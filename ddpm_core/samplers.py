@@ -78,10 +78,9 @@ def sample(
     c, size = model.config.image_channels, model.config.image_size
     device = next(model.parameters()).device
     schedule, times = schedule.to(device), ddim_timesteps(schedule.timesteps, steps)
-    null = torch.tensor([model.null_class], device=device)
     images, bar = [], tqdm(total=len(y), unit="img", desc=f"sampling w={w:g}", disable=not progress)
     for ids in torch.arange(len(y)).split(batch_size):
-        denoise = guided(model, schedule, y[ids].to(device), null, w, parameterization)
+        denoise = guided(model, schedule, y[ids].to(device), model.null_cond, w, parameterization)
         xt = initial_noise(ids.tolist(), (c, size, size), seed).to(device)
         images.append(last(ddim(denoise, xt, schedule, times)).cpu())
         bar.update(len(ids))

@@ -70,10 +70,15 @@ def lr_at(step: int, config: TrainConfig) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
 
 
-def drop_labels(labels: Tensor, p_uncond: float, null_class: int, generator: torch.Generator | None = None) -> Tensor:
-    """Each label (B,) becomes the null class with probability p_uncond, one coin each (Ho & Salimans, alg. 1)."""
-    coin = torch.rand(labels.shape, generator=generator, device=labels.device)
-    return torch.where(coin < p_uncond, null_class, labels)
+def drop_labels(
+    labels: Tensor, p_uncond: float, null_class: int | Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """Each label becomes the null class with probability p_uncond, one coin each (Ho & Salimans 2022, algorithm 1).
+
+    labels (B,), or captions' tokens (B, S) with null_class (1, S); returns a new tensor.
+    """
+    coin = torch.rand(len(labels), generator=generator, device=labels.device)  # (B,)
+    return torch.where(coin.view(-1, *[1] * (labels.dim() - 1)) < p_uncond, null_class, labels)
 
 
 def batches(data: ImageData, config: TrainConfig, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -104,7 +109,7 @@ def train(
 ) -> Iterator[Step]:
     """Train from state.step to config.steps (Ho et al. 2020, eq. 14); FloatingPointError if the loss is not finite."""
     model, opt = state.model.train(), state.optimizer
-    device, null = next(model.parameters()).device, model.null_class
+    device, null = next(model.parameters()).device, model.null_cond
     schedule = schedule.to(device)
     for x0, y in batches(data, config, state.step):
         if state.step >= config.steps:

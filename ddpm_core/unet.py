@@ -100,6 +100,11 @@ class UNet(nn.Module):
     def null_class(self) -> int:
         return self.config.num_classes
 
+    @property
+    def null_cond(self) -> Tensor:
+        """The condition that says nothing, (1,), on the network's device: what guidance and label dropout put in."""
+        return torch.tensor([self.null_class], device=self.class_table.weight.device)
+
     def embed_class(self, y: Tensor) -> Tensor:
         """Labels (B,) -> class embeddings (B, D)."""
         return self.class_table(y)
