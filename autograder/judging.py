@@ -140,6 +140,7 @@ def _short(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """With a capital and a full stop, whoever wrote it."""
+    """With a capital (a name of a file or of code keeps its own) and a full stop, whoever wrote it."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    first = text.split(" ", 1)[0]
+    return (text[:1].upper() + text[1:] if first.isalpha() else text) + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,3 +1,4 @@
+import functools
 import json
 import re
 import signal
@@ -87,7 +88,9 @@ def test_the_shipped_checkpoint_draws_what_it_is_asked_for(rng):
 def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path):
     def command(out):
         words = [sys.executable, "-m", "ddpm_core.cli", "train", "--steps", "40", "--out", str(tmp_path / out)]
-        return subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # a background job of a shell ignores Ctrl-C, and its children inherit that
+        restore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=restore)
 
     straight = command("a")
     straight.communicate(timeout=300)
