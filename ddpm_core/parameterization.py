@@ -2,6 +2,9 @@
 
 epsilon: A = 1, B = 0 (Ho et al. 2020).         v:     A = sqrt(abar), B = sqrt(1 - abar) (Salimans & Ho 2022).
 x0:      A = 0, B = -1.                         blend: (1 - abar)·eps + abar·v.
+
+The same four as a student of the prediction track writes them, each a module with two plain functions, are in
+`ddpm_core.prediction`; `from_functions` makes a Parameterization of any such pair.
 """
 
 from __future__ import annotations
@@ -9,37 +12,73 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ddpm_core.schedule import DiffusionSchedule, at
 
+Target = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (x0, eps, t, schedule) -> target (B, ...)
+Inverse = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (output, xt, t, schedule) -> x0 (B, ...)
+PlainFunction = Callable[[Tensor, Tensor, Tensor, dict[str, Tensor]], Tensor]  # the schedule as its `as_dict()`
+
 
 @dataclass(frozen=True)
 class Parameterization:
-    """A pair that inverts: compute_training_target, and predict_x0 from the network's output."""
+    """A pair that inverts: what the network is asked for, and x0 from its output."""
 
     name: str
-    coefficients: Callable[[Tensor], tuple[Tensor, Tensor]]  # abar -> (A, B)
+    compute_training_target: Target
+    predict_x0: Inverse
 
-    def compute_training_target(self, x0: Tensor, eps: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
+
+def linear(name: str, coefficients: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Parameterization:
+    """The pair of the target A·eps - B·x0, given abar -> (A, B)."""
+
+    def compute_training_target(x0: Tensor, eps: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
         """What the network is asked for: x0, eps (B, ...), t (B,) -> (B, ...)."""
-        a, b = self.coefficients(at(schedule.alphas_cumprod, t, x0))
+        a, b = coefficients(at(schedule.alphas_cumprod, t, x0))
         return a * eps - b * x0
 
-    def predict_x0(self, output: Tensor, xt: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
+    def predict_x0(output: Tensor, xt: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
         """x0 from the network's output (B, ...), by eliminating eps from the target and from xt.
 
-        In float32 the error is at most about 1e-6 / sqrt(abar): predicting eps is ill-posed where abar is tiny.
+        In float32 the error is below 1e-6 / sqrt(abar): predicting eps is ill-posed where abar is tiny. Where abar is 0
+        the result is finite, but says nothing.
         """
         abar = at(schedule.alphas_cumprod, t, xt)
-        a, b = self.coefficients(abar)
+        a, b = coefficients(abar)
         r, s = abar.sqrt(), (1 - abar).sqrt()
-        return (a * xt - s * output) / (a * r + b * s)
+        d = a * r + b * s
+        return (a * xt - s * output) / torch.where(d == 0, 1e-20, d)
+
+    return Parameterization(name, compute_training_target, predict_x0)
 
 
-EPSILON = Parameterization("epsilon", lambda abar: (abar * 0 + 1, abar * 0))
-V = Parameterization("v", lambda abar: (abar.sqrt(), (1 - abar).sqrt()))
-X0 = Parameterization("x0", lambda abar: (abar * 0, abar * 0 - 1))
-BLEND = Parameterization("blend", lambda abar: (1 - abar + abar * abar.sqrt(), abar * (1 - abar).sqrt()))
+def from_functions(name: str, compute_training_target: PlainFunction, predict_x0: PlainFunction) -> Parameterization:
+    """A pair of the prediction track: `compute_training_target(x_0, noise, timesteps, schedule)` and
+    `predict_x0(model_output, x_t, timesteps, schedule)`, `schedule` being `DiffusionSchedule.as_dict()`.
+
+    The result's functions raise ValueError where one of the two returns another shape than that of the images.
+    """
+
+    def checked(function: PlainFunction, what: str) -> Target:
+        def call(first: Tensor, second: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
+            out = function(first, second, t, schedule.as_dict())
+            if not isinstance(out, Tensor) or out.shape != first.shape:
+                got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+                raise ValueError(f"{what} must return a tensor of the shape {tuple(first.shape)}, got {got}")
+            return out
+
+        return call
+
+    return Parameterization(
+        name, checked(compute_training_target, "compute_training_target"), checked(predict_x0, "predict_x0")
+    )
+
+
+EPSILON = linear("epsilon", lambda abar: (abar * 0 + 1, abar * 0))
+V = linear("v", lambda abar: (abar.sqrt(), (1 - abar).sqrt()))
+X0 = linear("x0", lambda abar: (abar * 0, abar * 0 - 1))
+BLEND = linear("blend", lambda abar: (1 - abar + abar * abar.sqrt(), abar * (1 - abar).sqrt()))
 
 PARAMETERIZATIONS = {p.name: p for p in (EPSILON, V, X0, BLEND)}

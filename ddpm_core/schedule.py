@@ -31,26 +31,42 @@ SCHEDULES = {"linear": linear_beta_schedule, "cosine": cosine_beta_schedule}
 
 
 def at(values: Tensor, t: Tensor, x: Tensor) -> Tensor:
-    """values[t] (T,), (B,) -> (B, 1, ...), shaped to broadcast over x (B, ...) and in x's dtype."""
-    return values[t].to(x.dtype).view(-1, *[1] * (x.dim() - 1))
+    """values[t] (T,), (B,) -> (B, 1, ...), shaped to broadcast over x (B, ...), and in x's dtype.
+
+    Half precision becomes float32: there 1 - abar is 0 at small t (bfloat16), and abar is 0 at large t (float16).
+    """
+    return values[t].to(torch.promote_types(x.dtype, torch.float32)).view(-1, *[1] * (x.dim() - 1))
 
 
 @dataclass(frozen=True)
 class DiffusionSchedule:
-    """abar at every timestep, (T,), kept in float32 and computed in float64."""
+    """abar at every timestep, (T,), kept in float32 and computed in float64; 0 <= abar < 1."""
 
     alphas_cumprod: Tensor
 
     @classmethod
-    def named(cls, name: str = "cosine", timesteps: int = 1000) -> DiffusionSchedule:
-        """A schedule by name; ValueError lists the known ones."""
+    def named(
+        cls, name: str = "cosine", timesteps: int = 1000, dtype: torch.dtype = torch.float32
+    ) -> DiffusionSchedule:
+        """A schedule by name; ValueError lists the known ones, and refuses fewer than one timestep."""
         if name not in SCHEDULES:
             raise ValueError(f"unknown schedule '{name}'; known: {', '.join(SCHEDULES)}")
-        return cls.from_betas(SCHEDULES[name](timesteps))
+        if timesteps < 1:
+            raise ValueError(f"a schedule needs at least one timestep, got {timesteps}")
+        return cls.from_betas(SCHEDULES[name](timesteps), dtype)
 
     @classmethod
-    def from_betas(cls, betas: Tensor) -> DiffusionSchedule:
-        return cls(torch.cumprod(1 - betas.double(), 0).float())
+    def from_betas(cls, betas: Tensor, dtype: torch.dtype = torch.float32) -> DiffusionSchedule:
+        """From betas (T,) in (0, 1]; ValueError where one lies outside, or is too small to leave abar below 1.
+
+        A last beta of 1 (abar = 0) suits v and x0 prediction; predicting eps says nothing about x0 there.
+        """
+        abar = torch.cumprod(1 - betas.double(), 0).to(dtype)
+        if not ((betas > 0) & (betas <= 1)).all() or abar[0] == 1:  # at abar = 1, eps would be 0 / 0
+            raise ValueError(
+                f"betas must lie between {torch.finfo(dtype).eps:.0e} and 1, got {betas.min():g} to {betas.max():g}"
+            )
+        return cls(abar)
 
     @property
     def timesteps(self) -> int:
@@ -61,6 +77,12 @@ class DiffusionSchedule:
     def snr(self) -> Tensor:
         """Signal-to-noise ratio abar / (1 - abar), (T,), falling with t (Kingma et al. 2021, eq. 2)."""
         return self.alphas_cumprod / (1 - self.alphas_cumprod)
+
+    @property
+    def half_log_snr(self) -> Tensor:
+        """log(sqrt(abar) / sqrt(1 - abar)), (T,), float64: the time that DPM-Solver steps in (Lu et al. 2022)."""
+        abar = self.alphas_cumprod.double()
+        return 0.5 * (abar.log() - torch.log1p(-abar))
 
     def to(self, device: torch.device | str) -> DiffusionSchedule:
         return DiffusionSchedule(self.alphas_cumprod.to(device))
