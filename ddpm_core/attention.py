@@ -19,10 +19,10 @@ def merge_heads(x: Tensor) -> Tensor:
 class SelfAttention(nn.Module):
     """Every position looks at every other: (B, C, H, W) -> (B, C, H, W), residual."""
 
-    def __init__(self, channels: int, num_heads: int = 4):
+    def __init__(self, channels: int, num_heads: int = 4, groups: int = 8, eps: float = 1e-5):
         super().__init__()
         self.num_heads = num_heads
-        self.norm = nn.GroupNorm(8, channels)
+        self.norm = nn.GroupNorm(groups, channels, eps)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
 
@@ -62,6 +62,22 @@ class CrossAttention(nn.Module):
         if empty is not None:
             h = h.masked_fill(empty[:, None, None, None], 0)
         return x + self.out(merge_heads(h))  # (B, L, image_dim)
+
+
+class PixelCrossAttention(CrossAttention):
+    """CrossAttention on a feature map: x (B, C, H, W), context (B, S, D), mask (B, S) -> (B, C, H, W), residual.
+
+    Its output is zero-initialised: a network starts as if there were no context.
+    """
+
+    def __init__(self, channels: int, context_dim: int, num_heads: int = 4):
+        super().__init__(channels, context_dim, num_heads)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        tokens = super().forward(x.flatten(2).transpose(1, 2), context, mask)  # (B, C, H, W) -> (B, HW, C)
+        return tokens.transpose(1, 2).reshape(x.shape)  # (B, HW, C) -> (B, C, H, W)
 
 
 class CrossAttentionLayer(nn.Module):

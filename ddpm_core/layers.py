@@ -8,18 +8,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ddpm_core.attention import CrossAttentionLayer
+from ddpm_core.attention import CrossAttentionLayer, PixelCrossAttention, SelfAttention
 
-__all__ = ["AdaGroupNorm", "AdaLNBlock", "AdaResBlock", "CrossAttentionLayer", "sinusoidal_embedding", "zero_init"]
+__all__ = [
+    "AdaGroupNorm", "AdaLNBlock", "AdaResBlock", "CrossAttentionLayer", "ResBlock", "UNetBlockWithCrossAttention",
+    "sinusoidal_embedding", "zero_init",
+]  # fmt: skip
 
 
-def sinusoidal_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
-    """Timesteps (B,) -> (B, dim): sines and cosines at geometrically spaced frequencies (Vaswani et al. 2017, 3.5)."""
+def sinusoidal_embedding(
+    t: Tensor, dim: int, max_period: float = 10_000.0, freq_shift: int = 0, cos_first: bool = True
+) -> Tensor:
+    """Timesteps (B,) -> (B, dim): sines and cosines at geometrically spaced frequencies (Vaswani et al. 2017, 3.5).
+
+    The frequencies fall from 1 towards 1/max_period, and reach it where freq_shift is 1.
+    """
     if dim % 2:
         raise ValueError(f"the embedding's dimension must be even, got {dim}")
-    freqs = torch.exp(torch.arange(dim // 2, device=t.device) * (-math.log(max_period) / (dim // 2)))  # (dim/2,)
+    step = -math.log(max_period) / (dim // 2 - freq_shift)
+    freqs = torch.exp(torch.arange(dim // 2, device=t.device) * step)  # (dim/2,)
     angles = t.float()[:, None] * freqs  # (B, dim/2)
-    return torch.cat([angles.cos(), angles.sin()], dim=1)  # (B, dim)
+    halves = [angles.cos(), angles.sin()] if cos_first else [angles.sin(), angles.cos()]
+    return torch.cat(halves, dim=1)  # (B, dim)
 
 
 def zero_init(layer: nn.Module) -> nn.Module:
@@ -61,6 +71,57 @@ class AdaResBlock(nn.Module):
         h = self.conv1(F.silu(self.norm1(x, cond)))  # (B, in_ch, H, W) -> (B, out_ch, H, W)
         h = self.conv2(F.silu(self.norm2(h, cond)))
         return self.skip(x) + h
+
+
+class ResBlock(nn.Module):
+    """Residual block to which the time is added (Ho et al. 2020, appendix B).
+
+    x (B, in_ch, H, W), emb (B, emb_dim) -> (B, out_ch, H, W). The norms have affines of their own.
+    """
+
+    def __init__(self, in_ch: int, out_ch: int, emb_dim: int, groups: int = 32, eps: float = 1e-5):
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, in_ch, eps)
+        self.conv1 = nn.Conv2d(in_ch, out_ch, 3, padding=1)
+        self.time = nn.Linear(emb_dim, out_ch)
+        self.norm2 = nn.GroupNorm(groups, out_ch, eps)
+        self.conv2 = nn.Conv2d(out_ch, out_ch, 3, padding=1)
+        self.skip = nn.Conv2d(in_ch, out_ch, 1) if in_ch != out_ch else nn.Identity()
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))  # (B, in_ch, H, W) -> (B, out_ch, H, W)
+        h = h + self.time(F.silu(emb))[..., None, None]  # (B, out_ch, 1, 1), the same at every position
+        h = self.conv2(F.silu(self.norm2(h)))
+        return self.skip(x) + h
+
+
+class UNetBlockWithCrossAttention(nn.Module):
+    """Residual -> self-attention -> cross-attention -> residual: the middle of UNet2D.
+
+    x (B, C, H, W), emb (B, emb_dim), context (B, S, context_dim), mask (B, S) bool -> (B, C, H, W).
+    The cross-attention exists where context_dim is given, and is left out in a call without context.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        emb_dim: int,
+        context_dim: int | None,
+        num_heads: int = 4,
+        groups: int = 32,
+        eps: float = 1e-5,
+    ):
+        super().__init__()
+        self.res1 = ResBlock(channels, channels, emb_dim, groups, eps)
+        self.attend = SelfAttention(channels, num_heads, groups, eps)
+        self.cross = PixelCrossAttention(channels, context_dim, num_heads) if context_dim else None
+        self.res2 = ResBlock(channels, channels, emb_dim, groups, eps)
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        h = self.attend(self.res1(x, emb))
+        if self.cross is not None and context is not None:
+            h = self.cross(h, context, mask)
+        return self.res2(h, emb)
 
 
 class AdaLNBlock(nn.Module):

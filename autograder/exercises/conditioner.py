@@ -160,11 +160,13 @@ EXERCISE = Exercise(
         "data",
         "ema",
         "layers",
+        "network",
         "parameterization",
         "schedule",
         "streams",
         "training",
         "unet",
+        "unet2d",
     ),
     hidden=("conditioning",),
     checks=(  # in the order of the reason that a student should read first

@@ -1,0 +1,121 @@
+"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B), any condition.
+
+The time is added inside every residual block. A condition enters in up to three ways:
+`prepare_conditioning` mixes the class into the time, a `conditioner` follows each down, mid and up block (nine for
+four levels), and cross-attention to a context (B, S, context_dim), such as a text, follows every self-attention.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ddpm_core.attention import PixelCrossAttention, SelfAttention
+from ddpm_core.layers import ResBlock, UNetBlockWithCrossAttention, sinusoidal_embedding
+from ddpm_core.network import ConditionalNetwork, Conditioning, UNetConfig
+
+
+class Layer(nn.Module):
+    """A residual block, then, at levels with attention, self-attention and cross-attention to the context if any."""
+
+    def __init__(self, in_ch: int, level: int, config: UNetConfig):
+        super().__init__()
+        width = config.channels[level]
+        heads, attends = config.heads(width), level in config.attention_levels
+        self.res = ResBlock(in_ch, width, config.dim, config.groups, config.eps)
+        self.attend = SelfAttention(width, heads, config.groups, config.eps) if attends else nn.Identity()
+        self.cross = PixelCrossAttention(width, config.context_dim, heads) if attends and config.context_dim else None
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
+        h = self.attend(self.res(x, emb))  # (B, in_ch, H, W) -> (B, C, H, W)
+        return h if self.cross is None or context is None else self.cross(h, context, mask)
+
+
+class Downsample(nn.Conv2d):
+    """A 3×3 convolution with stride 2: (B, C, H, W) -> (B, C, H/2, W/2)."""
+
+    def __init__(self, channels: int, padding: int):
+        super().__init__(channels, channels, 3, stride=2, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x if self.padding[0] else F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Conv2d):
+    """Every pixel four times, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W)."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class UNet2D(ConditionalNetwork):
+    """UNet2DModel, with any pair of conditioning.STRATEGIES; D = 4·channels[0]. See ConditionalNetwork for its use.
+
+    `down`, `shrink`, `up` and `grow` are in the order in which they run: `up` begins at the coarsest level.
+    """
+
+    def __init__(self, config: UNetConfig, conditioning: Conditioning):
+        super().__init__(config, conditioning)
+        widths, dim, n = config.channels, config.dim, config.blocks_per_level
+        last = len(widths) - 1
+        self.time_mlp = nn.Sequential(nn.Linear(widths[0], dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.conv_in = nn.Conv2d(config.image_channels, widths[0], 3, padding=1)
+        skips, ch = [widths[0]], widths[0]  # what waits for the way up, and how wide the map now is
+        self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
+        for i, width in enumerate(widths):
+            self.down.append(nn.ModuleList(Layer(ch if j == 0 else width, i, config) for j in range(n)))
+            self.shrink.append(Downsample(width, config.downsample_padding) if i < last else nn.Identity())
+            skips += [width] * (n + (i < last))
+            ch = width
+        self.mid = UNetBlockWithCrossAttention(
+            ch, dim, config.context_dim, config.heads(ch), config.groups, config.eps
+        )  # fmt: skip
+        self.up, self.grow = nn.ModuleList(), nn.ModuleList()
+        for i in reversed(range(len(widths))):
+            layers = nn.ModuleList()
+            for _ in range(n + 1):  # one more than on the way down: the level's input is a skip too
+                layers.append(Layer(ch + skips.pop(), i, config))
+                ch = widths[i]
+            self.up.append(layers)
+            self.grow.append(Upsample(ch) if i > 0 else nn.Identity())
+        self.norm_out = nn.GroupNorm(config.groups, ch, config.eps)
+        self.conv_out = nn.Conv2d(ch, config.image_channels, 3, padding=1)
+        self.class_table = self.make_class_table()
+        # Made last: whatever random numbers a design draws, the trunk's initial weights depend on the seed alone.
+        self.conditioners = nn.ModuleList(
+            conditioning.conditioner(c, dim) for c in [*widths, widths[-1], *reversed(widths)]
+        )
+
+    def forward_with_cond(
+        self, x: Tensor, t: Tensor, class_emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to.
+
+        mask (B, S) bool is True where a token may be attended to; without context the cross-attention is left out.
+        """
+        config, conditioners = self.config, iter(self.conditioners)
+        sines = sinusoidal_embedding(
+            t, config.channels[0], freq_shift=config.freq_shift, cos_first=config.flip_sin_to_cos
+        )  # (B,) -> (B, c0)
+        emb = self.conditioning.prepare_conditioning(self.time_mlp(sines), class_emb)  # (B, D)
+
+        h = self.conv_in(x)  # (B, C, H, W) -> (B, c0, H, W)
+        skips = [h]
+        for layers, shrink in zip(self.down, self.shrink):
+            for layer in layers:
+                h = layer(h, emb, context, mask)  # (B, ci, H/2^i, W/2^i)
+                skips.append(h)
+            if not isinstance(shrink, nn.Identity):
+                h = shrink(h)  # (B, ci, H/2^(i+1), W/2^(i+1))
+                skips.append(h)
+            h = next(conditioners)(h, class_emb)
+        h = next(conditioners)(self.mid(h, emb, context, mask), class_emb)
+        for layers, grow in zip(self.up, self.grow):
+            for layer in layers:
+                h = layer(torch.cat([h, skips.pop()], dim=1), emb, context, mask)  # (B, ci, H/2^i, W/2^i)
+            h = next(conditioners)(grow(h), class_emb)  # (B, ci, H/2^(i-1), W/2^(i-1))
+        return self.conv_out(F.silu(self.norm_out(h)))  # (B, C, H, W)
