@@ -1,17 +1,16 @@
-"""Data sets as uint8 images and labels. The handwritten digits of scikit-learn are always there, with no download."""
+"""Data sets as uint8 images and labels. The handwritten digits of scikit-learn are always there, with no download.
+
+Pictures of your own, and the data sets that are downloaded, are read by `ddpm_core.datasets`.
+"""
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 CIFAR10_CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
@@ -19,16 +18,22 @@ FASHION_CLASSES = tuple(
     ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
 )
 
+SPLITS = ("train", "heldout", "all")
+
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images (N, C, H, W) uint8, labels (N,) int64 and the classes' names."""
+    """Images (N, C, H, W) uint8, labels (N,) int64, the classes' names, and captions where the data have them.
+
+    Labels may also be captions' tokens (N, S): see `ddpm_core.text.tokenized`.
+    """
 
     name: str
     split: str
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    captions: tuple[str, ...] = ()  # one an image, or none at all
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,50 +65,38 @@ def digits(split: str = "train") -> ImageData:
     return ImageData("digits", split, images[index], labels[index], tuple("0123456789"))
 
 
-def dataset_zip(path: Path, split: str = "train") -> ImageData:
-    """A zip in the StyleGAN/EDM layout: images, and dataset.json with `labels` [[file, class], ...] and `classes`."""
-    try:
-        with zipfile.ZipFile(path) as z:
-            meta = json.loads(z.read("dataset.json"))
-            files, labels = zip(*meta["labels"])
-            images = []
-            for f in files:
-                try:
-                    images.append(np.asarray(Image.open(io.BytesIO(z.read(f))).convert("RGB")))
-                except (OSError, KeyError) as e:
-                    raise ValueError(f"{path}: the picture '{f}' cannot be read; replace or remove it") from e
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, TypeError) as e:
-        raise ValueError(f"{path} is not a data set zip: it needs images and a dataset.json with `labels`") from e
-    if len({i.shape for i in images}) > 1:
-        raise ValueError(f"{path}: the pictures differ in size; resize them to one size")
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()  # (N, H, W, C) -> (N, C, H, W)
-    classes = tuple(meta.get("classes") or map(str, range(max(labels) + 1)))
-    return ImageData(path.stem, split, stacked, torch.tensor(labels), classes)
+def load_data(
+    name: str,
+    split: str = "train",
+    root: Path | str = Path("build/datasets"),
+    size: int | None = None,
+    channels: int | None = None,
+) -> ImageData:
+    """A data set by name (digits, fashion-mnist, cifar10, emoji) or by the path of a folder or zip.
 
+    `size` crops each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out,
+    pictures stay as they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits hold out
+    a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the file's
+    name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets.
+    ValueError, in one sentence, for whatever is wrong with the name or with the pictures.
+    """
+    # Imported here: the grader's child gets this file without those
+    from ddpm_core.datasets.load import data_files, emoji, resized
+    from ddpm_core.datasets.pictures import ImageSpec
+    from ddpm_core.datasets.vision import TORCHVISION, torchvision_data
 
-def torchvision_data(name: str, split: str, root: Path) -> ImageData:
-    """Fashion-MNIST or CIFAR-10, downloaded once into `root` and verified by torchvision's checksums."""
-    from torchvision import datasets
-
-    cls, classes = {
-        "fashion-mnist": (datasets.FashionMNIST, FASHION_CLASSES),
-        "cifar10": (datasets.CIFAR10, CIFAR10_CLASSES),
-    }[name]
-    try:
-        raw = cls(root, train=split != "heldout", download=True)
-    except (OSError, RuntimeError) as e:
-        raise ValueError(f"{name} is not in {root} and could not be downloaded; connect once, or use digits") from e
-    images = torch.as_tensor(np.asarray(raw.data))
-    images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()  # (N, C, H, W)
-    return ImageData(name, split, images, torch.as_tensor(raw.targets).long(), classes)
-
-
-def load_data(name: str, split: str = "train", root: Path = Path("build/datasets")) -> ImageData:
-    """A data set by name (digits, fashion-mnist, cifar10) or the path of a data set zip, else ValueError."""
+    if split not in SPLITS:
+        raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")
+    spec = ImageSpec(size, channels)
     if name == "digits":
-        return digits(split)
-    if name in ("fashion-mnist", "cifar10"):
-        return torchvision_data(name, split, root)
-    if Path(name).is_file():
-        return dataset_zip(Path(name), split)
-    raise ValueError(f"unknown data set '{name}'; known: digits, fashion-mnist, cifar10, or the path of a data set zip")
+        return resized(digits(split), spec)
+    if name in TORCHVISION:
+        return resized(torchvision_data(name, split, Path(root)), spec)
+    if name == "emoji":
+        return emoji(split, spec)
+    if Path(name).exists():
+        return data_files(Path(name), split, spec, Path(root) / "cache")
+    raise ValueError(
+        f"unknown data set '{name}'; known: digits, {', '.join(TORCHVISION)}, emoji, "
+        f"or the path of a folder of class folders or of a data set zip"
+    )

@@ -1,15 +1,13 @@
-import io
+import hashlib
 import json
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.datasets import load_digits
 
-from ddpm_core.data import digits, load_data, to_uint8
+from ddpm_core.data import SPLITS, digits, load_data, to_uint8
+from ddpm_core.datasets.load import EMOJI
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data/cifar10-test-jpeg.zip"
 
@@ -31,46 +29,41 @@ def test_uint8_and_floats_invert():
     assert to_uint8(torch.tensor([-9.0, 9.0])).tolist() == [0, 255]
 
 
-def make_zip(path, sizes=((4, 4), (4, 4), (4, 4)), damage=None, meta=None):
-    files = [f"{i}.png" for i in range(len(sizes))]
-    with zipfile.ZipFile(path, "w") as z:
-        for i, (name, size) in enumerate(zip(files, sizes)):
-            buffer = io.BytesIO()
-            Image.fromarray(np.full((*size, 3), i, np.uint8)).save(buffer, "png")
-            z.writestr(name, b"broken" if name == damage else buffer.getvalue())
-        z.writestr(
-            "dataset.json",
-            json.dumps(meta or {"labels": [[f, i % 2] for i, f in enumerate(files)], "classes": ["a", "b"]}),
-        )
-    return str(path)
+def test_every_set_can_be_resized_and_recoloured():
+    data = digits("train")
+    assert load_data("digits", size=8, channels=1) is data  # nothing to do, nothing copied
+    larger = load_data("digits", size=16, channels=3)
+    assert larger.images.shape == (1437, 3, 16, 16) and torch.equal(larger.labels, data.labels)
+    assert torch.equal(larger.images[:, 0], larger.images[:, 1])
+    back = torch.nn.functional.avg_pool2d(larger.floats()[:, :1], 2)  # enlarged, each pixel is about its four
+    assert (back - data.floats()).abs().mean() < 0.1
 
 
-def test_dataset_zip(tmp_path):
-    data = load_data(make_zip(tmp_path / "x.zip"))
-    assert data.images.shape == (3, 3, 4, 4) and data.labels.tolist() == [0, 1, 0] and data.classes == ("a", "b")
-    assert data.images[2].unique().tolist() == [2]
+def test_emoji_ship_with_captions():
+    train, heldout, everything = (load_data("emoji", s) for s in SPLITS)
+    assert (len(train), len(heldout), len(everything)) == (1719, 192, 1911)
+    assert everything.images.shape == (1911, 3, 32, 32) and len(everything.captions) == 1911
+    assert len(everything.classes) == 10 and torch.bincount(everything.labels).tolist()[3] == 270  # flags
+    assert sorted(train.captions + heldout.captions) == sorted(everything.captions)
+    i = everything.captions.index("tiger, animal mammal")
+    assert everything.classes[everything.labels[i]] == "Animals & Nature"
+    r, g, b = everything.images[everything.captions.index("large red square, geometric")].float().mean((1, 2))
+    assert r > 200 and r > 2 * g and r > 2 * b  # captions belong to their pictures
+    corners = everything.images[..., [0, 0, -1, -1], [0, -1, 0, -1]]  # (N, 3, 4)
+    assert (corners == 255).all(1).float().mean() > 0.6  # on white
 
 
-BROKEN = [
-    ({"damage": "1.png"}, "picture '1.png' cannot be read"),
-    ({"sizes": ((4, 4), (5, 4))}, "differ in size"),
-    ({"meta": {"no": 1}}, "not a data set zip"),
-]
-
-
-@pytest.mark.parametrize("change,says", BROKEN)
-def test_broken_zips_are_named(tmp_path, change, says):
-    with pytest.raises(ValueError, match=says):
-        load_data(make_zip(tmp_path / "x.zip", **change))
-
-
-def test_unknown_data_set():
-    with pytest.raises(ValueError, match="unknown data set 'mnist'; known: digits"):
-        load_data("mnist")
+def test_emoji_are_what_their_record_says():
+    record = json.loads((EMOJI.parent / "emoji.json").read_text())
+    assert record["sha256"] == hashlib.sha256(EMOJI.read_bytes()).hexdigest() and record["pictures"] == 1911
+    assert "Apache License" in (EMOJI.parent / "emoji-LICENSE.txt").read_text()
+    assert EMOJI.stat().st_size < 3e6
 
 
 @pytest.mark.parametrize("_", [0] if SHARED.exists() else [])
-def test_cifar10_as_jpeg_where_it_is_present(_):
-    data = load_data(str(SHARED), "heldout")
+def test_cifar10_as_jpeg_where_it_is_present(_, tmp_path):
+    data = load_data(str(SHARED), "all", tmp_path)
     assert data.images.shape == (10_000, 3, 32, 32) and len(data.classes) == 10
     assert torch.bincount(data.labels).tolist() == [1000] * 10
+    heldout = load_data(str(SHARED), "heldout", tmp_path)
+    assert torch.bincount(heldout.labels).tolist() == [100] * 10
