@@ -67,21 +67,20 @@ class UNetConfig:
             raise ValueError(f"channel widths must be multiples of {groups} (GroupNorm has {groups} groups), got {bad}")
         if bad := [i for i in self.attention_levels if i not in range(len(self.channels))]:
             raise ValueError(f"attention levels must be between 0 and {len(self.channels) - 1}, got {bad}")
-        if bad := [c for c in self.attention_widths if c % self.heads(c)]:
-            raise ValueError(f"widths with attention must be divisible among its heads, got {bad}")
+        attending = [*(self.channels[i] for i in self.attention_levels), self.channels[-1]]
+        if self.architecture == "v2" and (bad := [c for c in attending if c % self.num_heads]):
+            raise ValueError(f"widths with attention must be multiples of num_heads {self.num_heads}, got {bad}")
+        if self.head_dim and self.architecture == "unet2d" and (bad := [c for c in attending if c % self.head_dim]):
+            raise ValueError(f"widths with attention must be multiples of head_dim {self.head_dim}, got {bad}")
 
     @property
     def dim(self) -> int:
         """D, the width of time and class embeddings."""
         return 4 * self.channels[0] if self.architecture == "unet2d" else self.cond_dim or 256
 
-    @property
-    def attention_widths(self) -> list[int]:
-        return [*(self.channels[i] for i in self.attention_levels), self.channels[-1]]
-
     def heads(self, channels: int) -> int:
         """How many heads attention has at this width."""
-        return self.num_heads if self.architecture == "v2" else max(1, channels // (self.head_dim or channels))
+        return self.num_heads if self.architecture == "v2" else channels // (self.head_dim or channels)
 
 
 class ConditionalNetwork(nn.Module):
