@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """Source by grade_id, and remarks for the student."""
+    """Source by grade_id, remarks for the student, and why an answer is not there, by grade_id."""
 
     cells: dict[str, str]
     remarks: tuple[str, ...] = ()
+    absent: dict[str, str] = field(default_factory=dict)
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
@@ -60,10 +61,11 @@ def grade_id(cell: Any) -> str | None:
     return cell if isinstance(cell, str) else None
 
 
-def extract(path: Path, wanted: tuple[str, ...]) -> Answers:
-    """The sources of the wanted cells. Unreadable where one is missing, still the stub, or too long.
+def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answers:
+    """The sources of the wanted cells; those that are missing, still the stub, or too long are `absent`.
 
-    Where a grade_id occurs twice the last cell counts, as nbgrader has it.
+    Unreadable where all are absent, or, for answers that are judged `together`, where one is. Where a grade_id occurs
+    twice the last cell counts, as nbgrader has it.
     """
     cells: dict[str, str] = {}
     remarks = []
@@ -73,15 +75,19 @@ def extract(path: Path, wanted: tuple[str, ...]) -> Answers:
             if name in cells:
                 remarks.append(f"the cell `{name}` occurs more than once; the last one was graded")
             cells[name] = source_of(cell)
-    missing = [n for n in wanted if n not in cells]
-    if missing:
-        names = ", ".join(f"`{n}`" for n in missing)
-        raise Unreadable(f"{path.name} has no answer cell {names}; start from the released notebook and keep its cells")
-    blank = [n for n in wanted if not cells[n].strip() or STUB.search(cells[n])]
-    if blank:
-        raise Unreadable(
-            f"not answered: {', '.join(f'`{n}`' for n in blank)} still holds the stub of the released notebook"
-        )
-    if any(len(c) > MAX_ANSWER for c in cells.values()):
-        raise Unreadable(f"an answer in {path.name} has more than {MAX_ANSWER:,} characters; hand in the code alone")
-    return Answers(cells, tuple(dict.fromkeys(remarks)))
+    groups = {
+        f"{path.name} has no answer cell {{}}; start from the released notebook and keep its cells": [
+            n for n in wanted if n not in cells
+        ],
+        "not answered: {} still holds the stub of the released notebook": [
+            n for n in wanted if n in cells and (not cells[n].strip() or STUB.search(cells[n]))
+        ],
+        f"the answer {{}} in {path.name} has more than {MAX_ANSWER:,} characters; hand in the code alone": [
+            n for n in wanted if len(cells.get(n, "")) > MAX_ANSWER
+        ],
+    }
+    absent = {n: text.format(f"`{n}`") for text, names in groups.items() for n in names}
+    if absent and (together or len(absent) == len(wanted)):
+        text, names = next((text, names) for text, names in groups.items() if names)
+        raise Unreadable(text.format(", ".join(f"`{n}`" for n in names)))
+    return Answers({n: s for n, s in cells.items() if n not in absent}, tuple(dict.fromkeys(remarks)), absent)

@@ -67,10 +67,11 @@ def find(submitted: Path, assignment: str | None = None, student: str | None = N
 
 
 def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
-    """The grader of an exercise, with the judge of record or the course's own classifier."""
-    classifier = load_classifier(JUDGES[judge])
-    bands = load_bands(DATA_DIR / f"gates/{exercise.name}.json", judge) if exercise.gate_cell else {}
-    return Grader(Judge.of(classifier), bands, seed, sandboxed, **changes)
+    """The grader of an exercise; its gate has the judge of record or the course's own classifier."""
+    if not exercise.gate_cell:
+        return Grader(None, {}, seed, sandboxed, **changes)
+    bands = load_bands(DATA_DIR / f"gates/{exercise.name}.json", judge)
+    return Grader(Judge.of(load_classifier(JUDGES[judge])), bands, seed, sandboxed, **changes)
 
 
 def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from autograder import harness
+from autograder import harness, supply
 from autograder.exercises.base import AnswerError, Exercise, Failed, Probe
 from autograder.extract import Unreadable, extract
 from autograder.gate import Band, judge_run
 from autograder.limits import Failure, Limits
+from autograder.parts import judge_parts
 from autograder.results import NotebookResult, Test
 from autograder.sandbox import Child
 from autograder.staging import stage
+from autograder.words import message, sentence, short
 from ddpm_core.streams import derive_seed, stream
 
 THREADS = (
@@ -33,13 +35,14 @@ Progress = Callable[[str, float], None]  # (what is going on, share done)
 class Grader:
     """All that judging needs besides the submission."""
 
-    judge: harness.Judge
+    judge: harness.Judge | None  # of the gate
     bands: dict[str, Band]
     seed: int
     sandboxed: bool = True
     limits: Limits = field(default_factory=Limits)
     run: harness.Harness = field(default_factory=harness.Harness)
     check_s: float = CHECK_S
+    solutions: Path | None = supply.SOLUTIONS  # None: a student at home, whose own cells stand in for them
 
 
 def judge_notebook(
@@ -48,39 +51,62 @@ def judge_notebook(
     """The result, and the samples that the trained answer drew where it came to that."""
     start = time.monotonic()
     try:
-        answers = extract(path, exercise.answers)
+        answers = extract(path, exercise.answers, together=exercise.judged_as_pair)
     except Unreadable as e:
-        return NotebookResult(exercise, "missing", _sentence(str(e))), None
+        return NotebookResult(exercise, "missing", sentence(str(e))), None
     result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
     images = None
+    seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch
     try:
-        with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
-            code = stage(exercise, Path(folder) / "code")
-            with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=THREADS) as child:
-                result.timings["start"] = round(time.monotonic() - start, 2)
-                try:
-                    images = _judge(exercise, answers.cells, child, grader, result, progress)
-                finally:
-                    result.instructor["printed"] = child.printed
-                    result.instructor["peak_bytes"] = child.peak_bytes
+        if exercise.judged_as_pair:
+            images = _judge_pair(exercise, answers.cells, grader, result, seed, slot, progress)
+        else:
+            judge_parts(exercise, answers, grader, result, seed, slot, THREADS, progress)
     except Failure as e:
-        result.outcome, result.reason = e.outcome, _sentence(e.message)
+        result.outcome, result.reason = e.outcome, sentence(e.message)
     except OSError as e:
         result.outcome, result.reason = "infrastructure_error", f"the grader's own machine failed: {e}"
     result.timings["total"] = round(time.monotonic() - start, 2)
     return result, images
 
 
-def _judge(
-    exercise: Exercise, cells: dict[str, str], child: Child, grader: Grader, result: NotebookResult, progress: Progress
+def _judge_pair(
+    exercise: Exercise,
+    cells: dict[str, str],
+    grader: Grader,
+    result: NotebookResult,
+    seed: int,
+    slot: int,
+    progress: Progress,
 ) -> Tensor | None:
-    seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch
+    """All answers in one namespace of one child: the checks, then the gate where there is one."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+        code = stage(exercise, Path(folder) / "code")
+        with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=THREADS) as child:
+            result.timings["start"] = round(time.monotonic() - start, 2)
+            try:
+                return _judge(exercise, cells, child, grader, result, seed, progress)
+            finally:
+                result.instructor["printed"] = child.printed
+                result.instructor["peak_bytes"] = child.peak_bytes
+
+
+def _judge(
+    exercise: Exercise,
+    cells: dict[str, str],
+    child: Child,
+    grader: Grader,
+    result: NotebookResult,
+    seed: int,
+    progress: Progress,
+) -> Tensor | None:
     probe = Probe(child, timeout_s=grader.check_s)
     clock = time.monotonic()
     try:
         probe("load", cells=cells, operations=exercise.operations)
     except AnswerError as e:
-        result.outcome, result.reason = "crash", _sentence(str(e))
+        result.outcome, result.reason = "crash", sentence(str(e))
         result.code = "imported_answer" if e.hidden else "load_error"
         return None
     failures = []
@@ -91,10 +117,10 @@ def _judge(
             result.tests.append(Test(check.name, check.points, check.points, "holds"))
         except Failed as e:
             failures.append(check)
-            result.tests.append(Test(check.name, 0.0, check.points, _sentence(str(e))))
+            result.tests.append(Test(check.name, 0.0, check.points, message(e, check)))
             result.code = "imported_answer" if getattr(e, "hidden", False) else result.code
     result.timings["checks"] = round(time.monotonic() - clock, 2)
-    result.reason = next((_short(t.output) for t in result.tests if not t.passed), "Every check holds.")
+    result.reason = next((short(t.output) for t in result.tests if not t.passed), "Every check holds.")
     if not exercise.gate_cell:
         return None
     if fatal := [c.name for c in failures if c.fatal]:
@@ -114,8 +140,8 @@ def _gate(
             probe, {"judge": grader.judge}, grader.run, seed, progress=lambda share: progress("gate", share)
         )
     except Failed as e:
-        result.tests.append(Test("reference gate", 0.0, exercise.gate_points, _sentence(str(e))))
-        result.reason = _short(str(e))
+        result.tests.append(Test("reference gate", 0.0, exercise.gate_points, sentence(str(e))))
+        result.reason = short(str(e))
         return None
     finally:
         result.timings["gate"] = round(time.monotonic() - clock, 2)
@@ -126,21 +152,9 @@ def _gate(
     shown = (
         f"adherence {verdict.metrics['adherence']:.2f}, distance {verdict.metrics['distance']:.2f}: {verdict.reason}"
     )
-    result.tests.append(Test("reference gate", points, exercise.gate_points, _sentence(shown)))
+    result.tests.append(Test("reference gate", points, exercise.gate_points, sentence(shown)))
     if all(t.passed for t in result.tests):
         result.reason = "Every check holds, and the trained model is within the reference limits."
     elif verdict.share < 1:
-        result.reason = _sentence(verdict.reason)
+        result.reason = sentence(verdict.reason)
     return images
-
-
-def _short(text: str) -> str:
-    """The reason for a table: the property alone, where the small input to see it on makes the message long."""
-    return _sentence(text if len(text) <= 120 else text.split(": ")[0])
-
-
-def _sentence(text: str) -> str:
-    """With a capital (a name of a file or of code keeps its own) and a full stop, whoever wrote it."""
-    text = text.strip()
-    first = text.split(" ", 1)[0]
-    return (text[:1].upper() + text[1:] if first.isalpha() else text) + ("" if text.endswith((".", "!", "?")) else ".")

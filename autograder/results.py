@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,19 +63,26 @@ class NotebookResult:
         """Automatic points by the grade_id of the cell that carries them."""
         if self.outcome == "infrastructure_error":
             return {}
-        gate = sum(t.score for t in self.tests if t.name == "reference gate")
-        total = sum(t.score for t in self.tests)
-        points = {self.exercise.checks_cell: total - gate}
-        return points | ({self.exercise.gate_cell: gate} if self.exercise.gate_cell else {})
+        cell = {c.name: self.exercise.cell_of(c) for c in self.exercise.checks}
+        if self.exercise.gate_cell:
+            cell["reference gate"] = self.exercise.gate_cell
+        points = dict.fromkeys(cell.values(), 0.0)
+        for test in self.tests:
+            points[cell[test.name]] += test.score
+        return points
 
 
 def submission_outcome(notebooks: list[NotebookResult]) -> str:
-    """Of all notebooks: an infrastructure error taints the whole, else graded where one was, else the first's."""
-    outcomes = [n.outcome for n in notebooks]
+    """Of all notebooks: an infrastructure error taints the whole, else graded where one was, else what went wrong."""
+    return outcome_of([n.outcome for n in notebooks])
+
+
+def outcome_of(outcomes: Sequence[str]) -> str:
+    """Of the parts of a whole: an infrastructure error taints it, one graded part makes it graded; missing is last."""
     for decisive in ("infrastructure_error", "graded"):
         if decisive in outcomes:
             return decisive
-    return outcomes[0] if outcomes else "missing"
+    return next((o for o in outcomes if o != "missing"), "missing")
 
 
 def record(student: str, assignment: str, notebooks: list[NotebookResult], **extra: Any) -> dict[str, Any]:

@@ -32,6 +32,10 @@ def stage(exercise: Exercise, folder: Path) -> Path:
         shutil.copyfile(LIBRARY / f"{module}.py", package / f"{module}.py")
     for module in exercise.hidden:
         (package / f"{module}.py").write_text(HIDDEN_MODULE, encoding="utf-8")
-    for name in ("runner.py", "protocol.py", f"{exercise.operations}.py"):
-        shutil.copyfile(CHILD / name, folder / name)
+    shutil.copyfile(CHILD / "runner.py", folder / "runner.py")
+    questions = folder / "autograder" / "child"
+    questions.mkdir(parents=True)
+    for name in ("__init__", "answers", "protocol", exercise.operations, *exercise.questions):
+        shutil.copyfile(CHILD / f"{name}.py", questions / f"{name}.py")
+    (questions.parent / "__init__.py").touch()
     return folder

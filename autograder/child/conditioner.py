@@ -12,11 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_core.data import ImageData
+from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainConfig, TrainState, train
-from ddpm_core.unet import Conditioning, UNet, UNetConfig, build_unet
+from ddpm_core.unet import ConditionalUNetV2, Conditioning, UNetConfig, build_unet
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
+
+
+def setup() -> dict[str, Any]:
+    """What the notebook's set-up cell imports besides torch, nn, F and math."""
+    return {"CrossAttentionLayer": CrossAttentionLayer, "AdaLNBlock": AdaLNBlock}
 
 
 def perturb(module: nn.Module, seed: int, scale: float = 0.1) -> None:
@@ -27,7 +33,7 @@ def perturb(module: nn.Module, seed: int, scale: float = 0.1) -> None:
             p.add_(scale * torch.randn(p.shape, generator=rng))
 
 
-def network(answers: dict[str, Any], header: dict[str, Any]) -> UNet:
+def network(answers: dict[str, Any], header: dict[str, Any]) -> ConditionalUNetV2:
     config = header["unet"] | {k: tuple(header["unet"][k]) for k in ("channels", "attention_levels")}
     pair = Conditioning(answers["prepare_conditioning"], answers["ClassConditioner"])
     return build_unet(UNetConfig(**config), pair, header["seed"])

@@ -7,8 +7,8 @@ A message is `(header, tensors)`: a JSON object and named tensors. On the wire i
     JSON     UTF-8
     blob     safetensors, or nothing where there are no tensors
 
-The same file serves both sides: `import protocol` in the child, `autograder.child.protocol` in the parent. `decode` is
-the gate through which everything the child says must pass, so it trusts none of it.
+The same file serves both sides. `decode` is the gate through which everything the child says must pass, so it trusts
+none of it.
 """
 
 from __future__ import annotations

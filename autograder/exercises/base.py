@@ -61,15 +61,21 @@ class Probe:
 class Check:
     """One property. `fatal`: where it fails, the reference gate would be wasted time."""
 
-    name: str
+    name: str  # of its own within the exercise
     points: float
     run: Callable[[Probe, Generator], None]  # raises Failed
     fatal: bool = False
+    answer: str | None = None  # the answer cell that it judges; None: all of them together
+    lesson: str = ""  # where to read again: "lesson 5.1, “The forward process”"
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """One notebook with its answer cells."""
+    """One notebook with its answer cells.
+
+    Its answers are judged one by one (autograder/parts.py), so that one error is not punished twice, except where
+    `judged_as_pair`: then all of them share one namespace, as a gate needs it.
+    """
 
     assignment: str
     name: str  # the notebook's
@@ -78,15 +84,26 @@ class Exercise:
     library: tuple[str, ...]  # the modules of ddpm_core that the child gets
     hidden: tuple[str, ...]  # modules of ddpm_core that hold the answer: importing from one is its own outcome
     checks: tuple[Check, ...]
-    checks_cell: str  # grade_id of the cell that carries the checks' points
+    checks_cell: str | None = None  # grade_id of the cell with the points of checks that judge no single answer
     gate_cell: str | None = None
     gate_points: float = 0.0
     judged_as_pair: bool = False  # the answers are judged together: none can be supplied from the reference
     written: tuple[str, ...] = field(default=())  # manually graded
+    questions: tuple[str, ...] = ()  # further modules of autograder/child that `operations` imports
+    # Answers that an answer may build on, each supplied from the model solution, in a child of its own: whoever is
+    # given the reference of one cell must not be able to hand it in as another.
+    needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def max_score(self) -> float:
         return sum(c.points for c in self.checks) + self.gate_points
+
+    def cell_of(self, check: Check) -> str | None:
+        """grade_id of the cell that carries a check's points."""
+        return f"{check.answer}_checks" if check.answer else self.checks_cell
+
+    def checks_of(self, answer: str) -> tuple[Check, ...]:
+        return tuple(c for c in self.checks if c.answer == answer)
 
 
 def tensor(out: dict[str, Tensor], name: str, shape: tuple[int, ...], what: str, dtype: Any = torch.float32) -> Tensor:
