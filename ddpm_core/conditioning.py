@@ -2,7 +2,8 @@
 
 A strategy is a pair. `prepare_conditioning(time_emb, class_emb) -> cond`, (B, D), (B, D) -> (B, D), makes the vector
 that modulates every residual block; `conditioner(channels, cond_dim)` makes a module `(h, class_emb) -> h`,
-(B, C, H, W), (B, D) -> (B, C, H, W), that is applied after every residual block. Either half may be trivial.
+(B, C, H, W), (B, D) -> (B, C, H, W), that is applied after every residual block (in unet2d, after every level). Either
+half may be trivial. A third part, `at_input`, is a conditioner that is applied once, after the first convolution.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ def time_only(time_emb: Tensor, class_emb: Tensor) -> Tensor:
     return time_emb
 
 
+def gated_fusion(time_emb: Tensor, class_emb: Tensor) -> Tensor:
+    """The class is added to the time, and scales it too, by at most a tenth."""
+    return time_emb * (1 + 0.1 * class_emb.sigmoid()) + class_emb
+
+
 class Unconditioned(nn.Module):
     """The identity, for strategies that say everything in prepare_conditioning."""
 
@@ -33,6 +39,23 @@ class Unconditioned(nn.Module):
 
     def forward(self, h: Tensor, class_emb: Tensor) -> Tensor:
         return h
+
+
+class InputPlanes(nn.Module):
+    """The class as constant planes beside the image's channels (Mirza & Osindero 2014), for `at_input`.
+
+    A convolution of planes and image together is the sum of one of the image, which is the network's own, and one of
+    the planes, which is here: so the rest of the network is the same as with any other strategy. The planes are those
+    of the embedding, which is the one-hot vector times the class table, so that points between classes can enter too.
+    """
+
+    def __init__(self, channels: int, cond_dim: int):
+        super().__init__()
+        self.conv = nn.Conv2d(cond_dim, channels, 3, padding=1, bias=False)
+
+    def forward(self, h: Tensor, class_emb: Tensor) -> Tensor:
+        planes = class_emb[..., None, None].expand(-1, -1, *h.shape[2:])  # (B, D) -> (B, D, H, W)
+        return h + self.conv(planes)
 
 
 class TokenCrossAttention(nn.Module):
@@ -72,12 +95,22 @@ class GatedModulation(nn.Module):
 
 
 STRATEGIES = {
-    "add": Conditioning(add_embeddings, Unconditioned),
+    "add": Conditioning(add_embeddings, Unconditioned),  # FiLM of class and time together, in every residual block
     "adagn": Conditioning(time_only, AdaGroupNorm),
     "adaln_zero": Conditioning(time_only, AdaLNBlock),
+    "concat": Conditioning(time_only, Unconditioned, InputPlanes),
     "cross_attention": Conditioning(time_only, TokenCrossAttention),
     "cross_attention_1": Conditioning(time_only, CrossAttentionLayer),  # one key, one value: the degenerate case
+    "gated_only": Conditioning(time_only, GatedModulation),
     "gated": Conditioning(add_embeddings, GatedModulation),
+    # The conditioning track's baselines, by their published names, and the designs on record
+    "concat-film": Conditioning(add_embeddings, Unconditioned),
+    "cross-attn": Conditioning(time_only, CrossAttentionLayer),
+    "adanorm": Conditioning(time_only, AdaLNBlock),
+    "gated_fusion": Conditioning(gated_fusion, AdaLNBlock),
+    "film_cross_attention_1": Conditioning(add_embeddings, CrossAttentionLayer),
+    "film_cross_attention": Conditioning(add_embeddings, TokenCrossAttention),
+    "film_gated": Conditioning(add_embeddings, GatedModulation),
     "none": Conditioning(time_only, Unconditioned),  # the class is ignored: a control, and the unconditional model
 }
 

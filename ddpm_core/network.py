@@ -16,10 +16,11 @@ UNET2D_ONLY = ("groups", "eps", "head_dim", "context_dim", "freq_shift", "flip_s
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The pair that says how the class enters the network."""
+    """The pair that says how the class enters the network, and rarely a third part."""
 
     prepare_conditioning: Callable[[Tensor, Tensor], Tensor]  # (B, D), (B, D) -> (B, D)
     conditioner: Callable[[int, int], nn.Module]  # (channels, cond_dim) -> module (h, class_emb) -> h
+    at_input: Callable[[int, int], nn.Module] | None = None  # likewise, applied once, after the first convolution
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class ConditionalNetwork(nn.Module):
     """
 
     class_table: nn.Embedding | None
+    at_input: nn.Module | None
 
     def __init__(self, config: UNetConfig, conditioning: Conditioning):
         super().__init__()
@@ -100,6 +102,10 @@ class ConditionalNetwork(nn.Module):
         """One row a class, the last row for the null class; an unconditional network has none."""
         k = self.config.num_classes
         return nn.Embedding(k + 1, self.config.dim) if k else None
+
+    def make_input_conditioner(self) -> nn.Module | None:
+        make = self.conditioning.at_input
+        return make(self.config.channels[0], self.config.dim) if make else None
 
     @property
     def null_class(self) -> int:

@@ -59,6 +59,7 @@ class ConditionalUNetV2(ConditionalNetwork):
         self.conditioners = nn.ModuleList(
             conditioning.conditioner(c, dim) for c in [*per_level, widths[-1], widths[-1], *reversed(per_level)]
         )
+        self.at_input = self.make_input_conditioner()
 
     def forward_with_cond(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensor:
         """As forward, with embeddings (B, D) in place of labels: any point between two classes will do."""
@@ -70,6 +71,8 @@ class ConditionalUNetV2(ConditionalNetwork):
             return next(conditioners)(block(h, cond), class_emb)
 
         h, skips = self.conv_in(x), []  # (B, C, H, W) -> (B, c0, H, W)
+        if self.at_input is not None:
+            h = self.at_input(h, class_emb)
         for i, blocks in enumerate(self.down):
             for block in blocks:
                 h = self.down_attention[i](residual(block, h))  # (B, ci, H/2^i, W/2^i)

@@ -89,6 +89,7 @@ class UNet2D(ConditionalNetwork):
         self.conditioners = nn.ModuleList(
             conditioning.conditioner(c, dim) for c in [*widths, widths[-1], *reversed(widths)]
         )
+        self.at_input = self.make_input_conditioner()
 
     def forward_with_cond(
         self, x: Tensor, t: Tensor, class_emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None
@@ -104,6 +105,8 @@ class UNet2D(ConditionalNetwork):
         emb = self.conditioning.prepare_conditioning(self.time_mlp(sines), class_emb)  # (B, D)
 
         h = self.conv_in(x)  # (B, C, H, W) -> (B, c0, H, W)
+        if self.at_input is not None:
+            h = self.at_input(h, class_emb)
         skips = [h]
         for layers, shrink in zip(self.down, self.shrink):
             for layer in layers:
