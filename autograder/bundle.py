@@ -9,9 +9,10 @@ FOLDERS = ("lessons", "exercises", "ddpm_core", "autograder", "data")
 FILES = ("pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md")
 # Reference answers, sample submissions and what only an instructor runs; the judge of record is not for training on.
 LEFT_OUT = (
-    "autograder/references", "autograder/samples", "autograder/calibrate.py", "autograder/demo.py",
-    "autograder/release.py", "autograder/adapters/gradebook.py", "autograder/adapters/restore.py",
-    "autograder/adapters/export.py", "data/judges",
+    "autograder/references", "autograder/mutants", "autograder/samples",
+    "autograder/calibrate.py", "autograder/demo.py", "autograder/release.py",
+    "autograder/adapters/gradebook.py", "autograder/adapters/restore.py", "autograder/adapters/export.py",
+    "data/judges",
 )  # fmt: skip
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
 

@@ -1,0 +1,117 @@
+"""Asking an answer that is a function: the call as the parent writes it, and properties that every call must have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import AnswerError, Failed, Probe, finite
+
+PLACES = re.compile(r"same device|expected device|on the same device|devices|CUDA|cuda")
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A torch.Generator with this seed, made in the child."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What came back of a call: `out` is None where it was no tensor."""
+
+    name: str
+    out: Tensor | None
+    given: dict[str, Tensor]
+    after: dict[str, Tensor]
+    about: dict[str, Any]
+
+    def tensor(self, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+        """The result, if it is a tensor of this shape and dtype; Failed says what it is instead."""
+        kind = str(self.about.get("kind"))[:40]
+        if self.out is None:
+            what = "nothing (is the return missing?)" if kind == "NoneType" else f"a {kind}"
+            raise Failed(f"{self.name} returns {what} where a tensor is asked for")
+        if shape is not None and tuple(self.out.shape) != shape:
+            raise Failed(f"{self.name} returns shape {tuple(self.out.shape)} where this input asks for {shape}")
+        if dtype is not None and self.out.dtype != dtype:
+            raise Failed(f"{self.name} returns {self.out.dtype} where {dtype} is asked for")
+        return self.out
+
+    def unchanged(self) -> Returned:
+        """Failed where an input was changed in place."""
+        for name, before in self.given.items():
+            if name in self.after and not same(self.after[name], before):
+                raise Failed(f"{self.name} changes its input `{name}` in place: build a new tensor (no +=, no add_)")
+        return self
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def seed_of(rng: Generator) -> int:
+    return int(torch.randint(2**31, (), generator=rng))
+
+
+def call(
+    probe: Probe,
+    name: str,
+    *args: Any,
+    rename: tuple[str, ...] = (),
+    device: str = "cpu",
+    repeat: int | None = None,
+    seed: int = 0,
+    **kwargs: Any,
+) -> Returned:
+    """name(*args, **kwargs) in the child. `rename` gives tensors among args their names for messages."""
+    given: dict[str, Tensor] = {}
+
+    def spec(value: Any, label: str) -> dict[str, Any]:
+        if isinstance(value, Tensor):
+            given[label] = value
+            return {"tensor": label}
+        if isinstance(value, dict):
+            given.update({f"{label}[{k!r}]": v for k, v in value.items()})
+            return {"tensors": {k: f"{label}[{k!r}]" for k in value}}
+        return {"generator": value.seed} if isinstance(value, Seeded) else {"value": value}
+
+    labels = [*rename, *(f"argument {i + 1}" for i in range(len(rename), len(args)))]
+    header: dict[str, Any] = {"name": name, "device": device, "seed": seed}
+    header["args"] = [spec(a, label) for a, label in zip(args, labels)]
+    header["kwargs"] = {k: spec(v, k) for k, v in kwargs.items()}
+    if repeat is not None:
+        header["repeat"] = repeat
+    about, out = probe.both("call", given, **header)
+    after = {k.removeprefix("in."): v for k, v in out.items() if k != "out"}
+    return Returned(name, out.get("out"), given, after, about)
+
+
+def keeps_device(probe: Probe, name: str, *args: Any, **kwargs: Any) -> None:
+    """Failed where the function mixes its inputs with tensors made on another device, or returns one.
+
+    Asked on the meta device: what fails there for want of values (`.item()`, `if x > 0`) says nothing and passes.
+    """
+    try:
+        about = call(probe, name, *args, device="meta", **kwargs).about
+    except AnswerError as e:
+        if e.hidden or PLACES.search(str(e)):
+            raise Failed(f"{name} does not work where its inputs are on a GPU: {PLACE_HINT} ({e})") from e
+        return
+    if about.get("kind") == "Tensor" and about.get("device") != "meta":
+        raise Failed(f"{name} returns a tensor on another device than its inputs: {PLACE_HINT}")
+
+
+PLACE_HINT = "make new tensors with device=x.device, or with torch.zeros_like, torch.full_like and the like; no .cuda()"
+
+
+def close(out: Tensor, expected: Tensor, property_: str, example: str, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    """Failed, with the property and an example, where out differs from expected; neither value is told."""
+    out = finite(out, "the result").double()
+    if not torch.allclose(out, expected.double(), rtol=rtol, atol=atol):
+        raise Failed(f"{property_}: {example}")
