@@ -1,4 +1,7 @@
-"""A small classifier: its accuracy on requested labels is adherence, its features carry the Fréchet distance."""
+"""The course's classifiers: accuracy on requested labels is adherence, features carry the Fréchet distance.
+
+A plain network for pictures up to 16 pixels, a residual one (`resnet.py`) above.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from tqdm.auto import tqdm
 from ddpm_core.checkpoint import CheckpointError, read, write
 from ddpm_core.config import from_dict, to_dict
 from ddpm_core.data import ImageData, load_data
+from ddpm_core.metrics.resnet import ResNet, ResNetConfig, ResNetTraining, train_resnet
 from ddpm_core.streams import stream
+
+SMALL = 16  # pixels: up to here the plain network, above the residual one
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,11 @@ class Classifier(nn.Module):
         return self.head(self.features(x))
 
 
+AnyClassifier = Classifier | ResNet
+
+
 @torch.no_grad()
-def classify(classifier: Classifier, images: Tensor, batch_size: int = 500) -> tuple[Tensor, Tensor]:
+def classify(classifier: AnyClassifier, images: Tensor, batch_size: int = 500) -> tuple[Tensor, Tensor]:
     """Images (N, C, H, W) -> predicted classes (N,) and features (N, D), in batches."""
     feats = torch.cat([classifier.features(x) for x in images.split(batch_size)])  # (N, D)
     return classifier.head(feats).argmax(1), feats
@@ -81,31 +90,64 @@ def train_classifier(
         yield model.eval(), loss.item()
 
 
-def save_classifier(path: Path | str, model: Classifier, **about: object) -> Path:
-    """Weights and config, with what is said about them (data, seed, command, held-out accuracy)."""
+def save_classifier(path: Path | str, model: AnyClassifier, **about: object) -> Path:
+    """Weights and config, with what is said about them (data, classes, seed, command, held-out accuracy)."""
     return write(path, model.state_dict(), to_dict(model.config), **about)
 
 
-def load_classifier(path: Path | str) -> Classifier:
+def load_classifier(path: Path | str) -> AnyClassifier:
     """A classifier in eval mode; CheckpointError where the file is missing, damaged or something else."""
     tensors, record = read(path)
+    residual = "widths" in record["config"]
     try:
-        model = Classifier(from_dict(ClassifierConfig, record["config"]))
-        model.load_state_dict(tensors)
+        model = ResNet(from_dict(ResNetConfig, record["config"])) if residual else None
+        model = model or Classifier(from_dict(ClassifierConfig, record["config"]))
+        model.load_state_dict(tensors)  # also from float16, in which the residual one is saved
     except (ValueError, TypeError, RuntimeError) as e:
         raise CheckpointError(f"{path} is not a classifier of this version; train one with `ddpm classifier`") from e
     return model.eval().requires_grad_(False)
 
 
-def fit_and_save(name: str, out: Path | str, seed: int, steps: int = 1500, progress: bool = True) -> float:
+def accuracy(model: AnyClassifier, data: ImageData) -> float:
+    """Share of the images whose class is found, in chunks."""
+    hits = [(classify(model, data.floats(i))[0] == data.labels[i]).sum() for i in torch.arange(len(data)).split(500)]
+    return float(torch.stack(hits).sum()) / len(data)
+
+
+def splits(name: str, heldout: str | None) -> tuple[ImageData, ImageData]:
+    """What to train on and what to measure on; ValueError where the two are the same pictures."""
+    train = load_data(name, "all" if heldout else "train")
+    held = load_data(heldout, "all") if heldout else load_data(name, "heldout")
+    if train.images.shape == held.images.shape and torch.equal(train.images, held.images):
+        raise ValueError(f"{name} has no held-out part; name pictures to measure on with --heldout")
+    if train.images.shape[1:] != held.images.shape[1:] or train.classes != held.classes:
+        raise ValueError(
+            f"{name} and {heldout} differ in picture size or classes; the two must be parts of one data set"
+        )
+    return train, held
+
+
+def fit_and_save(
+    name: str, out: Path | str, seed: int, steps: int | None = None, progress: bool = True, heldout: str | None = None
+) -> float:
     """Train on the training split, measure on the held-out split, save with its provenance; returns the accuracy."""
-    train, heldout = load_data(name, "train"), load_data(name, "heldout")
-    shape = train.images.shape[1:]
-    config = ClassifierConfig(shape[0], shape[1], len(train.classes))
-    for model, _ in tqdm(train_classifier(train, config, steps, seed), total=steps, unit="step", disable=not progress):  # noqa: B007
+    train, held = splits(name, heldout)
+    channels, size = train.images.shape[1:3]
+    shape = {"image_channels": channels, "image_size": size, "num_classes": len(train.classes)}
+    if size <= SMALL:
+        steps = steps or 1500
+        run = train_classifier(train, ClassifierConfig(**shape), steps, seed)
+    else:
+        steps = steps or ResNetTraining.steps
+        run = train_resnet(train, ResNetConfig(**shape), ResNetTraining(steps=steps), seed)
+    for model, _ in tqdm(run, total=steps, unit="step", disable=not progress):  # noqa: B007
         pass
-    accuracy = float((classify(model, heldout.floats())[0] == heldout.labels).double().mean())
-    about = {"data": name, "n_train": len(train), "n_heldout": len(heldout), "seed": seed, "heldout_accuracy": accuracy}
-    about["command"] = f"ddpm classifier --data {name} --seed {seed} --steps {steps} --out {out}"
-    save_classifier(out, model, provenance=about)
-    return accuracy
+    if isinstance(model, ResNet):
+        model = model.half().float()  # saved in float16, half the size: the accuracy stated is that of what is saved
+    told = accuracy(model, held)
+    about = {"data": train.name, "n_train": len(train), "n_heldout": len(held), "seed": seed, "heldout_accuracy": told}
+    options = f" --heldout {Path(heldout).name}" if heldout else ""
+    about["command"] = f"ddpm classifier --data {Path(name).name}{options} --seed {seed} --steps {steps} --out {out}"
+    kept = model.half() if isinstance(model, ResNet) else model
+    save_classifier(out, kept, classes=list(train.classes), provenance=about)
+    return told

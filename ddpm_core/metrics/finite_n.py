@@ -1,0 +1,69 @@
+"""How the Fréchet distance depends on the number of images, and what it would be with infinitely many.
+
+The estimate's bias falls as 1/n and differs between models, so that a larger n can reverse an order (Chong & Forsyth
+2020). Two remedies: compare figures of one n only, which `report.compare` sees to, or extrapolate to 1/n = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ddpm_core.metrics.distances import Moments, frechet_resampler
+from ddpm_core.streams import stream
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """A straight line in 1/n through distances at several n."""
+
+    limit: float  # at 1/n = 0
+    slope: float
+    sizes: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def bias(self, n: int) -> float:
+        """What the distance of n images has too much."""
+        return self.slope / n
+
+
+def distances_by_n(
+    distance: Callable[[Tensor], float], indices: Tensor, sizes: Sequence[int], seed: int, draws: int = 4
+) -> list[float]:
+    """The distance of subsets of `indices` (N,) of each size, drawn without replacement, averaged over the draws."""
+    rng, values = stream(seed, "sizes"), []
+    for size in sizes:
+        count = 1 if size == len(indices) else draws
+        subsets = [indices[torch.randperm(len(indices), generator=rng)[:size]] for _ in range(count)]
+        values.append(sum(map(distance, subsets)) / count)
+    return values
+
+
+def line(sizes: Sequence[int], values: Sequence[float]) -> tuple[float, float]:
+    """Least squares of values against 1/n: (value at 1/n = 0, slope)."""
+    x = 1 / torch.tensor(sizes, dtype=torch.float64)
+    y = torch.tensor(values, dtype=torch.float64)
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+    return float(y.mean() - slope * x.mean()), float(slope)
+
+
+def extrapolate(
+    features: Tensor, reference: Moments, seed: int = 0, points: int = 6, share: float = 0.4, draws: int = 4
+) -> Extrapolation:
+    """FD-infinity (Chong & Forsyth 2020, section 4): distances at `points` sizes from share · n to n, a line through.
+
+    The reference's own finite number of images is not corrected. The law 1/n asks for a smallest size well above the
+    feature dimension; ValueError where that is not so.
+    """
+    n, dimension = features.shape
+    sizes = torch.linspace(share * n, n, points).round().int().tolist()
+    if sizes[0] < 2 * dimension:
+        raise ValueError(
+            f"extrapolating to infinitely many images takes at least {int(2 * dimension / share)} with {dimension} "
+            f"features, not {n}; draw more, or take a network with fewer features"
+        )
+    values = distances_by_n(frechet_resampler(features, reference), torch.arange(n), sizes, seed, draws)
+    return Extrapolation(*line(sizes, values), tuple(sizes), tuple(values))

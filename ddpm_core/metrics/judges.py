@@ -1,0 +1,51 @@
+"""Who says which class an image shows: a classifier that has never seen the generated images, nor trained the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ddpm_core import checkpoint
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.classifier import AnyClassifier, load_classifier
+from ddpm_core.metrics.features import COURSE, shipped
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A classifier with its name and the digest of its weights."""
+
+    name: str
+    version: str
+    model: AnyClassifier
+    heldout_accuracy: float | None = None  # on real images: adherence above it says nothing more
+
+
+def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
+    about = checkpoint.read(path)[1].get("provenance", {})
+    name = f"{checkpoint.stem(path).name}-classifier"
+    return Judge(name, checkpoint.file_digest(path), load_classifier(path).to(device), about.get("heldout_accuracy"))
+
+
+def knows(path: Path | str, data: ImageData) -> bool:
+    """Whether a classifier was trained on these classes at this picture size."""
+    record = checkpoint.read(path)[1]
+    c = record["config"]
+    classes = record.get("classes") or list(map(str, range(c["num_classes"])))
+    shape = (c["image_channels"], c["image_size"], c["image_size"])
+    return shape == tuple(data.images.shape[1:]) and classes == list(data.classes)
+
+
+def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:
+    """The classifier at `path`, else one that ships and knows these classes, else None; ValueError for a wrong path.
+
+    Found by its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10.
+    """
+    for candidate in [path] if path else [COURSE / name for name in shipped()]:
+        if knows(candidate, data):
+            return load_judge(candidate, device)
+    if path:
+        raise ValueError(f"{path} was trained on other classes, or at another picture size, than {data.name} has")
+    return None

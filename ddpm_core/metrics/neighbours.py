@@ -1,0 +1,58 @@
+"""Does the model remember? Distances in pixels from generated images to the nearest training image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ddpm_core.data import ImageData
+from ddpm_core.streams import stream
+
+QUANTILE = 0.05  # of held-out images lie nearer than the limit: about that share of honest samples do too
+HONEST = 2000  # images that set the limit: enough for a quantile of 5 %
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """For each image the nearest training image and how far it is: root mean square over pixels in [-1, 1]."""
+
+    index: Tensor  # (N,)
+    distance: Tensor  # (N,)
+
+    def copies(self, limit: float) -> Tensor:
+        """(N,) 1 where the image is nearer to a training image than 95 % of unseen real images are."""
+        return (self.distance < limit).double()
+
+
+def flat(images: Tensor) -> Tensor:
+    """(N, C, H, W) uint8 -> (N, C·H·W) float32 in [-1, 1]."""
+    return images.flatten(1).float() / 127.5 - 1
+
+
+def nearest(images: Tensor, train: Tensor, chunk: int = 2000) -> Neighbours:
+    """The nearest of train (M, C, H, W) to each of images (N, C, H, W), both uint8, in chunks of bounded memory."""
+    best, index = torch.full((len(images),), float("inf")), torch.zeros(len(images), dtype=torch.long)
+    for some in torch.arange(len(images)).split(chunk):
+        x = flat(images[some])
+        for others in torch.arange(len(train)).split(chunk):
+            y = flat(train[others])
+            d = x.square().sum(1)[:, None] - 2 * x @ y.T + y.square().sum(1)  # (n, m), squared
+            value, at = d.min(1)
+            nearer = value < best[some]
+            best[some] = torch.where(nearer, value, best[some])
+            index[some] = torch.where(nearer, others[at], index[some])
+        # Once more by differences: inner products lose the small distances, which are the ones that matter here
+        best[some] = (x - flat(train[index[some]])).square().mean(1)
+    return Neighbours(index, best.sqrt())
+
+
+def copy_limit(train: ImageData, heldout: ImageData | None = None, seed: int = 0) -> float:
+    """The distance below which 5 % of unseen real images lie: held-out ones, or a tenth of the training images."""
+    seen = heldout or train
+    most = len(seen) if heldout else len(seen) // 10
+    order = torch.randperm(len(seen), generator=stream(seed, "honest"))
+    pick = order[: min(HONEST, most)]
+    others = train.images if heldout else train.images[order[len(pick) :]]
+    return float(nearest(seen.images[pick], others).distance.quantile(QUANTILE))
