@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from autograder.exercises.base import Exercise, Probe
 from autograder.gate import bands
 from autograder.grading import JUDGES
-from autograder.harness import Harness, Judge, describe, draw_samples, measure, run
+from autograder.harness import HARNESSES, Harness, Judge, Unconditional, describe, draw_samples, measure, run
 from autograder.judging import THREADS
 from autograder.references import ROLES, cells
 from autograder.sandbox import Child, Limits
@@ -35,12 +35,16 @@ def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
     return {name: Judge.of(load_classifier(JUDGES[name])) for name in names}
 
 
-def memoriser(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-    """Control: the exact denoiser of the stored training images of class y; it can only return copies of them."""
+def memoriser(xt: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+    """Control: the exact denoiser of the stored training images of class y; it can only return copies of them.
+
+    Without y, of all of them.
+    """
     data, abar = digits("train"), at(DiffusionSchedule.named().alphas_cumprod, t, xt).flatten(1)  # (B, 1)
     flat, stored = xt.flatten(1), data.floats().flatten(1)  # (B, D), (N, D)
     far = torch.cdist(flat, abar[:1].sqrt() * stored).square() / (2 * (1 - abar))  # (B, N)
-    far = far.masked_fill(y[:, None] != data.labels, torch.inf)
+    if y is not None:
+        far = far.masked_fill(y[:, None] != data.labels, torch.inf)
     x0 = (-far).softmax(dim=1) @ stored  # (B, D)
     return ((flat - abar.sqrt() * x0) / (1 - abar).sqrt()).view_as(xt)
 
@@ -48,7 +52,8 @@ def memoriser(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
 def one_run(exercise: Exercise, design: str, seed: int, harness: Harness, judges: dict[str, Judge]) -> dict:
     """Metrics by judge of one rerun of one design."""
     if design == "memoriser":
-        images, y, loss = draw_samples(memoriser, harness, seed)
+        plain = isinstance(harness, Unconditional)
+        images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, None if plain else y), harness, seed)
         return measure(images, y, loss, judges)
     with tempfile.TemporaryDirectory() as folder:
         with Child(stage(exercise, Path(folder) / "code"), Limits(), threads=THREADS) as child:
@@ -60,15 +65,16 @@ def one_run(exercise: Exercise, design: str, seed: int, harness: Harness, judges
 def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
     """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only."""
     torch.set_num_threads(1)
-    harness, judges = Harness(), load_judges()
+    harness, judges = HARNESSES[exercise.name], load_judges()
     made_with = json.loads(json.dumps(describe(harness)))
     record: dict = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
     if record.get("harness") != made_with:  # runs of another harness say nothing about this one
         record = {"exercise": exercise.name, "harness": made_with, "runs": []}
     record["command"] = f"autograder calibrate {exercise.name} --reruns {reruns}"
     roles = ROLES[exercise.name]
-    plan = [(d, "reference", i) for i in range(reruns) for d in roles["references"]]
-    plan += [(d, "control", i) for i in range(reruns) for d in (*roles["controls"], "memoriser")]
+    designs = [(d, "reference") for d in roles["references"]]
+    designs += [(d, "control") for d in (*roles["controls"], "memoriser")]
+    plan = [(d, role, i) for i in range(reruns) for d, role in designs]
     done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
     for design, role, i in tqdm([p for p in plan if p not in done], unit="run", desc=f"calibrating {exercise.name}"):
         start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
@@ -78,6 +84,6 @@ def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
             {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
         )
         write_text(out, json.dumps(record, indent=1) + "\n")
-    record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j).items()} for j in judges}
+    record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j, exercise.name).items()} for j in judges}
     write_text(out, json.dumps(record, indent=1) + "\n")
     return record

@@ -13,12 +13,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Which controls a metric can see at all: shuffled labels, for one, leave the pooled distance untouched.
+# By exercise, which controls a metric can see at all: shuffled labels, for one, leave the pooled distance untouched,
+# and so does an ignored timestep. A metric that is not named here has no limit.
 CONTROLS = {
-    "error": ("ignored", "shared_label", "shuffled"),
-    "distance": ("ignored", "shared_label"),
-    "heldout_loss": ("memoriser",),
-    "copies": ("memoriser",),
+    "conditioner": {
+        "error": ("ignored", "shared_label", "shuffled"),
+        "distance": ("ignored", "shared_label"),
+        "heldout_loss": ("memoriser",),
+        "copies": ("memoriser",),
+    },
+    "prediction": {
+        "distance": ("constant", "inconsistent"),
+        "heldout_loss": ("constant", "inconsistent", "ignores_time", "memoriser"),
+        "copies": ("memoriser",),
+    },
+    "architecture": {
+        "distance": ("constant", "no_skips"),
+        "heldout_loss": ("constant", "no_skips", "ignores_time", "memoriser"),
+        "copies": ("memoriser",),
+    },
 }
 FLOOR = {"error": 0.02, "copies": 0.10}  # a reference without any error would put the geometric mean at zero
 WORDS = {
@@ -45,14 +58,14 @@ class Band:
 
 def turned(metrics: dict[str, float]) -> dict[str, float]:
     """Metrics as the gate compares them: less is better."""
-    return {"error": 1 - metrics["adherence"], **{k: metrics[k] for k in CONTROLS if k != "error"}}
+    return {"error": 1 - metrics["adherence"], **{k: metrics[k] for k in ("distance", "heldout_loss", "copies")}}
 
 
-def bands(runs: Iterable[dict], judge: str) -> dict[str, Band]:
+def bands(runs: Iterable[dict], judge: str, exercise: str = "conditioner") -> dict[str, Band]:
     """Limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}; ValueError where none fits."""
     rows = [(r["design"], r["role"], turned(r["metrics"][judge])) for r in runs]
     limits = {}
-    for metric, controls in CONTROLS.items():
+    for metric, controls in CONTROLS[exercise].items():
         worst = max([m[metric] for _, role, m in rows if role == "reference"])
         best = min([m[metric] for design, _, m in rows if design in controls])
         r = max(worst, FLOOR.get(metric, 0.0))
@@ -72,12 +85,23 @@ class Verdict:
 
 
 def judge_run(metrics: dict[str, float], limits: dict[str, Band]) -> Verdict:
-    """The worst metric decides. The reason names the property, not the limit."""
+    """The worst metric of those that have a limit decides. The reason names the property, not the limit."""
     values = turned(metrics)
-    shares = {k: limits[k].share(v) for k, v in values.items()}
+    shares = {k: limit.share(values[k]) for k, limit in limits.items()}
     share = min(shares.values())
     failing = [WORDS[k] for k, s in shares.items() if s == share and s < 1]
-    return Verdict(share, "; ".join(failing) or "within the reference limits", metrics)
+    known = (
+        metrics if "error" in limits else {k: v for k, v in metrics.items() if k != "adherence"}
+    )  # no labels, no say
+    return Verdict(share, "; ".join(failing) or "within the reference limits", known)
+
+
+def numbers(verdict: Verdict, limits: dict[str, Band]) -> str:
+    """The run's figures for a student: those that have a limit."""
+    m = verdict.metrics
+    adherence = f"adherence {m['adherence']:.2f}, " if "error" in limits else ""
+    loss = "" if adherence else f", held-out loss {m['heldout_loss']:.3f}"
+    return f"{adherence}distance {m['distance']:.2f}{loss}"
 
 
 def load_bands(path: Path, judge: str) -> dict[str, Band]:

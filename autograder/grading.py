@@ -21,7 +21,7 @@ from autograder import results
 from autograder.exercises import EXERCISES, assignments, of_assignment
 from autograder.exercises.base import Exercise
 from autograder.gate import load_bands
-from autograder.harness import Judge, describe
+from autograder.harness import HARNESSES, Judge, describe
 from autograder.judging import THREADS, Grader, judge_notebook
 from autograder.results import NotebookResult, record, submission_key
 from ddpm_core import plots
@@ -71,6 +71,7 @@ def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: st
     if not exercise.gate_cell:
         return Grader(None, {}, seed, sandboxed, **changes)
     bands = load_bands(DATA_DIR / f"gates/{exercise.name}.json", judge)
+    changes = {"run": HARNESSES[exercise.name], **changes}
     return Grader(Judge.of(load_classifier(JUDGES[judge])), bands, seed, sandboxed, **changes)
 
 

@@ -1,11 +1,13 @@
-"""The course's own training and sampling run of a conditioner: the child trains and denoises, the parent does the rest.
+"""The course's own training and sampling run of an answer: the child trains and denoises, the parent does the rest.
 
+What is plugged in is a conditioner's pair, a parameterization's pair or a whole network; the last two know no classes.
 The parent owns the sampler's loop, the noise and the verdict. Hidden among the samples that it sends for denoising are
 held-out images noised by the parent, unmarked: their loss shows whether the answers come from a denoiser at all.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
@@ -18,9 +20,11 @@ from ddpm_core.data import digits
 from ddpm_core.guidance import split_output
 from ddpm_core.metrics.classifier import Classifier, classify
 from ddpm_core.metrics.distances import Moments, frechet_distance
+from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
 from ddpm_core.samplers import ddim, ddim_timesteps, initial_noise, last
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import derive_seed, stream
+from ddpm_core.training import TrainConfig, batches, lr_at
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,63 @@ class Harness:
     batch: int = 500
     probes: int = 36  # held-out images in every query
     chunk: int = 25  # training steps between two signs of life
+
+
+@dataclass(frozen=True)
+class Unconditional(Harness):
+    """A run without labels, whose batches are drawn by the parent as well."""
+
+    train: dict = field(
+        default_factory=lambda: {
+            **{"steps": 250, "lr": 3e-3, "batch_size": 64, "warmup": 25},
+            **{"ema_decay": 0.99, "weight_decay": 1e-4, "grad_clip": 1.0},
+        }
+    )
+    samples: int = 500  # a larger share of the time than in the conditioner's run, and of use to one number only
+    probes: int = 100  # at every noise level, since each counts alike
+    network: dict = field(default_factory=dict)  # what the child builds: a trunk's shape, or an environment
+    output: str = "epsilon"  # what the child's denoiser answers with: epsilon or x0
+
+
+HARNESSES: dict[str, Harness] = {
+    "conditioner": Harness(),
+    "prediction": Unconditional(network=UNET, output="x0"),  # the conditioner's trunk
+    "architecture": Unconditional(
+        # Four levels, since answers for the published scales name four kinds of block. Narrower than 64, diffusers'
+        # GroupNorm of 32 groups would take out the time that its blocks add.
+        network={
+            **{"BLOCK_OUT_CHANNELS": "64,64,64,64", "LAYERS_PER_BLOCK": "1"},
+            **{"IMAGE_CHANNELS": "1", "IMAGE_SIZE": "8"},
+        },
+        train={
+            **{"steps": 200, "lr": 3e-3, "batch_size": 64, "warmup": 20},
+            **{"ema_decay": 0.99, "weight_decay": 1e-4, "grad_clip": 1.0},
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Unconditional(Harness):
+    """A run without labels: the parent also draws the batches, and `output` says what the child's denoiser returns."""
+
+    train: dict = field(
+        default_factory=lambda: {
+            "steps": 250, "lr": 3e-3, "batch_size": 128, "warmup": 25, "ema_decay": 0.99, "weight_decay": 1e-4,
+            "grad_clip": 1.0,
+        }
+    )  # fmt: skip
+    network: dict = field(default_factory=dict)  # what the child builds: a trunk's shape, or an environment
+    output: str = "epsilon"
+
+
+# A prediction's trunk is the conditioner's, with the class left out.
+PREDICTION = Unconditional(network=UNET, output="x0")
+# Four levels, since answers written for the published scales name four kinds of block.
+ARCHITECTURE = Unconditional(
+    network={"BLOCK_OUT_CHANNELS": "32,32,64,64", "LAYERS_PER_BLOCK": "1", "IMAGE_CHANNELS": "1", "IMAGE_SIZE": "8"}
+)
+HARNESSES: dict[str, Harness] = {"conditioner": Harness(), "prediction": PREDICTION, "architecture": ARCHITECTURE}
 
 
 @dataclass(frozen=True)
@@ -82,11 +143,51 @@ def train_child(probe: Probe, harness: Harness, seed: int, shuffled: bool, progr
         progress(0.8 * (done + chunk) / steps)
 
 
-Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, y) -> eps
+def train_unconditional(probe: Probe, harness: Unconditional, seed: int, progress: Callable[[float], None]) -> None:
+    """Have the child train on batches drawn here; Failed where its loss is not finite."""
+    data, schedule, run_seed = digits("train"), DiffusionSchedule.named(), derive_seed(seed, "train")
+    config = TrainConfig(**harness.train, seed=run_seed)
+    start = {"network": harness.network, "seed": run_seed % 2**31, "train": harness.train}
+    probe("start_training", {"alphas_cumprod": schedule.alphas_cumprod}, **start)
+    drawn = batches(data, config)
+    for done in range(0, config.steps, harness.chunk):
+        steps = range(done, min(done + harness.chunk, config.steps))
+        x0 = torch.stack([next(drawn)[0] for _ in steps])  # (n, B, 1, 8, 8)
+        eps = [torch.randn(x0.shape[1:], generator=stream(run_seed, "noise", i)) for i in steps]
+        t = [torch.randint(schedule.timesteps, (config.batch_size,), generator=stream(run_seed, "t", i)) for i in steps]
+        lr = torch.tensor([lr_at(i, config) for i in steps], dtype=torch.float64)  # (n,)
+        out = probe("training_steps", {"x0": x0, "eps": torch.stack(eps), "t": torch.stack(t), "lr": lr})
+        finite(tensor(out, "losses", (len(steps),), "the training loss"), "the training loss")
+        progress(0.8 * (steps[-1] + 1) / config.steps)
+
+
+Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, y) -> eps, or x0 where `output` says so
+
+
+def noise_of(out: Tensor, xt: Tensor, t: Tensor, schedule: DiffusionSchedule, output: Parameterization) -> Tensor:
+    """The noise that a denoiser's output implies: on this scale the losses of all parameterizations compare."""
+    return out if output is EPSILON else split_output(out, xt, t.expand(len(xt)), schedule, output, clip=False)[1]
+
+
+def mean_loss(losses: list[Tensor], times: Tensor, schedule: DiffusionSchedule, harness: Harness) -> float:
+    """One number of the losses of all queries, which go through `times` once a batch.
+
+    Arithmetic for the conditioner, where the noise levels differ little between designs. Else geometric, so that each
+    level counts alike: an ignored timestep shows at the noisiest ones, where the noise is easy to tell and the loss
+    small. Levels with nothing of the image left are left out.
+    """
+    if not isinstance(harness, Unconditional):
+        return float(torch.stack(losses).mean())
+    told = torch.stack(losses).view(-1, len(times)).mean(0)[schedule.alphas_cumprod[times] > 1e-3]
+    return math.exp(float(told.clamp(min=1e-6).log().mean())) if torch.isfinite(told).all() else math.nan
 
 
 def draw_samples(
-    denoise: Denoise, harness: Harness, seed: int, progress: Callable[[float], None] = lambda share: None
+    denoise: Denoise,
+    harness: Harness,
+    seed: int,
+    progress: Callable[[float], None] = lambda share: None,
+    output: Parameterization = EPSILON,
 ) -> tuple[Tensor, Tensor, float]:
     """Images (N, 1, 8, 8), the labels asked for (N,), and the denoising loss on the hidden held-out images."""
     schedule, heldout = DiffusionSchedule.named(), digits("heldout")
@@ -101,15 +202,15 @@ def draw_samples(
         order = torch.randperm(len(xt) + harness.probes, generator=rng)
         back = order.argsort()
         labels = torch.cat([y[ids], heldout.labels[pick]])[order]
-        eps = denoise(torch.cat([xt, hidden])[order], t[:1].expand(len(order)), labels)[back]
-        losses.append((eps[len(xt) :] - noise).square().mean())
+        out = denoise(torch.cat([xt, hidden])[order], t[:1].expand(len(order)), labels)[back]
+        losses.append((noise_of(out[len(xt) :], hidden, t[:1], schedule, output) - noise).square().mean())
         progress(0.8 + 0.2 * len(losses) * harness.batch / (harness.samples * len(times)))
-        return split_output(eps[: len(xt)], xt, t, schedule)
+        return split_output(out[: len(xt)], xt, t, schedule, output)
 
     for ids in torch.arange(harness.samples).split(harness.batch):
         noise = initial_noise(ids.tolist(), (1, 8, 8), derive_seed(seed, "samples"))
         images.append(last(ddim(query, noise, schedule, times)))
-    return torch.cat(images), y, float(torch.stack(losses).mean())
+    return torch.cat(images), y, mean_loss(losses, times, schedule, harness)
 
 
 def run(
@@ -122,12 +223,19 @@ def run(
 ) -> tuple[dict, Tensor]:
     """Train, sample and score: ({name of judge: metrics} with loss and copies, the images)."""
 
-    def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        out = probe("denoise", {"xt": xt, "t": t, "y": y})
-        return finite(tensor(out, "eps", tuple(xt.shape), "the trained network's output"), "the trained network")
+    plain = isinstance(harness, Unconditional)
 
-    train_child(probe, harness, seed, shuffled, progress)
-    images, y, loss = draw_samples(denoise, harness, seed, progress)
+    def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        out = probe("denoise", {"xt": xt, "t": t} | ({} if plain else {"y": y}))
+        name = "out" if plain else "eps"
+        return finite(tensor(out, name, tuple(xt.shape), "the trained network's output"), "the trained network")
+
+    if plain:
+        train_unconditional(probe, harness, seed, progress)
+    else:
+        train_child(probe, harness, seed, shuffled, progress)
+    output = PARAMETERIZATIONS[harness.output] if plain else EPSILON
+    images, y, loss = draw_samples(denoise, harness, seed, progress, output)
     return measure(images, y, loss, judges), images
 
 
@@ -141,4 +249,4 @@ def measure(images: Tensor, y: Tensor, loss: float, judges: dict[str, Judge]) ->
 
 def describe(harness: Harness) -> dict:
     """What the band file must have been made with."""
-    return {**asdict(harness), "unet": UNET}
+    return asdict(harness) | ({} if isinstance(harness, Unconditional) else {"unet": UNET})

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from autograder import harness, supply
 from autograder.exercises.base import AnswerError, Exercise, Failed, Probe
-from autograder.extract import Unreadable, extract
-from autograder.gate import Band, judge_run
+from autograder.extract import Answers, Unreadable, extract
+from autograder.gate import Band, judge_run, numbers
 from autograder.limits import Failure, Limits
 from autograder.parts import judge_parts
 from autograder.results import NotebookResult, Test
@@ -62,6 +62,8 @@ def judge_notebook(
             images = _judge_pair(exercise, answers.cells, grader, result, seed, slot, progress)
         else:
             judge_parts(exercise, answers, grader, result, seed, slot, THREADS, progress)
+            if exercise.gate_cell:
+                images = _gate_of_parts(exercise, answers, grader, result, seed, slot, progress)
     except Failure as e:
         result.outcome, result.reason = e.outcome, sentence(e.message)
     except OSError as e:
@@ -123,11 +125,50 @@ def _judge(
     result.reason = next((short(t.output) for t in result.tests if not t.passed), "Every check holds.")
     if not exercise.gate_cell:
         return None
-    if fatal := [c.name for c in failures if c.fatal]:
-        why = f"not trained, since a check failed first: {', '.join(fatal)}"
-        result.tests.append(Test("reference gate", 0.0, exercise.gate_points, why))
+    if not _worth_training(exercise, result, [c.name for c in failures]):
         return None
     return _gate(exercise, child, grader, result, seed, progress)
+
+
+def _worth_training(exercise: Exercise, result: NotebookResult, failed: list[str]) -> bool:
+    """False, with a line in the result, where a check failed without which the gate would be wasted time."""
+    if fatal := [c.name for c in exercise.checks if c.fatal and c.name in failed]:
+        why = f"not trained, since a check failed first: {', '.join(fatal)}"
+        result.tests.append(Test("reference gate", 0.0, exercise.gate_points, why))
+    return not fatal
+
+
+def _gate_of_parts(
+    exercise: Exercise,
+    answers: Answers,
+    grader: Grader,
+    result: NotebookResult,
+    seed: int,
+    slot: int,
+    progress: Progress,
+) -> Tensor | None:
+    """The gate after answers were judged one by one: all of them together in a fresh child."""
+    if not _worth_training(exercise, result, [t.name for t in result.tests if not t.passed]):
+        return None
+    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+        code = stage(exercise, Path(folder) / "code")
+        with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=THREADS) as child:
+            try:
+                Probe(child, timeout_s=grader.check_s)("load", cells=answers.cells, operations=exercise.operations)
+                return _gate(exercise, child, grader, result, seed, progress)
+            except AnswerError as e:
+                result.tests.append(Test("reference gate", 0.0, exercise.gate_points, sentence(str(e))))
+                return None
+            except Failure as e:  # the checks' points stay
+                if e.outcome == "infrastructure_error":
+                    raise
+                result.tests.append(Test("reference gate", 0.0, exercise.gate_points, sentence(e.message)))
+                result.reason = sentence(e.message)
+                return None
+            finally:
+                said = result.instructor
+                said["printed"] = said.get("printed", "") + child.printed
+                said["peak_bytes"] = max(said.get("peak_bytes", 0), child.peak_bytes)
 
 
 def _gate(
@@ -149,9 +190,7 @@ def _gate(
     result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
     result.gate = verdict.share
     points = exercise.gate_points * verdict.share
-    shown = (
-        f"adherence {verdict.metrics['adherence']:.2f}, distance {verdict.metrics['distance']:.2f}: {verdict.reason}"
-    )
+    shown = f"{numbers(verdict, grader.bands)}: {verdict.reason}"
     result.tests.append(Test("reference gate", points, exercise.gate_points, sentence(shown)))
     if all(t.passed for t in result.tests):
         result.reason = "Every check holds, and the trained model is within the reference limits."

@@ -8,7 +8,15 @@ ROLES = {
     "conditioner": {
         "references": ("add", "adaln_zero", "cross_attention"),
         "controls": ("ignored", "shared_label", "shuffled"),
-    }
+    },
+    "prediction": {
+        "references": ("epsilon", "v", "x0"),
+        "controls": ("ignores_time", "constant", "inconsistent"),
+    },
+    "architecture": {
+        "references": ("standard", "own_unet", "flat"),
+        "controls": ("ignores_time", "constant", "no_skips"),
+    },
 }
 
 
