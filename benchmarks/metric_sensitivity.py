@@ -1,0 +1,143 @@
+"""What does each figure see, and what is it blind to? Known faults, planted in real held-out images.
+
+    python benchmarks/metric_sensitivity.py [--data NAME_OR_PATH] [--heldout PATH] [--extractor NAME] [--n 280]
+
+Prints one Markdown table: a row a fault, a column a figure; ● where the figure is worse than that of the untouched
+images by more than three standard errors of the difference. Every row has the same n and the same reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from ddpm_core.commands.evaluate import default_network
+from ddpm_core.data import ImageData, load_data
+from ddpm_core.metrics.evaluation import METRICS, Evaluation, evaluate
+from ddpm_core.metrics.features import network
+from ddpm_core.metrics.judges import find_judge
+from ddpm_core.metrics.reference import reference_for
+from ddpm_core.metrics.report import Estimate, Provenance, interval
+from ddpm_core.metrics.sources import tensor_source
+
+COLUMNS = [m for m in METRICS if m not in ("frechet_inf",)]
+ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
+Fault = Callable[[ImageData, int, Generator], ImageData]  # (pool, n, rng) -> n images
+
+
+def noise(pool: ImageData, n: int, rng: Generator) -> ImageData:
+    x = pool.images[:n].float() + 20 * torch.randn(pool.images[:n].shape, generator=rng)
+    return part(pool, n, x)
+
+
+def blur(pool: ImageData, n: int, rng: Generator) -> ImageData:
+    c = pool.images.shape[1]
+    line = torch.tensor([1.0, 2.0, 1.0]) / 4  # binomial, about 0.7 pixels wide
+    kernel = torch.outer(line, line).expand(c, 1, 3, 3)
+    return part(pool, n, F.conv2d(F.pad(pool.images[:n].float(), (1,) * 4, mode="replicate"), kernel, groups=c))
+
+
+def grey(pool: ImageData, n: int, rng: Generator) -> ImageData:
+    """Without colour; pictures that have none lose half of their contrast."""
+    x = pool.images[:n].float()
+    return part(pool, n, x.mean(1, keepdim=True).expand_as(x) if x.shape[1] == 3 else x.mean() + (x - x.mean()) / 2)
+
+
+def shuffled_labels(pool: ImageData, n: int, rng: Generator) -> ImageData:
+    clean = part(pool, n)
+    return replace(clean, labels=clean.labels[torch.randperm(n, generator=rng)])
+
+
+def dropped_classes(pool: ImageData, n: int, rng: Generator) -> ImageData:
+    """The first fifth of the classes never appears."""
+    keep = pool.labels >= max(1, len(pool.classes) // 5)
+    return part(replace(pool, images=pool.images[keep], labels=pool.labels[keep]), n)
+
+
+def duplicated(pool: ImageData, n: int, rng: Generator) -> ImageData:
+    """A tenth of the images, ten times each."""
+    index = torch.arange(n) % (n // 10)
+    return replace(pool, images=pool.images[index], labels=pool.labels[index])
+
+
+def part(pool: ImageData, n: int, images: Tensor | None = None) -> ImageData:
+    """The first n, with other pixels where these are given."""
+    if n > len(pool):
+        raise ValueError(f"--n {n} needs at least that many held-out images after a fifth of the classes is dropped")
+    x = pool.images[:n] if images is None else images.round().clamp(0, 255).byte()
+    return replace(pool, images=x, labels=pool.labels[:n])
+
+
+FAULTS: dict[str, Fault] = {
+    "none": lambda pool, n, rng: part(pool, n),
+    "noise (sd 20 of 255)": noise,
+    "blur (3×3)": blur,
+    "grey": grey,
+    "labels shuffled": shuffled_labels,
+    "a fifth of the classes missing": dropped_classes,
+    "a tenth of the images, ten times each": duplicated,
+}
+
+
+def figures(e: Evaluation) -> dict[str, Estimate]:
+    """Every column's estimate; distances by class as their mean."""
+    found = {f.metric: f.estimate for f in e.figures}
+    rows = [r.distance for r in e.per_class if r.distance is not None]
+    if rows:
+        se = sum(r.se**2 for r in rows) ** 0.5 / len(rows)
+        found["per_class"] = interval(sum(r.value for r in rows) / len(rows), se)
+    return found
+
+
+def worse(metric: str, clean: Estimate, now: Estimate) -> bool:
+    """Beyond three standard errors, in the direction that is worse."""
+    change = (now.value - clean.value) / max((now.se**2 + clean.se**2) ** 0.5, 1e-12)
+    better = METRICS[metric].better
+    return (
+        change > 3
+        if better == "lower" or metric == "copies"
+        else change < -3
+        if better == "higher"
+        else abs(change) > 3
+    )
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", default="digits")
+    p.add_argument("--heldout", help="a data set to plant the faults in; default: the data's own held-out part")
+    p.add_argument("--extractor")
+    p.add_argument("--n", type=int, default=280)
+    p.add_argument("--repeats", type=int, default=100)
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    train = load_data(a.data, "all" if a.heldout else "train")
+    train = replace(train, split="train")
+    held = load_data(a.heldout, "all") if a.heldout else load_data(a.data, "heldout")
+    order = torch.randperm(len(held), generator=torch.Generator().manual_seed(0))
+    pool = replace(held, images=held.images[order], labels=held.labels[order])
+    net, judge = network(a.extractor or default_network(train)), find_judge(train)
+    reference = reference_for(train, net, held, progress=True)
+    rng = torch.Generator().manual_seed(1)
+    sets = {name: fault(pool, a.n, rng) for name, fault in FAULTS.items()}
+    sets["training images themselves"] = part(replace(pool, images=train.images, labels=train.labels), a.n)
+    results = {}
+    for name, images in sets.items():
+        source = tensor_source(name, images.images, images.labels)
+        results[name] = figures(evaluate(source, train, reference, net, ABOUT, judge, COLUMNS, a.repeats))
+    columns = [c for c in COLUMNS if c in results["none"]]
+    print(f"{Path(a.data).stem}, n = {a.n}, {net.name}, reference {reference.config}\n")
+    print("| fault | " + " | ".join(METRICS[c].title for c in columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+    for name, found in results.items():
+        marks = ["● " if worse(c, results["none"][c], found[c]) else "" for c in columns]
+        print(f"| {name} | " + " | ".join(f"{m}{found[c].value:.3g}" for c, m in zip(columns, marks)) + " |")
+
+
+if __name__ == "__main__":
+    main()
