@@ -78,29 +78,6 @@ HARNESSES: dict[str, Harness] = {
 
 
 @dataclass(frozen=True)
-class Unconditional(Harness):
-    """A run without labels: the parent also draws the batches, and `output` says what the child's denoiser returns."""
-
-    train: dict = field(
-        default_factory=lambda: {
-            "steps": 250, "lr": 3e-3, "batch_size": 128, "warmup": 25, "ema_decay": 0.99, "weight_decay": 1e-4,
-            "grad_clip": 1.0,
-        }
-    )  # fmt: skip
-    network: dict = field(default_factory=dict)  # what the child builds: a trunk's shape, or an environment
-    output: str = "epsilon"
-
-
-# A prediction's trunk is the conditioner's, with the class left out.
-PREDICTION = Unconditional(network=UNET, output="x0")
-# Four levels, since answers written for the published scales name four kinds of block.
-ARCHITECTURE = Unconditional(
-    network={"BLOCK_OUT_CHANNELS": "32,32,64,64", "LAYERS_PER_BLOCK": "1", "IMAGE_CHANNELS": "1", "IMAGE_SIZE": "8"}
-)
-HARNESSES: dict[str, Harness] = {"conditioner": Harness(), "prediction": PREDICTION, "architecture": ARCHITECTURE}
-
-
-@dataclass(frozen=True)
 class Judge:
     """A classifier with the reference features that belong to it."""
 
