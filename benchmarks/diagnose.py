@@ -1,0 +1,267 @@
+"""Does `diagnose` name the fault? Plants faults in real short runs on the digits, and counts.
+
+    python benchmarks/diagnose.py [--quick] [--only CASE ...]
+
+The runs (320 steps of 64, about 45 s each on one core) are kept in build/diagnose; --quick uses one seed. The last line
+is one JSON object: faults planted and named rightly, healthy models and false alarms, distinct faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ddpm_core import checkpoint
+from ddpm_core.commands.base import CLASSIFIER
+from ddpm_core.commands.diagnose import reference_curve
+from ddpm_core.conditioning import strategy
+from ddpm_core.config import PRESETS, Preset
+from ddpm_core.data import ImageData, digits
+from ddpm_core.diagnosis.denoising import Convention
+from ddpm_core.diagnosis.evidence import Evidence, of_network, with_sampler
+from ddpm_core.diagnosis.report import Report
+from ddpm_core.diagnosis.rules import judge
+from ddpm_core.diagnosis.sampling import Sampler
+from ddpm_core.guidance import Network
+from ddpm_core.metrics.classifier import load_classifier
+from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.training import TrainState, train
+from ddpm_core.unet import ConditionalUNetV2, build_unet
+
+FOLDER = Path(__file__).resolve().parents[1] / "build/diagnose"
+SHORT = replace(PRESETS["digits"].train, steps=320, batch_size=64, ema_decay=0.99)
+
+
+CONFIG = replace(PRESETS["digits"], train=SHORT)
+
+
+class ZeroToOne(ImageData):
+    """The rescaling to [-1, 1] forgotten halfway: pixels / 255."""
+
+    def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
+        return self.images[index].float() / 255
+
+
+class Bytes(ImageData):
+    """No rescaling at all: 0 ... 255."""
+
+    def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
+        return self.images[index].float()
+
+
+def as_class(cls: type[ImageData]) -> Callable[[ImageData], ImageData]:
+    return lambda d: cls(d.name, d.split, d.images, d.labels, d.classes)
+
+
+def relabelled(change: Callable[[Tensor], Tensor]) -> Callable[[ImageData], ImageData]:
+    return lambda d: replace(d, labels=change(d.labels))
+
+
+def swap_3_and_8(y: Tensor) -> Tensor:
+    return torch.where(y == 3, 8, torch.where(y == 8, 3, y))
+
+
+def shuffle(y: Tensor) -> Tensor:
+    return y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))]
+
+
+class Retimed(ConditionalUNetV2):
+    """Hands the time embedding t / 1000 or t · 1000 in place of t."""
+
+    factor = 1e-3
+
+    def forward_with_cond(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensor:
+        return super().forward_with_cond(x, t * self.factor, class_emb)
+
+
+class Upscaled(Retimed):
+    factor = 1e3
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training: its config, and what is planted in it."""
+
+    config: Preset = CONFIG
+    data: Callable[[ImageData], ImageData] = lambda d: d
+    network: type[ConditionalUNetV2] = ConditionalUNetV2
+
+
+def of(**changes: object) -> Run:
+    return Run(replace(CONFIG, **changes))
+
+
+def rate(lr: float) -> Run:
+    return of(train=replace(SHORT, lr=lr))
+
+
+RUNS = {
+    "add": Run(),
+    "zero_to_one": Run(data=as_class(ZeroToOne)),
+    "swapped": Run(data=relabelled(swap_3_and_8)),
+    "rate_0.05": rate(0.05),
+    "t_over_1000": Run(network=Retimed),
+    "always_null": Run(data=relabelled(lambda y: torch.full_like(y, 10))),
+    "bytes": Run(data=as_class(Bytes)),
+    "rotated": Run(data=relabelled(lambda y: (y + 1) % 10)),
+    "none": of(conditioning="none"),
+    "shuffled": Run(data=relabelled(shuffle)),
+    "rate_0.2": rate(0.2),
+    "t_times_1000": Run(network=Upscaled),
+    "v": of(parameterization="v"),
+    "x0": of(parameterization="x0"),
+    "linear": of(schedule="linear"),
+    "adagn": of(conditioning="adagn"),
+    "cross_attention": of(conditioning="cross_attention"),
+    "gated": of(conditioning="gated"),
+    "adaln_zero": of(conditioning="adaln_zero"),
+    "blend": of(parameterization="blend"),
+    "rate_0.0005": rate(5e-4),
+}
+
+
+def trained(name: str, seed: int) -> Path:
+    """The run's checkpoint, trained where it is not there yet; its JSON holds the losses."""
+    run, path = RUNS[name], FOLDER / f"{name}-{seed}"
+    config = replace(run.config, train=replace(run.config.train, seed=seed))
+    if checkpoint.with_suffix(path, ".json").is_file() and checkpoint.load(path).preset == config:
+        return path
+    net = build_unet(config.unet, strategy(config.conditioning), seed)
+    net.__class__ = run.network  # the same weights, another forward
+    state = TrainState.start(net, config.train)
+    schedule, kind = DiffusionSchedule.named(config.schedule), PARAMETERIZATIONS[config.parameterization]
+    losses = [round(float(s.loss), 5) for s in train(state, run.data(digits()), schedule, config.train, kind)]
+    return checkpoint.save_training(path, state, config, resumable=False, losses=losses)
+
+
+def student_sampler(
+    schedule: DiffusionSchedule,
+    kind: Parameterization = EPSILON,
+    w: float = 2.0,
+    steps: int = 20,
+    clamp: bool = True,
+    eta: float = 0.0,
+    feed: Callable[[Tensor], Tensor] = lambda t: t,
+    shift: int = 0,
+    finish: Callable[[Tensor], Tensor] = lambda x: x,
+) -> Sampler:
+    """DDIM as a student writes it, guidance in two passes; each argument is a place for a mistake."""
+
+    def sampler(network: Network, y: Tensor) -> Tensor:
+        abar, x = schedule.alphas_cumprod, torch.randn(len(y), 1, 8, 8)
+        times = torch.linspace(schedule.timesteps - 1, 0, steps).round().long().tolist()
+        y = (y + shift) % 10
+        for t, s in zip(times, [*times[1:], None]):
+            ts = torch.full((len(y),), t)
+            u, c = network(x, feed(ts), torch.full_like(y, 10)), network(x, feed(ts), y)
+            x0 = kind.predict_x0(u + w * (c - u), x, ts, schedule)
+            x0 = x0.clamp(-1, 1) if clamp else x0
+            a, b = abar[t], abar[s] if s is not None else torch.ones(())
+            eps = (x - a.sqrt() * x0) / (1 - a).sqrt()
+            sigma = eta * ((1 - b) / (1 - a)).sqrt() * (1 - a / b).sqrt()
+            x = b.sqrt() * x0 + (1 - b - sigma**2).clamp(min=0).sqrt() * eps + sigma * torch.randn_like(x)
+        return finish(x)
+
+    return sampler
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run, what is planted on top of it, and the fault that must be named."""
+
+    run: str
+    fault: str  # "none" for a healthy model
+    seeds: int = 3
+    sampler: dict[str, object] = field(default_factory=dict)  # arguments of student_sampler
+    stale: bool = False  # the averaged weights are the initial ones
+    stated: str = ""  # another schedule than the run's is stated
+
+
+CASES = {
+    "sampling with the wrong schedule": Case("add", "sampling schedule", sampler={"schedule": "linear"}),
+    "clamp missing": Case("add", "clamp", sampler={"clamp": False}),
+    "time embedding scale, sampling": Case("add", "sampling time", sampler={"feed": lambda t: t / 1000}),
+    "time embedding scale, training": Case("t_over_1000", "time"),
+    "images in [0, 1], training": Case("zero_to_one", "range"),
+    "images in [0, 1], output": Case("add", "output range", sampler={"finish": lambda x: (x + 1) / 2}),
+    "EMA never updated": Case("add", "ema", stale=True),
+    "labels swapped": Case("swapped", "labels swapped"),
+    "labels never used": Case("always_null", "labels unused"),
+    "learning rate too high": Case("rate_0.05", "learning rate"),
+    "images in 0 ... 255, training": Case("bytes", "range", 2),
+    "labels off by one, training": Case("rotated", "labels swapped", 1),
+    "labels off by one, sampling": Case("add", "sampling labels", 1, {"shift": 1}),
+    "labels shuffled": Case("shuffled", "labels unused", 1),
+    "network without labels": Case("none", "labels unused", 1),
+    "another schedule in training": Case("linear", "schedule", 1, stated="cosine"),
+    "healthy": Case("add", "none"),
+    "healthy, w = 4": Case("add", "none", 1, {"w": 4.0}),
+    "healthy, fresh noise": Case("add", "none", 1, {"eta": 1.0}),
+    "healthy, v": Case("v", "none", 1),
+    "healthy, x0": Case("x0", "none", 1),
+    "healthy, linear": Case("linear", "none", 1),
+    "healthy, cross-attention": Case("cross_attention", "none", 1),
+    "healthy, adagn": Case("adagn", "none", 1),
+}
+
+
+def looked_at(case: Case, seed: int, known: dict) -> tuple[Evidence, Network, Preset]:
+    """The network's own evidence, measured once for all cases of one network."""
+    key = (case.run, seed, case.stale, case.stated)
+    if key not in known:
+        loaded = checkpoint.load(trained(case.run, seed))
+        p = loaded.preset
+        initial = build_unet(p.unet, strategy(p.conditioning), seed)
+        network = initial.eval() if case.stale else loaded.ema
+        schedule = DiffusionSchedule.named(case.stated or p.schedule)
+        how = Convention(schedule, PARAMETERIZATIONS[p.parameterization])
+        e = of_network(
+            network, how, digits("heldout"), loaded.raw, initial, loaded.record["losses"],
+            reference=reference_curve("digits", schedule),
+        )  # fmt: skip
+        known[key] = e, network, p
+    return known[key]
+
+
+def verdict_of(case: Case, seed: int, known: dict) -> Report:
+    e, network, _ = looked_at(case, seed, known)
+    options = dict(case.sampler)
+    schedule = DiffusionSchedule.named(options.pop("schedule")) if "schedule" in options else e.how.schedule
+    e = with_sampler(
+        e, network, student_sampler(schedule, e.how.parameterization, **options), load_classifier(CLASSIFIER)
+    )
+    return Report(e, judge(e), network)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--quick", action="store_true", help="one seed")
+    p.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help="some of the cases")
+    p.add_argument("--verbose", action="store_true", help="with the evidence")
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    known, tally = {}, {"planted": 0, "named": 0, "healthy": 0, "false_alarms": 0, "faults": set()}
+    for name, case in CASES.items():
+        for seed in range(1 if a.quick else case.seeds) if not a.only or name in a.only else ():
+            report = verdict_of(case, seed, known)
+            right = report.verdict.fault == case.fault
+            print(f"{'right' if right else 'WRONG'}  {name}, seed {seed}: {report.verdict.sentence}", flush=True)
+            if a.verbose or not right:
+                print(report, flush=True)
+            planted = case.fault != "none"
+            tally["planted" if planted else "healthy"] += 1
+            tally["named"] += planted and right
+            tally["false_alarms"] += not planted and not right
+            tally["faults"] |= {case.fault} if planted else set()
+    print(json.dumps({**tally, "faults": len(tally["faults"])}))
+
+
+if __name__ == "__main__":
+    main()

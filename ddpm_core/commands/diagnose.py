@@ -1,0 +1,121 @@
+"""`ddpm diagnose`: is it my training or my sampling?"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ddpm_core import checkpoint
+from ddpm_core.checkpoint import Loaded, write_text
+from ddpm_core.commands.base import CLASSIFIER, command, device_of, positive, scale
+from ddpm_core.conditioning import strategy
+from ddpm_core.config import DATA_DIR
+from ddpm_core.data import ImageData, load_data
+from ddpm_core.diagnosis import Settings, diagnose
+from ddpm_core.diagnosis.denoising import levels
+from ddpm_core.diagnosis.sampling import Sampler
+from ddpm_core.guidance import Network
+from ddpm_core.metrics.classifier import load_classifier
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.samplers import sample
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.unet import build_unet
+
+REFERENCES = DATA_DIR / "references"
+
+
+def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
+    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None where none ships.
+
+    Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t.
+    """
+    path = REFERENCES / f"diagnose_{name}.json"
+    if not path.is_file():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    x, y = torch.tensor(kept["log_snr"]), torch.tensor(kept["error"]).log()  # both falling and rising with t
+    want = schedule.snr.log()[levels(schedule.timesteps)].clamp(float(x.min()), float(x.max()))
+    order = x.argsort()
+    x, y = x[order], y[order]
+    right = torch.searchsorted(x, want.contiguous()).clamp(1, len(x) - 1)
+    share = (want - x[right - 1]) / (x[right] - x[right - 1])
+    return (y[right - 1] + share * (y[right] - y[right - 1])).exp().double()  # (levels,)
+
+
+def save_reference(path: Path, errors: Tensor, schedule: DiffusionSchedule, about: dict) -> None:
+    """A reference curve with its provenance."""
+    log_snr = schedule.snr.log()[levels(schedule.timesteps)].tolist()
+    write_text(path, json.dumps({"log_snr": log_snr, "error": errors.tolist(), "made_with": about}, indent=1) + "\n")
+
+
+def user_sampler(text: str) -> Sampler:
+    """FILE.py:NAME -> the function NAME(network, y) -> images of that file; ValueError where there is none."""
+    file, _, name = text.rpartition(":")
+    if not file or not Path(file).is_file():
+        raise ValueError(f"--sampler takes FILE.py:FUNCTION, and there is no file '{file or text}'")
+    spec = importlib.util.spec_from_file_location("user_sampler", file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"--sampler takes a Python file, and '{file}' is none")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, name, None)):
+        raise ValueError(f"{file} defines no function '{name}'; it should be {name}(network, y) -> images")
+    return getattr(module, name)
+
+
+def course_sampler(loaded: Loaded, schedule: DiffusionSchedule, w: float, steps: int, seed: int) -> Sampler:
+    kind = PARAMETERIZATIONS[loaded.preset.parameterization]
+    return lambda network, y: sample(network, schedule, y, w, steps, seed, len(y), kind).to(y.device)
+
+
+def judge_of(data: ImageData) -> Network | None:
+    """The course's classifier, where it knows this data."""
+    return load_classifier(CLASSIFIER) if data.name == CLASSIFIER.name else None
+
+
+def run(a: argparse.Namespace) -> None:
+    device = device_of(a.device)
+    loaded = checkpoint.load(a.checkpoint, device)
+    p = loaded.preset
+    data = load_data(a.data or p.data, "heldout")
+    schedule = DiffusionSchedule.named(p.schedule)
+    own = DiffusionSchedule.named(a.schedule or p.schedule)
+    losses = json.loads(a.losses.read_text(encoding="utf-8")) if a.losses else loaded.record.get("losses", ())
+    judge = judge_of(data)
+    report = diagnose(
+        loaded.ema, schedule, data,
+        user_sampler(a.sampler) if a.sampler else course_sampler(loaded, own, a.w, a.steps, a.seed),
+        parameterization=PARAMETERIZATIONS[p.parameterization], raw=loaded.raw,
+        initial=build_unet(p.unet, strategy(p.conditioning), p.train.seed).to(device), losses=losses,
+        reference=reference_curve(data.name, schedule), judge=judge and judge.to(device),
+        settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed), device=device,
+    )  # fmt: skip
+    files = report.write(a.out)
+    write_text(a.out / "diagnosis.json", json.dumps(report.as_dict(), indent=1) + "\n")
+    if a.save_reference:
+        about = {"data": data.name, "n": a.n, "seed": a.seed, "weights": checkpoint.file_digest(a.checkpoint)}
+        about["command"] = f"ddpm diagnose --n {a.n} --seed {a.seed} --save-reference data/references/{a.save_reference.name}"
+        save_reference(a.save_reference, report.evidence.error, schedule, about)
+    print(f"wrote {', '.join(str(f) for f in files)}\n\n{report}")
+
+
+def register(sub: argparse._SubParsersAction) -> None:
+    p = command(
+        sub, "diagnose", run, "Is it my training or my sampling? Evidence, and one sentence that names the fault.",
+        "ddpm diagnose --checkpoint build/runs/digits --sampler mine.py:sample --out build/diagnosis",
+        out="build/diagnosis",
+    )  # fmt: skip
+    p.add_argument("--data", help="default: the checkpoint's; a name, or the path of a data set")
+    p.add_argument("--sampler", metavar="FILE.py:NAME", help="your own NAME(network, y) -> images in [-1, 1]")
+    p.add_argument("--schedule", choices=["linear", "cosine"], help="what you sample with (default: the checkpoint's)")
+    p.add_argument("--steps", type=positive, default=50)
+    p.add_argument("--w", type=scale, default=1.0, help="guidance scale you sample with")
+    p.add_argument("--n", type=positive, default=100, help="held-out images that are looked at")
+    p.add_argument("--losses", type=Path, help="a JSON list of the training loss, step by step")
+    p.add_argument("--unconditional", action="store_true", help="the model is meant to have no labels")
+    p.add_argument("--save-reference", type=Path, help="keep the denoising curve as a reference (a JSON file)")

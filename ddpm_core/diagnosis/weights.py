@@ -1,0 +1,43 @@
+"""What the weights themselves and the record of the loss say about the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def vector(network: object) -> Tensor | None:
+    """All parameters in one vector (P,); None where the network is no module."""
+    if not isinstance(network, nn.Module) or not (parameters := list(network.parameters())):
+        return None
+    return torch.cat([p.detach().flatten().float() for p in parameters])
+
+
+def distance(a: object, b: object) -> float | None:
+    """Length of a - b as a share of b's, over all weights; None where it cannot be told."""
+    x, y = vector(a), vector(b)
+    if x is None or y is None or x.shape != y.shape:
+        return None
+    return float((x - y).norm() / y.norm().clamp(min=1e-12))
+
+
+def finite(network: object) -> bool:
+    """False where a weight is nan or infinite."""
+    x = vector(network)
+    return x is None or bool(torch.isfinite(x).all())
+
+
+def spikes(losses: Sequence[float]) -> float:
+    """How far the loss jumped up again: the worst mean of a twentieth of the run after the best one, as its multiple.
+
+    1 where the loss only falls; about 1.3 is the noise of a healthy run; 0 without a record.
+    """
+    size = max(1, len(losses) // 20)
+    means = [sum(losses[i : i + size]) / size for i in range(0, len(losses) - size + 1, size)]
+    worst, best = 0.0, float("inf")
+    for m in means:
+        best = min(best, m)
+        worst = max(worst, m / best if best > 0 else 0.0)
+    return worst
