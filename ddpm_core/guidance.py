@@ -35,7 +35,7 @@ def split_output(
 ) -> tuple[Tensor, Tensor]:
     """The network's output (B, ...) -> x0_hat, clamped to [-1, 1] where clip, and the noise that agrees with it."""
     abar = at(schedule.alphas_cumprod, t, xt)  # (B, 1, ...)
-    x0 = parameterization.predict_x0(output, xt, t, schedule)
+    x0 = parameterization.predict_x0(output, xt, t, schedule).to(abar.dtype)
     x0 = x0.clamp(-1, 1) if clip else x0
     return x0, (xt - abar.sqrt() * x0) / (1 - abar).sqrt()
 

@@ -1,12 +1,16 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial import geometric_slerp
 
 from ddpm_core.conditioning import STRATEGIES, strategy
-from ddpm_core.interpolation import interpolate_classes, interpolate_embeddings
-from ddpm_core.samplers import ddim_timesteps
+from ddpm_core.guidance import guided
+from ddpm_core.interpolation import interpolate, interpolate_classes, interpolate_embeddings
+from ddpm_core.samplers import SampleConfig, ddim, ddim_timesteps, dpm_solver_pp, last
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.unet import UNetConfig, build_unet
 from tests.ddpm_core.test_unet import perturbed
@@ -56,9 +60,6 @@ def test_unknown_mode():
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "none"])
 def test_a_row_begins_and_ends_with_the_classes_themselves(name):
     """Whatever the conditioner: the ends equal sampling with labels from the same noise."""
-    from ddpm_core.guidance import guided
-    from ddpm_core.samplers import ddim, last
-
     net = perturbed(build_unet(UNetConfig(1, 8, 10, (32, 64), 1, cond_dim=64), strategy(name)), 0.05)
     row = interpolate_classes(net, SCHEDULE, 2, 7, 5, (1, 8, 8), 3.0, 6, torch.Generator().manual_seed(5))
     noise = torch.randn((1, 1, 8, 8), generator=torch.Generator().manual_seed(5)).repeat(2, 1, 1, 1)
@@ -67,3 +68,91 @@ def test_a_row_begins_and_ends_with_the_classes_themselves(name):
     torch.testing.assert_close(row[[0, -1]], ends, rtol=1e-3, atol=1e-3)
     one = interpolate_classes(net, SCHEDULE, 2, 7, 1, (1, 8, 8), 3.0, 6, torch.Generator().manual_seed(5))
     torch.testing.assert_close(one[0], row[0], rtol=1e-3, atol=1e-3)
+
+
+def test_other_shapes_are_one_long_vector(rng):
+    a, b = torch.randn(2, 3, 4, 4, generator=rng)
+    for mode in ("linear", "spherical"):
+        flat = interpolate_embeddings(a.flatten(), b.flatten(), ALPHAS, mode)
+        assert torch.equal(interpolate_embeddings(a, b, ALPHAS, mode), flat.view(7, 3, 4, 4))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.integers(1, 6),
+    st.sampled_from(["linear", "spherical"]),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.floats(0, 50),
+)
+def test_any_shape_and_dtype_ends_where_it_should(shape, n, mode, dtype, size):
+    a, b = torch.randn(2, *shape, dtype=dtype, generator=torch.Generator().manual_seed(n))
+    row = interpolate_embeddings(a, size * b, torch.linspace(0, 1, n), mode)
+    assert row.shape == (n, *shape) and row.dtype == dtype and torch.isfinite(row).all()
+    torch.testing.assert_close(row[0], a, rtol=1e-4, atol=1e-4)
+    if n > 1:
+        torch.testing.assert_close(row[-1], size * b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return perturbed(build_unet(UNetConfig(1, 8, 10, (32, 64), 1, cond_dim=64), strategy("cross_attention")), 0.05)
+
+
+def row_of(net, vary, n=5, seed=5, **options):
+    rng = torch.Generator().manual_seed(seed)
+    return interpolate_classes(net, SCHEDULE, 2, 7, n, (1, 8, 8), 3.0, 6, rng, "spherical", vary=vary, **options)
+
+
+@pytest.mark.parametrize("vary,ends", [("noise", [2, 2]), ("both", [2, 7])])
+def test_ends_of_a_walk_between_noises(net, vary, ends):
+    row, rng = row_of(net, vary), torch.Generator().manual_seed(5)
+    noises = torch.cat([torch.randn(1, 1, 8, 8, generator=rng) for _ in range(2)])
+    denoise = guided(net, SCHEDULE, torch.tensor(ends), torch.tensor([10]), 3.0)
+    right = last(ddim(denoise, noises, SCHEDULE, ddim_timesteps(1000, 6)))
+    torch.testing.assert_close(row[[0, -1]], right, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(row[0], row[-1], atol=1e-2)
+    torch.testing.assert_close(row[0], row_of(net, "class")[0], rtol=1e-3, atol=1e-3)  # the same first noise
+
+
+def test_between_noises_the_length_stays_that_of_noise(net):
+    """A straight line would be 0.7 as long in the middle, and the images grey."""
+    seen = []
+    spy = SimpleNamespace(
+        parameters=net.parameters, embed_class=net.embed_class, null_class=10,
+        forward_with_cond=lambda x, t, c: seen.append(x) or net.forward_with_cond(x, t, c),
+    )  # fmt: skip
+    row_of(spy, "noise", 9)
+    lengths = seen[0][:9].flatten(1).norm(dim=1)
+    assert lengths.min() > 0.95 * min(lengths[0], lengths[-1])
+
+
+def test_batches_and_noisy_solvers_leave_the_row_as_it_is(net):
+    for config in (SampleConfig(sampler="dpm++"), SampleConfig(sampler="ddpm"), SampleConfig(eta=0.5, lam=0.5)):
+        whole, parts = row_of(net, "both", config=config), row_of(net, "both", config=config, batch_size=2)
+        torch.testing.assert_close(whole, parts, rtol=1e-3, atol=1e-3)
+        same = interpolate_classes(
+            net, SCHEDULE, 2, 2, 3, (1, 8, 8), 3.0, 6, torch.Generator().manual_seed(5), config=config
+        )
+        torch.testing.assert_close(same[0], same[2], rtol=1e-3, atol=1e-3)  # one noise for the row, in every step
+
+
+def test_any_network_and_any_kind_of_condition(rng):
+    """Caption tokens (S, D), a network that is a plain function, and another solver."""
+
+    def network(xt, t, tokens):
+        return torch.sin(xt * (1 + tokens.mean((1, 2)).view(-1, 1, 1, 1)))
+
+    a, b = torch.randn(2, 3, 4, generator=rng)
+    noises, null = torch.randn(1, 1, 4, 4, generator=rng).repeat(4, 1, 1, 1), torch.zeros(1, 3, 4)
+    conds = interpolate_embeddings(a, b, torch.linspace(0, 1, 4))
+    row = interpolate(network, SCHEDULE, conds, null, noises, 2.0, 5, config=SampleConfig(sampler="dpm++"))
+    denoise = guided(network, SCHEDULE, torch.stack([a, b]), null, 2.0)
+    torch.testing.assert_close(
+        row[[0, -1]], last(dpm_solver_pp(denoise, noises[:2], SCHEDULE, ddim_timesteps(1000, 5)))
+    )
+
+
+def test_unknown_vary(net):
+    with pytest.raises(ValueError, match="unknown vary 'time'; known: class, noise, both"):
+        row_of(net, "time")

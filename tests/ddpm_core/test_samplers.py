@@ -1,107 +1,176 @@
-from itertools import pairwise
+"""The solvers against diffusers' schedulers, step by step, and the timesteps that they visit."""
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ddpm_core.conditioning import strategy
 from ddpm_core.guidance import split_output
-from ddpm_core.samplers import ddim, ddim_timesteps, initial_noise, last, sample
-from ddpm_core.schedule import DiffusionSchedule, at, linear_beta_schedule
-from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.samplers import SPACINGS, ddim, ddim_timesteps, ddpm, dpm_solver_pp, spaced_timesteps, step_noise
+from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 
-SCHEDULE = DiffusionSchedule.named("linear")
+THEIR_NAMES = {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}
+CASES = [(n, s, p, c) for n in ("linear", "cosine") for s in (10, 7) for p in THEIR_NAMES for c in (True, False)]
+CASES += [("cosine", 50, "v", True), ("linear", 48, "epsilon", True), ("linear", 1, "v", True)]
+each_case = pytest.mark.parametrize("name,steps,kind,clip", CASES)
 
 
 def network(xt, t):
     return torch.tanh(xt * 0.9 + t.view(-1, 1, 1, 1) / 1000)
 
 
-def denoise(xt, t):
-    return split_output(network(xt, t), xt, t, SCHEDULE)
-
-
-@pytest.mark.parametrize("steps", [1, 7, 50, 333, 999, 1000])
-def test_timesteps(steps):
-    t = ddim_timesteps(1000, steps)
-    assert t.shape == (steps,) and t.dtype == torch.int64 and t[0] == 999
-    gaps = -t.diff()
-    assert len(gaps) == 0 or (gaps.min() > 0 and gaps.max() - gaps.min() <= 1)
-    assert t[-1] in (0, 1000 // steps - 1)
-
-
-@pytest.mark.parametrize("steps", [0, 1001])
-def test_impossible_step_counts_are_refused(steps):
-    with pytest.raises(ValueError, match="between 1 and 1000"):
-        ddim_timesteps(1000, steps)
-
-
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("steps", [10, 50])
-def test_ddim_equals_diffusers_step_by_step(eta, steps, rng):
-    theirs = DDIMScheduler(
-        trained_betas=linear_beta_schedule(1000).numpy(),
-        clip_sample=True,
-        timestep_spacing="trailing",
-        set_alpha_to_one=True,
-    )
-    theirs.set_timesteps(steps)
-    times = ddim_timesteps(1000, steps)
-    assert times.tolist() == theirs.timesteps.tolist()
-    xt = torch.randn(3, 1, 4, 4, generator=rng)
-    other, noise = xt.clone(), torch.Generator().manual_seed(9)
-    ours = ddim(denoise, xt, SCHEDULE, times, eta, torch.Generator().manual_seed(9))
-    for i, (t, (x, _)) in enumerate(zip(times, ours)):
-        z = torch.randn(xt.shape, generator=noise) if eta > 0 and i < steps - 1 else torch.zeros_like(xt)
-        eps = network(other, t.expand(3))
-        other = theirs.step(eps, t, other, eta=eta, use_clipped_model_output=True, variance_noise=z).prev_sample
-        torch.testing.assert_close(x, other, rtol=1e-4, atol=1e-4)
-
-
-def gaussian(mean, var):
-    """The exact denoiser of data N(mean, var): E[x0 | xt], and the noise that goes with it."""
+def setting(name, kind, clip, rng):
+    """Our denoiser, its schedule, some initial noise, and what diffusers' scheduler is told."""
+    schedule = DiffusionSchedule.named(name)
 
     def denoise(xt, t):
-        abar = at(SCHEDULE.alphas_cumprod, t, xt)
-        x0 = mean + abar.sqrt() * var / (abar * var + 1 - abar) * (xt - abar.sqrt() * mean)
-        return x0, (xt - abar.sqrt() * x0) / (1 - abar).sqrt()
+        return split_output(network(xt, t), xt, t, schedule, PARAMETERIZATIONS[kind], clip)
 
-    return denoise
-
-
-@pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_an_exact_denoiser_gives_the_exact_distribution(eta, rng):
-    x = last(
-        ddim(gaussian(0.3, 0.04), torch.randn(20_000, 1, generator=rng), SCHEDULE, ddim_timesteps(1000, 1000), eta, rng)
-    )
-    assert x.mean().item() == pytest.approx(0.3, abs=0.01)
-    assert x.std().item() == pytest.approx(0.2, abs=0.01)
+    told = {"trained_betas": SCHEDULES[name](1000).numpy(), "prediction_type": THEIR_NAMES[kind]}
+    return denoise, schedule, torch.randn(3, 1, 4, 4, generator=rng), told
 
 
-def test_deterministic_ddim_converges_at_first_order(rng):
-    """Halving the step halves the distance to the probability-flow ODE's exact map x -> mean + std·z."""
-    z = torch.randn(4000, 1, generator=rng)
-    start, abar = z, SCHEDULE.alphas_cumprod[-1]
-    exact = 0.3 + 0.2 * (start - abar.sqrt() * 0.3) / (abar * 0.04 + 1 - abar).sqrt()
-    errors = []
-    for steps in (25, 50, 100, 200):
-        x = last(ddim(gaussian(0.3, 0.04), start, SCHEDULE, ddim_timesteps(1000, steps)))
-        errors.append((x - exact).square().mean().sqrt().item())
-    ratios = [a / b for a, b in pairwise(errors)]
-    assert all(1.5 < r < 2.7 for r in ratios), (errors, ratios)
+def same(ours, theirs, step):
+    # unclipped noise prediction at the end of the cosine schedule gives numbers of 1e5: compare relative to the largest
+    scale = max(1.0, theirs.abs().max().item())
+    torch.testing.assert_close(ours / scale, theirs / scale, rtol=1e-3, atol=1e-4, msg=lambda m: f"step {step}: {m}")
 
 
-def test_an_image_does_not_depend_on_its_batch():
-    net = build_unet(UNetConfig(1, 8, 10, (32, 64), 1, cond_dim=64), strategy("add")).eval()
-    y = torch.arange(5)
-    whole = sample(net, SCHEDULE, y, w=2.0, steps=4, seed=1)
-    parts = sample(net, SCHEDULE, y, w=2.0, steps=4, seed=1, batch_size=2)
-    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-4)
-    assert torch.equal(initial_noise([3], (1, 8, 8), 1)[0], initial_noise(range(5), (1, 8, 8), 1)[3])
-    assert not torch.equal(initial_noise([3], (1, 8, 8), 1), initial_noise([3], (1, 8, 8), 2))
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+@each_case
+def test_ddim_equals_diffusers_step_by_step(name, steps, kind, clip, eta, rng):
+    denoise, schedule, xt, told = setting(name, kind, clip, rng)
+    theirs = DDIMScheduler(**told, clip_sample=clip, timestep_spacing="trailing", set_alpha_to_one=True)
+    theirs.set_timesteps(steps)
+    times = ddim_timesteps(1000, steps).tolist()
+    if 1000 % steps == 0:
+        assert times == theirs.timesteps.tolist()
+    noise, other = torch.Generator().manual_seed(9), xt
+    ours = ddim(denoise, xt, schedule, times, eta, torch.Generator().manual_seed(9))
+    for t, s, (x, _) in zip(times, [*times[1:], -1], ours):
+        # theirs goes to t - T//n, which is the next entry only where n divides T: give it the pair (t, s)
+        theirs.register_to_config(num_train_timesteps=t - s)
+        theirs.num_inference_steps = 1
+        z = torch.randn(xt.shape, generator=noise) if eta > 0 and s >= 0 else torch.zeros_like(xt)
+        out = network(other, torch.full((3,), t))
+        other = theirs.step(out, t, other, eta=eta, use_clipped_model_output=True, variance_noise=z).prev_sample
+        same(x, other, t)
 
 
-def test_the_generator_leaves_gradients_enabled():
-    steps = ddim(denoise, torch.zeros(1, 1, 2, 2), SCHEDULE, ddim_timesteps(1000, 3))
-    next(steps)
-    assert torch.is_grad_enabled()
+@each_case
+def test_ddpm_equals_diffusers_step_by_step(name, steps, kind, clip, rng):
+    denoise, schedule, xt, told = setting(name, kind, clip, rng)
+    theirs = DDPMScheduler(**told, clip_sample=clip, variance_type="fixed_small")
+    times = ddim_timesteps(1000, steps).tolist()
+    theirs.set_timesteps(timesteps=times)
+    noise, other = torch.Generator().manual_seed(9), xt
+    for t, (x, _) in zip(times, ddpm(denoise, xt, schedule, times, torch.Generator().manual_seed(9))):
+        other = theirs.step(network(other, torch.full((3,), t)), t, other, generator=noise).prev_sample
+        same(x, other, t)
+
+
+@each_case
+def test_dpm_solver_equals_diffusers_step_by_step(name, steps, kind, clip, rng):
+    denoise, schedule, xt, told = setting(name, kind, clip, rng)
+    theirs = DPMSolverMultistepScheduler(**told, solver_order=2, thresholding=clip, sample_max_value=1.0)
+    times = ddim_timesteps(1000, steps).tolist()
+    theirs.set_timesteps(timesteps=times)
+    other = xt
+    for t, (x, _) in zip(times, dpm_solver_pp(denoise, xt, schedule, times)):
+        other = theirs.step(network(other, torch.full((3,), t)), t, other).prev_sample
+        same(x, other, t)
+
+
+def test_every_timestep_in_turn_is_the_plain_ancestral_chain(rng):
+    """The first steps of the full chain, against diffusers' own list of 1000."""
+    denoise, schedule, xt, told = setting("linear", "epsilon", True, rng)
+    theirs = DDPMScheduler(**told, variance_type="fixed_small")
+    noise, other = torch.Generator().manual_seed(9), xt
+    for t, (x, _) in zip(range(999, 949, -1), ddpm(denoise, xt, schedule, range(999, -1, -1), noise.clone_state())):
+        other = theirs.step(network(other, torch.full((3,), t)), t, other, generator=noise).prev_sample
+        same(x, other, t)
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_ddpm_is_ddim_with_eta_1(clip, rng):
+    schedule, noise = DiffusionSchedule.named("cosine", dtype=torch.float64), step_noise(range(3), 5)
+
+    def denoise(xt, t):
+        return split_output(network(xt, t), xt, t, schedule, PARAMETERIZATIONS["v"], clip)
+
+    xt, times = torch.randn(3, 1, 4, 4, generator=rng, dtype=torch.float64), range(999, 0, -37)
+    for (a, _), (b, _) in zip(
+        ddpm(denoise, xt, schedule, times, noise), ddim(denoise, xt, schedule, times, 1.0, noise)
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 1000), st.integers(1, 1000), st.sampled_from(sorted(SPACINGS)), st.sampled_from(sorted(SCHEDULES))
+)
+def test_timesteps_descend_and_are_as_many_as_asked_for(total, steps, spacing, name):
+    schedule = DiffusionSchedule.named(name, total)
+    if steps > total:
+        with pytest.raises(ValueError, match=f"between 1 and {total}"):
+            spaced_timesteps(schedule, steps, spacing)
+        return
+    t = spaced_timesteps(schedule, steps, spacing)
+    assert t.shape == (steps,) and t.dtype == torch.int64
+    assert t[0] < total and t[-1] >= 0 and (t.diff() < 0).all()
+    if spacing == "uniform":
+        assert torch.equal(t, ddim_timesteps(total, steps)) and t[0] == total - 1
+        gaps = -t.diff()
+        assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+        assert t[-1] in (0, total // steps - 1)
+
+
+def test_spacings_do_what_their_names_say():
+    schedule = DiffusionSchedule.named("linear")
+    lam = schedule.half_log_snr[spaced_timesteps(schedule, 20, "log-snr")]
+    assert lam.diff().mean() > 0.45 and (lam.diff() - lam.diff().mean()).abs().max() < 0.2  # to the nearest timestep
+    root = (spaced_timesteps(schedule, 20, "quadratic") + 1).double().sqrt()
+    torch.testing.assert_close(root.diff(), torch.full((19,), -(1000**0.5) / 20).double(), rtol=0.1, atol=0.05)
+    with pytest.raises(ValueError, match="unknown spacing 'cubic'; known: uniform"):
+        spaced_timesteps(schedule, 5, "cubic")
+
+
+@pytest.mark.parametrize("times", [[], [1000], [5, 5], [3, 7], [4, -1]])
+@pytest.mark.parametrize("solver", [ddim, ddpm, dpm_solver_pp])
+def test_impossible_timesteps_are_refused(solver, times):
+    schedule = DiffusionSchedule.named()
+    with pytest.raises(ValueError, match="must descend within 999"):
+        next(solver(lambda xt, t: (xt, xt), torch.zeros(1, 1, 2, 2), schedule, times))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from([ddim, ddpm, dpm_solver_pp]),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    st.integers(1, 12),
+    st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+    st.sampled_from(sorted(PARAMETERIZATIONS)),
+    st.sampled_from(sorted(SCHEDULES)),
+)
+def test_any_shape_any_number_of_steps_any_dtype(solver, shape, steps, dtype, kind, name):
+    """Finite, in [-1, 1], of the noise's shape and dtype (float32 where that is half)."""
+    schedule = DiffusionSchedule.named(name, 100)
+    xt = torch.randn(2, *shape, generator=torch.Generator().manual_seed(steps)).to(dtype)
+
+    def denoise(x, t):
+        return split_output(torch.sin(3 * x), x, t, schedule, PARAMETERIZATIONS[kind])
+
+    for x, x0 in solver(denoise, xt, schedule, ddim_timesteps(100, steps)):
+        assert torch.isfinite(x).all() and x.shape == x0.shape == xt.shape
+        assert x.dtype == torch.promote_types(dtype, torch.float32)
+    torch.testing.assert_close(x, x0)  # the last step lands on the clean image
+    assert x.abs().max() <= 1
+
+
+def test_a_generator_leaves_gradients_enabled(rng):
+    denoise, schedule, xt, _ = setting("linear", "epsilon", True, rng)
+    for solver in (ddim, ddpm, dpm_solver_pp):
+        next(solver(denoise, xt, schedule, [900, 500, 20]))
+        assert torch.is_grad_enabled()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from ddpm_core.schedule import DiffusionSchedule, cosine_beta_schedule, linear_beta_schedule
+from ddpm_core.schedule import DiffusionSchedule, at, cosine_beta_schedule, linear_beta_schedule
 
 
 def test_linear_equals_diffusers():
@@ -54,6 +54,29 @@ def test_plain_dict_and_snr():
     assert set(d) == {"alphas_cumprod", "sqrt_alpha", "sqrt_one_minus_alpha"}
     torch.testing.assert_close(d["sqrt_alpha"] ** 2 + d["sqrt_one_minus_alpha"] ** 2, torch.ones(1000))
     torch.testing.assert_close(s.snr, (d["sqrt_alpha"] / d["sqrt_one_minus_alpha"]) ** 2)
+    torch.testing.assert_close(s.half_log_snr, 0.5 * s.snr.double().log(), rtol=1e-3, atol=1e-3)
+
+
+def test_shape_and_dtype_of_constants_in_a_formula():
+    values, t = torch.tensor([0.9, 0.5, 1e-9]), torch.tensor([2, 0])
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        got = at(values, t, torch.zeros(2, 3, 4, 4, dtype=dtype))
+        assert torch.equal(got, torch.tensor([1e-9, 0.9]).view(2, 1, 1, 1))  # float32: in half, 1e-9 would be 0
+    assert at(values, t, torch.zeros(2, 5, dtype=torch.float64)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("betas", [[0.1, 1.2], [-0.1, 0.2], [0.0, 0.1], [1e-9, 0.1], [float("nan"), 0.1]])
+def test_betas_that_make_no_schedule_are_refused(betas):
+    with pytest.raises(ValueError, match="betas must lie between"):
+        DiffusionSchedule.from_betas(torch.tensor(betas))
+    with pytest.raises(ValueError, match="at least one timestep, got 0"):
+        DiffusionSchedule.named("cosine", 0)
+
+
+def test_float64_on_request():
+    exact, short = (DiffusionSchedule.named("cosine", dtype=d).alphas_cumprod for d in (torch.float64, torch.float32))
+    assert exact.dtype == torch.float64 and torch.equal(exact.float(), short)
+    torch.testing.assert_close(exact[-1].item(), math.prod(1 - b for b in cosine_beta_schedule(1000).tolist()))
 
 
 def test_unknown_schedule_lists_the_known():
