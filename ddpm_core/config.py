@@ -31,6 +31,10 @@ PRESETS = {
         # 600 steps of 128 are 53 epochs and about a minute on two cores; short runs like a high rate and a quick EMA
         train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
     ),
+    "digits-unet2d": Preset(  # what `ddpm export-diffusers` can write
+        unet=UNetConfig(1, 8, 10, (32, 64), attention_levels=(1,), architecture="unet2d", groups=8),
+        train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
+    ),
     "fashion-mnist": Preset(
         data="fashion-mnist",
         unet=UNetConfig(image_channels=1, image_size=28, channels=(64, 128, 128)),

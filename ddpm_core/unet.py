@@ -63,7 +63,8 @@ class ConditionalUNetV2(ConditionalNetwork):
 
     def forward_with_cond(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensor:
         """As forward, with embeddings (B, D) in place of labels: any point between two classes will do."""
-        time_emb = self.time_mlp(sinusoidal_embedding(t, self.config.dim))  # (B,) -> (B, D)
+        sines = sinusoidal_embedding(t, self.config.dim).to(self.conv_in.weight.dtype)  # (B,) -> (B, D)
+        time_emb = self.time_mlp(sines)  # (B, D)
         cond = self.conditioning.prepare_conditioning(time_emb, class_emb)  # (B, D)
         conditioners = iter(self.conditioners)
 

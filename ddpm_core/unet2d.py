@@ -102,7 +102,8 @@ class UNet2D(ConditionalNetwork):
         sines = sinusoidal_embedding(
             t, config.channels[0], freq_shift=config.freq_shift, cos_first=config.flip_sin_to_cos
         )  # (B,) -> (B, c0)
-        emb = self.conditioning.prepare_conditioning(self.time_mlp(sines), class_emb)  # (B, D)
+        time_emb = self.time_mlp(sines.to(self.conv_in.weight.dtype))  # (B, c0) -> (B, D)
+        emb = self.conditioning.prepare_conditioning(time_emb, class_emb)  # (B, D)
 
         h = self.conv_in(x)  # (B, C, H, W) -> (B, c0, H, W)
         if self.at_input is not None:

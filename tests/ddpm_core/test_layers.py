@@ -2,16 +2,25 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers.models.embeddings import get_timestep_embedding
-from torch import nn
+from diffusers.models.resnet import ResnetBlock2D
 
-from ddpm_core.attention import CrossAttention, CrossAttentionLayer, SelfAttention
-from ddpm_core.layers import AdaGroupNorm, AdaLNBlock, AdaResBlock, sinusoidal_embedding
+from ddpm_core.layers import (
+    AdaGroupNorm,
+    AdaLNBlock,
+    AdaResBlock,
+    ResBlock,
+    UNetBlockWithCrossAttention,
+    sinusoidal_embedding,
+)
 
 
-def test_time_embedding_equals_diffusers():
+@pytest.mark.parametrize("cos_first", [True, False])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_time_embedding_equals_diffusers(shift, cos_first):
     t = torch.tensor([0, 1, 37, 999])
-    theirs = get_timestep_embedding(t, 64, flip_sin_to_cos=True, downscale_freq_shift=0)
-    torch.testing.assert_close(sinusoidal_embedding(t, 64), theirs)
+    theirs = get_timestep_embedding(t, 64, flip_sin_to_cos=cos_first, downscale_freq_shift=shift)
+    own = sinusoidal_embedding(t, 64, freq_shift=shift, cos_first=cos_first)
+    torch.testing.assert_close(own, theirs, rtol=1e-5, atol=6e-5)  # float32 angles near 999 are 6e-5 apart
     with pytest.raises(ValueError, match="must be even"):
         sinusoidal_embedding(t, 7)
 
@@ -41,60 +50,28 @@ def test_adaln_zero_starts_as_the_identity_and_learns(rng):
     assert block.proj.weight.grad.abs().sum() > 0  # the gate opens, though it is shut
 
 
-def multihead(layer: CrossAttention) -> nn.MultiheadAttention:
-    """PyTorch's own attention with the same weights."""
-    d = layer.q.out_features
-    theirs = nn.MultiheadAttention(
-        d, layer.num_heads, kdim=layer.k.in_features, vdim=layer.v.in_features, batch_first=True
-    )
-    with torch.no_grad():
-        for name in "qkv":
-            getattr(theirs, f"{name}_proj_weight").copy_(getattr(layer, name).weight)
-        theirs.in_proj_bias.copy_(torch.cat([layer.q.bias, layer.k.bias, layer.v.bias]))
-        theirs.out_proj.load_state_dict(layer.out.state_dict())
-    return theirs
+@pytest.mark.parametrize("out_ch", [16, 24])
+def test_residual_block_with_added_time_equals_diffusers(out_ch, rng):
+    block = ResBlock(16, out_ch, 12, groups=4, eps=1e-6)
+    theirs = ResnetBlock2D(in_channels=16, out_channels=out_ch, temb_channels=12, groups=4, eps=1e-6)
+    names = {"time_emb_proj": "time", "conv_shortcut": "skip"}
+    theirs.load_state_dict({k: block.state_dict()[k.replace(m := k.split(".")[0], names.get(m, m))]
+                            for k in theirs.state_dict()})  # fmt: skip
+    x, emb = torch.randn(2, 16, 5, 7, generator=rng), torch.randn(2, 12, generator=rng)
+    torch.testing.assert_close(block(x, emb), theirs(x, emb), rtol=1e-5, atol=1e-5)
 
 
-def test_cross_attention_equals_pytorch_multihead_with_a_mask(rng):
-    layer = CrossAttention(24, 10, num_heads=4)
-    x, context = torch.randn(3, 6, 24, generator=rng), torch.randn(3, 5, 10, generator=rng)
-    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]], dtype=torch.bool)
-    theirs, _ = multihead(layer)(layer.norm(x), context, context, key_padding_mask=~mask)
-    torch.testing.assert_close(layer(x, context, mask), x + theirs, rtol=1e-4, atol=1e-5)
-
-
-def test_masked_tokens_do_not_matter_and_no_token_at_all_stays_finite(rng):
-    layer = CrossAttention(16, 8)
-    x, context = torch.randn(2, 4, 16, generator=rng), torch.randn(2, 3, 8, generator=rng)
-    mask = torch.tensor([[True, False, True], [False, False, False]])
-    out = layer(x, context, mask)
-    other = torch.where(mask[..., None], context, torch.randn(context.shape, generator=rng))
-    torch.testing.assert_close(layer(x, other, mask), out)
-    assert torch.isfinite(out).all()
-    torch.testing.assert_close(out[1], x[1] + layer.out.bias)
-    out.sum().backward()
-    assert all(torch.isfinite(p.grad).all() for p in layer.parameters())
-
-
-def test_one_token_gives_every_position_the_same_vector(rng):
-    layer = CrossAttentionLayer(32, 8)
-    x, emb = torch.randn(2, 32, 4, 4, generator=rng), torch.randn(2, 8, generator=rng)
-    added = layer(x, emb) - x
-    torch.testing.assert_close(added, added[..., :1, :1].expand_as(added), rtol=1e-4, atol=1e-5)
-    layer(x, emb).square().sum().backward()
-    assert layer.q_proj.weight.grad.abs().max() < 1e-6 * layer.v_proj.weight.grad.abs().max()
-    several = layer(x, torch.randn(2, 4, 8, generator=rng)) - x
-    assert several.flatten(2).std(dim=2).max() > 1e-4
-
-
-def test_self_attention_equals_pytorch_multihead(rng):
-    layer = SelfAttention(16, num_heads=4)
-    theirs = nn.MultiheadAttention(16, 4, batch_first=True)
-    with torch.no_grad():
-        theirs.in_proj_weight.copy_(layer.qkv.weight)
-        theirs.in_proj_bias.copy_(layer.qkv.bias)
-        theirs.out_proj.load_state_dict(layer.out.state_dict())
-    x = torch.randn(2, 16, 3, 5, generator=rng)
-    tokens = layer.norm(x).flatten(2).transpose(1, 2)
-    own = theirs(tokens, tokens, tokens)[0].transpose(1, 2).reshape(x.shape)
-    torch.testing.assert_close(layer(x), x + own, rtol=1e-4, atol=1e-5)
+def test_cross_attention_block_runs_its_parts_in_order(rng):
+    block = UNetBlockWithCrossAttention(16, 12, 10, groups=4)
+    x, emb = torch.randn(2, 16, 4, 4, generator=rng), torch.randn(2, 12, generator=rng)
+    context, mask = torch.randn(2, 3, 10, generator=rng), torch.tensor([[1, 1, 0], [1, 0, 0]]).bool()
+    torch.nn.init.normal_(block.cross.out.weight)
+    order = []
+    for name, part in block.named_children():
+        part.register_forward_hook(lambda *_, name=name: order.append(name))
+    out = block(x, emb, context, mask)
+    assert order == ["res1", "attend", "cross", "res2"]
+    h = block.attend(block.res1(x, emb))
+    torch.testing.assert_close(out, block.res2(block.cross(h, context, mask), emb))
+    torch.testing.assert_close(block(x, emb), block.res2(h, emb))
+    assert UNetBlockWithCrossAttention(16, 12, None, groups=4).cross is None

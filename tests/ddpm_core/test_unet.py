@@ -1,8 +1,12 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
 
 from ddpm_core.conditioning import STRATEGIES, strategy
-from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.layers import sinusoidal_embedding
+from ddpm_core.unet import ConditionalUNetV2, UNetConfig, build_unet
 
 SMALL = UNetConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1, cond_dim=64)
 
@@ -26,9 +30,32 @@ def test_any_size_and_strategy_keeps_the_shape(name, channels, size, widths, rng
 def test_the_specified_network():
     """ConditionalUNetV2: 128 then 256 wide, two blocks a level, 32 -> 16 -> 8, attention in the middle."""
     net = build_unet(UNetConfig(), strategy("add"))
+    assert type(net) is ConditionalUNetV2
+    sizes = []
+    net.mid_attention.register_forward_hook(lambda _, given, __: sizes.append(given[0].shape[1:]))
     with torch.no_grad():
         assert net(torch.zeros(1, 3, 32, 32), torch.zeros(1).long()).shape == (1, 3, 32, 32)
-    assert (len(net.down), len(net.down[0]), len(net.mid), net.class_table.num_embeddings) == (3, 2, 2, 11)
+    assert sizes == [(256, 8, 8)] and net.mid_attention.num_heads == 4
+    widths = [[(b.norm1.norm.num_channels, b.conv1.out_channels) for b in level] for level in net.down]
+    assert widths == [[(128, 128)] * 2, [(128, 256), (256, 256)], [(256, 256)] * 2]
+    assert [len(level) for level in net.up] == [2, 2, 2] and len(net.mid) == 2
+    for layers, kind in ((net.shrink, nn.Conv2d), (net.grow, nn.ConvTranspose2d)):
+        assert [(type(m), m.kernel_size, m.stride) for m in layers] == [(kind, (4, 4), (2, 2))] * 2
+    assert [type(m) for m in net.time_mlp] == [nn.Linear, nn.SiLU, nn.Linear]
+    assert (net.time_mlp[0].in_features, net.time_mlp[2].out_features) == (256, 256)
+    assert net.class_table.weight.shape == (11, 256)
+    assert (net.norm_out.num_groups, net.conv_out.kernel_size) == (8, (3, 3))
+
+
+def test_the_class_embedding_is_added_to_the_time(rng):
+    """With the first table row moved by what the time embedding moves, time and class are exchanged."""
+    net = perturbed(build_unet(SMALL, strategy("add")))
+    x, y = torch.randn(1, 1, 8, 8, generator=rng), torch.tensor([0])
+    early, late = (net.time_mlp(sinusoidal_embedding(torch.tensor([t]), 64)) for t in (10, 700))
+    with torch.no_grad():
+        expected = net(x, torch.tensor([10]), y)
+        net.class_table.weight[0] += (early - late)[0]
+        torch.testing.assert_close(net(x, torch.tensor([700]), y), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_no_label_is_the_null_label_and_embeddings_replace_labels(rng):
@@ -65,3 +92,65 @@ def test_a_size_that_cannot_be_halved_is_named():
         UNetConfig(channels=(20, 32))
     with pytest.raises(ValueError, match=r"unknown conditioning 'film'; known: add, adagn"):
         strategy("film")
+
+
+@pytest.mark.parametrize(
+    "values,sentence",
+    [
+        ({"architecture": "v3"}, "unknown architecture 'v3'; known: v2, unet2d"),
+        ({"groups": 8, "context_dim": 16}, "architecture v2 has no setting groups, context_dim; leave it out"),
+        ({"architecture": "unet2d", "cond_dim": 64}, "architecture unet2d has no setting cond_dim"),
+        ({"channels": ()}, "at least one level"),
+        ({"attention_levels": (1, 3)}, r"attention levels must be between 0 and 2, got \[3\]"),
+        ({"channels": (24, 40), "num_heads": 16}, r"multiples of num_heads 16, got \[40\]"),
+        ({"architecture": "unet2d", "channels": (48, 64)}, r"multiples of 32 \(GroupNorm has 32 groups\), got \[48\]"),
+        ({"architecture": "unet2d", "channels": (8, 40), "groups": 8}, r"multiples of head_dim 32, got \[40\]"),
+    ],
+)
+def test_configs_that_cannot_be_are_refused(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        UNetConfig(**values)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(1, 3).map(lambda k: 8 * k), min_size=1, max_size=3),
+    st.integers(1, 2),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from([0, 3]),
+    st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+    st.data(),
+)
+def test_any_shape_and_dtype_keeps_them_and_its_samples_apart(widths, blocks, channels, batch, classes, dtype, data):
+    size = 2 ** (len(widths) - 1) * data.draw(st.integers(1, 3))
+    config = UNetConfig(channels, size, classes, tuple(widths), blocks, (len(widths) - 1,), cond_dim=16)
+    net = perturbed(build_unet(config, strategy("add")), 0.02).to(dtype)
+    x = torch.randn(batch, channels, size, size + 2 ** (len(widths) - 1), dtype=dtype)  # need not be square
+    t, y = torch.randint(1000, (batch,)), torch.randint(classes + 1, (batch,))
+    with torch.no_grad():
+        out, first = net(x, t, y), net(x[:1], t[:1], y[:1])
+    assert out.shape == x.shape and out.dtype == dtype and out.isfinite().all()
+    tolerance = 0.05 if dtype == torch.bfloat16 else 1e-4
+    assert (out[:1] - first).abs().max() <= tolerance * out.abs().max()
+
+
+def test_bfloat16_autocast_stays_close_and_gradient_flows(rng):
+    net = perturbed(build_unet(SMALL, strategy("cross_attention")), 0.02)
+    x, t, y = torch.randn(11, 1, 8, 8, generator=rng), torch.full((11,), 300), torch.arange(11)
+    exact = net(x, t, y)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = net(x, t, y)
+    assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
+    (rough.float() * torch.randn(x.shape, generator=rng)).sum().backward()
+    assert not [k for k, p in net.named_parameters() if p.grad is None or not 0 < p.grad.abs().max() < torch.inf]
+
+
+def test_zero_initialised_conditioners_are_the_identity(rng):
+    nets = [build_unet(SMALL, strategy(name)) for name in ("none", "adaln_zero")]
+    with torch.no_grad():
+        for net in nets:
+            nn.init.normal_(net.conv_out.weight, generator=torch.Generator().manual_seed(0))
+        x, t, y = torch.randn(3, 1, 8, 8, generator=rng), torch.tensor([1, 50, 900]), torch.tensor([2, 5, 9])
+        torch.testing.assert_close(nets[0](x, t, y), nets[1](x, t, y), rtol=0, atol=0)
+        assert nets[0](x, t, y).std() > 0.1
