@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class EMA:
@@ -23,9 +25,12 @@ class EMA:
     def update(self, model: nn.Module) -> None:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        new = model.state_dict()
-        for name, old in self.module.state_dict().items():
-            if old.is_floating_point():
-                old.lerp_(new[name].to(old), 1 - decay)  # decay·old + (1 - decay)·new
-            else:
-                old.copy_(new[name])
+        pairs = list(
+            zip(chain(self.module.parameters(), self.module.buffers()), chain(model.parameters(), model.buffers()))
+        )
+        averaged = [(old, new.to(old)) for old, new in pairs if old.is_floating_point()]
+        if averaged:  # decay·old + (1 - decay)·new, in one kernel for all tensors where the device has it
+            get_ema_multi_avg_fn(decay)(*map(list, zip(*averaged)), None)
+        for old, new in pairs:
+            if not old.is_floating_point():
+                old.copy_(new)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
-from ddpm_core import checkpoint, plots
+from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
 from ddpm_core.data import ImageData, load_data
-from ddpm_core.parameterization import PARAMETERIZATIONS
-from ddpm_core.samplers import sample
-from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.distributed import ALONE, Ranks
+from ddpm_core.speed import Speed
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
-
-SAVE_EVERY = 200  # steps between checkpoints: at most some seconds of work are lost
+from ddpm_core.upkeep import Keeper, Upkeep
 
 
 def class_index(name: str, classes: tuple[str, ...]) -> int:
@@ -39,57 +34,58 @@ def fit(config: Preset, data: ImageData) -> None:
             f"the preset's network takes images of {want[0]} channel(s) at {want[1]}×{want[2]}, but {data.name} has "
             f"{c} at {h}×{w}; choose another preset or resize the data"
         )
-    if len(data.classes) != config.unet.num_classes:
+    k = config.unet.num_classes
+    if k and data.labels.dim() == 1 and len(data.classes) != k:
         raise ValueError(
-            f"the preset's network has {config.unet.num_classes} classes, but {data.name} has {len(data.classes)}"
+            f"the preset's network has {k} classes, but {data.name} has {len(data.classes)}; "
+            f"set the preset's num_classes to {len(data.classes)}"
         )
 
 
+def training_data(config: Preset) -> ImageData:
+    """The config's data as its network takes them; an unconditional network has one label, the null class 0."""
+    u = config.unet
+    data = load_data(config.data, size=u.image_size, channels=u.image_channels)
+    fit(config, data)
+    return data if u.num_classes else replace(data, labels=torch.zeros(len(data), dtype=torch.long))
+
+
 def train_run(
-    config: Preset, out: Path, device: torch.device | str = "cpu", progress: bool = True, previews: Path | None = None
+    config: Preset,
+    out: Path,
+    device: torch.device | str = "cpu",
+    upkeep: Upkeep | None = None,
+    speed: Speed | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path.
 
-    Ctrl-C saves and says how to go on. The finished checkpoint holds no optimiser state.
+    Ctrl-C or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite,
+    leaves the last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken
+    one bit for bit; on a GPU that is not promised.
     """
-    data = load_data(config.data)
-    fit(config, data)
-    net = build_unet(config.unet, strategy(config.conditioning), config.train.seed).to(device)
-    state = TrainState.start(net, config.train)
-    if checkpoint.with_suffix(checkpoint.stem(out), ".safetensors").exists():
-        _, record = checkpoint.read(out)
-        if record.get("finished") and record["config"] == checkpoint.to_dict(config):
-            return checkpoint.stem(out)
-        state = checkpoint.resume(out, config, state)
-    schedule = DiffusionSchedule.named(config.schedule)
-    parameterization = PARAMETERIZATIONS[config.parameterization]
-    about = {"provenance": {"data": config.data, "n_train": len(data), "seed": config.train.seed}}
-    steps, loss = config.train.steps, float("nan")
-    bar = tqdm(total=steps, initial=state.step, unit="step", desc="training", disable=not progress)
-    try:
-        for report in train(state, data, schedule, config.train, parameterization):
-            bar.update()
-            if report.step % 20 == 0:
-                loss = float(report.loss)
-                bar.set_postfix(loss=f"{loss:.4f}", lr=f"{report.lr:.1e}")
-            if report.step % SAVE_EVERY == 0 and report.step < steps:
-                checkpoint.save_training(out, state, config, **about)
-            if previews and report.step % config.train.preview_every == 0:
-                k = config.unet.num_classes
-                y = torch.arange(k).repeat_interleave(8)
-                images = sample(state.ema.module, schedule, y, w=2.0, steps=20, parameterization=parameterization)
-                plots.save(
-                    plots.class_grid(images, data.classes, f"step {report.step}"), previews / f"{report.step}.png"
-                )
-    except KeyboardInterrupt:
-        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C must not lose the checkpoint
-            checkpoint.save_training(out, state, config, **about)
-        raise
-    finally:
-        bar.close()
-    if math.isfinite(loss):
-        about["provenance"]["last_loss"] = round(loss, 4)
-    return checkpoint.save_training(out, state, config, resumable=False, finished=True, **about)
+    upkeep = upkeep or Upkeep()
+    with ranks.first_goes_ahead():
+        data = training_data(config)
+        ranks.shares(config.train.batch_size, (speed or Speed()).micro_batches)  # a sentence now, not after compiling
+        net = build_unet(config.unet, strategy(config.conditioning), config.train.seed).to(device)
+        state = TrainState.start(net, config.train, speed, data.images.nbytes)
+        if ranks.first:
+            checkpoint.clear_drafts(out)
+        if done := checkpoint.exists(out) and checkpoint.finished(out, config):
+            state.step = config.train.steps
+        elif checkpoint.exists(out):
+            state = checkpoint.resume(out, config, state)
+    if not ranks.same(state.step):
+        raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk that all share")
+    if not done:
+        keeper = Keeper(config, checkpoint.stem(out), data, state, upkeep, ranks)
+        try:
+            keeper.run(train(state, data, keeper.schedule, config.train, keeper.parameterization, ranks))
+        except FloatingPointError as e:
+            kept = f"{out} keeps its last save" if checkpoint.exists(out) else "nothing had been saved yet"
+            raise FloatingPointError(f"{e}; {kept}, and another learning rate needs another --out") from e
+    return checkpoint.stem(out)
 
 
 def shortened(config: Preset, steps: int | None, seed: int | None) -> Preset:

@@ -32,8 +32,11 @@ def device_of(name: str) -> str:
     """The device that `--device` names; ValueError where there is no such one."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("no GPU is available here; leave --device out, or say --device cpu")
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"unknown device '{name}'; known: auto, cpu, cuda, mps")
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.mps.is_available()):
+        raise ValueError("no such GPU is available here; leave --device out, or say --device cpu")
     return name
 
 
@@ -54,5 +57,5 @@ def command(
         p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=Path, default=Path(out), help=f"default: {out}")
     p.add_argument("--seed", type=int, default=None if name == "train" else 0)
-    p.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     return p

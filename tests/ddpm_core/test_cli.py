@@ -14,7 +14,7 @@ from ddpm_core.cli import main, parser
 from ddpm_core.config import DATA_DIR
 
 SHIPPED = DATA_DIR / "checkpoints/digits"
-COMMANDS = ("train", "sample", "sweep", "interpolate", "demo", "classifier")
+COMMANDS = ("train", "shrink", "sample", "sweep", "interpolate", "demo", "classifier")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

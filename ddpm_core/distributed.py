@@ -1,0 +1,101 @@
+"""Training by several processes under `torchrun`: each computes its share of every batch, and gradients are averaged.
+
+Every process draws the random numbers of the whole batch and keeps its share, so that the result does not depend on
+how many there are. Weights, moments and EMA then move alike everywhere; process 0 alone writes and draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which process this is (`rank`, from 0), and of how many."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def shares(self, batch_size: int, micro_batches: int = 1) -> list[slice]:
+        """This process's parts of a batch; ValueError where it cannot be divided evenly."""
+        parts = self.world * micro_batches
+        if batch_size % parts:
+            raise ValueError(
+                f"a batch of {batch_size} cannot be divided evenly among {self.world} process(es) with "
+                f"{micro_batches} micro-batch(es) each; choose a --batch-size that is a multiple of {parts}"
+            )
+        size, start = batch_size // parts, self.rank * (batch_size // self.world)
+        return [slice(start + i * size, start + (i + 1) * size) for i in range(micro_batches)]
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its average over all processes, in one message."""
+        if self.world == 1:
+            return
+        flat = torch.cat([x.detach().reshape(-1) for x in tensors])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for x, y in zip(tensors, flat.split([x.numel() for x in tensors])):
+            x.detach().copy_(y.view(x.shape))
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; all must ask at the same step."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor([int(flag)])  # on the CPU: no GPU is waited for
+        dist.all_reduce(votes)
+        return bool(votes)
+
+    def same(self, value: int) -> bool:
+        """Whether all processes hold the same value."""
+        if self.world == 1:
+            return True
+        values = torch.tensor([value, -value])
+        dist.all_reduce(values, dist.ReduceOp.MAX)
+        return bool(values[0] == -values[1])
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.any(False)
+
+    @contextmanager
+    def first_goes_ahead(self) -> Iterator[None]:
+        """Process 0 runs the block before the others do: it downloads, and its error is the only one."""
+        if not self.first:
+            self.wait()
+        yield
+        if self.first:
+            self.wait()
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def processes(environment: Mapping[str, str], device: str) -> Iterator[tuple[Ranks, str]]:
+    """Join the other processes where `torchrun` started this one, and leave them at the end: (ranks, own device)."""
+    if int(environment.get("WORLD_SIZE", 1)) == 1:
+        yield ALONE, device
+        return
+    if torch.device(device).type == "cuda":
+        device = f"cuda:{environment['LOCAL_RANK']}"
+        if int(environment["LOCAL_RANK"]) >= torch.cuda.device_count():
+            raise ValueError(f"there are only {torch.cuda.device_count()} GPUs; give --nproc-per-node at most as many")
+        torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl"
+    else:
+        backend = "gloo"
+    dist.init_process_group(backend)
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size()), device
+    finally:
+        dist.destroy_process_group()

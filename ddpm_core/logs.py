@@ -1,0 +1,60 @@
+"""A run's curves and previews for TensorBoard: `tensorboard --logdir build/runs`. Outside the training loop."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+from types import TracebackType
+
+from torch import Tensor
+
+from ddpm_core.training import Step
+
+LOG_EVERY = 50  # steps: a look at the loss makes a GPU wait
+
+
+def available() -> bool:
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+class Log:
+    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None."""
+
+    def __init__(self, folder: Path | None, start: int, batch_size: int):
+        self.writer, self.last, self.batch_size = None, (start, time.perf_counter()), batch_size
+        if folder is not None:
+            if not available():
+                raise ValueError("logging needs TensorBoard: `pip install tensorboard`, or leave --log out")
+            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+            self.writer = SummaryWriter(folder, purge_step=start + 1)  # what a killed run logged beyond its checkpoint
+
+    def step(self, report: Step) -> None:
+        """To be called after every step."""
+        if self.writer is None or report.step % LOG_EVERY:
+            return
+        step, then = self.last
+        self.last = report.step, time.perf_counter()
+        values = {
+            "loss": float(report.loss),
+            "learning rate": report.lr,
+            "gradient norm": float(report.norm),
+            "images per second": (report.step - step) * self.batch_size / (self.last[1] - then),
+        }
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, report.step)
+
+    def preview(self, images: Tensor, columns: int, step: int) -> None:
+        """Images (N, C, H, W) in [-1, 1] as a grid."""
+        if self.writer is not None:
+            from torchvision.utils import make_grid
+
+            self.writer.add_image("preview", make_grid(images / 2 + 0.5, columns).clamp(0, 1), step)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.writer is not None:
+            self.writer.close()

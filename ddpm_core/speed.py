@@ -1,0 +1,90 @@
+"""What makes training fast without changing its mathematics: one config, whose "auto" a pure function resolves."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+Switch = bool | Literal["auto"]
+COMPILE = {
+    "off": None,
+    "default": {"mode": "default"},
+    "graphs": {"mode": "reduce-overhead"},  # CUDA graphs: nothing is launched kernel by kernel
+    "eager": {"backend": "eager"},  # traced but not compiled: shows whether a network can be, at no cost
+}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How to compute, never what: a run may be resumed with other values. "auto" is resolved by `resolve`."""
+
+    bf16: Switch = "auto"  # autocast of the forward pass; weights, moments, loss and EMA stay in float32
+    compile: str = "auto"  # a key of COMPILE
+    channels_last: Switch = "auto"  # the layout that half-precision convolutions want
+    fused: Switch = "auto"  # AdamW in one kernel, which can also skip a step on its own: see `check_every`
+    data_on_device: Switch = "auto"  # all images as uint8 beside the network, so that no batch is ever copied
+    check_every: int | Literal["auto"] = "auto"  # steps between looks at the loss: each look makes the GPU run dry
+    micro_batches: int = 1  # parts of a batch whose gradients are added up: less memory, the same result
+
+    def __post_init__(self) -> None:
+        if self.compile not in ("auto", *COMPILE):
+            raise ValueError(f"compile must be one of auto, {', '.join(COMPILE)}, got '{self.compile}'")
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.type == "Switch" and value not in (True, False, "auto"):
+                raise ValueError(f"{f.name} must be on, off or auto, got '{value}'")
+        for name in ("check_every", "micro_batches"):
+            value = getattr(self, name)
+            if not (value == "auto" and name == "check_every") and not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"{name} must be a number from 1 on, got '{value}'")
+        if self.compile == "graphs" and self.micro_batches > 1:
+            raise ValueError("compile=graphs overwrites the gradients of earlier micro-batches; use compile=default")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the choice depends on."""
+
+    kind: str  # cpu, cuda or mps
+    free_bytes: int = 0  # of a GPU's own memory
+    bf16: bool = False  # in hardware: emulated, it is slower than float32
+    compiler: bool = False
+
+
+def hardware(device: torch.device | str) -> Hardware:
+    """What the device offers."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return Hardware(device.type)
+    capability = torch.cuda.get_device_capability(device)
+    triton = importlib.util.find_spec("triton") is not None and capability >= (7, 0)
+    return Hardware("cuda", torch.cuda.mem_get_info(device)[0], capability >= (8, 0), triton)
+
+
+def resolve(speed: Speed, hw: Hardware, steps: int, data_bytes: int = 0) -> Speed:
+    """Every "auto" decided. On a CPU all stays plain float32, so that a resumed run continues bit for bit."""
+    gpu = hw.kind == "cuda"
+    fused = gpu if speed.fused == "auto" else speed.fused
+    auto = {
+        "bf16": gpu and hw.bf16,
+        "compile": "default" if hw.compiler and steps >= 3000 else "off",  # compiling takes about a minute
+        "channels_last": gpu and hw.bf16,
+        "fused": fused,
+        "data_on_device": not gpu or 2 * data_bytes <= hw.free_bytes,  # the other half is for the network
+        "check_every": 50 if gpu and fused else 1,
+    }
+    speed = replace(speed, **{k: v for k, v in auto.items() if getattr(speed, k) == "auto"})
+    if speed.check_every > 1 and not speed.fused:
+        raise ValueError("check_every above 1 needs fused=on: only the fused optimiser skips a bad step by itself")
+    return speed
+
+
+def compiled(model: nn.Module, speed: Speed) -> Callable[..., torch.Tensor]:
+    """The network as a function to call; its parameters stay those of `model`."""
+    options = COMPILE[speed.compile]
+    return model if options is None else torch.compile(model, dynamic=False, **options)
