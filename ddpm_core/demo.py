@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -20,7 +21,7 @@ from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.report import Provenance, score
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.runs import class_index, shortened, train_run
-from ddpm_core.samplers import sample
+from ddpm_core.samplers import SampleConfig, sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import derive_seed
 
@@ -45,13 +46,20 @@ def classes_of(loaded: Loaded) -> tuple[str, ...]:
 
 
 def draw(
-    loaded: Loaded, y: Tensor, w: float, steps: int, seed: int, raw: bool = False, progress: bool = False
+    loaded: Loaded,
+    y: Tensor,
+    w: float,
+    steps: int,
+    seed: int,
+    raw: bool = False,
+    progress: bool = False,
+    **options: Any,
 ) -> Tensor:
-    """Samples of a checkpoint, from its averaged or its raw weights."""
+    """Samples of a checkpoint, from its averaged or its raw weights; `options` are those of `sample`."""
     schedule = DiffusionSchedule.named(loaded.preset.schedule)
     kind = PARAMETERIZATIONS[loaded.preset.parameterization]
     net = loaded.raw if raw else loaded.ema
-    return sample(net, schedule, y, w, steps, seed, parameterization=kind, progress=progress)
+    return sample(net, schedule, y, w, steps, seed, parameterization=kind, progress=progress, **options)
 
 
 def sweep(
@@ -63,6 +71,7 @@ def sweep(
     seed: int = 0,
     classifier: Path = DATA_DIR / "classifiers/digits",
     progress: bool = False,
+    **options: Any,
 ) -> list[Path]:
     """Images, plot and figures (sweep.json) for each guidance scale, all from the same noise."""
     classes, real, judge = classes_of(loaded), load_data(loaded.preset.data, "all"), load_classifier(classifier)
@@ -71,7 +80,7 @@ def sweep(
     y = torch.arange(n) % len(classes)
     rows, scores = [], []
     for w in scales:
-        images = draw(loaded, y, w, steps, seed, progress=progress)
+        images = draw(loaded, y, w, steps, seed, progress=progress, **options)
         about = Provenance(f"{classifier.name} classifier", n, f"{real.name}/{real.split}", seed, steps, w, "ema")
         scores.append(score(images, y, real, judge, about))
         rows.append(images[: len(classes)])
@@ -79,7 +88,8 @@ def sweep(
         torch.cat(rows), len(classes), [f"w = {w:g}" for w in scales], classes,
         "same noise, growing guidance scale", column_label="class asked for",
     )  # fmt: skip
-    checkpoint.write_text(out / "sweep.json", json.dumps([s.as_dict() for s in scores], indent=1) + "\n")
+    how = {"sampling": asdict(options.get("config") or SampleConfig())}
+    checkpoint.write_text(out / "sweep.json", json.dumps([s.as_dict() | how for s in scores], indent=1) + "\n")
     return [
         plots.save(strip, out / "sweep.png"),
         plots.save(plots.sweep_plot(scales, scores), out / "sweep_plot.png"),
@@ -97,8 +107,10 @@ def interpolate(
     seed: int = 0,
     mode: str = "spherical",
     progress: bool = False,
+    vary: str = "class",
+    **options: Any,
 ) -> list[Path]:
-    """One strip and one GIF a pair of classes; every picture of a strip starts from the same noise."""
+    """One strip and one GIF a pair of classes; all of a strip starts from one noise, unless `vary` says otherwise."""
     classes, u = classes_of(loaded), loaded.preset.unet
     schedule, written = DiffusionSchedule.named(loaded.preset.schedule), []
     for a, b in tqdm(pairs, desc="interpolating", unit="pair", disable=not progress):
@@ -106,11 +118,16 @@ def interpolate(
         rng = Generator().manual_seed(derive_seed(seed, "interpolate", a, b))
         row = interpolate_classes(
             loaded.ema, schedule, *ends, n, (u.image_channels, u.image_size, u.image_size), w, steps, rng, mode,
-            PARAMETERIZATIONS[loaded.preset.parameterization],
+            PARAMETERIZATIONS[loaded.preset.parameterization], vary, **options,
         ).cpu()  # fmt: skip
         names = [f"{i / max(1, n - 1):.1f}" for i in range(n)]
-        title = f"{a} → {b}: one noise, {mode} class embedding, w = {w:g}"
-        strip = plots.grid(row, n, (), names, title, column_label=f"share of class {b}", cell=0.7)
+        title = {
+            "class": f"{a} → {b}: one noise, {mode} class embedding, w = {w:g}",
+            "noise": f"class {a}: from one noise to another, w = {w:g}",
+            "both": f"{a} → {b}: {mode} class embedding, and from one noise to another, w = {w:g}",
+        }[vary]
+        share = "the second noise" if vary == "noise" else f"class {b}"
+        strip = plots.grid(row, n, (), names, title, column_label=f"share of {share}", cell=0.7)
         written.append(plots.save(strip, out / f"interpolate_{a}_{b}.png"))
         zoom = max(1, 128 // u.image_size)
         written.append(plots.gif(row, out / f"interpolate_{a}_{b}.gif", zoom))

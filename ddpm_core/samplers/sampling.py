@@ -159,11 +159,12 @@ def sample_trajectory(
     parameterization: Parameterization = EPSILON,
     config: SampleConfig | None = None,
     weak: Network | None = None,
+    indices: Sequence[int] | None = None,
 ) -> Trajectory:
-    """The way to the same images as `sample` makes of y (N, ...), in one batch, `keep` steps of it."""
+    """`keep` steps of the way to images `indices` (None: all) of those `sample` makes of y (N, ...), in one batch."""
     config = config or SampleConfig()
     schedule = schedule.to(next(model.parameters()).device)
     times = spaced_timesteps(schedule, steps, config.spacing)
-    ids = list(range(len(y)))
+    ids = list(range(len(y)) if indices is None else indices)
     xt, run = _batch(model, schedule, y, w, times, seed, ids, parameterization, config, weak)
     return record(run, xt, times, keep)

@@ -132,6 +132,8 @@ def test_a_trajectory_leads_from_the_noise_to_the_same_images(config):
     whole = sample_trajectory(Toy(), SCHEDULE, y, 2.0, 10, seed=4, keep=99, config=config)
     assert len(whole.t) == 10
     torch.testing.assert_close(whole.xt[[0, 3, 6, 9]], way.xt)
+    some = sample_trajectory(Toy(), SCHEDULE, y, 2.0, 10, seed=4, keep=4, config=config, indices=[2])
+    torch.testing.assert_close(some.xt, way.xt[:, 2:])
     with pytest.raises(ValueError, match="at least one step"):
         sample_trajectory(Toy(), SCHEDULE, y, keep=0)
 
