@@ -35,7 +35,7 @@ def stage(exercise: Exercise, folder: Path) -> Path:
     shutil.copyfile(CHILD / "runner.py", folder / "runner.py")
     questions = folder / "autograder" / "child"
     questions.mkdir(parents=True)
-    for name in ("__init__", "answers", "protocol", exercise.operations, *exercise.questions):
+    for name in ("__init__", "answers", "places", "protocol", exercise.operations, *exercise.questions):
         shutil.copyfile(CHILD / f"{name}.py", questions / f"{name}.py")
     (questions.parent / "__init__.py").touch()
     return folder

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from autograder.child.places import Elsewhere
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 
@@ -21,31 +24,26 @@ def argument(spec: dict[str, Any], x: dict[str, Tensor]) -> Any:
     return spec["value"]
 
 
-def describe(out: Any, device: str) -> dict[str, Any]:
-    """What the parent cannot see in the data that come back."""
-    if not isinstance(out, Tensor):
-        return {"kind": type(out).__name__}
-    return {"kind": "Tensor", "device": out.device.type, "shape": list(out.shape), "grad": out.requires_grad}
-
-
 def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """Call the function `name` with `args` and `kwargs`, `repeat` times with the same generators going on.
 
-    Returns `out` (stacked where repeated), the inputs as they are afterwards, and whether the function drew from the
-    global random stream or gave its input back. On `device` "meta", where tensors have a place but no values, nothing
-    but the description comes back: a tensor made on the CPU does not mix with those.
+    Returns `out` (stacked where repeated), the inputs as they are afterwards, and what cannot be seen in these: the
+    result's kind, whether the function drew from the global random stream, which inputs share memory with the result,
+    and, where the inputs are called `elsewhere`, whether the result is there too.
     """
-    device = header.get("device", "cpu")
-    x = {k: v.to(device) for k, v in x.items()}
     args = [argument(a, x) for a in header["args"]]
     kwargs = {k: argument(a, x) for k, a in header["kwargs"].items()}
     torch.manual_seed(header["seed"])
     before = torch.get_rng_state()
-    outs = [answers[header["name"]](*args, **kwargs) for _ in range(header.get("repeat", 1))]
-    about = describe(outs[0], device) | {"drew": not torch.equal(before, torch.get_rng_state())}
-    if not all(isinstance(out, Tensor) for out in outs) or device == "meta" or outs[0].device.type != "cpu":
+    place = Elsewhere(x.values())
+    with place if header["elsewhere"] else contextlib.nullcontext():
+        outs = [answers[header["name"]](*args, **kwargs) for _ in range(header.get("repeat", 1))]
+    drew = not torch.equal(before, torch.get_rng_state())
+    about: dict[str, Any] = {"kind": type(outs[0]).__name__, "drew": drew, "elsewhere": place.holds(outs[0])}
+    if not all(isinstance(out, Tensor) for out in outs):
         return about, {}
     storage = outs[0].untyped_storage().data_ptr()
+    about |= {"kind": "Tensor", "grad": outs[0].requires_grad}
     about["shares"] = [k for k, v in x.items() if v.numel() and v.untyped_storage().data_ptr() == storage]
     out = torch.stack(outs) if "repeat" in header else outs[0]
     return about, {"out": out, **{f"in.{k}": v for k, v in x.items()}}

@@ -1,9 +1,10 @@
 """One module per exercise: its probes (inputs to run) and its checks (which judge the outputs)."""
 
-from autograder.exercises import conditioner
+from autograder.exercises import conditioner, schedules
 from autograder.exercises.base import Exercise
 
-EXERCISES: dict[tuple[str, str], Exercise] = {(e.assignment, e.name): e for e in (conditioner.EXERCISE,)}
+MODULES = (schedules, conditioner)
+EXERCISES: dict[tuple[str, str], Exercise] = {(m.EXERCISE.assignment, m.EXERCISE.name): m.EXERCISE for m in MODULES}
 
 
 def of_assignment(assignment: str) -> tuple[Exercise, ...]:

@@ -53,7 +53,7 @@ def test_checking_what_is_no_answer(students, tmp_path):
     blank = check(students, students / "exercises/5_3_conditioning/conditioner.ipynb")
     assert blank.returncode == 1 and "still holds the stub" in blank.stdout
     other = check(students, tmp_path / "essay.ipynb")
-    assert other.returncode == 2 and "not a graded notebook; known: conditioner.ipynb" in other.stderr
+    assert other.returncode == 2 and "not a graded notebook; known: " in other.stderr
     nowhere = check(students, tmp_path / "conditioner.ipynb")
     assert nowhere.returncode == 2 and "there is no file" in nowhere.stderr
 

@@ -191,7 +191,7 @@ def test_an_infrastructure_error_is_never_a_zero_and_never_kept(graded, submitte
     [
         (lambda p: None, (), "there is no folder"),
         (lambda p: p.mkdir(), (), "no submission in"),
-        (lambda p: p.mkdir(), ("--assignment", "9_9"), "unknown assignment '9_9'; known: 5_3_conditioning"),
+        (lambda p: p.mkdir(), ("--assignment", "9_9"), "unknown assignment '9_9'; known: 5_1_unconditional"),
     ],
 )
 def test_bad_input_gets_one_sentence(tmp_path, make, more, says):
