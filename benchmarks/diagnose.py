@@ -19,12 +19,12 @@ from torch import Tensor
 
 from ddpm_core import checkpoint
 from ddpm_core.commands.base import CLASSIFIER
-from ddpm_core.commands.diagnose import reference_curve
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import PRESETS, Preset
 from ddpm_core.data import ImageData, digits
 from ddpm_core.diagnosis.denoising import Convention
 from ddpm_core.diagnosis.evidence import Evidence, of_network, with_sampler
+from ddpm_core.diagnosis.reference import reference_curve
 from ddpm_core.diagnosis.report import Report
 from ddpm_core.diagnosis.rules import judge
 from ddpm_core.diagnosis.sampling import Sampler

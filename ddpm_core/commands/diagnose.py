@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import sys
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded, write_text
 from ddpm_core.commands.base import CLASSIFIER, command, device_of, positive, scale
 from ddpm_core.conditioning import strategy
-from ddpm_core.config import DATA_DIR
 from ddpm_core.data import ImageData, load_data
 from ddpm_core.diagnosis import Settings, diagnose
-from ddpm_core.diagnosis.denoising import levels
+from ddpm_core.diagnosis.reference import reference_curve, save_reference
 from ddpm_core.diagnosis.sampling import Sampler
 from ddpm_core.guidance import Network
 from ddpm_core.metrics.classifier import load_classifier
@@ -25,32 +22,6 @@ from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.unet import build_unet
-
-REFERENCES = DATA_DIR / "references"
-
-
-def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
-    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None where none ships.
-
-    Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t.
-    """
-    path = REFERENCES / f"diagnose_{name}.json"
-    if not path.is_file():
-        return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    x, y = torch.tensor(kept["log_snr"]), torch.tensor(kept["error"]).log()  # both falling and rising with t
-    want = schedule.snr.log()[levels(schedule.timesteps)].clamp(float(x.min()), float(x.max()))
-    order = x.argsort()
-    x, y = x[order], y[order]
-    right = torch.searchsorted(x, want.contiguous()).clamp(1, len(x) - 1)
-    share = (want - x[right - 1]) / (x[right] - x[right - 1])
-    return (y[right - 1] + share * (y[right] - y[right - 1])).exp().double()  # (levels,)
-
-
-def save_reference(path: Path, errors: Tensor, schedule: DiffusionSchedule, about: dict) -> None:
-    """A reference curve with its provenance."""
-    log_snr = schedule.snr.log()[levels(schedule.timesteps)].tolist()
-    write_text(path, json.dumps({"log_snr": log_snr, "error": errors.tolist(), "made_with": about}, indent=1) + "\n")
 
 
 def user_sampler(text: str) -> Sampler:
@@ -61,7 +32,7 @@ def user_sampler(text: str) -> Sampler:
     spec = importlib.util.spec_from_file_location("user_sampler", file)
     if spec is None or spec.loader is None:
         raise ValueError(f"--sampler takes a Python file, and '{file}' is none")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
     spec.loader.exec_module(module)
     if not callable(getattr(module, name, None)):
         raise ValueError(f"{file} defines no function '{name}'; it should be {name}(network, y) -> images")
@@ -90,7 +61,7 @@ def run(a: argparse.Namespace) -> None:
     report = diagnose(
         loaded.ema, schedule, data,
         user_sampler(a.sampler) if a.sampler else course_sampler(loaded, own, a.w, a.steps, a.seed),
-        parameterization=PARAMETERIZATIONS[p.parameterization], raw=loaded.raw,
+        parameterization=PARAMETERIZATIONS[p.parameterization], raw=loaded.raw_or_none,
         initial=build_unet(p.unet, strategy(p.conditioning), p.train.seed).to(device), losses=losses,
         reference=reference_curve(data.name, schedule), judge=judge and judge.to(device),
         settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed), device=device,
@@ -99,7 +70,8 @@ def run(a: argparse.Namespace) -> None:
     write_text(a.out / "diagnosis.json", json.dumps(report.as_dict(), indent=1) + "\n")
     if a.save_reference:
         about = {"data": data.name, "n": a.n, "seed": a.seed, "weights": checkpoint.file_digest(a.checkpoint)}
-        about["command"] = f"ddpm diagnose --n {a.n} --seed {a.seed} --save-reference data/references/{a.save_reference.name}"
+        options = f"--n {a.n} --seed {a.seed} --save-reference data/references/{a.save_reference.name}"
+        about["command"] = f"ddpm diagnose {options}"
         save_reference(a.save_reference, report.evidence.error, schedule, about)
     print(f"wrote {', '.join(str(f) for f in files)}\n\n{report}")
 

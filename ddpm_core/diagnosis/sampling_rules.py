@@ -50,10 +50,10 @@ def sampler_output(e: Evidence) -> Verdict | None:
     s = failing(e)
     if s is None or not s.times or s.mistake.names or (0.9 < s.gain < 1.1 and abs(s.offset) < 0.1) or s.unfit > 0.05:
         return None
-    low, high = s.offset - s.gain, s.offset + s.gain
+    low, high = round(s.offset - s.gain, 3) + 0.0, round(s.offset + s.gain, 3) + 0.0
     return Verdict(
         "output range", "sampling",
-        f"The sampler's steps are right, but its images come back in [{low:.3g}, {high:.3g}] in place of [-1, 1].",
+        f"The sampler's steps are right, but its images come back in [{low:g}, {high:g}] in place of [-1, 1].",
         "Rescale images once, where they are shown or saved: (x + 1) · 127.5.",
     )  # fmt: skip
 

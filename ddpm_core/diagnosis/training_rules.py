@@ -7,6 +7,7 @@ from ddpm_core.diagnosis.verdict import Verdict, pairs
 
 EMA_LAG = 1.5  # averaged score / raw score
 CONVENTION = 0.8  # score of another convention / score as stated
+BELIEVED = 0.75  # score of another convention
 LEARNT = 0.9  # score
 RESTLESS = 1.0  # distance that training moved the weights / their initial length
 JUMP = 3.0  # loss / its best so far
@@ -55,10 +56,10 @@ def stale_average(e: Evidence) -> Verdict | None:
 
 
 def other_convention(e: Evidence) -> Verdict | None:
-    """A network denoises best in the convention it was trained in. Another one is believed where the network beats the
-    pixel bound in it, and its score is a fifth lower than as stated."""
+    """A network denoises best in the convention it was trained in. Another one is believed where its score is a fifth
+    lower than as stated, and below 0.75: an untrained network, which answers 0, already gets 0.8 by being clamped."""
     value, how = e.best
-    if not how.aspect or value >= min(1.0, CONVENTION * e.score):
+    if not how.aspect or value >= min(BELIEVED, CONVENTION * e.score):
         return None
     words, remedy = NAMES[how.aspect]
     gain = f"read so, its score is {value:.2f} in place of {e.score:.2f}"
