@@ -139,10 +139,7 @@ def read_unet(folder: Path) -> tuple[UNetConfig, dict[str, Tensor]]:
     root = folder / "unet" if (folder / "unet").is_dir() else folder
     if not (root / "config.json").is_file():
         raise DiffusersError(f"{folder} is no diffusers folder: neither it nor its unet/ holds a config.json")
-    try:
-        config = from_diffusers_config(_json(root / "config.json"))
-    except TypeError as e:
-        raise DiffusersError(f"{root / 'config.json'} is damaged: a value is of the wrong kind ({e})") from e
+    config = from_diffusers_config(_json(root / "config.json"))
     if not (root / WEIGHTS).is_file():
         if pickles := sorted(root.glob("*.bin")):
             raise DiffusersError(

@@ -71,39 +71,41 @@ def from_diffusers_config(theirs: dict[str, Any]) -> UNetConfig:
 
     The last row of a class table is taken for the null class, as we write it.
     """
+    if (kind := theirs.get("_class_name")) != "UNet2DModel":
+        raise DiffusersError(f"the folder holds a {kind}; only a UNet2DModel can be read")
     given = {k: v for k, v in theirs.items() if not k.startswith("_")}
-    if theirs.get("_class_name") != "UNet2DModel":
-        raise DiffusersError(f"the folder holds a {theirs.get('_class_name')}; only a UNet2DModel can be read")
-    ours = {name: given.pop(key, default) for key, (name, default) in FIELDS.items()}
-    ours["channels"] = widths = tuple(ours["channels"])
-    if isinstance(size := ours["image_size"], list) and len(set(size)) == 1:
-        ours["image_size"] = size[0]
-    rows, out = given.pop("num_class_embeds", None), given.pop("out_channels", 3)
-    down, up = (
-        given.pop("down_block_types", [DOWN[0]] + [DOWN[1]] * 3),
-        given.pop("up_block_types", [UP[1]] * 3 + [UP[0]]),
-    )
-    if given.pop("time_embedding_dim", None) not in (None, 4 * widths[0]):
-        raise DiffusersError(
-            f"time_embedding_dim other than {4 * widths[0]}, four times the first width, is unknown here"
-        )
-    for key, value in given.items():
-        if value not in FIXED.get(key, ()):
-            known = f"; only {' or '.join(map(repr, FIXED[key]))} is known here" if key in FIXED else " is unknown here"
-            raise DiffusersError(f"the network's {key} = {value!r}{known}")
-    if out != ours["image_channels"]:
-        raise DiffusersError(f"a network from {ours['image_channels']} to {out} channels is unknown here")
-    if not isinstance(ours["image_size"], int):
-        raise DiffusersError(f"the network's sample_size must be one number, got {size}")
-    if rows is not None and rows < 2:
-        raise DiffusersError(f"num_class_embeds must leave a class beside the null class, got {rows}")
-    levels = tuple(i for i, kind in enumerate(down) if kind == DOWN[1])
-    config = UNetConfig(
-        **ours, num_classes=rows - 1 if rows else 0, attention_levels=levels, architecture="unet2d"
-    )  # fmt: skip
+    ours = {name: _numbers(key, given.pop(key, default)) for key, (name, default) in FIELDS.items()}
+    channels, first = ours["image_channels"], ours["channels"][0]
+    rows = given.pop("num_class_embeds", None)
+    down = given.pop("down_block_types", [DOWN[0], DOWN[1], DOWN[1], DOWN[1]])
+    up = given.pop("up_block_types", [UP[1], UP[1], UP[1], UP[0]])
+    known = FIXED | {"out_channels": (channels,), "time_embedding_dim": (None, 4 * first)}
+    for key, value in ({"out_channels": 3} | given).items():
+        if value not in known.get(key, ()):
+            only = f"; only {' or '.join(map(repr, known[key]))} is known here" if key in known else " is unknown here"
+            raise DiffusersError(f"the network's {key} = {value!r}{only}")
+    if rows is not None and _numbers("num_class_embeds", rows) < 2:
+        raise DiffusersError(f"the network's num_class_embeds = {rows} leaves no class beside the null class")
+    levels = tuple(i for i, block in enumerate(down) if block == DOWN[1])
+    config = UNetConfig(**ours, num_classes=rows - 1 if rows else 0, attention_levels=levels, architecture="unet2d")
     if (list(down), list(up)) != block_types(config):
-        raise DiffusersError(f"blocks {', '.join([*down, *up])} are unknown here; both ways need the same of {DOWN}")
+        raise DiffusersError(
+            f"the blocks {', '.join([*down, *up])} are unknown here; only {DOWN} and {UP} are, both ways alike"
+        )
     return config
+
+
+def _numbers(key: str, value: Any) -> Any:
+    """The value, a list as a tuple; DiffusersError where it is not what the setting must be: whole numbers, mostly."""
+    if key == "sample_size" and isinstance(value, list) and len(set(value)) == 1:
+        value = value[0]  # [32, 32]
+    listed = key == "block_out_channels"
+    kinds = {"norm_eps": (float, int), "attention_head_dim": (int, type(None))}.get(key, int)
+    if isinstance(value, (list, tuple)) != listed or not all(
+        isinstance(v, kinds) for v in (value if listed else [value])
+    ):
+        raise DiffusersError(f"the network's {key} = {value!r} is not of the kind that it must be")
+    return tuple(value) if listed else value
 
 
 def module_names(config: UNetConfig) -> dict[str, tuple[str, ...]]:

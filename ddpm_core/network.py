@@ -57,6 +57,11 @@ class UNetConfig:
             raise ValueError(f"architecture {self.architecture} has no setting {', '.join(wrong)}; leave it out")
         if not self.channels:
             raise ValueError("the network needs at least one level; give `channels` a width for each")
+        for name in ("blocks_per_level", "image_channels", "image_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if bad := [c for c in self.channels if c < 1]:
+            raise ValueError(f"channel widths must be at least 1, got {bad}")
         factor = 2 ** (len(self.channels) - 1)
         if self.image_size % factor:
             raise ValueError(
