@@ -74,7 +74,7 @@ def evaluate(a: argparse.Namespace) -> None:
         "software": record.software(),
     }
     record.write(a.out / "metrics.json", figures, runs, made_with)
-    title = f"{runs[0].name} against {data.name} ({data.split})"
+    title = f"{runs[0].name}, judged against {data.name} ({data.split})"
     path = page.write(a.out, figures, runs[0], data, reference.copy_limit, made_with, title)
     print(record.text_table(figures))
     if runs[0].per_class:
@@ -94,7 +94,7 @@ def reference(a: argparse.Namespace) -> None:
     heldout = unseen(data, a.data)
     if a.out is None:
         made = reference_for(data, net, heldout, progress=True)
-        print(f"{made.config}: {net.name} {net.version}, {made.config.dimension} features")
+        print(f"{made.config}: {made.config.dimension} features of {net.name} {net.version}, at hand")
         return
     made = make_reference(data, net, heldout, progress=True)
     command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --out {a.out}"

@@ -139,7 +139,8 @@ def fit_and_save(
         run = train_classifier(train, ClassifierConfig(**shape), steps, seed)
     else:
         steps = steps or ResNetTraining.steps
-        run = train_resnet(train, ResNetConfig(**shape), ResNetTraining(steps=steps), seed)
+        flip = channels == 3  # grey pictures may be letters or digits, which have no mirror image
+        run = train_resnet(train, ResNetConfig(**shape), ResNetTraining(steps=steps, flip=flip), seed)
     for model, _ in tqdm(run, total=steps, unit="step", disable=not progress):  # noqa: B007
         pass
     if isinstance(model, ResNet):

@@ -10,7 +10,7 @@ from torch import Tensor
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.distances import Moments, diversity, frechet_distance, frechet_resampler
 from ddpm_core.metrics.features import FeatureNetwork
-from ddpm_core.metrics.finite_n import extrapolate
+from ddpm_core.metrics.finite_n import Extrapolation, extrapolate
 from ddpm_core.metrics.judges import Judge
 from ddpm_core.metrics.kernel import kid_estimate
 from ddpm_core.metrics.manifold import Manifold
@@ -65,6 +65,7 @@ class Evaluation:
     neighbours: Neighbours | None = None  # of the kept images
     seen: Seen | None = None
     labels: Tensor | None = None  # (M,) of the kept images
+    by_n: Extrapolation | None = None  # the Fréchet distance of fewer images
     notes: list[str] = field(default_factory=list)
 
 
@@ -189,8 +190,9 @@ def evaluate(
         near = neighbours.copies(reference.copy_limit)
         figures["copies"] = Figure("copies", proportion(near), replace(space, extractor="pixels"))
     ordered = [figures[m] for m in METRICS if m in figures]
+    by_n = extrapolate(seen.features, reference.moments, seed) if "frechet_inf" in wanted else None
     notes = [f"{METRICS[m].title}: {text}." for m, text in why.items()] + caveats(seen, reference, wanted)
-    return Evaluation(source.name, ordered, rows, confusion, neighbours, seen, labels, notes)
+    return Evaluation(source.name, ordered, rows, confusion, neighbours, seen, labels, by_n, notes)
 
 
 def caveats(seen: Seen, reference: Reference, wanted: Collection[str]) -> list[str]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ddpm_core import page, plots
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.evaluation import METRICS, Evaluation
+from ddpm_core.metrics.finite_n import Extrapolation
 from ddpm_core.metrics.report import Estimate, Figure
 
 ROWS, COLUMNS = 20, 10  # of the sample grid
@@ -111,11 +112,29 @@ def neighbour_pairs(e: Evaluation, data: ImageData, limit: float) -> str:
     )
 
 
+def by_n_plot(e: Extrapolation) -> Plot:
+    """Distances of subsets against 1/n, and the line that leads to infinitely many images."""
+    plot = Plot(figsize=(5, 3), layout="constrained", dpi=140)
+    ax = plot.subplots()
+    ax.plot([1 / n for n in e.sizes], e.values, "o", color="tab:blue", label="random subsets")
+    ends = [0, 1 / min(e.sizes)]
+    ax.plot(ends, [e.limit + e.slope * x for x in ends], color="tab:gray", label=f"line: {e.limit:.3g} at 1/n = 0")
+    ax.set_xticks([0, *(1 / n for n in e.sizes)], ["∞", *map(str, e.sizes)], fontsize=8)
+    ax.set_xlabel("number of images n (axis: 1/n)")
+    ax.set_ylabel("Fréchet distance")
+    ax.legend()
+    ax.grid(alpha=0.3)
+    return plot
+
+
 def sections(
     figures: list[Figure], e: Evaluation, data: ImageData, limit: float, made_with: dict
 ) -> list[page.Section]:
     """`figures` over all seeds, everything else of the first."""
     parts = [page.Section("Samples", sample_grid(e, data.classes)), page.Section("Figures", figure_tables(figures))]
+    if e.by_n is not None:
+        text = "The same images, fewer of them: the distance grows, and nothing about the model has changed."
+        parts.append(page.Section("How the distance depends on n", embedded(by_n_plot(e.by_n), text)))
     if e.per_class:
         parts.append(page.Section("Class by class", class_table(e)))
     if e.confusion is not None and len(data.classes) <= 30:

@@ -68,7 +68,8 @@ def look(
             reservoir.add(features=features, images=images)
             sha.update(images.contiguous().numpy())
             if classifier is not None:
-                classes.append(classify(classifier, images.float() / 127.5 - 1)[0].short())
+                x = images.to(next(classifier.parameters()).device).float() / 127.5 - 1
+                classes.append(classify(classifier, x)[0].short().cpu())
             bar.update(len(images))
     rows = reservoir.rows
     if not rows:

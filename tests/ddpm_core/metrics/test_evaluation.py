@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_core.cli import main
+from ddpm_core.cli import main, parser
 from ddpm_core.data import digits
 from ddpm_core.metrics.evaluation import METRICS, evaluate
 from ddpm_core.metrics.features import network
@@ -58,6 +58,14 @@ def test_images_without_classes_are_judged_as_far_as_they_can_be(judged):
         judged(digits("heldout").images[:1], None)
     with pytest.raises(ValueError, match="unknown metric 'fid'; known: frechet"):
         judged(digits("heldout").images, None, metrics=("fid",))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "reference"])
+def test_help_shows_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    example = " ".join(capsys.readouterr().out.split()).split("example: ddpm ")[1]
+    assert parser().parse_args(example.split()).command == command
 
 
 def run(capsys, *argv):
