@@ -115,13 +115,14 @@ def of_network(
         fits.append((score(errors(network, other, x0, cond, times, seed), pixel_bound(other, x0, times)), other))
     xt, ts, _ = noised(how, x0, times[len(times) // 2], seed)
     output = network(xt, ts, cond)
+    alive = bool(output.std(0).max() > 1e-6)  # an output that is the same for all images says nothing about t
     seen = None
     if settings.labels:
         seen = confusion(y, preferred_label(network, how, x0, k, blurred(times), seed), k)
     return Evidence(
         how=how, classes=data.classes[:k], times=times, bound=bound, error=error, null_error=null_error,
         raw_error=None if raw is None else errors(raw, how, x0, cond, times, seed), reference=reference, used=used,
-        fits=fits, time_change=change(output, network(xt, how.schedule.timesteps - 1 - ts, cond)),
+        fits=fits, time_change=change(output, network(xt, how.schedule.timesteps - 1 - ts, cond)) if alive else 1.0,
         label_change=change(network(xt, ts, y), network(xt, ts, nulls)), seen=seen,
         finite=all(weights.finite(m) for m in (network, raw)) and bool(torch.isfinite(output).all()),
         moved=weights.distance(raw or network, initial), ema_moved=weights.distance(network, initial),
