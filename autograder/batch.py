@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from autograder import grading, sandbox
+from autograder import gate_plot, grading, sandbox
 from autograder.adapters import table
 from autograder.exercises import EXERCISES, assignments
 from autograder.judging import judge_notebook
@@ -90,13 +90,18 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
             bar.n = round(100 * share)
             bar.refresh()
 
-        result, _ = judge_notebook(exercise, notebook, grader, progress=show)
+        result, images = judge_notebook(exercise, notebook, grader, progress=show)
     rec = record("you", exercise.assignment, [result])
     for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below says all
         mark = "ok  " if t["status"] == "passed" else "FAIL"
         print(f"{mark} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}")
     if printed := result.instructor.get("printed"):
         print(f"\nwhat your code printed:\n{printed}")
+    if images is not None:
+        picture = notebook.with_name(f"{notebook.stem}_gate.png")
+        c = grader.judge.classifier
+        gate_plot.save(picture, grading.band_file(exercise), "course", result.metrics, images, c)
+        print(f"\nwhere the trained answer fell, and what it drew: {picture}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
     print(f"\n{result.outcome}: {score}. {result.reason}")
     print(

@@ -49,16 +49,25 @@ def memoriser(xt: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
     return ((flat - abar.sqrt() * x0) / (1 - abar).sqrt()).view_as(xt)
 
 
-def one_run(exercise: Exercise, design: str, seed: int, harness: Harness, judges: dict[str, Judge]) -> dict:
-    """Metrics by judge of one rerun of one design."""
+def one_run(
+    exercise: Exercise,
+    design: str,
+    seed: int,
+    harness: Harness,
+    judges: dict[str, Judge],
+    answer: dict[str, str] | None = None,
+    limits: Limits | None = None,
+    timeout_s: float = 60,
+) -> dict:
+    """Metrics by judge of one rerun of one design; `answer` gives cells that are not among the references."""
     if design == "memoriser":
         plain = isinstance(harness, Unconditional)
         images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, None if plain else y), harness, seed)
         return measure(images, y, loss, judges)
     with tempfile.TemporaryDirectory() as folder:
-        with Child(stage(exercise, Path(folder) / "code"), Limits(), threads=THREADS) as child:
-            probe = Probe(child, timeout_s=60)
-            probe("load", cells=cells(exercise.name, design), operations=exercise.operations)
+        with Child(stage(exercise, Path(folder) / "code"), limits or Limits(), threads=THREADS) as child:
+            probe = Probe(child, timeout_s)
+            probe("load", cells=answer or cells(exercise.name, design), operations=exercise.operations)
             return run(probe, judges, harness, seed, shuffled=design == "shuffled")[0]
 
 

@@ -24,12 +24,12 @@ CONTROLS = {
     },
     "prediction": {
         "distance": ("constant", "inconsistent"),
-        "heldout_loss": ("constant", "inconsistent", "ignores_time", "memoriser"),
+        "heldout_loss": ("constant", "inconsistent", "ignores_time"),
         "copies": ("memoriser",),
     },
     "architecture": {
         "distance": ("constant", "no_skips"),
-        "heldout_loss": ("constant", "no_skips", "ignores_time", "memoriser"),
+        "heldout_loss": ("constant", "no_skips", "ignores_time"),
         "copies": ("memoriser",),
     },
 }

@@ -17,17 +17,15 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from autograder import results
+from autograder import gate_plot, results
 from autograder.exercises import EXERCISES, assignments, of_assignment
 from autograder.exercises.base import Exercise
 from autograder.gate import load_bands
 from autograder.harness import HARNESSES, Judge, describe
 from autograder.judging import THREADS, Grader, judge_notebook
 from autograder.results import NotebookResult, record, submission_key
-from ddpm_core import plots
 from ddpm_core.checkpoint import digest, file_digest, write_text
 from ddpm_core.config import DATA_DIR
-from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
 
 JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers/digits"}
@@ -66,11 +64,16 @@ def find(submitted: Path, assignment: str | None = None, student: str | None = N
     return found
 
 
+def band_file(exercise: Exercise) -> Path:
+    """The limits of an exercise's gate, with every run behind them."""
+    return DATA_DIR / f"gates/{exercise.name}.json"
+
+
 def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
     """The grader of an exercise; its gate has the judge of record or the course's own classifier."""
     if not exercise.gate_cell:
         return Grader(None, {}, seed, sandboxed, **changes)
-    bands = load_bands(DATA_DIR / f"gates/{exercise.name}.json", judge)
+    bands = load_bands(band_file(exercise), judge)
     changes = {"run": HARNESSES[exercise.name], **changes}
     return Grader(Judge.of(load_classifier(JUDGES[judge])), bands, seed, sandboxed, **changes)
 
@@ -110,11 +113,8 @@ def grade_one(s: Submission, graders: dict[str, Grader], out: Path, slot: int, p
             result, images = NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."), None
         notebooks.append(result)
         if images is not None:
-            shown = images[: 10 * 10].view(10, 10, *images.shape[1:]).transpose(0, 1).flatten(0, 1)  # class by class
-            plots.save(
-                plots.class_grid(shown, digits().classes, "samples of the trained answer"),
-                folder / f"{exercise.name}.png",
-            )
+            judge = graders[exercise.name].judge.classifier
+            gate_plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
     exercises = of_assignment(s.assignment)
     key = submission_key(s.files, **{e.name: settings(graders[e.name]) for e in exercises})
     first = graders[exercises[0].name]

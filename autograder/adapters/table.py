@@ -76,7 +76,9 @@ def details(rec: dict, folder: str) -> str:
     extra = rec["extra_data"]
     lines = [[t["name"], f"{t['score']:g} / {t['max_score']:g}", t["output"]] for t in rec["tests"]]
     pictures = "".join(
-        page.figure(f"{folder}/{name}.png", f"{extra['student']}: samples of the trained answer, one row a class")
+        page.figure(
+            f"{folder}/{name}.png", f"{extra['student']}, {name}: where the trained answer fell, and what it drew"
+        )
         for name, n in extra["notebooks"].items()
         if n["metrics"]
     )

@@ -24,13 +24,26 @@ def setup() -> dict[str, Any]:
 
 
 def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn.Module:
-    """The answer's network for exactly these variables; its initial weights depend on the seed alone."""
+    """The answer's network for exactly these variables; its initial weights depend on the seed alone.
+
+    What it changes for the whole process is noted in `answers` and undone, so that it spoils no other check.
+    """
     for name in VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(environment)
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = answers["build_model"]("cpu")
+    after = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
+    torch.set_default_dtype(before[0])
+    torch.set_grad_enabled(before[1])
+    torch.set_num_threads(before[2])
+    left = [
+        what for what, a, b in zip(("default dtype", "gradient mode", "number of threads"), before, after) if a != b
+    ]
+    changed = [name for name in VARIABLES if os.environ.get(name) != environment.get(name)]
+    answers.setdefault("__left__", []).extend([f"torch's {what}" for what in left] + changed)
     if not isinstance(model, nn.Module):
         raise TypeError(f"build_model must return an nn.Module, got {type(model).__name__}: is the return missing?")
     return model
@@ -50,17 +63,21 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
     """A network on batches (x0, t0), (x1, t1), ... -> out0, out1, ... and the inputs as they are afterwards.
 
     `timestep` says how t is passed: as a tensor (B,), a 0-d tensor, or an int (both of its first value). `perturb`
-    moves the parameters first. `other` builds and perturbs a second network before the first one is asked.
+    moves the parameters first. `other` builds and perturbs a second network before the first one is asked. `training`
+    asks in training mode, with the same random numbers for every batch: a dropout is the same then.
     """
     model = build(answers, header["environment"], header["seed"]).eval()
     perturb(model, header["seed"], header.get("perturb", 0.0))
     if header.get("other"):
         perturb(build(answers, header["environment"], header["seed"] + 1).eval(), 0, 1.0)
+    model.train(header.get("training", False))
     how, outs = header.get("timestep", "tensor"), {}
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=header.get("autocast", False)):
         for i in range(header["batches"]):
             t = x[f"t{i}"]
             given = t if how == "tensor" else t[0] if how == "scalar" else int(t[0])
+            if header.get("training"):
+                torch.manual_seed(header["seed"])
             outs[f"out{i}"] = sample_of(model(x[f"x{i}"], given))
     return {}, {**outs, **{f"in.{k}": v for k, v in x.items()}}
 
@@ -79,20 +96,9 @@ def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tenso
 
 
 def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """The number of parameters, and what building left behind in the process."""
-    default, grad, threads = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
+    """The number of parameters, and what building has changed for the whole process so far."""
     model = build(answers, header["environment"], header["seed"])
-    left = []
-    if torch.get_default_dtype() != default:
-        left.append("torch's default dtype")
-    if torch.is_grad_enabled() != grad:
-        left.append("torch's gradient mode")
-    if torch.get_num_threads() != threads:
-        left.append("torch's number of threads")
-    if {k: os.environ.get(k) for k in VARIABLES} != {k: header["environment"].get(k) for k in VARIABLES}:
-        left.append("the environment variables")
-    torch.set_default_dtype(default)
-    torch.set_grad_enabled(grad)
+    left = sorted(set(answers["__left__"]))
     return {"parameters": sum(p.numel() for p in model.parameters()), "left": left}, {}
 
 

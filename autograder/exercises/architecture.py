@@ -114,12 +114,18 @@ def reads_the_environment(probe: Probe, rng: Generator) -> None:
 
 def own_sample_only(probe: Probe, rng: Generator) -> None:
     a, other, keep = images(rng, 4), images(rng, 4), torch.arange(4) < 2
-    mixed = {k: torch.where(keep.view(-1, *[1] * (v.dim() - 1)), v, other[k]) for k, v in a.items()}
-    full, kept = forward(probe, rng, environment(), a, mixed, perturb=PERTURBED)
-    if (relative_change(full, kept)[:2] > SAME).any():
+    first, last = (
+        {k: torch.where(kept.view(-1, *[1] * (v.dim() - 1)), v, other[k]) for k, v in a.items()}
+        for kept in (keep, ~keep)
+    )
+    for training in (False, True):
+        full, *partly = forward(probe, rng, environment(), a, first, last, perturb=PERTURBED, training=training)
+        moved = torch.cat([relative_change(full, partly[0])[:2], relative_change(full, partly[1])[2:]])
+        if (moved <= SAME).all():
+            continue
         raise Failed(
-            "sample i depends on other samples of the batch: in a batch of 4, new images and timesteps for the last "
-            "two changed the output of the first two. Look for a batch norm, a mean over the batch, timestep[0], or a "
+            "sample i depends on other samples of the batch: in a batch of 4, new images and timesteps for one half "
+            "changed the output of the other. Look for a batch norm, a mean over the batch, timestep[0], or a "
             "reshape that mixes the batch with another axis"
         )
 

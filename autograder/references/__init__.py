@@ -18,6 +18,15 @@ ROLES = {
         "controls": ("ignores_time", "constant", "no_skips"),
     },
 }
+# What the limits were not made from: with these the gate is put to the test (benchmarks/gate_calibration.py).
+UNSEEN = {
+    "conditioner": {
+        "right": ("film", "gated_fusion", "film_attention", "gated_modulation", "wide_mlp"),
+        "wrong": ("nan",),
+    },
+    "prediction": {"right": ("blend", "flow", "half_turned"), "wrong": ("first_timestep", "wrong_sign", "nan")},
+    "architecture": {"right": (), "wrong": ("pointwise", "nan")},
+}
 
 
 def cells_of(file: Path) -> dict[str, str]:

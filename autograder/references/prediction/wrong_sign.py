@@ -1,0 +1,15 @@
+"""Control: the velocity with a plus in the target, and the right way back."""
+
+
+# %% compute_training_target
+def compute_training_target(x_0, noise, timesteps, schedule):
+    r = schedule["sqrt_alpha"][timesteps].view(-1, 1, 1, 1)
+    s = schedule["sqrt_one_minus_alpha"][timesteps].view(-1, 1, 1, 1)
+    return r * noise + s * x_0
+
+
+# %% predict_x0
+def predict_x0(model_output, x_t, timesteps, schedule):
+    r = schedule["sqrt_alpha"][timesteps].view(-1, 1, 1, 1)
+    s = schedule["sqrt_one_minus_alpha"][timesteps].view(-1, 1, 1, 1)
+    return r * x_t - s * model_output

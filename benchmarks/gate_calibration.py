@@ -1,0 +1,200 @@
+"""How often does the reference gate err? Fresh runs of right designs and of known-bad ones, over all gated exercises.
+
+    python benchmarks/gate_calibration.py                (about two hours on one core; goes on where it stopped)
+    python benchmarks/gate_calibration.py --quick        (two runs an exercise, 10 minutes)
+    python benchmarks/gate_calibration.py --report       (the figures of the runs so far)
+
+Right designs are not only those that the limits were made from; no run is one of those. Each run is appended to
+data/gates/runs.jsonl as soon as it is done. A false fail is a right design that does not get full credit, a false pass
+a known-bad one that gets any. `--long` adds runs ten times longer, with which the gate's order of designs is compared:
+Spearman's rank correlation of the Fréchet distances (means over the short runs), averaged over the exercises. The last
+line is one JSON object; rates come with Wilson's 95 % intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from scipy.stats import spearmanr
+
+from autograder import mutants, supply
+from autograder.calibrate import load_judges, one_run
+from autograder.exercises import EXERCISES
+from autograder.exercises.base import Exercise, Failed
+from autograder.gate import judge_run, load_bands
+from autograder.grading import band_file
+from autograder.harness import HARNESSES, describe
+from autograder.limits import Failure, Limits
+from autograder.references import ROLES, UNSEEN, cells
+from ddpm_core.checkpoint import digest
+from ddpm_core.streams import derive_seed
+
+RUNS = Path(__file__).resolve().parents[1] / "data/gates/runs.jsonl"
+LONGER = 10
+LONG = {  # enough designs for an order, and few enough for an afternoon
+    "conditioner": ("add", "adaln_zero", "cross_attention", "film", "ignored"),
+    "prediction": ("epsilon", "v", "x0", "flow"),
+    "architecture": ("own_unet", "flat", "pointwise", "the library's blocks, zero at the end"),
+}
+PATIENT = Limits(wall_s=7200, cpu_s=7200)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be made."""
+
+    exercise: Exercise
+    design: str
+    kind: str  # right, wrong or long
+    rerun: int
+    answer: dict[str, str]
+
+    @property
+    def key(self) -> tuple:
+        return self.exercise.name, self.design, self.kind, self.rerun, harness_id(self.exercise.name)
+
+
+def harness_id(name: str) -> str:
+    """Runs of another harness say nothing about this one."""
+    return digest(describe(HARNESSES[name]))[:12]
+
+
+def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
+    """Every design by name: (right or wrong, its answer cells)."""
+    roles, unseen, name = ROLES[exercise.name], UNSEEN[exercise.name], exercise.name
+    right = {d: cells(name, d) for d in (*roles["references"], *unseen["right"])}
+    right["model solution"] = supply.reference(exercise, exercise.answers)
+    for bank in mutants.banks(name) if name == "architecture" else ():
+        right |= {d: {bank.answer: source} for d, source in bank.right.items() if d != "a small U-Net"}
+    wrong = {d: cells(name, d) for d in (*roles["controls"], *unseen["wrong"])}
+    both = {d: ("right", c) for d, c in right.items()} | {d: ("wrong", c) for d, c in wrong.items()}
+    return both | {"memoriser": ("wrong", {})}
+
+
+def plan(exercises: list[Exercise], reruns: int, long: bool) -> Iterator[Job]:
+    """Rerun by rerun, so that whatever has been done is spread over all designs."""
+    known = {e.name: designs(e) for e in exercises}
+    for i in range(reruns):
+        for e in exercises:
+            yield from (Job(e, d, kind, i, answer) for d, (kind, answer) in known[e.name].items())
+    for e in exercises if long else ():
+        yield from (Job(e, d, "long", 0, known[e.name][d][1]) for d in LONG[e.name])
+
+
+def make(job: Job, judges: dict) -> dict:
+    """The run as it is stored; one that fails is a result as well."""
+    harness, limits = HARNESSES[job.exercise.name], Limits()
+    if job.kind == "long":
+        steps, warmup = (LONGER * harness.train[k] for k in ("steps", "warmup"))
+        harness, limits = replace(harness, train={**harness.train, "steps": steps, "warmup": warmup}), PATIENT
+    seed, start = derive_seed("gate benchmark", job.exercise.name, job.rerun), time.monotonic()
+    row = dict(zip(("exercise", "design", "kind", "rerun", "harness"), job.key), seed=seed)
+    try:
+        row["metrics"] = one_run(job.exercise, job.design, seed, harness, judges, job.answer, limits, 600)
+    except (Failed, Failure) as e:
+        if isinstance(e, Failure) and e.outcome == "infrastructure_error":
+            raise
+        row["failed"] = str(e)
+    return row | {"seconds": round(time.monotonic() - start, 1)}
+
+
+def read(file: Path) -> list[dict]:
+    """The stored runs of the present harnesses."""
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    return [r for r in rows if r["harness"] == harness_id(r["exercise"])]
+
+
+def share(row: dict, judge: str = "judge") -> float:
+    """The credit that the gate gives, by the limits as they are now."""
+    if "failed" in row:
+        return 0.0
+    exercise = next(e for e in EXERCISES.values() if e.name == row["exercise"])
+    return judge_run(row["metrics"][judge], load_bands(band_file(exercise), judge)).share
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
+    """95 % interval of a rate (Wilson 1927)."""
+    if n == 0:
+        return [0.0, 1.0]
+    p, z2 = hits / n, z * z
+    centre, half = p + z2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return [round((centre - half) / (1 + z2 / n), 4), round((centre + half) / (1 + z2 / n), 4)]
+
+
+def correlations(rows: list[dict]) -> dict[str, float]:
+    """Spearman's rho of short and long runs by exercise, where at least three designs have both."""
+    found = {}
+    for name in dict.fromkeys(r["exercise"] for r in rows):
+        long = {r["design"]: r["metrics"]["judge"]["distance"] for r in rows if is_long(r, name)}
+        short = {
+            d: [r["metrics"]["judge"]["distance"] for r in rows
+                if r["exercise"] == name and r["design"] == d and r["kind"] != "long" and "metrics" in r]
+            for d in long
+        }  # fmt: skip
+        both = [d for d in long if short[d]]
+        if len(both) >= 3:
+            found[name] = round(float(spearmanr([fmean(short[d]) for d in both], [long[d] for d in both])[0]), 3)
+    return found
+
+
+def is_long(row: dict, exercise: str) -> bool:
+    return row["exercise"] == exercise and row["kind"] == "long" and "metrics" in row
+
+
+def report(rows: list[dict]) -> dict:
+    """All figures; also printed design by design."""
+    short = [r for r in rows if r["kind"] != "long"]
+    for key in dict.fromkeys((r["exercise"], r["kind"], r["design"]) for r in short):
+        shares = [share(r) for r in short if (r["exercise"], r["kind"], r["design"]) == key]
+        print(f"{key[0]:13} {key[1]:6} {key[2]:38} credit {' '.join(f'{s:g}' for s in shares)}")
+    right, wrong = ([r for r in short if r["kind"] == kind] for kind in ("right", "wrong"))
+    fails, none = sum(share(r) < 1 for r in right), sum(share(r) == 0 for r in right)
+    passes, full = sum(share(r) > 0 for r in wrong), sum(share(r) == 1 for r in wrong)
+    rho = correlations(rows)
+    return {
+        "runs": len(short), "right": len(right), "wrong": len(wrong),
+        "false_fail": round(fails / max(1, len(right)), 4), "false_fail_interval": wilson(fails, len(right)),
+        "false_fail_without_credit": none,
+        "false_pass": round(passes / max(1, len(wrong)), 4), "false_pass_interval": wilson(passes, len(wrong)),
+        "false_pass_with_full_credit": full,
+        "rank_correlation": round(fmean(rho.values()), 3) if rho else None, "rank_correlations": rho,
+    }  # fmt: skip
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--reruns", type=int, default=4, help="of each design (4 make more than 100 runs)")
+    p.add_argument("--exercise", action="append", choices=tuple(HARNESSES), help="default: all")
+    p.add_argument("--long", action="store_true", help="also the runs ten times longer")
+    p.add_argument("--quick", action="store_true", help="one right and one wrong design an exercise, kept nowhere")
+    p.add_argument("--report", action="store_true", help="no new runs")
+    p.add_argument("--runs", type=Path, default=RUNS)
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    exercises = [e for e in EXERCISES.values() if e.gate_cell and e.name in (a.exercise or HARNESSES)]
+    rows, judges = [] if a.quick else read(a.runs), load_judges()
+    done = {tuple(r[k] for k in ("exercise", "design", "kind", "rerun", "harness")) for r in rows}
+    jobs = [] if a.report else [j for j in plan(exercises, a.reruns, a.long) if j.key not in done]
+    if a.quick:
+        chosen = {e.name: (ROLES[e.name]["references"][0], ROLES[e.name]["controls"][0]) for e in exercises}
+        jobs = [j for j in jobs if j.rerun == 0 and j.kind != "long" and j.design in chosen[j.exercise.name]]
+    for i, job in enumerate(jobs):
+        row = make(job, judges)
+        rows.append(row)
+        print(f"{i + 1}/{len(jobs)} {job.exercise.name}, {job.design} ({job.kind}): {row['seconds']} s", flush=True)
+        if not a.quick:
+            with a.runs.open("a", encoding="utf-8") as f:
+                f.write(json.dumps(row) + "\n")
+    print(json.dumps(report(rows)))
+
+
+if __name__ == "__main__":
+    main()
