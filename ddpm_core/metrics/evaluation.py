@@ -80,10 +80,10 @@ def feature_figures(
 ) -> dict[str, Estimate]:
     """The figures that live in the feature space, of the M kept images; distances of all N."""
     x, real, m = seen.features, reference.features, len(seen.features)
-    shrink = (m / seen.n) ** 0.5  # standard errors fall as 1 / sqrt(n), and the bootstrap sees m of the n images
+    shrink = (m / seen.n) ** 0.5  # standard errors fall as 1 / sqrt(n), and resampling sees m of the n images
     found: dict[str, Estimate] = {}
     if "frechet" in wanted:
-        bars = bootstrap(frechet_resampler(x, reference.moments), m, repeats, seed)
+        bars = halves(frechet_resampler(x, reference.moments), m, repeats, seed)
         found["frechet"] = interval(frechet_distance(seen.moments, reference.moments), bars.se * shrink)
     if "frechet_inf" in wanted:
         few = max(10, repeats // 5)  # each repeat is a whole extrapolation
@@ -117,8 +117,8 @@ def class_rows(
     for k, name in enumerate(classes):
         mine, real = labels == k, reference.of_class(k)
         n, distance, adherence = int(mine.sum()), None, None
-        if n >= 2 and len(real) >= 2:
-            distance = bootstrap(frechet_resampler(seen.features[mine], Moments.of(real)), n, repeats, seed=k)
+        if n >= 4 and len(real) >= 2:
+            distance = halves(frechet_resampler(seen.features[mine], Moments.of(real)), n, repeats, seed=k)
         if n and hits is not None:
             adherence = proportion(hits[mine])
         if n:

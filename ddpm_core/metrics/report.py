@@ -126,7 +126,9 @@ def halves(
 ) -> Estimate:
     """As bootstrap, from random halves drawn without replacement (delete-half jackknife, Shao & Wu 1989).
 
-    For figures in which an image drawn twice counts as its own neighbour: recall and coverage.
+    For recall and coverage, in which an image drawn twice counts as its own neighbour, and for distances: images drawn
+    twice lower the covariance's rank, and a bootstrap's error is up to three times too large where n is below 4 D; this
+    one's is less than twice, and right for distances well above zero.
     """
     rng = stream(seed, "halves")
     draws = torch.tensor([statistic(torch.randperm(n, generator=rng)[: n // 2]) for _ in range(repeats)])

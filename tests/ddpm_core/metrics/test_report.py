@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.metrics.distances import Moments, frechet_distance
+from ddpm_core.metrics.distances import Moments, frechet_distance, frechet_resampler
 from ddpm_core.metrics.report import (
     Estimate,
     Figure,
@@ -65,6 +65,17 @@ def test_halves_estimate_the_scatter_of_a_figure_that_duplicates_would_spoil(rng
     scatter = torch.tensor([nearest(x) for x in sets]).std().item()
     mine = [halves(lambda i, x=x: nearest(x[i]), 200, 100, 0).se for x in sets[:10]]
     assert sum(mine) / 10 == pytest.approx(scatter, rel=0.35)
+
+
+def test_halves_know_the_scatter_of_a_distance_where_a_bootstrap_does_not(rng):
+    """Few images for the dimension: resampling with replacement doubles the error."""
+    d, n = 32, 120
+    reference = Moments(torch.zeros(d).double(), torch.eye(d).double(), 10**9)
+    sets = [torch.randn(n, d, generator=rng) * 1.3 + 0.3 for _ in range(60)]
+    resampled = [frechet_resampler(x, reference) for x in sets]
+    scatter = torch.tensor([f(torch.arange(n)) for f in resampled]).std().item()
+    ours, naive = (sum(kind(f, n, 60, 0).se for f in resampled[:6]) / 6 for kind in (halves, bootstrap))
+    assert ours == pytest.approx(scatter, rel=0.35) and abs(ours - scatter) < abs(naive - scatter)
 
 
 @pytest.mark.parametrize(
