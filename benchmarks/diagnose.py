@@ -232,6 +232,8 @@ def looked_at(case: Case, seed: int, known: dict) -> tuple[Evidence, Network, Pr
 
 def verdict_of(case: Case, seed: int, known: dict) -> Report:
     e, network, _ = looked_at(case, seed, known)
+    if judge(e).fault not in ("none", "behind"):  # the training is to blame: the sampler would not be asked
+        return Report(e, judge(e), network)
     options = dict(case.sampler)
     schedule = DiffusionSchedule.named(options.pop("schedule")) if "schedule" in options else e.how.schedule
     e = with_sampler(
