@@ -80,8 +80,8 @@ class DiffusionSchedule:
 
     @property
     def half_log_snr(self) -> Tensor:
-        """log(sqrt(abar) / sqrt(1 - abar)), (T,), float64: the time that DPM-Solver steps in (Lu et al. 2022)."""
-        abar = self.alphas_cumprod.double()
+        """log(sqrt(abar) / sqrt(1 - abar)), (T,), float64, on the CPU: DPM-Solver's time (Lu et al. 2022)."""
+        abar = self.alphas_cumprod.cpu().double()
         return 0.5 * (abar.log() - torch.log1p(-abar))
 
     def to(self, device: torch.device | str) -> DiffusionSchedule:
