@@ -66,31 +66,31 @@ def test_two_processes_equal_one(tmp_path):
             torch.testing.assert_close(a[prefix + k], v, rtol=0, atol=1e-6)
 
 
-def train_words(out, steps=16):
-    shape = ["--batch-size", "16", "--steps", str(steps)]
+def train_words(out):
+    shape = ["--batch-size", "16", "--steps", "24", "--lr", "2e-4"]
     return ["-m", "ddpm_core.cli", "train", *shape, "--no-log", "--out", str(out)]
 
 
 def test_interrupted_under_torchrun_it_goes_on_under_torchrun(tmp_path):
     job = torchrun(*train_words(tmp_path / "two"))
     while line := job.stderr.readline():  # the bar ends its lines with \\r: each is one reading of it
-        if any(int(step) for step in re.findall(r"(\d+)/16", line)):
+        if any(int(step) for step in re.findall(r"(\d+)/24", line)):
             break
     job.send_signal(signal.SIGTERM)  # torchrun hands it on
     _, err = job.communicate(timeout=120)
     assert err.count("the same command goes on") == 1
-    assert 0 < int(checkpoint.read(tmp_path / "two")[0]["step"][0]) < 16
+    assert 0 < int(checkpoint.read(tmp_path / "two")[0]["step"][0]) < 24
     job = torchrun(*train_words(tmp_path / "two"))
     out, err = job.communicate(timeout=300)
     assert job.returncode == 0 and out.count("wrote") == 1, err
     assert err.count("[00:00<?") == 1  # one bar
     config = PRESETS["digits"]
-    config = replace(config, train=replace(config.train, steps=16, batch_size=16))
+    config = replace(config, train=replace(config.train, steps=24, batch_size=16, lr=2e-4))
     alone = train_run(config, tmp_path / "one", upkeep=Upkeep(progress=False))
     (two, record), (one, _) = checkpoint.read(tmp_path / "two"), checkpoint.read(alone)
     assert record["provenance"]["processes"] == 2 and set(two) == set(one)
     for k in one:
-        torch.testing.assert_close(two[k], one[k], rtol=0, atol=1e-5)
+        torch.testing.assert_close(two[k], one[k], rtol=0, atol=1e-4)  # of weights that moved by up to 4e-3
 
 
 def test_a_batch_that_cannot_be_divided_is_one_sentence(tmp_path):

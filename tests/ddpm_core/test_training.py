@@ -61,12 +61,16 @@ def test_resume_is_bit_identical(tmp_path, flip):
 
 
 def test_flips_are_per_image_and_change_nothing_else():
-    data = digits()
-    plain, flipped = (next(batches(data, replace(CONFIG, batch_size=400, flip=f)))[0] for f in (False, True))
-    mirrored = (flipped == plain.flip(-1)).flatten(1).all(1)
-    same = (flipped == plain).flatten(1).all(1)
-    assert (mirrored | same).all()
-    assert mirrored.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / 20)
+    coins = []
+    streams = [batches(digits(), replace(CONFIG, batch_size=400, flip=f)) for f in (False, True)]
+    for _ in range(2):
+        plain, flipped = (next(s)[0] for s in streams)
+        mirrored = (flipped == plain.flip(-1)).flatten(1).all(1)
+        same = (flipped == plain).flatten(1).all(1)
+        assert (mirrored | same).all()
+        assert mirrored.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / 20)
+        coins.append(mirrored)
+    assert (coins[0] != coins[1]).double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / 20)  # every batch anew
 
 
 def test_a_design_that_draws_random_numbers_shifts_nothing_else():
@@ -265,6 +269,20 @@ def test_speed_leaves_the_mathematics_alone(plain, changes, tolerance):
     assert_same(fast, plain, rtol=0, atol=tolerance)
     assert all(w.dtype == torch.float32 for w in weights(fast))
     assert "compile" in changes or not all(torch.equal(a, b) for a, b in zip(weights(fast), weights(plain)))
+
+
+@pytest.mark.parametrize("changes", [{"micro_batches": 4}, {"bf16": True}])
+def test_losses_and_gradients_are_those_of_the_whole_batch_in_float32(changes):
+    """AdamW would hide a gradient that is four times too large; a loss in bfloat16 has 8 bits."""
+    plain, fast = (
+        list(train(start(speed=speed), digits(), DiffusionSchedule.named(), replace(CONFIG, steps=2)))
+        for speed in (Speed(), Speed(**changes))
+    )
+    for a, b in zip(plain, fast):
+        tolerance = {"rtol": 5e-2, "atol": 1e-2} if "bf16" in changes else {}
+        torch.testing.assert_close(b.loss, a.loss, **tolerance)
+        torch.testing.assert_close(b.norm, a.norm, **tolerance)
+    assert any(b.loss != b.loss.bfloat16() for b in fast)
 
 
 @pytest.mark.parametrize(("first", "then"), [(True, True), (True, False), (False, True)])
