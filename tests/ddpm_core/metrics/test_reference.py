@@ -22,8 +22,17 @@ def test_shipped_statistics_are_those_of_the_data():
     assert torch.equal(made.labels, shipped.labels) and made.copy_limit == pytest.approx(shipped.copy_limit)
     torch.testing.assert_close(made.features, shipped.features, rtol=1e-3, atol=1e-3)
     assert frechet_distance(Moments.of(net.features(data.images)), shipped.moments) < 1e-3
-    for file in ref.SHIPPED.glob("*.json"):
-        assert json.loads(file.read_text())["provenance"]["command"].startswith("ddpm reference --data ")
+    for file in ref.SHIPPED.glob("*.safetensors"):
+        assert json.loads(file.with_suffix(".json").read_text())["provenance"]["command"].startswith(
+            "ddpm reference --data "
+        )
+
+
+def test_the_emoji_that_ship_have_statistics_too():
+    from ddpm_core.data import load_data
+
+    found = ref.find_reference(ref.describe(load_data("emoji", "train"), network("efficientnet-lite0-320")))
+    assert found is not None and found.moments.cov.shape == (320, 320) and 0 < found.copy_limit < 1
 
 
 def test_user_data_are_looked_at_once_and_again_when_they_change(tmp_path, monkeypatch):
