@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ddpm_core.conditioning import strategy
-from ddpm_core.samplers import SampleConfig, initial_noise, sample, sample_trajectory, step_noise
+from ddpm_core.samplers import SampleConfig, denoiser, initial_noise, sample, sample_trajectory, step_noise
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.unet import UNetConfig, build_unet
 
@@ -136,6 +136,20 @@ def test_a_trajectory_leads_from_the_noise_to_the_same_images(config):
     torch.testing.assert_close(some.xt, way.xt[:, 2:])
     with pytest.raises(ValueError, match="at least one step"):
         sample_trajectory(Toy(), SCHEDULE, y, keep=0)
+
+
+@pytest.mark.parametrize(
+    "how", [{"w": 1.0}, {"w": 3.0}, {"lam": 0.6}, {"interval": (0, 999)}, {"weak": Toy(0.5)}], ids=str
+)
+def test_clipping_reaches_every_kind_of_guidance(how):
+    """Unclipped answers leave [-1, 1] somewhere, clipped ones never."""
+    net, y = Toy(), torch.arange(4)
+    xt, t = 3 * initial_noise(range(4), (2, 3, 3)), torch.full((4,), 700)
+    options = {k: v for k, v in how.items() if k in ("lam", "interval")}
+    for clip in (True, False):
+        config = SampleConfig(clip=clip, **options)
+        denoise = denoiser(net, SCHEDULE, y, net.null_cond, how.get("w", 3.0), config=config, weak=how.get("weak"))
+        assert (denoise(xt, t)[0].abs().max() <= 1) == clip
 
 
 def test_progress_counts_steps(capsys):
