@@ -4,39 +4,60 @@ import math
 import pytest
 import torch
 
-from autograder.gate import Band, bands, judge_run, load_bands
-from autograder.harness import Harness, Judge, copies, describe, draw_samples, measure
+from autograder import gate_plot
+from autograder.gate import CONTROLS, Band, bands, judge_run, load_bands, numbers
+from autograder.harness import (
+    HARNESSES,
+    Harness,
+    Judge,
+    Unconditional,
+    copies,
+    describe,
+    draw_samples,
+    mean_loss,
+    measure,
+)
 from autograder.references import ROLES
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.schedule import DiffusionSchedule
 
-FILE = DATA_DIR / "gates/conditioner.json"
-RECORD = json.loads(FILE.read_text(encoding="utf-8"))
+GATES = tuple(HARNESSES)
+RERUNS = {"conditioner": 8, "prediction": 4, "architecture": 4}
+FILES = {name: DATA_DIR / f"gates/{name}.json" for name in GATES}
+RECORDS = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
+FILE = FILES["conditioner"]
 JUDGES = ("judge", "course")
 
 
-def test_the_band_file_was_made_with_this_harness_and_holds_every_rerun():
-    assert RECORD["harness"] == json.loads(json.dumps(describe(Harness())))
-    done = {(r["design"], r["role"], r["rerun"]) for r in RECORD["runs"]}
-    roles = ROLES["conditioner"]
+@pytest.mark.parametrize("name", GATES)
+def test_the_band_file_was_made_with_this_harness_and_holds_every_rerun(name):
+    record, roles = RECORDS[name], ROLES[name]
+    assert record["harness"] == json.loads(json.dumps(describe(HARNESSES[name])))
+    done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
     assert len(roles["references"]) >= 3
     for design, role in [(d, "reference") for d in roles["references"]] + [(d, "control") for d in roles["controls"]]:
-        assert sum(d == design and r == role for d, r, _ in done) >= 8, design
+        assert sum(d == design and r == role for d, r, _ in done) >= RERUNS[name], design
+    assert record["command"] == f"autograder calibrate {name} --reruns {RERUNS[name]}"
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_limits_follow_from_the_runs(judge):
-    again = bands(RECORD["runs"], judge)
-    stored = load_bands(FILE, judge)
+@pytest.mark.parametrize("name", GATES)
+def test_limits_follow_from_the_runs(name, judge):
+    again = bands(RECORDS[name]["runs"], judge, name)
+    stored = load_bands(FILES[name], judge)
+    assert set(stored) == set(again) == set(CONTROLS[name])
     for metric, band in again.items():
         assert (stored[metric].full, stored[metric].half) == pytest.approx((band.full, band.half))
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_every_reference_passes_in_full_and_every_control_fails(judge):
-    limits = load_bands(FILE, judge)
-    for run in RECORD["runs"]:
+@pytest.mark.parametrize("name", GATES)
+def test_every_reference_passes_in_full_and_every_control_fails(name, judge):
+    limits = load_bands(FILES[name], judge)
+    for run in RECORDS[name]["runs"]:
         share = judge_run(run["metrics"][judge], limits).share
         assert share == (1.0 if run["role"] == "reference" else 0.0), (run["design"], run["rerun"])
 
@@ -45,6 +66,13 @@ def test_limits_are_one_sided():
     """A run better than anything on record in every number passes."""
     perfect = {"adherence": 1.0, "distance": 0.0, "heldout_loss": 0.0, "copies": 0.0}
     assert judge_run(perfect, load_bands(FILE, "judge")).share == 1.0
+
+
+def test_without_labels_adherence_is_neither_judged_nor_shown():
+    limits = load_bands(FILES["prediction"], "judge")
+    verdict = judge_run({"adherence": 0.0, "distance": 0.0, "heldout_loss": 0.0, "copies": 0.0}, limits)
+    assert verdict.share == 1.0 and "adherence" not in verdict.metrics
+    assert "adherence" not in numbers(verdict, limits) and "held-out loss" in numbers(verdict, limits)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -97,3 +125,40 @@ def test_scores_of_real_images():
     real = digits("all")
     metrics = measure(real.floats(), real.labels, 0.1, {"judge": judge})["judge"]
     assert metrics["distance"] == pytest.approx(0, abs=1e-6) and metrics["adherence"] > 0.99
+
+
+def test_an_image_predictor_is_judged_by_the_noise_that_it_implies():
+    """x0 = xt / sqrt(abar) says that there is no noise, and is wrong by all of it."""
+    small = Unconditional(samples=20, sample_steps=2, batch=20, output="x0")
+    abar = DiffusionSchedule.named().alphas_cumprod
+
+    def denoise(xt, t, y):
+        return xt / abar[t].sqrt().view(-1, 1, 1, 1)
+
+    _, _, loss = draw_samples(denoise, small, seed=1, output=PARAMETERIZATIONS["x0"])
+    assert loss == pytest.approx(1.0, abs=0.05)  # the noise's own variance
+
+
+def test_the_loss_of_an_unconditional_run_counts_every_noise_level_alike():
+    schedule = DiffusionSchedule.named()
+    times = torch.tensor([999, 499, 49])  # at the first nothing is left of the image
+    losses = [torch.tensor(v) for v in (7.0, 0.01, 1.0, 7.0, 0.03, 1.0)]
+    assert mean_loss(losses, times, schedule, Unconditional()) == pytest.approx(math.sqrt(0.02 * 1.0))
+    assert mean_loss(losses, times, schedule, Harness()) == pytest.approx(sum(map(float, losses)) / 6)
+    assert math.isnan(mean_loss([torch.tensor(math.nan)] * 6, times, schedule, Unconditional()))
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_the_picture_shows_the_run_among_the_others(name, tmp_path):
+    metrics = {"adherence": 0.8, "distance": 12.0, "heldout_loss": 0.11, "copies": 0.0}
+    classifier = load_classifier(DATA_DIR / "judges/digits")
+    fig = gate_plot.figure(RECORDS[name], "judge", metrics, digits("heldout").floats()[:200], classifier)
+    axes = [ax for sub in fig.subfigs for ax in sub.axes]
+    assert all(ax.get_xlabel() for ax in axes if ax.get_xticks().size)
+    panels = axes[: len(CONTROLS[name])]
+    stars = [ax.collections[-1].get_offsets()[0] for ax in panels]
+    assert stars[list(CONTROLS[name]).index("distance")][0] == pytest.approx(12.0)
+    assert [t.get_text() for t in panels[0].get_yticklabels()][-1] == "your run"
+    assert gate_plot.save(
+        tmp_path / "a.png", FILES[name], "judge", metrics, digits().floats()[:100], classifier
+    ).is_file()

@@ -43,7 +43,8 @@ def test_the_notebook_has_the_cells_and_points_that_the_grader_knows(exercise):
     found = {name: c.metadata.nbgrader for name, c in cells("exercises", exercise).items()}
     assert tuple(n for n, m in found.items() if m.solution and not m.grade) == exercise.answers
     points = {n: m.points for n, m in found.items() if m.grade and not m.solution}
-    assert points == {f"{a}_checks": sum(c.points for c in exercise.checks_of(a)) for a in exercise.answers}
+    gate = {exercise.gate_cell: exercise.gate_points} if exercise.gate_cell else {}
+    assert points == gate | {f"{a}_checks": sum(c.points for c in exercise.checks_of(a)) for a in exercise.answers}
     assert tuple(n for n, m in found.items() if m.grade and m.solution) == exercise.written
     assert all(found[f"{a}_selfcheck"].locked for a in exercise.answers) and found["setup"].locked
     names = [c.name for c in exercise.checks]
