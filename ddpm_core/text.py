@@ -1,0 +1,169 @@
+"""Captions as the condition: words to tokens, tokens to vectors, and a U-Net whose pixels attend to them.
+
+`TextUNet` is called as every network here, `model(x, t, y)`, with tokens (B, S) in place of labels (B,). So training,
+label dropout, guidance and sampling need nothing new:
+
+    tokenizer = Tokenizer.build(data.captions)
+    model = build_text_unet(UNetConfig(..., num_classes=0, architecture="unet2d", context_dim=128), tokenizer)
+    state = TrainState.start(model, config)
+    for step in train(state, tokenized(data, tokenizer), schedule, config): ...
+    sample(state.ema.module, schedule, tokenizer.encode(["tiger, animal mammal"]), w=4)
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_core.conditioning import strategy
+from ddpm_core.data import ImageData
+from ddpm_core.network import UNetConfig
+from ddpm_core.streams import derive_seed
+from ddpm_core.unet import build_unet
+from ddpm_core.unet2d import UNet2D
+
+PAD, UNKNOWN, START = 0, 1, 2
+SPECIAL = ("<pad>", "<unknown>", "<start>")
+
+
+def words_of(caption: str) -> list[str]:
+    """'Polar Bear, animal' -> ['polar', 'bear', 'animal']: case and punctuation say nothing here."""
+    return re.findall(r"\w+(?:'\w+)*", caption.lower())
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A vocabulary of words; their position in it is their token. ValueError where the two are no vocabulary."""
+
+    words: tuple[str, ...]  # the special ones first
+    length: int  # S: every caption becomes this many tokens
+
+    def __post_init__(self) -> None:
+        if self.words[: len(SPECIAL)] != SPECIAL or len(set(self.words)) != len(self.words):
+            raise ValueError(f"a vocabulary begins with {', '.join(SPECIAL)} and has every word once")
+        if self.length < 1:
+            raise ValueError(f"a caption needs at least 1 token, got length {self.length}")
+
+    @classmethod
+    def build(cls, captions: Sequence[str], length: int | None = None, min_count: int = 2) -> Tokenizer:
+        """The words of these captions, frequent ones first. `length` is the longest caption's unless given.
+
+        Rarer words than `min_count` are left out: so <unknown> is trained, and there is nothing to learn from one use.
+        """
+        if not captions:
+            raise ValueError("there are no captions to build a vocabulary from; load data that have captions")
+        split = [words_of(c) for c in captions]
+        counts = Counter(w for words in split for w in words)
+        kept = sorted((w for w, n in counts.items() if n >= min_count), key=lambda w: (-counts[w], w))
+        return cls((*SPECIAL, *kept), length or 1 + max(map(len, split)))
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {w: i for i, w in enumerate(self.words)}
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """Captions -> tokens (N, S) int64: <start>, the words as far as they fit, <pad> up to S."""
+        rows = torch.full((len(captions), self.length), PAD)  # (N, S)
+        for row, caption in zip(rows, captions):
+            tokens = [START, *(self.index.get(w, UNKNOWN) for w in words_of(caption))][: self.length]
+            row[: len(tokens)] = torch.tensor(tokens)
+        return rows
+
+    def decode(self, tokens: Tensor) -> list[str]:
+        """Tokens (S,) -> their words, paddings left out; column i of an attention map belongs to word i."""
+        return [self.words[i] for i in tokens.tolist() if i != PAD]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Tokenizer:
+        return cls(tuple(values["words"]), values["length"])
+
+
+def tokenized(data: ImageData, tokenizer: Tokenizer) -> ImageData:
+    """The data with its captions' tokens (N, S) as labels. ValueError where it has none."""
+    if not data.captions:
+        raise ValueError(f"{data.name} has no captions; use emoji, or pictures with a metadata.jsonl")
+    return replace(data, labels=tokenizer.encode(data.captions))
+
+
+class TextEncoder(nn.Module):
+    """Tokens (B, S) -> a vector for each, which knows its neighbours (B, S, D), and where there is a word (B, S) bool.
+
+    A pre-norm transformer (Xiong et al. 2020). Stable Diffusion has CLIP's here: 12 layers, D = 768, S = 77, frozen.
+    """
+
+    def __init__(self, vocabulary: int, length: int, dim: int = 128, layers: int = 2, heads: int = 4):
+        super().__init__()
+        self.words = nn.Embedding(vocabulary, dim)
+        self.positions = nn.Embedding(length, dim)
+        # Words of unit size, as in T5: at GPT-2's 0.02 they drown in the layers, and cross-attention learns them late
+        nn.init.normal_(self.words.weight)
+        nn.init.normal_(self.positions.weight, std=0.1)  # what the word is says more than where it stands
+        # each made by itself: nn.TransformerEncoder would copy one, so that all began with the same weights
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                dim, heads, 4 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        mask = tokens != PAD  # (B, S); <start> is always there, so that no row is empty
+        h = self.words(tokens) + self.positions.weight[: tokens.shape[1]]  # (B, S, D)
+        for layer in self.layers:
+            h = layer(h, src_key_padding_mask=~mask)
+        return self.norm(h), mask
+
+
+class TextUNet(nn.Module):
+    """A U-Net with a context, called with captions: `model(x, t, tokens)`, tokens (B, S); none: the empty caption.
+
+    The words enter by cross-attention; <start>'s vector, which has seen them all, takes the place of a class embedding.
+    """
+
+    def __init__(self, unet: UNet2D, encoder: TextEncoder):
+        super().__init__()
+        self.unet, self.encoder = unet, encoder
+        self.summary = nn.Linear(encoder.norm.normalized_shape[0], unet.config.dim)
+
+    @property
+    def config(self) -> UNetConfig:
+        return self.unet.config
+
+    @property
+    def null_cond(self) -> Tensor:
+        """The empty caption's tokens (1, S), on the network's device: what guidance and label dropout put in."""
+        positions = self.encoder.positions.weight
+        tokens = torch.full((1, len(positions)), PAD, device=positions.device)
+        tokens[:, 0] = START
+        return tokens
+
+    def forward(self, x: Tensor, t: Tensor, tokens: Tensor | None = None) -> Tensor:
+        if tokens is None:
+            tokens = self.null_cond.expand(len(x), -1)  # (B, S)
+        context, mask = self.encoder(tokens)  # (B, S, D), (B, S)
+        return self.unet.forward_with_cond(x, t, self.summary(context[:, 0]), context, mask)
+
+
+def build_text_unet(
+    config: UNetConfig, tokenizer: Tokenizer, conditioning: str = "add", layers: int = 2, heads: int = 4, seed: int = 0
+) -> TextUNet:
+    """A network whose initial weights depend on the seed alone. ValueError where the U-Net takes no context."""
+    if config.context_dim is None:
+        raise ValueError('a text needs a U-Net with cross-attention; set architecture="unet2d" and a context_dim')
+    unet = build_unet(config, strategy(conditioning), seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "text"))
+        encoder = TextEncoder(len(tokenizer.words), tokenizer.length, config.context_dim, layers, heads)
+        return TextUNet(unet, encoder)
