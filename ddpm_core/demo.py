@@ -40,7 +40,9 @@ class Sizes:
 
 
 def classes_of(loaded: Loaded) -> tuple[str, ...]:
-    """Class names, without loading the data where its name is known."""
+    """Class names, without loading the data where its name is known; one for all where there are no classes."""
+    if not loaded.preset.unet.num_classes:
+        return ("any",)
     name = loaded.preset.data
     return KNOWN_CLASSES.get(name) or tuple(map(str, range(loaded.preset.unet.num_classes)))
 

@@ -310,6 +310,11 @@ def load_file_of(content):
 def test_the_commands(published, tmp_path, capsys):
     main(["import-diffusers", str(published), "--data", "cifar10", "--out", str(tmp_path / "run")])
     assert "unconditional" in capsys.readouterr().out
+    main(
+        ["sample", "--checkpoint", str(tmp_path / "run"), "--steps", "1", "--n", "1", "--out", str(tmp_path / "a.png")]
+    )
+    assert (tmp_path / "a.png").is_file()
+    capsys.readouterr()
     main(["export-diffusers", "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "pipe")])
     assert "DDIMPipeline.from_pretrained" in capsys.readouterr().out
     state = {k: v for k, v in load_file(tmp_path / "pipe/unet" / WEIGHTS).items()}

@@ -52,8 +52,8 @@ def test_adaln_zero_starts_as_the_identity_and_learns(rng):
 
 @pytest.mark.parametrize("out_ch", [16, 24])
 def test_residual_block_with_added_time_equals_diffusers(out_ch, rng):
-    block = ResBlock(16, out_ch, 12, groups=4, eps=1e-6)
-    theirs = ResnetBlock2D(in_channels=16, out_channels=out_ch, temb_channels=12, groups=4, eps=1e-6)
+    block = ResBlock(16, out_ch, 12, groups=4, eps=0.1)
+    theirs = ResnetBlock2D(in_channels=16, out_channels=out_ch, temb_channels=12, groups=4, eps=0.1)
     names = {"time_emb_proj": "time", "conv_shortcut": "skip"}
     theirs.load_state_dict({k: block.state_dict()[k.replace(m := k.split(".")[0], names.get(m, m))]
                             for k in theirs.state_dict()})  # fmt: skip

@@ -42,6 +42,7 @@ def inputs(c, batch, rng, dtype=torch.float32):
         {"levels": (1,)},  # 16×16 of 32×32: standard
         {"levels": (0, 1, 2, 3)},
         {"head_dim": 8},  # diffusers' own default
+        {"eps": 0.1},
         {"widths": (32, 96), "blocks": 1, "levels": (0,), "size": 10, "channels": 1},
         {"widths": (64, 32, 96), "blocks": 3, "size": 12, "groups": 16, "head_dim": None},
         {"widths": (32,), "levels": (), "size": 7},  # one level has nothing to halve
