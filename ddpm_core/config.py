@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Preset:
     """Everything that makes a run: the config that a checkpoint carries."""
 
-    data: str = "digits"  # a name that load_data knows, or the path of a data set zip
+    data: str = "digits"  # a name that load_data knows, or the path of a folder or zip
     conditioning: str = "add"  # a name in conditioning.STRATEGIES
     schedule: str = "cosine"
     parameterization: str = "epsilon"

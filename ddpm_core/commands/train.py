@@ -92,7 +92,7 @@ def register(sub: argparse._SubParsersAction) -> None:
         checkpoint=False, out="build/runs/digits",
     )  # fmt: skip
     p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
-    p.add_argument("--data", help="another data set: a name, or the path of a data set zip")
+    p.add_argument("--data", help="another data set: a name, or the path of a folder or zip (see docs/data.md)")
     p.add_argument("--conditioner", help="how the class enters the network (see ddpm_core/conditioning.py)")
     p.add_argument("--parameterization", choices=["epsilon", "v", "x0", "blend"], help="what the network predicts")
     p.add_argument("--steps", type=positive, help="default: the preset's")
