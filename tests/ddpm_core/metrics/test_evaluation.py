@@ -50,6 +50,14 @@ def test_each_fault_is_seen_by_the_figure_that_is_meant_for_it(judged, rng):
         assert f.low <= f.value <= f.high
 
 
+def test_the_confusions_rows_are_the_classes_asked_for(judged):
+    held = digits("heldout")
+    fives = held.images[held.labels == 5]
+    e, found = judged(fives, torch.full((len(fives),), 3), metrics=("adherence",))
+    assert e.confusion[3].sum() == len(fives) and e.confusion[3, 5] > 0.9 * len(fives)
+    assert found["adherence"].value < 0.1
+
+
 def test_images_without_classes_are_judged_as_far_as_they_can_be(judged):
     e, found = judged(digits("heldout").images, None, metrics=("frechet", "adherence", "per_class", "diversity"))
     assert set(found) == {"frechet"} and e.confusion is None and not e.per_class
