@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from ddpm_core import checkpoint
-from ddpm_core.cli import main
+from ddpm_core.cli import main, parser
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
@@ -216,6 +216,13 @@ def test_a_sampler_that_is_not_there_is_one_sentence(argument, words, capsys, tm
     with pytest.raises(SystemExit):
         main(["diagnose", "--sampler", argument, "--out", str(tmp_path)])
     assert words in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_help_shows_an_example_that_parses(capsys):
+    with pytest.raises(SystemExit):
+        main(["diagnose", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    parser().parse_args(text.split("example: ddpm ")[1].split())
 
 
 def test_samplers_of_a_wrong_shape_are_refused(sound):
