@@ -18,6 +18,20 @@ def test_shipped_classifiers_are_as_good_as_they_say(name):
     assert accuracy == pytest.approx(said, abs=0.003) and accuracy > 0.98
 
 
+def test_the_shipped_cifar_classifier_is_small_and_says_what_it_is():
+    """Its accuracy is measured on CIFAR-10's test part, which does not ship."""
+    from ddpm_core.data import CIFAR10_CLASSES
+    from ddpm_core.metrics.judges import knows
+
+    path = DATA_DIR / "classifiers/cifar10"
+    about = json.loads(path.with_suffix(".json").read_text())
+    assert path.with_suffix(".safetensors").stat().st_size < 3e6
+    assert about["provenance"]["n_heldout"] == 10_000 and about["provenance"]["heldout_accuracy"] > 0.8
+    blank = ImageData("mine", "all", torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4), CIFAR10_CLASSES)
+    assert knows(path, blank) and not knows(DATA_DIR / "classifiers/digits", blank)
+    assert classify(load_classifier(path), blank.floats())[1].shape == (4, 128)
+
+
 def test_augmentation_moves_and_mirrors_each_example_on_its_own(rng):
     x = torch.arange(100.0).view(1, 1, 10, 10).expand(64, 1, 10, 10)
     out = augment(x, 2, True, rng)

@@ -35,6 +35,7 @@ def test_each_fault_is_seen_by_the_figure_that_is_meant_for_it(judged, rng):
     e, good = judged(held.images, held.labels)
     assert set(good) == set(METRICS) - {"per_class"} and len(e.per_class) == 10
     assert good["adherence"].value > 0.98 and good["copies"].value < 0.12 and abs(good["kid"].value) < 0.5
+    assert good["diversity"].value == pytest.approx(1, abs=0.15) and max(r.distance.value for r in e.per_class) < 20
     assert e.confusion.sum() == 360 and e.confusion.diagonal().sum() == round(good["adherence"].value * 360)
     wrong = held.labels[torch.randperm(360, generator=rng)]
     e, shuffled = judged(held.images, wrong)
