@@ -30,6 +30,8 @@ from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.schedule import DiffusionSchedule, at
 from ddpm_core.streams import derive_seed
 
+PATIENT = Limits(wall_s=7200, cpu_s=7200)  # a design is measured here, not how busy the machine is
+
 
 def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
     return {name: Judge.of(load_classifier(JUDGES[name])) for name in names}
@@ -56,8 +58,6 @@ def one_run(
     harness: Harness,
     judges: dict[str, Judge],
     answer: dict[str, str] | None = None,
-    limits: Limits | None = None,
-    timeout_s: float = 60,
 ) -> dict:
     """Metrics by judge of one rerun of one design; `answer` gives cells that are not among the references."""
     if design == "memoriser":
@@ -65,8 +65,8 @@ def one_run(
         images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, None if plain else y), harness, seed)
         return measure(images, y, loss, judges)
     with tempfile.TemporaryDirectory() as folder:
-        with Child(stage(exercise, Path(folder) / "code"), limits or Limits(), threads=THREADS) as child:
-            probe = Probe(child, timeout_s)
+        with Child(stage(exercise, Path(folder) / "code"), PATIENT, threads=THREADS) as child:
+            probe = Probe(child, PATIENT.wall_s)
             probe("load", cells=answer or cells(exercise.name, design), operations=exercise.operations)
             return run(probe, judges, harness, seed, shuffled=design == "shuffled")[0]
 
