@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograder import seccomp
+from autograder import seccomp, uids
 from autograder.limits import Limits
 
 CODE = "/code"  # where the child finds its code
@@ -26,7 +26,6 @@ SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and
 ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, and no accounts
 DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
 OWN_PACKAGES = ("autograder", "ddpm_core")  # a copy installed beside torch would hold the reference answers
-FIRST_UID = 61000  # between the accounts of people and those of systemd; one for each slot
 OPEN_FILES = 256
 
 
@@ -35,12 +34,15 @@ def command(
     code: Path,
     limits: Limits,
     *,
-    slot: int = 0,
+    uid: int = uids.FIRST,
     hide: Sequence[str] = (),
     filter_fds: Sequence[int] = (),
     euid: int | None = None,
 ) -> list[str]:
-    """argv inside the sandbox, with `code` at /code. `euid` is who starts it (default: whoever runs this)."""
+    """argv inside the sandbox, with `code` at /code. `euid` is who starts it (default: whoever runs this).
+
+    `uid` is whom root becomes for it.
+    """
     euid = os.geteuid() if euid is None else euid
     # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
     args = [
@@ -68,9 +70,7 @@ def command(
         args += ["--seccomp", str(fd)]
     args += ["--"]
     if not euid:
-        # A uid for each slot, so that one child's fork bomb does not use up another's processes.
-        user = str(FIRST_UID + slot)
-        args += ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
+        args += ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--no-new-privs"]
         args += ["--bounding-set=-all", "--inh-caps=-all", "--"]
     return [*args, *argv]
 

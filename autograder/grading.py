@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import queue
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -93,7 +92,7 @@ def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
     }
 
 
-def grade_one(s: Submission, graders: dict[str, Grader], out: Path, slot: int, progress: Callable[[str], None]) -> dict:
+def grade_one(s: Submission, graders: dict[str, Grader], out: Path, progress: Callable[[str], None]) -> dict:
     """Judge one submission and write its record last, so that a record is there only when all of it is."""
     folder = out / s.student / s.assignment
     shutil.rmtree(folder, ignore_errors=True)  # an old grade never survives a failed regrade
@@ -108,7 +107,7 @@ def grade_one(s: Submission, graders: dict[str, Grader], out: Path, slot: int, p
             progress(f"{s.student[:24]}/{name}: {what} {share:.0%}")
 
         try:
-            result, images = judge_notebook(exercise, file, graders[exercise.name], slot, tell)
+            result, images = judge_notebook(exercise, file, graders[exercise.name], tell)
         except Exception as e:  # ours, not the student's: said so, and the batch goes on
             result, images = NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."), None
         notebooks.append(result)
@@ -176,17 +175,10 @@ def grade(
     needed = {s.assignment for s in submissions}
     graders = {e.name: make_grader(e, seed, sandboxed, **changes) for e in EXERCISES.values() if e.assignment in needed}
     done = {i: rec for i, s in enumerate(submissions) if (rec := existing(s, graders, out))}
-    slots: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for slot in range(jobs):
-        slots.put(slot)
     bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
 
     def work(s: Submission) -> dict:
-        slot = slots.get()
-        try:
-            return grade_one(s, graders, out, slot, lambda text: bar.set_postfix_str(text))
-        finally:
-            slots.put(slot)
+        return grade_one(s, graders, out, bar.set_postfix_str)
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
     try:

@@ -46,7 +46,7 @@ class Grader:
 
 
 def judge_notebook(
-    exercise: Exercise, path: Path, grader: Grader, slot: int = 0, progress: Progress = lambda what, share: None
+    exercise: Exercise, path: Path, grader: Grader, progress: Progress = lambda what, share: None
 ) -> tuple[NotebookResult, Tensor | None]:
     """The result, and the samples that the trained answer drew where it came to that."""
     start = time.monotonic()
@@ -59,11 +59,11 @@ def judge_notebook(
     seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch
     try:
         if exercise.judged_as_pair:
-            images = _judge_pair(exercise, answers.cells, grader, result, seed, slot, progress)
+            images = _judge_pair(exercise, answers.cells, grader, result, seed, progress)
         else:
-            judge_parts(exercise, answers, grader, result, seed, slot, THREADS, progress)
+            judge_parts(exercise, answers, grader, result, seed, THREADS, progress)
             if exercise.gate_cell:
-                images = _gate_of_parts(exercise, answers, grader, result, seed, slot, progress)
+                images = _gate_of_parts(exercise, answers, grader, result, seed, progress)
     except Failure as e:
         result.outcome, result.reason = e.outcome, sentence(e.message)
     except OSError as e:
@@ -78,14 +78,13 @@ def _judge_pair(
     grader: Grader,
     result: NotebookResult,
     seed: int,
-    slot: int,
     progress: Progress,
 ) -> Tensor | None:
     """All answers in one namespace of one child: the checks, then the gate where there is one."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
         code = stage(exercise, Path(folder) / "code")
-        with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=THREADS) as child:
+        with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=THREADS) as child:
             result.timings["start"] = round(time.monotonic() - start, 2)
             try:
                 return _judge(exercise, cells, child, grader, result, seed, progress)
@@ -144,7 +143,6 @@ def _gate_of_parts(
     grader: Grader,
     result: NotebookResult,
     seed: int,
-    slot: int,
     progress: Progress,
 ) -> Tensor | None:
     """The gate after answers were judged one by one: all of them together in a fresh child."""
@@ -152,7 +150,7 @@ def _gate_of_parts(
         return None
     with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
         code = stage(exercise, Path(folder) / "code")
-        with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=THREADS) as child:
+        with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=THREADS) as child:
             try:
                 Probe(child, timeout_s=grader.check_s)("load", cells=answers.cells, operations=exercise.operations)
                 return _gate(exercise, child, grader, result, seed, progress)

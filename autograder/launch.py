@@ -30,14 +30,14 @@ def stage(code_dir: Path, folder: Path) -> Path:
     return code
 
 
-def inside(code: Path, limits: Limits, *, slot: int, threads: int, hide: Sequence[str]) -> subprocess.Popen:
+def inside(code: Path, limits: Limits, *, uid: int, threads: int, hide: Sequence[str]) -> subprocess.Popen:
     """The runner in the sandbox. No preexec_fn anywhere: it is unsafe in a program with threads."""
     argv = [*PYTHON, f"{bubblewrap.CODE}/runner.py"]
     # The environment is set here, not by bubblewrap: its own first process keeps the one that it was started with, for
     # the child to read at /proc/1/environ.
     env = bubblewrap.environment(threads)
     with seccomp.opened() as fds:
-        words = bubblewrap.command(argv, code, limits, slot=slot, hide=hide, filter_fds=fds)
+        words = bubblewrap.command(argv, code, limits, uid=uid, hide=hide, filter_fds=fds)
         return subprocess.Popen(words, env=env, cwd="/", pass_fds=fds, **PIPES)
 
 

@@ -42,7 +42,6 @@ def judge_parts(
     grader: Grader,
     result: NotebookResult,
     seed: int,
-    slot: int,
     threads: int,
     progress: Callable[[str, float], None],
 ) -> None:
@@ -56,7 +55,7 @@ def judge_parts(
             waiting = list(group)
             while waiting:
                 start = time.monotonic()
-                with Child(code, grader.limits, slot=slot, sandboxed=grader.sandboxed, threads=threads) as child:
+                with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=threads) as child:
                     count(result.timings, "start", time.monotonic() - start)
                     probe = Probe(child, timeout_s=grader.check_s)
                     try:

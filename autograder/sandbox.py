@@ -27,6 +27,7 @@ from autograder.bubblewrap import available
 from autograder.child import protocol
 from autograder.limits import Failure, Limits
 from autograder.output import Output
+from autograder.uids import Uid
 from autograder.watchdog import Watchdog
 
 __all__ = ["Child", "Failure", "Limits", "available"]
@@ -40,9 +41,9 @@ class Child:
     """A process that runs `<code_dir>/runner.py` in the sandbox, from construction to `close`.
 
     Use it from one thread, the one that made it: the kernel ends a sandbox when the thread that started it ends. Any
-    number of threads may each have their own; give them different `slot`s. `hide` names folders of site-packages that
-    the child shall find empty (data sets, say). With `sandboxed=False` only the limits hold, not the walls: the caller
-    must mark the result.
+    number of threads, and of graders, may each have their own. `hide` names folders of site-packages that the child
+    shall find empty (data sets, say). With `sandboxed=False` only the limits hold, not the walls: the caller must mark
+    the result.
     """
 
     def __init__(
@@ -50,7 +51,6 @@ class Child:
         code_dir: Path,
         limits: Limits,
         *,
-        slot: int = 0,
         sandboxed: bool = True,
         threads: int = 1,
         hide: Sequence[str] = ("sklearn/datasets",),
@@ -61,16 +61,18 @@ class Child:
             raise Failure("infrastructure_error", why)
         self.limits = limits
         self._failure: Failure | None = None
+        self._uid = Uid()
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
         try:
             code = launch.stage(code_dir, Path(self._folder.name))
             self._process = (
-                launch.inside(code, limits, slot=slot, threads=threads, hide=hide)
+                launch.inside(code, limits, uid=self._uid.number, threads=threads, hide=hide)
                 if sandboxed
                 else launch.outside(code, limits, threads=threads)
             )
         except (OSError, shutil.Error) as error:
             self._folder.cleanup()
+            self._uid.close()
             raise Failure("infrastructure_error", f"The answer's process could not be started ({error}).") from error
         self._output = Output(self._process.stderr, limits.output_bytes)
         self._watchdog = Watchdog(self._process, limits, None if sandboxed else str(launch.home(code)))
@@ -120,6 +122,7 @@ class Child:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             pipe.close()
         self._folder.cleanup()
+        self._uid.close()
 
     def __enter__(self) -> Child:
         return self

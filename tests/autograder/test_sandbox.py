@@ -24,6 +24,7 @@ import torch
 from autograder import bubblewrap, seccomp
 from autograder.child import protocol
 from autograder.sandbox import Child, Failure, Limits, available
+from autograder.uids import Uid
 
 REPO = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -107,7 +108,7 @@ def shell(tmp_path_factory):
     folder = runner(tmp_path_factory.mktemp("shell"), SHELL)
     (folder / "link").symlink_to(__file__)
     (folder / "runner.py").chmod(0o600)  # as after `umask 077`
-    with Child(folder, limits, slot=3) as child:
+    with Child(folder, limits) as child:
         yield child
     del os.environ["GRADEBOOK_PASSWORD"]
 
@@ -435,7 +436,7 @@ while True:
 
 def test_a_fork_bomb_is_contained_and_leaves_nothing(tmp_path):
     most, over = [], threading.Event()
-    child = raw(tmp_path, BOMB, Limits(processes=24), slot=9)
+    child = raw(tmp_path, BOMB, Limits(processes=24))
     root = psutil.Process(child._process.pid)
 
     def count():
@@ -456,10 +457,10 @@ def test_a_fork_bomb_is_contained_and_leaves_nothing(tmp_path):
 
 
 def test_one_fork_bomb_does_not_stop_another_child(tmp_path):
-    with raw(tmp_path / "a", BOMB, Limits(processes=24), slot=1) as bomb:
+    with raw(tmp_path / "a", BOMB, Limits(processes=24)) as bomb:
         bomb._process.stdin.write(b"go")
         time.sleep(0.5)
-        with raw(tmp_path / "b", "question()\nif os.fork(): send(frame({}))", Limits(processes=24), slot=2) as other:
+        with raw(tmp_path / "b", "question()\nif os.fork(): send(frame({}))", Limits(processes=24)) as other:
             assert other.ask({}) == ({}, {})
 
 
@@ -638,9 +639,9 @@ def test_remedies_are_commands():
 
 
 def test_children_of_several_threads_do_not_disturb_each_other(tmp_path):
-    def grade(slot: int) -> tuple[dict, str]:
-        body = f"question(); print('child {slot}'); time.sleep(0.2); send(frame({{'n': {slot}, 'uid': os.getuid()}}))"
-        with raw(tmp_path / str(slot), body, slot=slot) as child:
+    def grade(n: int) -> tuple[dict, str]:
+        body = f"question(); print('child {n}'); time.sleep(0.2); send(frame({{'n': {n}, 'uid': os.getuid()}}))"
+        with raw(tmp_path / str(n), body) as child:
             header, _ = child.ask({})
         return header, child.printed
 
@@ -648,11 +649,27 @@ def test_children_of_several_threads_do_not_disturb_each_other(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(grade, range(8)))
     assert [header["n"] for header, _ in results] == list(range(8))
-    assert [printed for _, printed in results] == [f"child {slot}\n" for slot in range(8)]
+    assert [printed for _, printed in results] == [f"child {n}\n" for n in range(8)]
     if not os.geteuid():
-        assert len({header["uid"] for header, _ in results}) == 8
+        assert len({header["uid"] for header, _ in results}) >= 4  # as many as at once
     assert psutil.Process().num_fds() == open_before
     assert threading.active_count() == threads_before
+
+
+def test_graders_side_by_side_use_different_user_ids(tmp_path):
+    """Another grader is another process, which knows nothing of the children here."""
+    if os.geteuid():
+        pytest.skip("an ordinary user's children all have that user's id")
+    other = "import sys; from autograder.uids import Uid; uid = Uid(); print(uid.number, flush=True); sys.stdin.read()"
+    with raw(tmp_path, "question(); send(frame({'uid': os.getuid()}))") as child:
+        with subprocess.Popen([sys.executable, "-c", other], stdin=-1, stdout=-1, text=True) as beside:
+            theirs, mine = int(beside.stdout.readline()), child.ask({})[0]["uid"]
+            assert mine != theirs and Uid().number not in (mine, theirs)
+            beside.kill()
+            beside.wait()
+            again = Uid()
+            assert again.number <= theirs  # which a grader that was killed has let go
+            again.close()
 
 
 def test_the_folder_of_a_child_is_gone_after_it(tmp_path, monkeypatch):
@@ -666,7 +683,7 @@ def test_the_folder_of_a_child_is_gone_after_it(tmp_path, monkeypatch):
 def test_what_an_ordinary_user_starts():
     words = bubblewrap.command(["python"], Path("code"), Limits(), euid=1000)
     assert "--unshare-user" in words and "setpriv" not in words
-    words = bubblewrap.command(["python"], Path("code"), Limits(), euid=0, slot=5)
+    words = bubblewrap.command(["python"], Path("code"), Limits(), euid=0, uid=61005)
     assert "--unshare-user" not in words and words[words.index("--reuid") + 1] == "61005"
     assert "--clear-groups" in words
 
