@@ -20,7 +20,7 @@ def students(tmp_path_factory):
 
 def test_nothing_in_it_gives_an_answer_away(students):
     names = {str(f.relative_to(students)) for f in students.rglob("*")}
-    for word in ("solutions", "references", "samples", "judges", "BEGIN SOLUTION"):
+    for word in ("solutions", "autograder/references", "mutants", "autograder/samples", "data/judges"):
         assert not [n for n in names if word in n]
     for notebook in students.rglob("*.ipynb"):
         assert "BEGIN SOLUTION" not in notebook.read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def test_help_shows_an_example_that_parses(command, capsys):
 def test_calibrating_what_has_no_gate_names_what_has(capsys):
     with pytest.raises(SystemExit):
         main(["calibrate", "schedules"])
-    assert "unknown gated exercise 'schedules'; known: conditioner" in capsys.readouterr().err
+    assert "unknown gated exercise 'schedules'; known: prediction, architecture, conditioner" in capsys.readouterr().err
 
 
 def test_band_file_is_json_that_students_may_read(students):
