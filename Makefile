@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 TRAIN ?=
+# Two tests at a time; each uses one thread, and some start a child that uses another.
+JOBS ?= 2
 
 .PHONY: help setup sandbox demo test lint exercises lock clean
 
@@ -32,7 +34,7 @@ demo: setup sandbox
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/autograder demo --out build/demo $(if $(filter 1,$(TRAIN)),--train)
 
 test: setup sandbox
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -97,7 +97,8 @@ def reference(a: argparse.Namespace) -> None:
         print(f"{made.config}: {made.config.dimension} features of {net.name} {net.version}, at hand")
         return
     made = make_reference(data, net, heldout, progress=True)
-    command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --out {a.out}"
+    where = Path(a.out.name) if a.out.is_absolute() else a.out  # what ships names no one's folders
+    command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --out {where}"
     path = save_reference(a.out / shipped_name(made.config), made, provenance={"command": command})
     print(f"wrote {path}.safetensors and {path}.json")
 
