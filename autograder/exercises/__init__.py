@@ -1,9 +1,9 @@
 """One module per exercise: its probes (inputs to run) and its checks (which judge the outputs)."""
 
-from autograder.exercises import architecture, conditioner, ddim, label_dropout, prediction, schedules
+from autograder.exercises import adagn, architecture, conditioner, ddim, label_dropout, prediction, schedules
 from autograder.exercises.base import Exercise
 
-MODULES = (schedules, prediction, ddim, architecture, label_dropout, conditioner)
+MODULES = (schedules, prediction, ddim, architecture, label_dropout, adagn, conditioner)
 EXERCISES: dict[tuple[str, str], Exercise] = {(m.EXERCISE.assignment, m.EXERCISE.name): m.EXERCISE for m in MODULES}
 
 

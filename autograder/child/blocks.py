@@ -1,0 +1,91 @@
+"""The questions that are asked of an answer that is a module: build it, move its parameters, call it.
+
+Each operation takes (answers, header, tensors) and returns (header, tensors). The header names the class (`name`), its
+constructor's `args` and `kwargs`, the `seed` of its initial weights, and what becomes of these (`weights`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autograder.child.places import Elsewhere
+
+Reply = tuple[dict[str, Any], dict[str, Tensor]]
+MOVED = 0.1  # how far each parameter is moved, half of it more or less
+
+
+def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
+    """The answer's module in eval mode; its weights depend on the seed alone.
+
+    `weights`: "fresh"; "perturbed", as after some training, since a fresh module need not react yet (zero-initialised
+    outputs are right); or "zero", all of them. No parameter is moved by almost nothing, as a normal draw would now and
+    then: a single gate may decide what the whole module shows.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(header["seed"])
+        module = answers[header["name"]](*header["args"], **header.get("kwargs", {}))
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"{header['name']} must be a subclass of nn.Module, this one makes a {type(module).__name__}")
+    rng = torch.Generator().manual_seed(header["seed"])
+    with torch.no_grad():
+        for p in module.parameters():
+            if header["weights"] == "perturbed":
+                sign = torch.randint(2, p.shape, generator=rng) * 2 - 1
+                p.add_((MOVED * sign * (0.5 + torch.rand(p.shape, generator=rng))).to(p.dtype))
+            elif header["weights"] == "zero":
+                p.zero_()
+    return module.eval()
+
+
+def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """One module, called once for each of `calls` ({"args": names of tensors, "kwargs": …}) -> out0, out1, …
+
+    Returns the inputs as they are afterwards, and the results' kinds. `training` asks in training mode, with the same
+    random numbers for every call; `autocast` under bfloat16; `elsewhere` with module and inputs as if on a GPU.
+    """
+    module = build(answers, header).train(header.get("training", False))
+    place = Elsewhere([*x.values(), *module.parameters(), *module.buffers()])
+    outs: list[Any] = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=header.get("autocast", False)))
+        if header.get("elsewhere"):
+            stack.enter_context(place)
+        for given in header["calls"]:
+            if header.get("training"):
+                torch.manual_seed(header["seed"])
+            outs.append(module(*(x[n] for n in given["args"]), **{k: x[n] for k, n in given["kwargs"].items()}))
+    about = {"kinds": [type(out).__name__ for out in outs], "elsewhere": all(place.holds(out) for out in outs)}
+    tensors = {f"out{i}": out for i, out in enumerate(outs) if isinstance(out, Tensor)}
+    return about, tensors | {f"in.{k}": v for k, v in x.items()}
+
+
+def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """Gradients of a projection of one call's output (onto `weights`): of the inputs named in `of`, and how many of the
+    parameters get one that is not zero, and whether all are finite."""
+    module = build(answers, header).train()
+    torch.manual_seed(header["seed"])
+    for name in header["of"]:
+        x[name].requires_grad_()
+    given = header["calls"][0]
+    out = module(*(x[n] for n in given["args"]), **{k: x[n] for k, n in given["kwargs"].items()})
+    if isinstance(out, Tensor) and out.requires_grad:
+        (out * x["weights"]).sum().backward()
+    grads = {n: torch.zeros_like(x[n]) if x[n].grad is None else x[n].grad for n in header["of"]}
+    own = [p.grad for p in module.parameters() if p.grad is not None]
+    reached = sum(g.numel() for g in own if bool((g != 0).any()))
+    finite = all(bool(torch.isfinite(g).all()) for g in own)
+    return {"reached": reached, "parameters": count(module), "finite": finite}, grads
+
+
+def count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    return {"parameters": count(build(answers, header))}, {}
