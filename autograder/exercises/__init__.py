@@ -1,9 +1,18 @@
 """One module per exercise: its probes (inputs to run) and its checks (which judge the outputs)."""
 
-from autograder.exercises import adagn, architecture, conditioner, ddim, label_dropout, prediction, schedules
+from autograder.exercises import (
+    adagn,
+    architecture,
+    conditioner,
+    cross_attention,
+    ddim,
+    label_dropout,
+    prediction,
+    schedules,
+)
 from autograder.exercises.base import Exercise
 
-MODULES = (schedules, prediction, ddim, architecture, label_dropout, adagn, conditioner)
+MODULES = (schedules, prediction, ddim, architecture, label_dropout, adagn, cross_attention, conditioner)
 EXERCISES: dict[tuple[str, str], Exercise] = {(m.EXERCISE.assignment, m.EXERCISE.name): m.EXERCISE for m in MODULES}
 
 
