@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ddpm_core.diagnosis.denoising import Convention, noised
@@ -30,6 +29,8 @@ class Confusion:
     @property
     def renaming(self) -> list[int]:
         """The one-to-one renaming of the labels that fits best (Kuhn 1955): class i goes with label renaming[i]."""
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         return linear_sum_assignment(self.counts.numpy(), maximize=True)[1].tolist()
 
     @property

@@ -65,14 +65,14 @@ def test_answers_that_are_not_there(tmp_path, cells, says):
 @pytest.mark.parametrize(
     "content,says",
     [
-        (b"", "not JSON"),
-        (b"\xff\xfe\x00", "not JSON"),
+        (b"", "is empty"),
+        (b"\xff\xfe\x00", "not UTF-8"),
         (b"Dear instructor", "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"[]", "no list of cells"),
         (b'{"cells": 3}', "no list of cells"),
-        (b'{"worksheets": []}', "no list of cells"),
-        (b" " * (21 << 20), "larger than 20 MB"),
+        (b'{"worksheets": []}', "notebook format 3"),
+        (b"x" * (21 << 20), "larger than 20 MB"),
     ],
 )
 def test_files_that_are_no_notebooks(tmp_path, content, says):

@@ -97,7 +97,8 @@ def test_no_limits_where_a_control_is_as_good_as_a_reference():
 
 def test_returned_training_images_are_seen_as_copies():
     assert copies(digits("train").floats()[:300]) == 1.0
-    assert copies(digits("heldout").floats()) == pytest.approx(0.05, abs=0.01)
+    assert copies(digits("heldout").floats()) == 1.0  # every student has these, too
+    assert copies(digits("heldout").floats().roll(1, 3)) < 0.05  # digits that nobody has stored
 
 
 def test_the_hidden_images_are_unmarked_and_in_every_query():

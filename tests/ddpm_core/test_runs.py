@@ -142,7 +142,8 @@ def test_killed_for_good_it_goes_on_from_its_last_save_bit_for_bit(tmp_path):
     config = replace(PRESETS["digits"], train=replace(PRESETS["digits"].train, steps=12, batch_size=16))
     options = ["--batch-size", "16", "--steps", "12", "--save-every", "2", "--no-log", "--out", str(tmp_path / "a")]
     words = [sys.executable, "-m", "ddpm_core.cli", "train", *options]
-    killed = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    env = os.environ | {"OMP_NUM_THREADS": "1"}  # as here: another number of threads sums in another order
+    killed = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not checkpoint.exists(tmp_path / "a"):
         assert killed.poll() is None
         time.sleep(0.01)
