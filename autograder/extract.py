@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 20 << 20  # a notebook with pictures has some MB; only the answer cells matter
-MAX_ANSWER = 200_000  # characters of one answer: more is no answer
-STUB = re.compile(r"#\s*YOUR CODE HERE\s*\n\s*raise NotImplementedError\(\)")
+MAX_ANSWER = 200_000  # bytes of one answer on its way to the child: more is no answer, and four fit one message
+# No \s* beside a \n: a cell of a million line ends would keep the grader busy for hours.
+STUB = re.compile(r"#[ \t]*YOUR CODE HERE[ \t]*\r?\n[ \t]*raise NotImplementedError\(\)")
+# O_NONBLOCK: opening a named pipe would wait for a writer for ever. Windows has neither of the two.
+FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Unreadable(Exception):
@@ -26,20 +32,51 @@ class Answers:
     absent: dict[str, str] = field(default_factory=dict)
 
 
+def read_bytes(path: Path) -> bytes:
+    """A submitted file's content; never through a link, from a pipe or a device, or more than MAX_BYTES."""
+    try:
+        fd = os.open(path, FLAGS)
+    except FileNotFoundError:
+        raise Unreadable(f"there is no file {path.name}; hand in the notebook under this name") from None
+    except OSError as e:
+        kind = stat.S_IFLNK if os.path.islink(path) else 0
+        if not kind:
+            raise Unreadable(f"{path.name} cannot be read ({e.strerror}); hand it in again") from e
+    else:
+        try:
+            kind = os.fstat(fd).st_mode
+            if stat.S_ISREG(kind):
+                return _at_most(fd, path)
+        finally:
+            os.close(fd)
+    words = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link"}
+    what = words.get(stat.S_IFMT(kind), "a pipe or a device")
+    raise Unreadable(f"{path.name} is {what}, not a regular file; hand in the notebook itself")
+
+
+def _at_most(fd: int, path: Path) -> bytes:
+    with os.fdopen(os.dup(fd), "rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"{path.name} is larger than {MAX_BYTES >> 20} MB; clear its outputs and hand it in again")
+    return content
+
+
 def read_notebook(path: Path) -> dict[str, Any]:
     """The notebook's JSON; Unreadable with one sentence where it is none."""
-    if not path.exists() and not path.is_symlink():
-        raise Unreadable(f"there is no file {path.name}; hand in the notebook under this name")
-    if path.is_symlink() or not path.is_file():
-        raise Unreadable(f"{path.name} is not a regular file; hand in the notebook itself")
-    if path.stat().st_size > MAX_BYTES:
-        raise Unreadable(f"{path.name} is larger than {MAX_BYTES >> 20} MB; clear its outputs and hand it in again")
+    content = read_bytes(path)
+    if not content.strip():
+        raise Unreadable(f"{path.name} is empty; save it in Jupyter again and look at it before you hand it in")
     try:
-        nb = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, ValueError) as e:
+        nb = json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as e:
+        raise Unreadable(f"{path.name} is not a notebook: its text is not UTF-8; save it in Jupyter again") from e
+    except (ValueError, RecursionError, MemoryError) as e:
         raise Unreadable(f"{path.name} is not a notebook: its text is not JSON; save it in Jupyter again") from e
-    except OSError as e:
-        raise Unreadable(f"{path.name} cannot be read ({e.strerror}); hand it in again") from e
+    if isinstance(nb, dict) and "worksheets" in nb:
+        raise Unreadable(
+            f"{path.name} is in notebook format 3; type `jupyter nbconvert --to notebook --inplace {path.name}`"
+        )
     if not isinstance(nb, dict) or not isinstance(nb.get("cells"), list):
         raise Unreadable(
             f"{path.name} is not a notebook of format 4: it has no list of cells; save it in Jupyter again"
@@ -48,8 +85,10 @@ def read_notebook(path: Path) -> dict[str, Any]:
 
 
 def source_of(cell: dict[str, Any]) -> str:
+    """A cell's text, in either form that the format knows; of anything else, nothing."""
     source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    lines = source if isinstance(source, list) else [source]
+    return "".join(lines) if all(isinstance(line, str) for line in lines) else ""
 
 
 def grade_id(cell: Any) -> str | None:
@@ -61,6 +100,34 @@ def grade_id(cell: Any) -> str | None:
     return cell if isinstance(cell, str) else None
 
 
+def code_cells(nb: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The code cells with their numbers, from 1, among all cells."""
+    for number, cell in enumerate(nb["cells"], 1):
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            yield number, cell
+
+
+def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> str | None:
+    """Why there is no answer of this name, or None where there is one. `{}` stands for the name."""
+    if source is None or not source.strip() or STUB.search(source):
+        defined = re.compile(rf"^(?:def|class)[ \t]+{re.escape(name)}\b", re.M)
+        for number, cell in code_cells(nb):
+            other = source_of(cell)
+            if grade_id(cell) != name and defined.search(other) and not STUB.search(other):
+                return f"{{}} is defined in cell {number} of {path.name}, not in its answer cell; move it there"
+        if source is None:
+            return f"{path.name} has no answer cell {{}}; start from the released notebook and keep its cells"
+        return "not answered: {} still holds the stub of the released notebook"
+    try:
+        size = len(json.dumps(source, ensure_ascii=True))
+        source.encode()
+    except UnicodeEncodeError:
+        return f"the answer {{}} in {path.name} holds half a character (a lone surrogate); type that line again"
+    if size > MAX_ANSWER:
+        return f"the answer {{}} in {path.name} has more than {MAX_ANSWER:,} characters; hand in the code alone"
+    return None
+
+
 def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answers:
     """The sources of the wanted cells; those that are missing, still the stub, or too long are `absent`.
 
@@ -69,25 +136,16 @@ def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answe
     """
     cells: dict[str, str] = {}
     remarks = []
-    for cell in read_notebook(path)["cells"]:
+    nb = read_notebook(path)
+    for _, cell in code_cells(nb):
         name = grade_id(cell)
-        if name in wanted and cell.get("cell_type") == "code":
+        if name in wanted:
             if name in cells:
                 remarks.append(f"the cell `{name}` occurs more than once; the last one was graded")
             cells[name] = source_of(cell)
-    groups = {
-        f"{path.name} has no answer cell {{}}; start from the released notebook and keep its cells": [
-            n for n in wanted if n not in cells
-        ],
-        "not answered: {} still holds the stub of the released notebook": [
-            n for n in wanted if n in cells and (not cells[n].strip() or STUB.search(cells[n]))
-        ],
-        f"the answer {{}} in {path.name} has more than {MAX_ANSWER:,} characters; hand in the code alone": [
-            n for n in wanted if len(cells.get(n, "")) > MAX_ANSWER
-        ],
-    }
-    absent = {n: text.format(f"`{n}`") for text, names in groups.items() for n in names}
-    if absent and (together or len(absent) == len(wanted)):
-        text, names = next((text, names) for text, names in groups.items() if names)
-        raise Unreadable(text.format(", ".join(f"`{n}`" for n in names)))
+    why = {n: text for n in wanted if (text := problem(n, cells.get(n), nb, path))}
+    if why and (together or len(why) == len(wanted)):
+        text = next(iter(why.values()))
+        raise Unreadable(text.replace("{}", ", ".join(f"`{n}`" for n in why if why[n] == text)))
+    absent = {n: text.replace("{}", f"`{n}`") for n, text in why.items()}
     return Answers({n: s for n, s in cells.items() if n not in absent}, tuple(dict.fromkeys(remarks)), absent)

@@ -22,6 +22,7 @@ from autograder.exercises.base import Exercise
 from autograder.gate import load_bands
 from autograder.harness import HARNESSES, Judge, describe
 from autograder.judging import THREADS, Grader, judge_notebook
+from autograder.names import folder_of, student_of
 from autograder.results import NotebookResult, record, submission_key
 from ddpm_core.checkpoint import digest, file_digest, write_text
 from ddpm_core.config import DATA_DIR
@@ -42,6 +43,14 @@ class Submission:
     def files(self) -> dict[str, Path]:
         return {e.name: self.folder / f"{e.name}.ipynb" for e in of_assignment(self.assignment)}
 
+    @property
+    def is_link(self) -> bool:
+        """Whether the folder is really another one, such as another student's."""
+        return self.folder.is_symlink() or self.folder.parent.is_symlink()
+
+    def records(self, out: Path) -> Path:
+        return out / folder_of(self.student) / self.assignment
+
 
 def find(submitted: Path, assignment: str | None = None, student: str | None = None) -> list[Submission]:
     """Submissions in nbgrader's layout; ValueError names what is unknown or missing."""
@@ -51,16 +60,24 @@ def find(submitted: Path, assignment: str | None = None, student: str | None = N
         raise ValueError(f"there is no folder {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
     wanted = (assignment,) if assignment else assignments()
     found = [
-        Submission(person.name, a, person / a)
+        Submission(student_of(person.name), a, person / a)
         for person in sorted(submitted.iterdir())
-        if person.is_dir() and not person.name.startswith(".") and student in (None, person.name)
+        if student in (None, person.name, student_of(person.name))
         for a in wanted
-        if (person / a).is_dir() or (person / a).is_symlink()
+        if _may_hold(person / a)
     ]
     if not found:
         whose = f" of {student}" if student else ""
         raise ValueError(f"no submission{whose} in {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
     return found
+
+
+def _may_hold(folder: Path) -> bool:
+    """Whether something is handed in there; what cannot even be looked at gets a record that says so."""
+    try:
+        return folder.is_dir() or folder.is_symlink()
+    except OSError:
+        return True
 
 
 def band_file(exercise: Exercise) -> Path:
@@ -94,43 +111,55 @@ def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
 
 def grade_one(s: Submission, graders: dict[str, Grader], out: Path, progress: Callable[[str], None]) -> dict:
     """Judge one submission and write its record last, so that a record is there only when all of it is."""
-    folder = out / s.student / s.assignment
+    folder = s.records(out)
     shutil.rmtree(folder, ignore_errors=True)  # an old grade never survives a failed regrade
     folder.mkdir(parents=True)
     notebooks: list[NotebookResult] = []
     for exercise in of_assignment(s.assignment):
-        file = s.files[exercise.name]
-        if s.folder.is_symlink():
-            file = s.folder / "a link is no submission" / file.name
 
         def tell(what: str, share: float, name: str = exercise.name) -> None:
             progress(f"{s.student[:24]}/{name}: {what} {share:.0%}")
 
         try:
-            result, images = judge_notebook(exercise, file, graders[exercise.name], tell)
+            notebooks.append(grade_notebook(exercise, s, graders[exercise.name], folder, tell))
         except Exception as e:  # ours, not the student's: said so, and the batch goes on
-            result, images = NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."), None
-        notebooks.append(result)
-        if images is not None:
-            judge = graders[exercise.name].judge.classifier
-            gate_plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
+            notebooks.append(NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."))
     exercises = of_assignment(s.assignment)
-    key = submission_key(s.files, **{e.name: settings(graders[e.name]) for e in exercises})
     first = graders[exercises[0].name]
-    extra = {"key": key, "seed": first.seed, "sandboxed": first.sandboxed, "grader_version": results.GRADER_VERSION}
+    # not the seed: with it, and the checks of the bundle, a student could look up every input of the next attempt
+    extra = {"key": key_of(s, graders), "sandboxed": first.sandboxed, "grader_version": results.GRADER_VERSION}
     rec = record(s.student, s.assignment, notebooks, **extra)
-    private = {n.exercise.name: n.instructor for n in notebooks}
+    private = {"seed": first.seed} | {n.exercise.name: n.instructor for n in notebooks}
     write_text(folder / "instructor.json", json.dumps(private, indent=1) + "\n")
     write_text(folder / "results.json", json.dumps(rec, indent=1) + "\n")
     return rec
 
 
+def grade_notebook(
+    exercise: Exercise, s: Submission, grader: Grader, folder: Path, tell: Callable[[str, float], None]
+) -> NotebookResult:
+    """Judge one notebook of a submission; the picture of its gate, where it came to that, goes into `folder`."""
+    if s.is_link:
+        why = f"The folder {s.student}/{s.assignment} is a link; hand in the files themselves."
+        return NotebookResult(exercise, "missing", why)
+    result, images = judge_notebook(exercise, s.files[exercise.name], grader, tell)
+    if images is not None:
+        judge = grader.judge.classifier
+        gate_plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
+    return result
+
+
+def key_of(s: Submission, graders: dict[str, Grader]) -> str:
+    """What this submission's record depends on, as a hash."""
+    files = {} if s.is_link else s.files
+    return submission_key(files, **{e.name: settings(graders[e.name]) for e in of_assignment(s.assignment)})
+
+
 def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
     """The record of an earlier run, if it is of exactly this submission and grader; never an infrastructure error."""
     try:
-        rec = json.loads((out / s.student / s.assignment / "results.json").read_text(encoding="utf-8"))
-        extra = rec["extra_data"]
-        key = submission_key(s.files, **{e.name: settings(graders[e.name]) for e in of_assignment(s.assignment)})
+        rec = json.loads((s.records(out) / "results.json").read_text(encoding="utf-8"))
+        extra, key = rec["extra_data"], key_of(s, graders)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return rec if extra.get("key") == key and extra.get("outcome") != "infrastructure_error" else None
@@ -156,7 +185,7 @@ def seed_of_batch(out: Path, seed: int | None) -> int:
     if seed is None and file.is_file():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return int(json.loads(file.read_text(encoding="utf-8"))["seed"])
-    seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed  # too many to try them all
     write_text(file, json.dumps({"seed": seed, "settings": digest({"version": results.GRADER_VERSION})}) + "\n")
     return seed
 

@@ -97,10 +97,17 @@ class Judge:
 
 
 def copies(images: Tensor) -> float:
-    """Share of images nearer to a training image than 95 % of held-out images are: about 0.05 for honest ones."""
-    train = digits("train").floats().flatten(1)  # (N, 64)
-    limit = torch.cdist(digits("heldout").floats().flatten(1), train).amin(1).quantile(0.05)
-    return float((torch.cdist(images.flatten(1), train).amin(1) < limit).double().mean())
+    """Share of images that are nearer to a training image than 95 % of held-out images are, or to a held-out image than
+    95 % of training images are, whichever is more: about 0.01 for honest ones.
+
+    Held-out images are no secret, every student has the data set: an answer that carries them is found out as well.
+    """
+    train, heldout = (digits(part).floats().flatten(1) for part in ("train", "heldout"))  # (N, 64)
+    shares = []
+    for known, others in ((train, heldout), (heldout, train)):
+        limit = torch.cdist(others, known).amin(1).quantile(0.05)
+        shares.append(float((torch.cdist(images.flatten(1), known).amin(1) < limit).double().mean()))
+    return max(shares)
 
 
 def train_child(probe: Probe, harness: Harness, seed: int, shuffled: bool, progress: Callable[[float], None]) -> None:

@@ -19,7 +19,7 @@ from autograder.parts import judge_parts
 from autograder.results import NotebookResult, Test
 from autograder.sandbox import Child
 from autograder.staging import stage
-from autograder.words import message, sentence, short
+from autograder.words import load_error, load_failure, message, sentence, short
 from ddpm_core.streams import derive_seed, stream
 
 THREADS = (
@@ -67,7 +67,9 @@ def judge_notebook(
     except Failure as e:
         result.outcome, result.reason = e.outcome, sentence(e.message)
     except OSError as e:
-        result.outcome, result.reason = "infrastructure_error", f"the grader's own machine failed: {e}"
+        result.outcome, result.reason = "infrastructure_error", f"The grader's own machine failed: {e}."
+    if result.outcome != "infrastructure_error":
+        result.reason = " ".join([result.reason, *map(sentence, answers.remarks)])
     result.timings["total"] = round(time.monotonic() - start, 2)
     return result, images
 
@@ -106,8 +108,10 @@ def _judge(
     clock = time.monotonic()
     try:
         probe("load", cells=cells, operations=exercise.operations)
+    except Failure as e:
+        raise load_failure(e, probe.timeout_s) from e
     except AnswerError as e:
-        result.outcome, result.reason = "crash", sentence(str(e))
+        result.outcome, result.reason = "crash", load_error(e, cells)
         result.code = "imported_answer" if e.hidden else "load_error"
         return None
     failures = []

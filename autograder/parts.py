@@ -22,7 +22,7 @@ from autograder.limits import Failure
 from autograder.results import NotebookResult, Test, outcome_of
 from autograder.sandbox import Child
 from autograder.staging import stage
-from autograder.words import message, sentence, short
+from autograder.words import load_error, load_failure, message, sentence, short
 from ddpm_core.streams import stream
 
 if TYPE_CHECKING:
@@ -98,9 +98,11 @@ def judge_answer(
         supplied = own if solutions is None else supply.reference(exercise, needed, solutions)
     try:
         probe("load", cells={answer: answers.cells[answer]}, supplied=supplied, operations=exercise.operations)
+    except Failure as e:
+        raise load_failure(e, probe.timeout_s) from e
     except AnswerError as e:
         result.code = "imported_answer" if e.hidden else result.code or "load_error"
-        lose(exercise, answer, result, str(e))
+        lose(exercise, answer, result, load_error(e, {answer: answers.cells[answer]}))
         return "crash"
     for check in exercise.checks_of(answer):
         try:

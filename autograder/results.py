@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.exercises.base import Exercise
+from autograder.extract import Unreadable, read_bytes
 
 OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
 GRADER_VERSION = "1"  # part of every record's key: raise it when a change of the grader changes a grade
@@ -134,10 +135,8 @@ def submission_key(files: dict[str, Path], **settings: Any) -> str:
     h = hashlib.sha256(json.dumps([GRADER_VERSION, settings], sort_keys=True, default=str).encode())
     for name, path in sorted(files.items()):
         h.update(f"\0{name}\0".encode())
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb") as f:
-                while block := f.read(1 << 20):
-                    h.update(block)
-        else:
-            h.update(b"absent")
+        try:
+            h.update(read_bytes(path))
+        except Unreadable as e:  # absent, a link, too large: all that is judged of it is this sentence
+            h.update(f"\0{e}".encode())
     return h.hexdigest()

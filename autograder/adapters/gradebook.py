@@ -78,7 +78,7 @@ def _identify(record: Any, source: Path) -> tuple[str, tuple[str, str]]:
         isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable() and student == student.strip()
     )
     if not named or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":  # a spreadsheet would run =1+1
-        raise ValueError(f"student name {student!r} cannot be stored safely")
+        raise ValueError(f"student name {student!r} cannot be stored safely; rename the folder and grade it again")
     if not isinstance(assignment, str) or assignment not in {p.name for p in source.iterdir() if p.is_dir()}:
         raise ValueError(f"there is no assignment {assignment!r}")
     return f"{student}/{assignment}", (student, assignment)
@@ -137,6 +137,9 @@ def _write_record(
         )
     problems += [f"there is no notebook {name!r}" for name in notebooks.keys() - released.keys()]
 
+    if submitted.is_symlink() or submitted.parent.is_symlink():  # it may lead to another student's answers
+        problems.append("the submitted folder is a link; no answers are shown")
+        submitted = submitted / "a link is no submission"
     submission = _submission(gb, *key, timestamp=restore.timestamp(submitted / "timestamp.txt", problems))
     files: dict[Path, NotebookNode] = {}
     for entry in submission.notebooks:

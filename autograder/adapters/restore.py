@@ -30,7 +30,7 @@ MAX_BYTES = 32 * 2**20  # with outputs and pictures; a larger file is no homewor
 _ACTIVE = (
     (re.compile(r"<(?=[A-Za-z/!?])"), "< "),
     (re.compile(r"\](?=[(:])"), "] "),
-    (re.compile(r"(`{3,}|~{3,})(?=[ \t]*mermaid)", re.I), r"\1text "),
+    (re.compile(r"(```|~~~)(?=[ \t]*mermaid)", re.I), r"\1text "),  # no `{3,}: quadratic on a cell of backticks alone
     (re.compile(r"\\(?=(?:href|require|class|style|cssId|unicode)\b)"), r"\\ "),
 )
 
@@ -41,7 +41,8 @@ class UnreadableError(ValueError):
 
 def clean_text(value: Any) -> str:
     """A cell's source or a message as text that can be stored: no control characters, no half surrogates."""
-    text = "".join(map(str, value)) if isinstance(value, list) else str(value)
+    lines = value if isinstance(value, list) else [value]
+    text = "".join(line if isinstance(line, str) else "[?]" for line in lines)  # str() of deep nesting would raise
     text = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(ch for ch in text.replace("\r\n", "\n") if ch in "\n\t" or (ord(ch) >= 32 and ord(ch) != 127))
 
@@ -118,13 +119,16 @@ def viewable(path: Path, released: NotebookNode) -> NotebookNode:
     """The notebook at path, restored, or the released one with a note on top where there is none to show."""
     try:
         return restore(read_submission(path), released)
-    except UnreadableError as error:
+    except Exception as error:  # of a hostile notebook; the released one is shown, and the grades are written
         nb = copy.deepcopy(released)
-        note = (
-            f"**No answers are shown: {inert_markdown(clean_text(error))}.** Below is the notebook as it was released."
-        )
+        note = f"**No answers are shown: {inert_markdown(clean_text(_why(error)))}.** Below is the notebook as it was released."
         nb.cells.insert(0, new_markdown_cell(note, id="unreadable"))
         return nb
+
+
+def _why(error: Exception) -> str:
+    text = f"it is not a readable notebook ({type(error).__name__})"
+    return str(error) if isinstance(error, UnreadableError) else text
 
 
 def restore(submitted: NotebookNode, released: NotebookNode) -> NotebookNode:

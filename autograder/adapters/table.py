@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from autograder.names import folder_of
 from ddpm_core import page
 from ddpm_core.checkpoint import write_text
 
@@ -29,7 +30,7 @@ def rows(records: Sequence[dict]) -> list[list[str]]:
 
 def text(records: Sequence[dict], width: int = 120) -> str:
     """The table for a terminal, the reason wrapped."""
-    body = rows(records)
+    body = [[name if len(name) <= 40 else f"{name[:39]}…", *line] for name, *line in rows(records)]
     sizes = [max(len(line[i]) for line in [list(HEADER), *body]) for i in range(5)]
     room = max(30, width - sum(sizes) - 10)
     out = []
@@ -92,7 +93,8 @@ def grade_sections(records: Sequence[dict], prefix: str = "") -> list[page.Secti
     from urllib.parse import quote
 
     parts = [
-        details(r, prefix + quote(f"{r['extra_data']['student']}/{r['extra_data']['assignment']}")) for r in records
+        details(r, prefix + quote(f"{folder_of(r['extra_data']['student'])}/{r['extra_data']['assignment']}"))
+        for r in records
     ]
     note = (
         ""
