@@ -207,7 +207,12 @@ def grade(
     bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
 
     def work(s: Submission) -> dict:
-        return grade_one(s, graders, out, bar.set_postfix_str)
+        try:
+            return grade_one(s, graders, out, bar.set_postfix_str)
+        except Exception as e:  # its record could not be written: the others go on, and the next run tries again
+            why = f"The record could not be written ({e})."
+            failed = [NotebookResult(x, "infrastructure_error", why) for x in of_assignment(s.assignment)]
+            return record(s.student, s.assignment, failed)
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
     try:

@@ -1,7 +1,7 @@
-"""Names that students choose, or that arrive with their folders: what may become a folder's name, and what may be shown.
+"""Names of students, as their folders have them: what may become a folder of records, and what may be shown.
 
-A student is a folder in the grader's output and a field of tables. No name may lead elsewhere, hide, collide with a file
-of the grader's own, or carry control characters into a terminal; and two students never share a folder.
+A student is a folder in the grader's output and a field of tables. No name may lead elsewhere, hide, collide with a
+file of the grader's own, or carry control characters into a terminal; and two students never share a folder.
 """
 
 from __future__ import annotations

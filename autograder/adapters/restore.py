@@ -121,7 +121,8 @@ def viewable(path: Path, released: NotebookNode) -> NotebookNode:
         return restore(read_submission(path), released)
     except Exception as error:  # of a hostile notebook; the released one is shown, and the grades are written
         nb = copy.deepcopy(released)
-        note = f"**No answers are shown: {inert_markdown(clean_text(_why(error)))}.** Below is the notebook as it was released."
+        why = inert_markdown(clean_text(_why(error)))
+        note = f"**No answers are shown: {why}.** Below is the notebook as it was released."
         nb.cells.insert(0, new_markdown_cell(note, id="unreadable"))
         return nb
 
