@@ -53,7 +53,7 @@ def decode(text: bytes, blob: bytes) -> Message:
     """The message in the two parts of a frame. Raises for anything that is not exactly one."""
     if len(text) > MAX_HEADER:
         raise ValueError("the header is too long")
-    header = json.loads(str(text, "utf-8"))
+    header = json.loads(str(text, "utf-8"), parse_int=_number)
     if not isinstance(header, dict):
         raise ValueError(f"the header is a {type(header).__name__}, not an object")
     # json.loads also takes NaN, 1e999 and half surrogate pairs, on which a database or a report would stumble later
@@ -88,6 +88,14 @@ def _checked(name: str, tensor: Tensor) -> Tensor:
         raise ValueError(f"tensor {name!r} has dtype {tensor.dtype} and {tensor.dim()} dimensions")
     # a bool whose byte is neither 0 nor 1 equals neither True nor False, and would mislead a check
     return tensor.view(torch.uint8) != 0 if tensor.dtype == torch.bool else tensor
+
+
+def _number(digits: str) -> int:
+    """An integer of 64 bits: a longer one overflows as soon as a check computes with it."""
+    value = int(digits)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("a number in the header has more than 64 bits")
+    return value
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:

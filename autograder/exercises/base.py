@@ -10,9 +10,12 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor
 
+from autograder.limits import Failure
+
 VALUES = re.compile(
     r"-?\d+\.\d*(e[-+]?\d+)?"
 )  # an exception may quote its inputs, which stay hidden; shapes may be seen
+LISTS = ("kinds", "left", "shares", "times")  # what a reply's header holds as lists, whoever asks for them
 
 
 class Failed(Exception):
@@ -25,8 +28,9 @@ class AnswerError(Failed):
     def __init__(self, error: dict[str, Any]):
         self.kind, self.hidden = str(error.get("kind"))[:80], bool(error.get("hidden"))
         cell, line = error.get("cell"), error.get("line")
+        line = line if type(line) is int and 0 < line < 10**6 else None
         text = VALUES.sub("…", str(error.get("text"))[:500])
-        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell and type(line) is int else ""
+        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell and line else ""
         super().__init__(text if self.hidden else f"your code raised {self.kind}{where}: {text}")
 
 
@@ -52,6 +56,8 @@ class Probe:
         self, op: str, tensors: dict[str, Tensor] | None = None, **header: Any
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
+        if not all(isinstance(reply[name], list) for name in LISTS if name in reply):  # a check would trip over it
+            raise Failure("invalid_output", "The answer's process sent a malformed result.")
         if isinstance(reply.get("error"), dict):
             raise AnswerError(reply["error"])
         return reply, out

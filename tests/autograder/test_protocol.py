@@ -43,6 +43,7 @@ def entry(dtype: str, shape: list[int], *offsets: int) -> dict:
     [
         (b'{"score": NaN}', b""),
         (b'{"score": 1e999}', b""),
+        (b'{"parameters": 9223372036854775808}', b""),
         (b'{"name": "\\ud800"}', b""),
         (b'{"name": "\xff"}', b""),
         (b"{" + b" " * protocol.MAX_HEADER + b"}", b""),
