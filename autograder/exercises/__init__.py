@@ -6,13 +6,14 @@ from autograder.exercises import (
     conditioner,
     cross_attention,
     ddim,
+    interpolation,
     label_dropout,
     prediction,
     schedules,
 )
 from autograder.exercises.base import Exercise
 
-MODULES = (schedules, prediction, ddim, architecture, label_dropout, adagn, cross_attention, conditioner)
+MODULES = (schedules, prediction, ddim, architecture, label_dropout, adagn, cross_attention, conditioner, interpolation)
 EXERCISES: dict[tuple[str, str], Exercise] = {(m.EXERCISE.assignment, m.EXERCISE.name): m.EXERCISE for m in MODULES}
 
 
