@@ -13,26 +13,34 @@ from autograder.child.places import Elsewhere
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 
 
-def argument(spec: dict[str, Any], x: dict[str, Tensor]) -> Any:
-    """An argument as the parent describes it: a plain value, a tensor, a dict of tensors, or a seeded generator."""
+def argument(spec: dict[str, Any], x: dict[str, Tensor], things: dict[str, Any]) -> Any:
+    """An argument as the parent describes it: a plain value, a tensor, a dict of tensors, a generator, a thing."""
     if "tensor" in spec:
         return x[spec["tensor"]]
     if "tensors" in spec:
         return {key: x[name] for key, name in spec["tensors"].items()}
     if "generator" in spec:
         return torch.Generator().manual_seed(spec["generator"])
+    if "thing" in spec:
+        return things[spec["thing"]]
+    if "tuple" in spec:
+        return tuple(spec["tuple"])
     return spec["value"]
 
 
-def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+def call(
+    answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor], things: dict[str, Any] | None = None
+) -> Reply:
     """Call the function `name` with `args` and `kwargs`, `repeat` times with the same generators going on.
+
+    `things` are arguments that do not travel, such as a model: another module of questions makes them of tensors in x.
 
     Returns `out` (stacked where repeated), the inputs as they are afterwards, and what cannot be seen in these: the
     result's kind, whether the function drew from the global random stream, which inputs share memory with the result,
     and, where the inputs are called `elsewhere`, whether the result is there too.
     """
-    args = [argument(a, x) for a in header["args"]]
-    kwargs = {k: argument(a, x) for k, a in header["kwargs"].items()}
+    args = [argument(a, x, things or {}) for a in header["args"]]
+    kwargs = {k: argument(a, x, things or {}) for k, a in header["kwargs"].items()}
     torch.manual_seed(header["seed"])
     before = torch.get_rng_state()
     place = Elsewhere(x.values())

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 MIXED = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
 MAY_MIX = {"copy_", "__setitem__", "to", "type_as", "view_as", "expand_as", "reshape_as", "tensor", "as_tensor"}
-MAKES = {"tensor", "scalar_tensor"}  # a new tensor from values, wherever these come from
+MAKES = {"tensor", "scalar_tensor", "full"}  # a new tensor from values, wherever these come from
 
 
 def tensors_in(x: Any) -> Iterator[Tensor]:

@@ -6,6 +6,7 @@ from autograder.exercises import (
     conditioner,
     cross_attention,
     ddim,
+    guided_sampling,
     interpolation,
     label_dropout,
     prediction,
@@ -13,7 +14,18 @@ from autograder.exercises import (
 )
 from autograder.exercises.base import Exercise
 
-MODULES = (schedules, prediction, ddim, architecture, label_dropout, adagn, cross_attention, conditioner, interpolation)
+MODULES = (
+    schedules,
+    prediction,
+    ddim,
+    architecture,
+    label_dropout,
+    guided_sampling,
+    adagn,
+    cross_attention,
+    conditioner,
+    interpolation,
+)
 EXERCISES: dict[tuple[str, str], Exercise] = {(m.EXERCISE.assignment, m.EXERCISE.name): m.EXERCISE for m in MODULES}
 
 

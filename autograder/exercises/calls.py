@@ -22,6 +22,13 @@ class Seeded:
 
 
 @dataclass(frozen=True)
+class Thing:
+    """An argument that the child makes of the tensors sent `besides`: a model, a schedule."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Returned:
     """What came back of a call: `out` is None where it was no tensor."""
 
@@ -67,13 +74,14 @@ def call(
     elsewhere: bool = False,
     repeat: int | None = None,
     seed: int = 0,
+    besides: dict[str, Tensor] | None = None,
     **kwargs: Any,
 ) -> Returned:
     """name(*args, **kwargs) in the child. `rename` gives tensors among args their names for messages.
 
     `elsewhere`: the inputs count as being on a GPU (autograder/child/places.py).
     """
-    given: dict[str, Tensor] = {}
+    given: dict[str, Tensor] = {**(besides or {})}
 
     def spec(value: Any, label: str) -> dict[str, Any]:
         if isinstance(value, Tensor):
@@ -82,6 +90,8 @@ def call(
         if isinstance(value, dict):
             given.update({f"{label}[{k!r}]": v for k, v in value.items()})
             return {"tensors": {k: f"{label}[{k!r}]" for k in value}}
+        if isinstance(value, (Thing, tuple)):
+            return {"thing": value.name} if isinstance(value, Thing) else {"tuple": value}
         return {"generator": value.seed} if isinstance(value, Seeded) else {"value": value}
 
     labels = [*rename, *(f"argument {i + 1}" for i in range(len(rename), len(args)))]

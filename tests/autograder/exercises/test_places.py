@@ -17,6 +17,7 @@ RUNS = {  # code in x, y, t on a GPU, and whether its result is there
     "torch.zeros(3).to(x) + y": True,
     "torch.arange(3).type_as(x) + y": True,
     "torch.full_like(y, 7) + x.new_zeros(3)": True,
+    "torch.full((3,), torch.arange(3)[1], device=x.device) + y": True,
     "torch.tensor([1.0, 2.0, 3.0], device=y.device) + y": True,
     "torch.stack([row * 2 for row in x])": True,
     "torch.cat([a + b for a, b in zip(x, x.unbind())])": True,
