@@ -54,6 +54,6 @@ def load_failure(failure: Failure, seconds: float) -> Failure:
         return failure
     return Failure(
         "timeout",
-        f"The answer cell itself ran for more than {seconds:g} s: it should only define what is asked for; leave "
+        f"The answer cell itself ran for more than {seconds:g} s; it should only define what is asked for: leave "
         "training, sampling and other long work to other cells.",
     )
