@@ -1,0 +1,99 @@
+"""Questions for an answer that averages a network's weights: a small network moves as the parent says, the answer
+follows it, and both go back as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Reply = tuple[dict[str, Any], dict[str, Tensor]]
+
+
+class Net(nn.Module):
+    """Parameters of several shapes, in nested modules; floating and integer buffers, and a layer with two modes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gain * self.body(x)
+
+
+class Weight(nn.Module):
+    """One number, for long runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gain * x
+
+
+NETS = {"net": Net, "weight": Weight}
+
+
+def modes(modules: list[nn.Module], holds: Callable[[Iterable[bool]], bool] = any) -> Tensor:
+    """For each: is any part in training mode, does any parameter require a gradient? (N, 2) bool"""
+    flags = [[holds(p.training for p in m.modules()), holds(p.requires_grad for p in m.parameters())] for m in modules]
+    return torch.tensor(flags)
+
+
+def move(net: list[tuple[Tensor, Tensor]], k: int) -> None:
+    """Set every weight to its k-th value, in place, as an optimizer does."""
+    with torch.no_grad():
+        for weight, values in net:
+            weight.copy_(values[k])
+
+
+def follow(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """One EMA for each of `runs`, its constructor's keyword arguments; they are updated in turn.
+
+    x holds the values that the i-th network takes, `{i}.{name}` (updates + 1, ...). Returns the module's values,
+    `{i}.{name}` (updates + 1, ...), the first ones when the network has already moved on; and `source.{i}.{name}`,
+    the network's at the end; and whether any part of the modules is in training mode or trainable, at the `start` and
+    at the `end`, and all of the networks (`source`), each (runs, 2). With `last`, only the module's last values.
+    """
+    nets = [NETS[header["net"]]().train() for _ in header["runs"]]
+    paths = [[(v, x[f"{i}.{n}"]) for n, v in net.state_dict(keep_vars=True).items()] for i, net in enumerate(nets)]
+    for path in paths:
+        move(path, 0)
+    emas = [answers["EMA"](net, **kwargs) for net, kwargs in zip(nets, header["runs"])]
+    if not all(isinstance(ema.module, nn.Module) for ema in emas):
+        return {"kind": type(emas[0].module).__name__}, {}
+    start = modes([ema.module for ema in emas])
+    kept: dict[str, list[Tensor]] = {}
+
+    def keep() -> None:
+        for i, ema in enumerate(emas):
+            for name, value in ema.module.state_dict().items():
+                kept.setdefault(f"{i}.{name}", []).append(value.detach().clone())
+
+    for k in range(1, header["updates"] + 1):
+        for path in paths:
+            move(path, k)
+        if k == 1 and not header.get("last"):
+            keep()
+        for net, ema in zip(nets, emas):
+            ema.update(net)
+        if k == header["updates"] or not header.get("last"):
+            keep()
+    out = {name: torch.stack(values) for name, values in kept.items()}
+    out |= {"start": start, "end": modes([ema.module for ema in emas]), "source": modes(nets, all)}
+    return {"kind": "Module"}, out | {
+        f"source.{i}.{n}": v for i, net in enumerate(nets) for n, v in net.state_dict().items()
+    }
+
+
+def elsewhere(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """On torch's `meta` device, which mixes with the CPU no more than a GPU does: where the module's values end up."""
+    net = Net().to("meta")
+    ema = answers["EMA"](net)
+    for _ in range(2):
+        ema.update(net)
+    return {"devices": sorted({v.device.type for v in ema.module.state_dict().values()})}, {}
