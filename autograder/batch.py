@@ -30,14 +30,17 @@ def grade_folder(
     gradebook: str | None = None,
     course: Path = Path("."),
     progress: bool = True,
+    only: tuple[str, ...] = (),
 ) -> list[dict]:
     """Grade, then write grades.csv, report.html and the gradebook from all records; returns the records.
+
+    `only` names the notebooks to grade; the records then hold no others, whose marks in the gradebook stay.
 
     ValueError where there is nothing to grade, or no sandbox and none was waived.
     """
     if sandboxed and (why := sandbox.available()):
         raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
-    submissions = grading.find(submitted, assignment, student)
+    submissions = grading.find(submitted, assignment, student, only)
     with grading.only_one(out):
         seed = grading.seed_of_batch(out, seed)
         records = grading.grade(submissions, out, seed, jobs, sandboxed, progress)

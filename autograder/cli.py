@@ -21,8 +21,9 @@ def positive(text: str) -> int:
 
 def cmd_grade(a: argparse.Namespace) -> None:
     batch.grade_folder(
-        a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course
-    )
+        a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
+        only=tuple(a.notebook),
+    )  # fmt: skip
 
 
 def cmd_check(a: argparse.Namespace) -> None:
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--assignment", help="default: all")
     p.add_argument("--student", help="default: all")
+    p.add_argument("--notebook", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
     p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
     p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
     p.add_argument("--gradebook", help="database URL of nbgrader's gradebook; default: OUT/gradebook.db")

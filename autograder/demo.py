@@ -22,7 +22,7 @@ def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path("."))
         shutil.rmtree(submitted / left_over, ignore_errors=True)
     samples.write(submitted, course / "exercises", tuple(students))
     with grading.only_one(grades):
-        records = grading.grade(grading.find(submitted), grades, seed, sandboxed=why is None)
+        records = grading.grade(grading.find(submitted, only=(samples.EXERCISE,)), grades, seed, sandboxed=why is None)
         table.write_csv(records, grades / "grades.csv")
         table.write_report(records, grades)
         write_gradebook(records, submitted, grades, None, course)

@@ -33,15 +33,20 @@ JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's folder of one assignment."""
+    """One student's folder of one assignment, or some of its notebooks."""
 
     student: str
     assignment: str
     folder: Path
+    only: tuple[str, ...] = ()  # notebooks to grade; none named: all
+
+    @property
+    def exercises(self) -> tuple[Exercise, ...]:
+        return tuple(e for e in of_assignment(self.assignment) if not self.only or e.name in self.only)
 
     @property
     def files(self) -> dict[str, Path]:
-        return {e.name: self.folder / f"{e.name}.ipynb" for e in of_assignment(self.assignment)}
+        return {e.name: self.folder / f"{e.name}.ipynb" for e in self.exercises}
 
     @property
     def is_link(self) -> bool:
@@ -52,15 +57,20 @@ class Submission:
         return out / folder_of(self.student) / self.assignment
 
 
-def find(submitted: Path, assignment: str | None = None, student: str | None = None) -> list[Submission]:
-    """Submissions in nbgrader's layout; ValueError names what is unknown or missing."""
+def find(
+    submitted: Path, assignment: str | None = None, student: str | None = None, only: tuple[str, ...] = ()
+) -> list[Submission]:
+    """Submissions in nbgrader's layout; ValueError names what is unknown or missing. `only`: these notebooks alone."""
     if assignment and assignment not in assignments():
         raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
+    known = {e.name: a for (a, _), e in EXERCISES.items() if assignment in (None, a)}
+    if unknown := [name for name in only if name not in known]:
+        raise ValueError(f"unknown notebook '{unknown[0]}'; known: {', '.join(known)}")
     if not submitted.is_dir():
         raise ValueError(f"there is no folder {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
-    wanted = (assignment,) if assignment else assignments()
+    wanted = (assignment,) if assignment else tuple(a for a in assignments() if not only or a in map(known.get, only))
     found = [
-        Submission(student_of(person.name), a, person / a)
+        Submission(student_of(person.name), a, person / a, only)
         for person in sorted(submitted.iterdir())
         if student in (None, person.name, student_of(person.name))
         for a in wanted
@@ -115,7 +125,7 @@ def grade_one(s: Submission, graders: dict[str, Grader], out: Path, progress: Ca
     shutil.rmtree(folder, ignore_errors=True)  # an old grade never survives a failed regrade
     folder.mkdir(parents=True)
     notebooks: list[NotebookResult] = []
-    for exercise in of_assignment(s.assignment):
+    for exercise in s.exercises:
 
         def tell(what: str, share: float, name: str = exercise.name) -> None:
             progress(f"{s.student[:24]}/{name}: {what} {share:.0%}")
@@ -124,8 +134,7 @@ def grade_one(s: Submission, graders: dict[str, Grader], out: Path, progress: Ca
             notebooks.append(grade_notebook(exercise, s, graders[exercise.name], folder, tell))
         except Exception as e:  # ours, not the student's: said so, and the batch goes on
             notebooks.append(NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."))
-    exercises = of_assignment(s.assignment)
-    first = graders[exercises[0].name]
+    first = graders[s.exercises[0].name]
     # not the seed: with it, and the checks of the bundle, a student could look up every input of the next attempt
     extra = {"key": key_of(s, graders), "sandboxed": first.sandboxed, "grader_version": results.GRADER_VERSION}
     rec = record(s.student, s.assignment, notebooks, **extra)
@@ -152,7 +161,7 @@ def grade_notebook(
 def key_of(s: Submission, graders: dict[str, Grader]) -> str:
     """What this submission's record depends on, as a hash."""
     files = {} if s.is_link else s.files
-    return submission_key(files, **{e.name: settings(graders[e.name]) for e in of_assignment(s.assignment)})
+    return submission_key(files, **{e.name: settings(graders[e.name]) for e in s.exercises})
 
 
 def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
@@ -201,8 +210,8 @@ def grade(
 ) -> list[dict]:
     """Records of all submissions, in order: those that are done already are kept byte for byte."""
     torch.set_num_threads(1)  # the parent's sums must not depend on the machine's load
-    needed = {s.assignment for s in submissions}
-    graders = {e.name: make_grader(e, seed, sandboxed, **changes) for e in EXERCISES.values() if e.assignment in needed}
+    needed = {e.name: e for s in submissions for e in s.exercises}
+    graders = {name: make_grader(e, seed, sandboxed, **changes) for name, e in needed.items()}
     done = {i: rec for i, s in enumerate(submissions) if (rec := existing(s, graders, out))}
     bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
 
@@ -211,7 +220,7 @@ def grade(
             return grade_one(s, graders, out, bar.set_postfix_str)
         except Exception as e:  # its record could not be written: the others go on, and the next run tries again
             why = f"The record could not be written ({e})."
-            failed = [NotebookResult(x, "infrastructure_error", why) for x in of_assignment(s.assignment)]
+            failed = [NotebookResult(x, "infrastructure_error", why) for x in s.exercises]
             return record(s.student, s.assignment, failed)
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")

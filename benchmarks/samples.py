@@ -31,7 +31,9 @@ def main() -> None:
         out = a.out or Path(scratch)
         samples.write(out / "submitted", ROOT / "exercises")
         for seed in range(repeats):
-            records = grading.grade(grading.find(out / "submitted"), out / f"seed{seed}", seed, a.jobs)
+            records = grading.grade(
+                grading.find(out / "submitted", only=(samples.EXERCISE,)), out / f"seed{seed}", seed, a.jobs
+            )
             for rec in records:
                 student, score = rec["extra_data"]["student"], rec["score"]
                 notebook = rec["extra_data"]["notebooks"]["conditioner"]

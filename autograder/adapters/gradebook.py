@@ -146,6 +146,8 @@ def _write_record(
         if entry.name not in released:
             problems.append(f"{entry.name}: in the gradebook, but no longer in the solutions: left as it was")
             continue
+        if notebooks and entry.name not in notebooks:  # not graded this time: what it has stays
+            continue
         path = autograded / f"{entry.name}.ipynb"
         given = {"outcome": extra.get("outcome")} | dict(notebooks.get(entry.name) or {})
         if withheld:

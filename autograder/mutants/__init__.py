@@ -12,6 +12,8 @@ The bank of an exercise is a text file beside this one:
     + x_0 - (1                          … becomes this; several lines, and several edits, one after the other
     (or, in place of edits, a source)
 
+Where the answers of an exercise are judged as a pair, each source defines both, and may fail any of the checks.
+
 All of these answers are ours and trusted, so they may run in this process.
 """
 
@@ -27,7 +29,7 @@ from torch import Tensor
 from autograder import supply
 from autograder.child import answers, protocol
 from autograder.exercises import EXERCISES
-from autograder.exercises.base import Exercise, Failed, Probe
+from autograder.exercises.base import Check, Exercise, Failed, Probe
 from ddpm_core.streams import stream
 
 HERE = Path(__file__).parent
@@ -50,6 +52,16 @@ class Bank:
     answer: str
     right: dict[str, str]
     wrong: dict[str, Wrong]
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.exercise.checks if self.exercise.judged_as_pair else self.exercise.checks_of(self.answer)
+
+    def cells(self, source: str) -> dict[str, str]:
+        """The answer cells of one known answer: a pair's source is all in the first, and the second is empty."""
+        if not self.exercise.judged_as_pair:
+            return {self.answer: source}
+        return dict.fromkeys(self.exercise.answers, "") | {self.exercise.answers[0]: source}
 
 
 def banks(*names: str) -> Iterator[Bank]:
@@ -97,7 +109,7 @@ def _replace(source: str, old: str, new: str) -> str:
 
 
 def _check(bank: Bank, part: str) -> str:
-    names = [c.name for c in bank.exercise.checks_of(bank.answer) if part in c.name.removeprefix(bank.answer)]
+    names = [c.name for c in bank.checks if part in c.name.removeprefix(f"{bank.answer}:")]
     if len(names) != 1:
         raise ValueError(
             f"{bank.exercise.name}, {bank.answer}: {part!r} is part of {len(names)} checks' names, not one"
@@ -128,15 +140,15 @@ class InProcess:
 
 def failures(bank: Bank, source: str, seed: int, child: object | None = None) -> dict[str, str]:
     """Checks that an answer fails, with the messages; `child` is a sandbox, or this process."""
-    exercise, answer = bank.exercise, bank.answer
+    exercise = bank.exercise
     probe = Probe(child or InProcess(import_module(f"autograder.child.{exercise.operations}")))
-    supplied = supply.reference(exercise, needed) if (needed := exercise.needs.get(answer)) else {}
+    supplied = supply.reference(exercise, needed) if (needed := exercise.needs.get(bank.answer)) else {}
     failed = {}
     try:
-        probe("load", cells={answer: source}, supplied=supplied, operations=exercise.operations)
+        probe("load", cells=bank.cells(source), supplied=supplied, operations=exercise.operations)
     except Failed as e:
-        return {c.name: str(e) for c in exercise.checks_of(answer)}
-    for check in exercise.checks_of(answer):
+        return {c.name: str(e) for c in bank.checks}
+    for check in bank.checks:
         try:
             check.run(probe, stream(seed, check.name))
         except Failed as e:

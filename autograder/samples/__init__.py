@@ -8,7 +8,8 @@ from pathlib import Path
 from autograder.extract import grade_id
 from autograder.references import cells_of
 
-ASSIGNMENT, NOTEBOOK = "5_3_conditioning", "conditioner.ipynb"
+ASSIGNMENT, EXERCISE = "5_3_conditioning", "conditioner"
+NOTEBOOK = f"{EXERCISE}.ipynb"
 HERE = Path(__file__).parent
 RIGHT = ("ada-film", "ben-attention")
 # Hostile code runs only where there is a sandbox.

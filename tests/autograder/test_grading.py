@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nbgrader.api import Gradebook
 
 from autograder import grading, samples
 from autograder.adapters import table
@@ -26,8 +27,8 @@ QUICK = ("carl-ignores-label", "dana-first-label", "finn-forger", "nina-nan", "o
 
 
 def command(submitted, out, *more):
-    words = [sys.executable, "-m", "autograder.cli", "grade", submitted, "--out", out, "--course", ROOT, *more]
-    return [str(w) for w in words]
+    words = [sys.executable, "-m", "autograder.cli", "grade", submitted, "--out", out, "--course", ROOT]
+    return [str(w) for w in (*words, "--notebook", samples.EXERCISE, *more)]
 
 
 def grade(submitted, out, *more):
@@ -93,8 +94,11 @@ def test_csv_report_and_gradebook(graded):
     export = [sys.executable, "-m", "nbgrader", "export", "--to", str(out / "x.csv")]
     export += ["--CourseDirectory.db_url", f"sqlite:///{out / 'gradebook.db'}"]
     subprocess.run(export, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
-    scores = {x["student_id"]: float(x["score"]) for x in csv.DictReader((out / "x.csv").open(encoding="utf-8"))}
-    assert scores == {x["student"]: pytest.approx(float(x["score"])) for x in lines}
+    scores = {x["student_id"]: x["score"] for x in csv.DictReader((out / "x.csv").open(encoding="utf-8"))}
+    assert scores == dict.fromkeys(QUICK, "")  # no total while the assignment's other notebooks are not graded
+    with Gradebook(f"sqlite:///{out / 'gradebook.db'}") as gb:
+        entries = {s: gb.find_submission_notebook(samples.EXERCISE, samples.ASSIGNMENT, s) for s in QUICK}
+        assert {s: e.score for s, e in entries.items()} == {x["student"]: float(x["score"]) for x in lines}
 
 
 def test_grading_again_keeps_every_record_byte_for_byte(graded, submitted):
@@ -192,6 +196,7 @@ def test_an_infrastructure_error_is_never_a_zero_and_never_kept(graded, submitte
         (lambda p: None, (), "there is no folder"),
         (lambda p: p.mkdir(), (), "no submission in"),
         (lambda p: p.mkdir(), ("--assignment", "9_9"), "unknown assignment '9_9'; known: 5_1_unconditional"),
+        (lambda p: p.mkdir(), ("--notebook", "9_9"), "unknown notebook '9_9'; known: schedules, "),
     ],
 )
 def test_bad_input_gets_one_sentence(tmp_path, make, more, says):
