@@ -143,8 +143,8 @@ def test_no_message_gains_anything(name, world, tmp_path, monkeypatch):
         return folder
 
     monkeypatch.setattr(parts, "stage", stage)
-    start = time.monotonic()
-    result = judged(submit(tmp_path, "schedules", WRONG), world, ONE, check_s=1.5, limits=SMALL)
+    start, patience = time.monotonic(), 1.5 if "timeout" in outcomes else 15.0  # a busy machine is no verdict
+    result = judged(submit(tmp_path, "schedules", WRONG), world, ONE, check_s=patience, limits=SMALL)
     assert result.outcome in outcomes, result.reason
     assert result.score <= BASE["q_sample_checks"], [t for t in result.tests if t.passed]
     assert time.monotonic() - start < 40
