@@ -19,7 +19,7 @@ All of these answers are ours and trusted, so they may run in this process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -138,8 +138,10 @@ class InProcess:
         return protocol.decode(frame[size : size + text], frame[size + text :])  # nothing else gets through the wire
 
 
-def failures(bank: Bank, source: str, seed: int, child: object | None = None) -> dict[str, str]:
-    """Checks that an answer fails, with the messages; `child` is a sandbox, or this process."""
+def failures(
+    bank: Bank, source: str, seed: int, child: object | None = None, only: Container[str] | None = None
+) -> dict[str, str]:
+    """Checks (all, or only these) that an answer fails, with the messages; `child` is a sandbox, or this process."""
     exercise = bank.exercise
     probe = Probe(child or InProcess(import_module(f"autograder.child.{exercise.operations}")))
     supplied = supply.reference(exercise, needed) if (needed := exercise.needs.get(bank.answer)) else {}
@@ -149,6 +151,8 @@ def failures(bank: Bank, source: str, seed: int, child: object | None = None) ->
     except Failed as e:
         return {c.name: str(e) for c in bank.checks}
     for check in bank.checks:
+        if only is not None and check.name not in only:
+            continue
         try:
             check.run(probe, stream(seed, check.name))
         except Failed as e:
@@ -160,7 +164,7 @@ def survivors(bank: Bank, seed: int, child: object | None = None) -> dict[str, l
     """Wrong answers that kept points which they should lose: the checks that let each of them pass."""
     found = {}
     for name, wrong in bank.wrong.items():
-        failed = failures(bank, wrong.source, seed, child)
+        failed = failures(bank, wrong.source, seed, child, wrong.loses)
         if passed := [c for c in wrong.loses if c not in failed]:
             found[f"{bank.answer}: {name}"] = passed
     return found
