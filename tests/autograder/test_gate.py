@@ -25,7 +25,7 @@ from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.schedule import DiffusionSchedule
 
 GATES = tuple(HARNESSES)
-RERUNS = {"conditioner": 8, "prediction": 4, "architecture": 4}
+RERUNS = {"conditioner": 8, "prediction": 8, "architecture": 8}
 FILES = {name: DATA_DIR / f"gates/{name}.json" for name in GATES}
 RECORDS = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
 FILE = FILES["conditioner"]
