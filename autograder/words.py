@@ -16,10 +16,11 @@ def plain(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital (a name of a file or of code keeps its own) and a full stop, whoever wrote it."""
+    """With a capital (a name of a file or of code, as in `w = 1`, keeps its own) and a full stop, whoever wrote it."""
     text = plain(text)
-    first = text.split(" ", 1)[0]
-    return (text[:1].upper() + text[1:] if first.isalpha() else text) + ("" if text.endswith((".", "!", "?")) else ".")
+    first, _, rest = text.partition(" ")
+    is_word = first.isalpha() and not rest.startswith("= ")
+    return (text[:1].upper() + text[1:] if is_word else text) + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def short(text: str) -> str:

@@ -125,3 +125,13 @@ def close(out: Tensor, expected: Tensor, property_: str, example: str, rtol: flo
     out = finite(out, "the result").double()
     if not torch.allclose(out, expected.double(), rtol=rtol, atol=atol):
         raise Failed(f"{property_}: {example}")
+
+
+def not_by_the_batch(failed: Failed, out: Tensor, alone: list[Tensor], what: str) -> Failed:
+    """The reason, where a batch (B, ...) came out wrong: `failed` says that its images are mixed up.
+
+    If every image comes out `alone`, B x (1, ...), just as it does in the batch, they are not, and `what` is wrong.
+    """
+    if torch.allclose(torch.cat(alone).double(), out.double(), rtol=1e-4, atol=1e-4):
+        return Failed(f"every image meets its own timestep, but {what}: mend that first, then this holds as well")
+    return failed

@@ -147,7 +147,10 @@ def draws_noise(probe: Probe, rng: Generator) -> None:
     if torch.equal(one, two):
         raise Failed(f"with eta > 0 and noise=None no fresh noise is drawn: {hint}")
     if drawn.mean().abs() > 0.06 or (drawn.std() - 1).abs() > 0.04 or drawn.abs().max() < 2.5:
-        raise Failed(f"the noise that is drawn is not standard normal before sigma scales it: {hint}")
+        raise Failed(
+            "the noise that is drawn does not come out standard normal when it is divided by sigma: if the check “eta "
+            f"and sigma” fails as well, mend that first; else {hint}"
+        )
     flat = drawn.flatten(1, 2).flatten(2)  # (2, 24, 256)
     if torch.corrcoef(flat.flatten(0, 1)).fill_diagonal_(0).abs().max() > 0.5:
         raise Failed(f"images or channels share their noise: {hint}, image by image")

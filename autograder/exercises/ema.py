@@ -123,7 +123,7 @@ def follows(limit: tuple[float, float], updates: int, text: str, example: str):
             for name in PARAMETERS:
                 right = average(values[name], decays(updates, decay))
                 if not near(values_of(out, name, updates + 1)[1:], right[1:]):
-                    raise Failed(f"{text} (`{name}`): {example}")
+                    raise Failed(f"{text} (seen in the grader's network, in `{name}`): {example}")
 
     return check
 

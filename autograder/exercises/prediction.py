@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite
-from autograder.exercises.calls import Returned, call, keeps_device, seed_of
+from autograder.exercises.calls import Returned, call, keeps_device, not_by_the_batch, seed_of
 from ddpm_core.schedule import cosine_beta_schedule, linear_beta_schedule
 
 TARGET, INVERSE = "compute_training_target", "predict_x0"
@@ -118,7 +118,12 @@ def own_time(probe: Probe, rng: Generator) -> None:
         eps = torch.randn(shape, generator=rng).double()
         r, s = levels(abar, t)
         out = asked(probe, TARGET, x0, eps, t, abar).tensor(shape)
-        agree(out, r * eps - s * x0, r, f"an image does not get the noise level of its own timestep: {OWN}")
+        try:
+            agree(out, r * eps - s * x0, r, f"an image does not get the noise level of its own timestep: {OWN}")
+        except Failed as failed:
+            each = zip(x0.split(1), eps.split(1), t.split(1))
+            alone = [asked(probe, TARGET, *one, abar).tensor((1, *shape[1:])) for one in each]
+            raise not_by_the_batch(failed, out, alone, "the target is not the velocity") from None
 
 
 def mixed_times(rng: Generator, batch: int, timesteps: int) -> Tensor:

@@ -60,11 +60,11 @@ def starts(probe: Probe, rng: Generator) -> None:
             )
 
 
-def times_of(returned: Returned) -> Tensor:
+def times_of(returned: Returned, where: str = "") -> Tensor:
     """The timestep of every call of the model, (calls,) int64; Failed where there was none."""
     times = returned.after.get("times")
     if times is None or times.dim() != 1 or not len(times) or times.is_floating_point():
-        raise Failed("the model is never called: put a print into a model of your own")
+        raise Failed(f"the model is never called{where}: put a print into a model of your own")
     return times.long()
 
 
@@ -83,7 +83,7 @@ def steps(probe: Probe, rng: Generator) -> None:
     for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
         returned = ask(probe, g, labels_of(rng, g, 2), 3.0, count, Seeded(seed_of(rng)))
         returned.tensor()
-        times = times_of(returned)
+        times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
             raise Failed(f"the first step is not at T - 1, where there is nothing but noise: {hint}")
         if (times.diff() > 0).any():

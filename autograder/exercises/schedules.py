@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite
-from autograder.exercises.calls import call, close, keeps_device, seed_of
+from autograder.exercises.calls import call, close, keeps_device, not_by_the_batch, seed_of
 
 SCHEDULES = "lesson 5.1, “Noise schedules”"
 FORWARD = "lesson 5.1, “The forward process”"
@@ -158,11 +158,17 @@ def q_own_time(probe: Probe, rng: Generator) -> None:
         t[:2] = torch.tensor([len(abar) - 1, 0])
         a = abar.double()[t].view(-1, 1, 1, 1)
         out = noised(probe, x0, t, noise, abar).tensor(shape)
-        close(
-            out, a.sqrt() * x0 + (1 - a).sqrt() * noise, "an image does not get the noise level of its own timestep",
-            "with x_0 = torch.ones(2, 2, 2, 2), noise = torch.zeros(2, 2, 2, 2) and t = torch.tensor([0, 500]), out[0] "
-            "and out[1] should be constant images, the second darker; abar[t] has shape (B,) and needs (B, 1, 1, 1)",
-        )  # fmt: skip
+        try:
+            close(
+                out, a.sqrt() * x0 + (1 - a).sqrt() * noise, "an image does not get the noise level of its own "
+                "timestep", "with x_0 = torch.ones(2, 2, 2, 2), noise = torch.zeros(2, 2, 2, 2) and t = "
+                "torch.tensor([0, 500]), out[0] and out[1] should be constant images, the second darker; abar[t] has "
+                "shape (B,) and needs (B, 1, 1, 1)",
+            )  # fmt: skip
+        except Failed as failed:
+            each = zip(x0.split(1), t.split(1), noise.split(1))
+            alone = [noised(probe, *one, abar).tensor((1, *shape[1:])) for one in each]
+            raise not_by_the_batch(failed, out, alone, "image or noise has another factor than it should") from None
 
 
 def q_precision(probe: Probe, rng: Generator) -> None:
