@@ -83,7 +83,7 @@ def weights_add_up(probe: Probe, rng: Generator) -> None:
                 "the weights over the tokens do not add up to 1: saying everything twice must change nothing, so with "
                 f"{EXAMPLE}, attend(x, context) and attend(x, torch.cat([context, context], 1)) must agree. The "
                 "softmax runs over the last axis of the scores (B, heads, L, S), the tokens; keys and values come from "
-                "context alone"
+                "context alone; a view from (B, S, D) straight to (B, heads, S, d) mixes tokens with heads"
             )
 
 
@@ -94,7 +94,8 @@ def one_token(probe: Probe, rng: Generator) -> None:
         raise Failed(
             "one token alone gets weights other than 1: a softmax over one score is 1 whatever is asked, so with "
             "attend = CrossAttention(32, 16), x = torch.randn(1, 3, 32), context = torch.randn(1, 1, 16), every "
-            "position of attend(x, context) - x must hold the same vector"
+            "position of attend(x, context) - x must hold the same vector; if weights are 1, look at how heads are cut "
+            "and put together again"
         )
 
 
