@@ -71,7 +71,10 @@ class Ranks:
     def first_goes_ahead(self) -> Iterator[None]:
         """Process 0 runs the block before the others do: it downloads, and its error is the only one."""
         if not self.first:
-            self.wait()
+            try:
+                self.wait()
+            except RuntimeError:  # the connection broke: process 0 has failed, and said why
+                raise SystemExit(1) from None
         yield
         if self.first:
             self.wait()
@@ -96,6 +99,8 @@ def processes(environment: Mapping[str, str], device: str) -> Iterator[tuple[Ran
         backend = "gloo"
     dist.init_process_group(backend)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size()), device
+        ranks = Ranks(dist.get_rank(), dist.get_world_size())
+        ranks.wait()  # all are connected before one may fail and leave, or the others would fail for that reason
+        yield ranks, device
     finally:
         dist.destroy_process_group()
