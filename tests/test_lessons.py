@@ -26,6 +26,41 @@ TIME_LIMIT = 900  # seconds for a whole lesson: a few minutes on two idle cores,
 MARK = "RESULTS as JSON:"
 
 
+def unconditional(results: dict) -> None:
+    """5_1: the exact statements in two dimensions, and what the text claims about the small trained networks."""
+    assert results["walk"]["moments"] < 0.01 < 0.5 < results["walk"]["apart"]  # one distribution, other points
+    linear, cosine = results["schedules"]["linear"], results["schedules"]["cosine"]
+    assert linear["half"] < 300 < 480 < cosine["half"] < 520 and linear["faint"] > 2 * cosine["faint"]
+    assert abs(cosine["end"] / 2.4e-10 - 1) < 0.05
+    assert results["tweedie"] < 1e-9 and results["eta_1"] < 1e-9
+    assert all(m["apart"] < 0.1 and m["pairs"] > 100 for m in results["mean"].values())
+    floor = results["floor"]
+    assert min(floor["epsilon"][0], floor["x0"][1], *floor["v"]) > 0.8 > 0.05 > max(floor["epsilon"][1], floor["x0"][0])
+    assert results["ill_posed"]["epsilon 0.01"] > 100 > 0.02 > results["ill_posed"]["v 0.01"]
+    paths = results["paths"]
+    assert paths["DDPM"] > 1.5 * paths["DDIM"] and max(paths["same"], paths["again"]) < 0.95
+    assert min(curve["200"] for curve in results["steps2d"].values()) > 0.95
+    assert results["train"]["first"] > 0.8 > 0.4 > results["train"]["last"]
+    assert results["ema_share"]["cold"] > 0.9 > 1e-9 > results["ema_share"]["warm"]
+    ema = results["ema"]
+    assert (
+        ema["EMA 0.9999, no warm-up"] > 3 * ema["EMA with warm-up"]
+        and ema["EMA with warm-up"] < 1.2 * ema["raw weights"]
+    )
+    assert all(v["first"] > v["last"] > v["limit"] for v in results["by_n"].values()) and len(results["by_n"]) == 2
+    sweep = results["sweep"]
+    assert sweep["DDIM"]["1"] > 2 * sweep["DDIM"]["20"]
+    error = results["image_error"]
+    assert error["epsilon"]["999"] > 10 * max(error["v"]["999"], error["x0"]["999"])
+    assert error["x0"]["5"] > 2 * max(error["epsilon"]["5"], error["v"]["5"])
+    record, n = results["record"], results["record"]["reruns"]  # the lesson leans on its orders
+    assert n >= 3 and record["heldout_loss v x0"] == n and record["heldout_loss x0 epsilon"] == n
+    assert record["distance x0 epsilon"] < n / 4 and record["distance v epsilon"] < n / 2
+    costs = results["attention_flops"]
+    assert costs["nowhere"] < costs["one resolution"] < costs["everywhere"]
+    assert 8_000_000 < results["costs"]["published, small"]["parameters"] < 10_000_000
+
+
 def conditioning(results: dict) -> None:
     """5_3: what the text claims about the three strategies, the control, guidance and the single token."""
     adherence, loss = results["adherence"], results["loss"]
@@ -43,8 +78,8 @@ def conditioning(results: dict) -> None:
     assert guidance["8.0"]["diversity"] < 1 < guidance["1.0"]["diversity"]
 
 
-CHECKS: dict[str, Callable[[dict], None]] = {"5_3_conditioning": conditioning}
-FIGURES = {"5_3_conditioning": 15}  # at least
+CHECKS: dict[str, Callable[[dict], None]] = {"5_1_unconditional": unconditional, "5_3_conditioning": conditioning}
+FIGURES = {"5_1_unconditional": 25, "5_3_conditioning": 15}  # at least
 
 
 def read(lesson: str) -> NotebookNode:
