@@ -7,7 +7,7 @@ TRAIN ?=
 # Two tests at a time; each uses one thread, and some start a child that uses another.
 JOBS ?= 2
 
-.PHONY: help setup sandbox demo test lint exercises lock clean
+.PHONY: help setup sandbox tools demo test lint exercises lock clean
 
 help:
 	@echo "make demo          pictures and a graded batch, in build/demo (TRAIN=1 trains the model first)"
@@ -28,12 +28,16 @@ $(DONE): requirements.lock pyproject.toml
 
 # bubblewrap walls student code in. Without it the demo leaves the hostile samples out, and says so.
 sandbox:
-	@sh scripts/install-sandbox.sh
+	@sh scripts/install-debian.sh bwrap bubblewrap
+
+# What the tests use besides: a browser for the web pages, a database server for the gradebook.
+tools: sandbox
+	@sh scripts/install-debian.sh chromium chromium pg_lsclusters postgresql npm npm
 
 demo: setup sandbox
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/autograder demo --out build/demo $(if $(filter 1,$(TRAIN)),--train)
 
-test: setup sandbox
+test: setup tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 lint: setup
