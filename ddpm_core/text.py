@@ -17,12 +17,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ddpm_core.checkpoint import CheckpointError, read
 from ddpm_core.conditioning import strategy
+from ddpm_core.config import Preset, from_dict
 from ddpm_core.data import ImageData
 from ddpm_core.network import UNetConfig
 from ddpm_core.streams import derive_seed
@@ -167,3 +170,18 @@ def build_text_unet(
         torch.manual_seed(derive_seed(seed, "text"))
         encoder = TextEncoder(len(tokenizer.words), tokenizer.length, config.context_dim, layers, heads)
         return TextUNet(unet, encoder)
+
+
+def load_text(path: Path | str, device: torch.device | str = "cpu") -> tuple[TextUNet, Tokenizer, dict[str, Any]]:
+    """The averaged weights that `checkpoint.save_snapshot(..., tokenizer=tokenizer.to_dict())` wrote, and the record.
+
+    CheckpointError where the file is missing, damaged, or no model that reads captions.
+    """
+    tensors, record = read(path, skip="model.")
+    try:
+        config, tokenizer = from_dict(Preset, record["config"]), Tokenizer.from_dict(record["tokenizer"])
+        model = build_text_unet(config.unet, tokenizer, config.conditioning)
+        model.load_state_dict({k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")})
+    except (ValueError, TypeError, KeyError, RuntimeError) as e:
+        raise CheckpointError(f"{path} is no model that reads captions, or another version's; train it again") from e
+    return model.eval().requires_grad_(False).to(device), tokenizer, record

@@ -7,13 +7,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ddpm_core import checkpoint
 from ddpm_core.attention import CrossAttention, CrossAttentionLayer, PixelCrossAttention, merge_heads, split_heads
 from ddpm_core.attention_maps import attention_maps, attention_weights, word_maps
+from ddpm_core.config import DATA_DIR, Preset
 from ddpm_core.data import ImageData, digits, load_data
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.text import PAD, SPECIAL, START, UNKNOWN, TextEncoder, Tokenizer, build_text_unet, tokenized
+from ddpm_core.text import (
+    PAD, SPECIAL, START, UNKNOWN, TextEncoder, Tokenizer, build_text_unet, load_text, tokenized,
+)  # fmt: skip
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
 from ddpm_core.unet import UNetConfig
 
@@ -255,3 +259,16 @@ def test_emoji_captions_fit():
     tokens = tokenized(data, tokenizer).labels
     assert tokens.shape == (1719, 14) and 500 < len(tokenizer.words) < 600
     assert 0.02 < (tokens == UNKNOWN).float().sum() / (tokens > START).sum() < 0.3
+
+
+def test_a_saved_model_reads_as_before(tokenizer, tmp_path, rng):
+    config = Preset(conditioning="none", unet=UNET, train=TrainConfig(steps=1))
+    state = TrainState.start(perturbed(build_text_unet(UNET, tokenizer, "none")), config.train)
+    checkpoint.save_snapshot(tmp_path / "text", state, config, tokenizer=tokenizer.to_dict())
+    net, words, record = load_text(tmp_path / "text")
+    assert words == tokenizer and record["config"]["conditioning"] == "none" and not net.training
+    x, t, tokens = torch.randn(2, 3, 8, 8, generator=rng), torch.tensor([1, 2]), words.encode(["red flag", "a"])
+    wanted = state.ema.module(x, t, tokens)
+    torch.testing.assert_close(net(x, t, tokens), wanted, rtol=1e-2, atol=1e-2)  # float16
+    with pytest.raises(checkpoint.CheckpointError, match="reads captions"):
+        load_text(DATA_DIR / "checkpoints/digits")
