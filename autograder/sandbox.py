@@ -27,12 +27,13 @@ from autograder.bubblewrap import available
 from autograder.child import protocol
 from autograder.limits import Failure, Limits
 from autograder.output import Output
+from autograder.patience import Patience
 from autograder.uids import Uid
 from autograder.watchdog import Watchdog
 
 __all__ = ["Child", "Failure", "Limits", "available"]
 
-START_S = 60.0  # importing torch from a cold disk takes 20
+START_S = 60.0  # of the child's own time; importing torch from a cold disk takes 20
 TICK_S = 0.2  # how long a wait may overlook the end of the process
 CHUNK = 1 << 20
 
@@ -89,16 +90,19 @@ class Child:
     def ask(
         self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
     ) -> tuple[dict, dict[str, Tensor]]:
-        """Send one request and return its reply. A failure ends the child; asking again raises the same failure."""
+        """Send one request and return its reply. A failure ends the child; asking again raises the same failure.
+
+        `timeout_s` counts what the child computes or sleeps, not how long it waits for a processor (patience.py).
+        """
         if self._failure:
             raise self._failure
         frame = protocol.encode(header, tensors)
-        deadline = time.monotonic() + timeout_s
-        late = Failure("timeout", f"The answer gave no result within {timeout_s:g} s.")
         try:
             self._expect_silence()
-            self._send(frame, deadline, late)
-            return self._receive(deadline, late)
+            with self._watchdog.asking():
+                patience = Patience(self._watchdog, timeout_s)
+                self._send(frame, patience)
+                return self._receive(patience)
         except Failure as failure:
             self._failure = failure
             self.close()
@@ -131,9 +135,9 @@ class Child:
         self.close()
 
     def _wait_until_ready(self) -> None:
-        late = Failure("timeout", f"it was not ready within {START_S:g} s")
         try:
-            header, _ = self._receive(time.monotonic() + START_S, late)
+            with self._watchdog.asking():
+                header, _ = self._receive(Patience(self._watchdog, START_S, "it was not ready"))
             if header != {"ready": True}:
                 raise Failure("invalid_output", "its first message was not that it is ready")
         except Failure as failure:
@@ -141,7 +145,7 @@ class Child:
             said = self.printed.strip().splitlines()[-1:]
             reason = f"{failure.message} {said[0] if said else ''}".strip()
             raise Failure("infrastructure_error", f"The answer's process did not start: {reason}") from failure
-        self._watchdog.deadline = time.monotonic() + self.limits.wall_s
+        self._watchdog.deadline, self._watchdog.spent = time.monotonic() + self.limits.wall_s, 0.0
 
     def _expect_silence(self) -> None:
         """Nothing may lie in the pipe before a question is asked, or it would be taken for the answer."""
@@ -153,20 +157,20 @@ class Child:
             raise self._death()
         raise Failure("invalid_output", "The answer's process sent a result before it was asked for one.")
 
-    def _send(self, frame: bytes, deadline: float, late: Failure) -> None:
+    def _send(self, frame: bytes, patience: Patience) -> None:
         fd, rest = self._process.stdin.fileno(), memoryview(frame)
         while rest:
-            self._wait(fd, selectors.EVENT_WRITE, deadline, late)
+            self._wait(fd, selectors.EVENT_WRITE, patience)
             try:
                 rest = rest[os.write(fd, rest[:CHUNK]) :]
             except OSError:  # nobody is left to read: a broken pipe, or a full one whose process has ended
                 raise self._death() from None
 
-    def _receive(self, deadline: float, late: Failure) -> protocol.Message:
-        text_bytes, blob_bytes = protocol.PREFIX.unpack(self._read(protocol.PREFIX.size, deadline, late))
+    def _receive(self, patience: Patience) -> protocol.Message:
+        text_bytes, blob_bytes = protocol.PREFIX.unpack(self._read(protocol.PREFIX.size, patience))
         if text_bytes > protocol.MAX_HEADER or text_bytes + blob_bytes > self.limits.message_bytes:
             raise Failure("invalid_output", "The answer's process sent a result that is too large, or no valid one.")
-        text, blob = self._read(text_bytes, deadline, late), self._read(blob_bytes, deadline, late)
+        text, blob = self._read(text_bytes, patience), self._read(blob_bytes, patience)
         try:
             return protocol.decode(text, blob)
         except (KeyboardInterrupt, SystemExit):
@@ -174,11 +178,11 @@ class Child:
         except BaseException as error:  # a panic in safetensors' Rust is not an Exception
             raise Failure("invalid_output", "The answer's process sent a malformed result.") from error
 
-    def _read(self, count: int, deadline: float, late: Failure) -> bytes:
+    def _read(self, count: int, patience: Patience) -> bytes:
         """Exactly count bytes. Memory grows with what arrives, not with what was announced."""
         fd, parts = self._process.stdout.fileno(), bytearray()
         while len(parts) < count:
-            self._wait(fd, selectors.EVENT_READ, deadline, late)
+            self._wait(fd, selectors.EVENT_READ, patience)
             try:
                 part = os.read(fd, min(CHUNK, count - len(parts)))
             except BlockingIOError:  # the process has ended, and another holds its end of the pipe
@@ -188,15 +192,14 @@ class Child:
             parts += part
         return bytes(parts)
 
-    def _wait(self, fd: int, event: int, deadline: float, late: Failure) -> None:
+    def _wait(self, fd: int, event: int, patience: Patience) -> None:
         """Until the pipe is ready or the process has ended."""
         with selectors.PollSelector() as selector:
             selector.register(fd, event)
-            while (left := deadline - time.monotonic()) > 0:  # asked first: a pipe may be ready all the time
+            while (left := patience.left) > 0:  # asked first: a pipe may be ready all the time
                 if selector.select(min(TICK_S, left)) or self._process.poll() is not None:
                     return
-        # the watchdog's reason, if it struck at the same moment, is the better one
-        raise Failure(*self._watchdog.verdict) if self._watchdog.verdict else late
+        raise patience.failure
 
     def _death(self) -> Failure:
         """Why there is nobody at the other end."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +15,7 @@ from autograder.limits import GIB, Limits
 
 PAUSE_S = 0.05  # one core fills about 0.3 GiB meanwhile; a look takes 1 ms
 FAIR_S, SPAN_S = 1.5, 1.0  # processor seconds in this time: an answer has one core, and who takes more goes to the back
+LATE_S = 0.25  # the most that one look may count as sleep: if we looked late, the machine was busy
 PATIENCE_S = 5.0  # for killed processes to disappear
 
 
@@ -28,6 +31,7 @@ class Watchdog(threading.Thread):
         super().__init__(name=f"watchdog of {process.pid}", daemon=True)
         self.verdict: tuple[str, str] | None = None
         self.peak_bytes = 0
+        self.spent = 0.0  # seconds that the child has taken so far: computing, or asleep over a question
         self.deadline = float("inf")  # on time.monotonic(); the child sets it once start-up is over
         self._process = process
         self._root = psutil.Process(process.pid)
@@ -35,6 +39,8 @@ class Watchdog(threading.Thread):
         self._stray_home = stray_home
         self._seen: set[psutil.Process] = set()  # also those that left the tree when their parent died
         self._used, self._since = 0.0, time.monotonic()  # processor seconds at the last settling
+        self._cpu_s, self._looked = 0.0, time.monotonic()  # processor seconds at the last look
+        self._asked: float | None = None  # since when a question is open; between questions a child may sleep
         self._ended = threading.Event()
         self._killing = threading.Lock()
 
@@ -46,6 +52,15 @@ class Watchdog(threading.Thread):
             self.verdict = ("infrastructure_error", f"The watchdog of the sandbox failed ({error!r}).")
         if self.verdict:
             self.kill()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While a question is open, sleeping counts as well."""
+        self._asked = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked = None
 
     def close(self) -> None:
         """Stop watching and leave no process behind."""
@@ -118,12 +133,27 @@ class Watchdog(threading.Thread):
         if used > self._limits.memory_bytes:
             return "crash", f"The answer used more than {self._limits.memory_bytes / GIB:.1f} GiB of memory."
         cpu_s = sum(_cpu_seconds(process) for process in processes)
+        self._count(time.monotonic(), cpu_s, processes)
         self._settle(cpu_s, processes)
         if cpu_s > self._limits.cpu_s:
             return "crash", f"The answer used more than {self._limits.cpu_s:g} s of processor time."
+        if self.spent > self._limits.cpu_s:
+            return "timeout", f"The answer took longer than {self._limits.cpu_s:g} s in all."
         if len(processes) > self._limits.processes + 2:  # two are bubblewrap's
             return "crash", f"The answer started more than {self._limits.processes} processes."
         return None
+
+    def _count(self, now: float, cpu_s: float, processes: list[psutil.Process]) -> None:
+        """Add to `spent` what was computed since the last look, or the time that went by where nobody wants to compute.
+
+        Who waits for a processor wants to: this time is the machine's, not the child's.
+        """
+        asked, computed = self._asked, max(0.0, cpu_s - self._cpu_s)
+        slept = 0.0 if asked is None else min(LATE_S, now - max(asked, self._looked))
+        if slept > computed and any(map(_wants_to_run, processes)):
+            slept = 0.0
+        self.spent += max(computed, slept)
+        self._cpu_s, self._looked = cpu_s, now
 
     def _settle(self, cpu_s: float, processes: list[psutil.Process]) -> None:
         """Lowest priority for whoever uses more than one core, so that the answer beside it keeps its own."""
@@ -154,6 +184,20 @@ def _share(process: psutil.Process) -> int:
     with suppress(psutil.Error, AttributeError):
         return process.memory_full_info().pss
     return _resident(process)
+
+
+def _wants_to_run(process: psutil.Process) -> bool:
+    """Whether any of its threads computes or waits for a processor; without /proc, whether the process does."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    if not tasks.is_dir():
+        with suppress(psutil.Error):
+            return process.status() == psutil.STATUS_RUNNING
+        return False
+    for stat in tasks.glob("*/stat"):
+        with suppress(OSError):  # it has just ended
+            if stat.read_bytes().rpartition(b") ")[2].startswith(b"R"):
+                return True
+    return False
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
