@@ -31,19 +31,21 @@ def grade_folder(
     course: Path = Path("."),
     progress: bool = True,
     only: tuple[str, ...] = (),
+    scheduler: str | None = None,
 ) -> list[dict]:
     """Grade, then write grades.csv, report.html and the gradebook from all records; returns the records.
 
-    `only` names the notebooks to grade; the records then hold no others, whose marks in the gradebook stay.
+    `only` names the notebooks to grade; the records then hold no others, whose marks in the gradebook stay. `scheduler`
+    is the address of a Dask cluster that judges, in place of `jobs` threads here.
 
-    ValueError where there is nothing to grade, or no sandbox and none was waived.
+    ValueError where there is nothing to grade, or no sandbox and none was waived, or no cluster.
     """
-    if sandboxed and (why := sandbox.available()):
+    if sandboxed and not scheduler and (why := sandbox.available()):
         raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
     submissions = grading.find(submitted, assignment, student, only)
     with grading.only_one(out):
         seed = grading.seed_of_batch(out, seed)
-        records = grading.grade(submissions, out, seed, jobs, sandboxed, progress)
+        records = grading.grade(submissions, out, seed, jobs, sandboxed, progress, scheduler)
         everything = records if assignment is None and student is None else grading.all_records(out)
         table.write_csv(everything, out / "grades.csv")
         report = table.write_report(everything, out)

@@ -1,4 +1,4 @@
-"""The command `autograder`: grade, check, release, calibrate, demo."""
+"""The command `autograder`: grade, status, check, release, calibrate, demo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autograder import batch, bundle
+from autograder import batch, board, bundle
 from autograder.exercises import EXERCISES
 
 
@@ -22,8 +22,12 @@ def positive(text: str) -> int:
 def cmd_grade(a: argparse.Namespace) -> None:
     batch.grade_folder(
         a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
-        only=tuple(a.notebook),
+        only=tuple(a.notebook), scheduler=a.scheduler,
     )  # fmt: skip
+
+
+def cmd_status(a: argparse.Namespace) -> None:
+    print(board.describe(a.out))
 
 
 def cmd_check(a: argparse.Namespace) -> None:
@@ -73,10 +77,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--student", help="default: all")
     p.add_argument("--notebook", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
     p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
+    p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
     p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
     p.add_argument("--gradebook", help="database URL of nbgrader's gradebook; default: OUT/gradebook.db")
     p.add_argument("--unsandboxed", action="store_true", help="run student code without walls; every record says so")
     course(p)
+
+    p = command("status", cmd_status, "How far a batch is, from another terminal: done, running, left.",
+                "autograder status --out build/grades")  # fmt: skip
+    p.add_argument("--out", type=Path, default=Path("build/grades"))
 
     p = command(
         "check", cmd_check, "Run the checks on your own notebook, on your own machine. Not of record.",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from autograder.exercises.base import Exercise
-from autograder.extract import Unreadable, read_bytes
 
 OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
 GRADER_VERSION = "1"  # part of every record's key: raise it when a change of the grader changes a grade
@@ -128,15 +124,3 @@ def record(student: str, assignment: str, notebooks: list[NotebookResult], **ext
             **extra,
         },
     }
-
-
-def submission_key(files: dict[str, Path], **settings: Any) -> str:
-    """What a record depends on: the submitted files' content, the grader's version, the seed, the limits."""
-    h = hashlib.sha256(json.dumps([GRADER_VERSION, settings], sort_keys=True, default=str).encode())
-    for name, path in sorted(files.items()):
-        h.update(f"\0{name}\0".encode())
-        try:
-            h.update(read_bytes(path))
-        except Unreadable as e:  # absent, a link, too large: all that is judged of it is this sentence
-            h.update(f"\0{e}".encode())
-    return h.hexdigest()

@@ -56,9 +56,14 @@ def _replace(draft: Path, path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step: it holds either the old text or the new."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft(path)
-    draft.write_text(text, encoding="utf-8")
+    draft.write_bytes(content)
     _replace(draft, path)
 
 
