@@ -12,6 +12,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from PIL import Image
 from torch import Tensor
 
 from autograder.gate import Band, turned
@@ -28,6 +29,7 @@ LABELS = {
 COLOURS = {"reference": "tab:blue", "control": "tab:gray"}
 ZONES = (("full", "#dff0d8"), ("half", "#fcf3cf"), ("no", "#f5d5d5"))
 GRID = 10  # samples a row and a column
+HEIGHTS = (3.1, 4)  # of the limits above, and of the samples below
 
 
 def limits_panel(ax: Axes, metric: str, band: Band, runs: Sequence[dict], judge: str, own: float, names: bool) -> None:
@@ -91,7 +93,7 @@ def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, 
     bands = {k: Band(**v) for k, v in record["limits"][judge].items()}
     own = turned({"adherence": 0.0, **metrics})
     fig = Figure(figsize=(3.0 * len(bands) + 1.2, 7.2), layout="constrained", dpi=120)
-    top, bottom = fig.subfigures(2, 1, height_ratios=(3.1, 4))
+    top, bottom = fig.subfigures(2, 1, height_ratios=HEIGHTS)
     axes = top.subplots(1, len(bands), squeeze=False)[0]
     for i, (ax, (metric, band)) in enumerate(zip(axes, bands.items())):
         limits_panel(ax, metric, band, record["runs"], judge, own[metric], names=i == 0)
@@ -109,3 +111,21 @@ def save(file: Path, band_file: Path, judge: str, metrics: dict[str, Any], image
     """Write the picture to `file`."""
     record = json.loads(band_file.read_text(encoding="utf-8"))
     return plots.save(figure(record, judge, metrics, images, c), file)
+
+
+def samples_of(file: Path, labelled: bool, side: int = 260) -> Image.Image:
+    """The grid of samples cut out of a picture that `save` wrote; OSError where there is none.
+
+    It fills the lower part, or, where the samples have labels, the left half of it, and is black by far the most.
+    """
+    with Image.open(file) as picture:
+        width, height = picture.size
+        top = round(height * HEIGHTS[0] / sum(HEIGHTS))
+        part = picture.convert("L").crop((0, top, width // 2 if labelled else width, height))
+    dark = np.asarray(part) < 128
+    ys, xs = (np.flatnonzero((m := dark.mean(axis)) > 0.3 * m.max()) for axis in (1, 0))
+    if not len(ys) or not len(xs):
+        raise OSError(f"{file} is not a picture of a gate")
+    part = part.crop((int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1))
+    part.thumbnail((side, side))
+    return part

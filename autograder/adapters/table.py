@@ -108,5 +108,7 @@ def grade_sections(records: Sequence[dict], prefix: str = "") -> list[page.Secti
 
 
 def write_report(records: Sequence[dict], out: Path) -> Path:
-    """OUT/report.html."""
-    return page.write(out, grade_sections(records), "Grade report", "report.html")
+    """OUT/report.html: the class at a glance."""
+    from autograder.adapters import report
+
+    return report.write(records, out)

@@ -1,0 +1,209 @@
+"""The class report, of made-up classes of 1, 7 and 300 students whose numbers are known beforehand."""
+
+import random
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from autograder import gate_plot, grading
+from autograder.adapters import report, table
+from autograder.adapters.report import figures
+from autograder.exercises import EXERCISES
+from autograder.results import NotebookResult, Test, record
+from ddpm_core.data import digits
+from ddpm_core.metrics.classifier import load_classifier
+
+SCHEDULES = ("5_1_unconditional", "schedules")
+NASTY = "<script>alert('x')</script>\"&é" + "n" * 200
+
+
+def made(exercise, wrong=(), absent=(), share=1.0, metrics=None):
+    """A judged notebook: `wrong` checks fail, the answers `absent` are still stubs, the gate gets `share`."""
+    result = NotebookResult(
+        exercise, "graded", "Every check holds.", timings={"total": 3.0, "start": 2.0, "checks": 1.0}
+    )
+    for c in exercise.checks:
+        lost = c.name in wrong or c.answer in absent
+        said = f"Not answered: `{c.answer}` still holds the stub." if c.answer in absent else f"Loses: {c.name}."
+        result.tests.append(Test(c.name, 0.0 if lost else c.points, c.points, said if lost else "holds"))
+    if exercise.gate_cell:
+        result.tests.append(Test("reference gate", exercise.gate_points * share, exercise.gate_points, "as measured"))
+        result.metrics = metrics or {"adherence": 0.9, "distance": 4.0, "heldout_loss": 0.3, "copies": 0.01}
+    result.reason = next((t.output for t in result.tests if not t.passed), result.reason)
+    return result
+
+
+def class_of(n, seed=0):
+    """Records of n students and all exercises; misconceptions repeat, and every kind of outcome occurs."""
+    dice, records = random.Random(seed), []
+    for i in range(n):
+        student = NASTY if i == 1 else f"{['ada', 'ben', 'carl', 'dana', 'eve'][i % 5]}-{i:03d}"
+        by_assignment = {}
+        for (assignment, _), e in EXERCISES.items():
+            fate, luck = dice.random(), dice.random()
+            names = [c.name for c in e.checks]
+            if fate < 0.02:
+                outcome = ("timeout", "crash", "invalid_output", "infrastructure_error")[dice.randrange(4)]
+                result = NotebookResult(
+                    e, outcome, "The answer gave no result within 20 s.", timings={"total": 40 * luck}
+                )
+            elif fate < 0.05:
+                result = NotebookResult(e, "missing", "Not answered: it still holds the stub.")
+            elif fate < 0.35:
+                a = dice.randrange(3)
+                metrics = {"adherence": luck, "distance": 3 + 20 * luck, "heldout_loss": 0.2 + luck, "copies": 0.02}
+                result = made(e, names[2 + a : 4 + 2 * a], share=dice.choice((0, 0.5, 1)), metrics=metrics)
+            else:
+                metrics = {"adherence": 0.8 + luck / 5, "distance": 3 + luck, "heldout_loss": 0.1, "copies": 0.01}
+                result = made(e, metrics=metrics)
+            result.timings["total"] = result.timings.get("total", 0.3) * (1 + luck)
+            by_assignment.setdefault(assignment, []).append(result)
+        records += [record(student, a, notebooks, sandboxed=True) for a, notebooks in by_assignment.items()]
+    return records
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    """One picture of a gate as the grader draws it."""
+    file = tmp_path_factory.mktemp("gate") / "conditioner.png"
+    judge = load_classifier(grading.JUDGES["judge"])
+    order = torch.stack([torch.nonzero(digits().labels == k)[:100, 0] for k in range(10)], 1).flatten()
+    images = digits().floats()[order]
+    metrics = {"adherence": 0.9, "distance": 4.0, "heldout_loss": 0.3, "copies": 0.01}
+    conditioner = EXERCISES["5_3_conditioning", "conditioner"]
+    return gate_plot.save(file, grading.band_file(conditioner), "judge", metrics, images, judge)
+
+
+class Reader(HTMLParser):
+    """Collects tags and text; an unbalanced page raises."""
+
+    VOID = ("meta", "img", "input", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text, self.sources = [], Counter(), [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags[tag] += 1
+        self.sources += [v for k, v in attributes if k in ("src", "href")]
+        assert not any(k.startswith("on") for k, _ in attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_a_class_of_any_size_makes_one_whole_file(n, tmp_path, picture):
+    records = class_of(n)
+    for e in figures.entries(records)[:400]:
+        if e.metrics:
+            (tmp_path / e.picture).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, tmp_path / e.picture)
+    file = report.write(records, tmp_path)
+    text = file.read_text(encoding="utf-8")
+    page = Reader(text)
+    assert file.stat().st_size < 8_000_000
+    assert all(s.startswith(("data:image/webp;base64,", "#")) for s in page.sources)  # nothing lies elsewhere
+    assert not re.search(r"https?://|/work/|@import|url\(", text)
+    assert "alert('x')" not in text and page.tags["script"] == 1  # the name is shown as text
+    if n > 1:
+        assert any(NASTY in part for part in page.text)
+    assert page.tags["img"] > 0
+    assert f"{n:,}" in page.text
+
+
+def test_numbers_are_those_of_the_class():
+    e = EXERCISES[SCHEDULES]
+    minus = "q_sample: the noise is scaled by sqrt(1 - abar)"
+    two = ("q_sample: each image has its own timestep", minus)
+    results = [
+        made(e),
+        made(e, wrong=[minus]),
+        made(e, wrong=[minus]),
+        made(e, wrong=two),
+        made(e, absent=["q_sample"]),
+    ]
+    results += [
+        NotebookResult(e, "infrastructure_error", "The disk is full."),
+        NotebookResult(e, "missing", "No file."),
+    ]
+    found = figures.entries([record(f"s{i}", SCHEDULES[0], [r]) for i, r in enumerate(results)])
+
+    groups = figures.misconceptions(found)
+    assert [(m.answer, m.failed, m.students) for m in groups] == [
+        ("q_sample", (minus,), ("s1", "s2")),
+        ("q_sample", two[::-1] if list(e_names(e)).index(two[1]) < list(e_names(e)).index(two[0]) else two, ("s3",)),
+    ]
+    by_name = {c.check: c for c in figures.checks(found)}
+    states = by_name[minus].states
+    assert (states["held"], states["failed"], states["not run"]) == (1, 3, 2)  # a stub says nothing about the property
+    assert by_name[minus].judged == 4 and by_name[minus].failing == 0.75
+    assert by_name["linear_beta_schedule: evenly spaced"].states["held"] == 5
+    s = figures.scores(found)
+    assert sum(s.counts) == 6 and s.counts[-1] == 1 and s.counts[0] == 1 and s.without == 1  # 4 points are q_sample's
+    assert s.counts[9] == 2 and s.counts[8] == 1 and s.counts[6] == 1
+    assert s.median == pytest.approx((0.8 + 0.9) / 2)
+
+
+def e_names(e):
+    return (c.name for c in e.checks)
+
+
+def test_the_report_tells_what_stands_out(tmp_path):
+    e = EXERCISES[SCHEDULES]
+    minus = "q_sample: the noise is scaled by sqrt(1 - abar)"
+    results = [
+        made(e, wrong=[minus]),
+        made(e, wrong=[minus]),
+        made(e),
+        NotebookResult(e, "infrastructure_error", "Full."),
+    ]
+    records = [record(f"s{i}", SCHEDULES[0], [r], sandboxed=i > 0) for i, r in enumerate(results)]
+    text = table.write_report(records, tmp_path).read_text(encoding="utf-8")
+    shown = " ".join(" ".join(Reader(text).text).split())
+    assert "67% of 3 answers lose points on it. It is explained in lesson 5.1, “The forward process”." in shown
+    assert "is shared by 2 students , in q_sample: the noise is scaled by sqrt(1 - abar)" in shown
+    assert "1 notebook could not be graded" in shown and "s3 (schedules)" in shown
+    assert "1 of 4 graded without a sandbox" in shown
+    with pytest.raises(ValueError, match="no record to report on"):
+        report.write([], tmp_path)
+
+
+def test_the_samples_are_cut_out_of_the_gates_picture(picture, tmp_path):
+    grid = gate_plot.samples_of(picture, labelled=True)
+    assert grid.mode == "L" and max(grid.size) == 260 and 0.97 < grid.size[0] / grid.size[1] < 1.03
+    assert grid.resize((1, 1)).getpixel((0, 0)) < 140  # digits on black, and no margin of white
+    with pytest.raises(OSError):
+        gate_plot.samples_of(tmp_path / "none.png", labelled=True)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs the browser that `make tools` installs")
+def test_on_a_phone_nothing_is_wider_than_the_screen(tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    file = report.write(class_of(12), tmp_path)
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        errors = []
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.goto(file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        shown = "() => [...document.querySelectorAll('[data-who]')].filter(e => !e.hidden).length"
+        everyone = page.evaluate(shown)
+        page.fill("#filter", "BEN-006")
+        assert (everyone, page.evaluate(shown)) == (24, 2)  # a row of the table and a person's notebooks
+        browser.close()
+    assert errors == []
