@@ -153,7 +153,8 @@ def run(
                 task = f"autograder-{batch}-{len(waiting)}"
                 going[client.submit(judge, pack(s, graders), s.name, key=task, pure=False)] = s
             try:
-                ready = wait(list(going), timeout=TICK_S, return_when="FIRST_COMPLETED").done
+                with client.as_current():
+                    ready = wait(list(going), timeout=TICK_S, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 continue
             for future in ready:

@@ -1,0 +1,167 @@
+"""The same batch on a real Dask cluster: a scheduler and two workers, each a process of its own, on 127.0.0.1."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder import batch, cli, cluster, grading, provenance, samples
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDENTS = ("carl-ignores-label", "nina-nan", "otto-not-a-notebook", "zoe-blank")  # two need a child, two do not
+SEED = 3
+ONLY = (samples.EXERCISE,)
+
+
+def wait_for(what, limit_s=200):
+    deadline = time.monotonic() + limit_s
+    while not (value := what()):
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+    return value
+
+
+class Cluster:
+    """Processes that the test may kill."""
+
+    def __init__(self, folder):
+        self.folder, self.processes = folder, {}
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+
+    def start(self, name, *words):
+        env = os.environ | {"OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error"}
+        words = [sys.executable, "-m", "dask", *map(str, words), "--no-dashboard"]
+        with (self.folder / f"{name}.log").open("w") as log:
+            self.processes[name] = subprocess.Popen(words, cwd=ROOT, env=env, stdout=log, stderr=log)
+
+    def scheduler(self):
+        self.start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", self.port)
+
+    def worker(self, name):
+        where = ("--local-directory", self.folder, "--host", "127.0.0.1")
+        self.start(name, "worker", self.address, "--name", name, "--nthreads", 1, "--no-nanny", *where)
+
+    def kill(self, name):
+        self.processes[name].send_signal(signal.SIGKILL)
+        self.processes[name].wait()
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    running = Cluster(tmp_path_factory.mktemp("dask"))
+    yield running
+    for process in running.processes.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def submissions(tmp_path_factory):
+    submitted = tmp_path_factory.mktemp("course") / "submitted"
+    samples.write(submitted, ROOT / "exercises", STUDENTS)
+    (submitted / "lena-link").mkdir()
+    (submitted / "lena-link" / samples.ASSIGNMENT).symlink_to(submitted / "nina-nan" / samples.ASSIGNMENT)
+    return grading.find(submitted, only=ONLY)
+
+
+def graders(submissions):
+    return {e.name: grading.make_grader(e, SEED) for s in submissions for e in s.exercises}
+
+
+def plain(file):
+    """A record as its text, without what a clock says."""
+    rec = json.loads(file.read_text(encoding="utf-8"))
+    for n in rec["extra_data"]["notebooks"].values():
+        n.pop("timings")
+    return json.dumps(rec, indent=1)
+
+
+# The tests below run in this order: the cluster grows, loses a worker, and ends.
+
+
+def test_no_scheduler_and_no_worker_are_one_sentence_each(dask, submissions, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    with pytest.raises(ValueError, match=rf"no Dask scheduler answers at {dask.address} .*`dask scheduler`"):
+        grading.grade(submissions, tmp_path, SEED, progress=False, scheduler=dask.address)
+    with pytest.raises(ValueError, match="no Dask scheduler answers at nonsense://x"):
+        cluster.connect("nonsense://x", True)
+    monkeypatch.undo()
+    dask.scheduler()
+    wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", dask.port)) == 0)
+    monkeypatch.setattr(cluster, "WORKERS_S", 0.2)
+    with pytest.raises(ValueError, match=f"no worker has joined.* type `dask worker {dask.address}`"):
+        cluster.connect(dask.address, True)
+
+
+def test_a_worker_dies_and_every_record_is_as_of_an_undisturbed_run(dask, submissions, tmp_path, monkeypatch):
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    alone.mkdir(), spread.mkdir()
+    for name in ("one", "two"):
+        dask.worker(name)
+    grading.grade(submissions, alone, SEED, progress=False)
+    with cluster.connect(dask.address, True) as client:
+        client.wait_for_workers(2, timeout=60)
+
+    starts, written, write_record, start = [], [], grading.write_record, grading.Board.start
+    monkeypatch.setattr(grading, "write_record", lambda s, *more: written.append(s.student) or write_record(s, *more))
+    monkeypatch.setattr(grading.Board, "start", lambda self, *more: starts.append(more) or start(self, *more))
+    thread = threading.Thread(
+        target=grading.grade, args=(submissions, spread, SEED), kwargs={"progress": False, "scheduler": dask.address}
+    )
+    thread.start()
+    victim = wait_for(lambda: next((where for name, where in starts if name.startswith("carl")), None))
+    dask.kill(victim)  # a child of his has just been started: the notebook needs one for seconds
+    thread.join(300)
+    assert not thread.is_alive()
+
+    assert sorted(written) == sorted(s.student for s in submissions)  # nothing lost, nothing written twice
+    again = [name for name, _ in starts if sum(name == other for other, _ in starts) > 1]
+    assert {name.split("/")[0] for name in again} == {"carl-ignores-label"}  # nor graded, but for what died with it
+    assert {where for name, where in starts} == {"one", "two"}
+    assert dict(starts)["carl-ignores-label/5_3_conditioning"] != victim  # the last to have it is the other one
+    for s in submissions:
+        assert plain(s.records(spread) / "results.json") == plain(s.records(alone) / "results.json"), s.student
+    before = {s: (s.records(spread) / "results.json").read_bytes() for s in submissions}
+    grading.grade(submissions, spread, SEED, progress=False, scheduler="tcp://127.0.0.1:1")  # nothing left to do
+    assert {s: (s.records(spread) / "results.json").read_bytes() for s in submissions} == before
+
+
+def test_a_worker_with_another_course_is_told_apart(dask, submissions, monkeypatch):
+    hashes = grading.hashes_of
+    monkeypatch.setattr(provenance, "grader_hash", lambda: "ours")
+    with pytest.raises(ValueError, match=r"the worker tcp://127.* has another version of the course; install"):
+        cluster.connect(dask.address, True)
+    monkeypatch.undo()
+    with cluster.connect(dask.address, True) as client:  # one that joins later is asked with each task
+        monkeypatch.setattr(grading, "hashes_of", lambda *a: hashes(*a) | {"settings": "others"})
+        with pytest.raises(ValueError, match="another version of torch or of the course's data"):
+            list(cluster.run(client, submissions, graders(submissions)))
+
+
+def test_a_scheduler_that_goes_away_ends_the_run_with_one_sentence(dask, submissions):
+    client = cluster.connect(dask.address, True)
+    dask.kill("scheduler")
+    with pytest.raises(ValueError, match=r"the scheduler is gone .*what is graded is kept"):
+        list(cluster.run(client, submissions, graders(submissions)))
+    client.close(timeout=1)
+
+
+def test_the_command_hands_the_address_on(tmp_path, submissions, monkeypatch, capsys):
+    def grade(*a):
+        raise ValueError(f"asked for {a[-1]}")
+
+    monkeypatch.setattr(grading, "grade", grade)
+    monkeypatch.setattr(batch.sandbox, "available", lambda: "none here, but the workers have one")
+    with pytest.raises(SystemExit):
+        cli.main(["grade", str(submissions[0].folder.parents[1]), "--out", str(tmp_path), "--scheduler", "tcp://x:1"])
+    assert capsys.readouterr().err == "autograder grade: asked for tcp://x:1\n"
