@@ -7,11 +7,12 @@ TRAIN ?=
 # Two tests at a time; each uses one thread, and some start a child that uses another.
 JOBS ?= 2
 
-.PHONY: help setup sandbox tools demo test lint exercises lock clean
+.PHONY: help setup sandbox tools demo test lint exercises lock clean playground
 
 help:
 	@echo "make demo          pictures and a graded batch, in build/demo (TRAIN=1 trains the model first)"
 	@echo "make test          every test"
+	@echo "make playground    the demos for a browser, in build/playground (ARGS=--serve serves them)"
 	@echo "make lint          ruff check and ruff format"
 	@echo "make exercises     exercises/ anew from solutions/"
 	@echo "make lock          requirements.lock anew from what is installed"
@@ -39,6 +40,11 @@ demo: setup sandbox
 
 test: setup tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+# The model in the visitor's own browser: pages, ONNX models and what runs them, for any web server.
+playground: setup
+	@sh scripts/install-debian.sh npm npm
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m playground.build $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,41 @@
+// From a network to a denoiser: ddpm_core/guidance.py.
+// A network is (xt, t, cond) -> Promise of output; a denoiser (xt, t) -> Promise of { x0, eps }.
+import { predictX0 } from "./parameterization.js";
+import { concat, repeat } from "./vectors.js";
+
+/** The network's output -> x0, clamped to [-1, 1], and the noise that agrees with it. */
+export function splitOutput(output, xt, t, schedule, parameterization) {
+  const abar = schedule.alphasCumprod[t];
+  const x0 = predictX0(parameterization, output, xt, abar).map((x) => Math.min(1, Math.max(-1, x)));
+  const eps = xt.map((x, i) => (x - Math.sqrt(abar) * x0[i]) / Math.sqrt(1 - abar));
+  return { x0, eps };
+}
+
+/** weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6, with their w + 1).
+ *  w is a number, or an array, one per image. */
+export function extrapolate(weak, strong, w) {
+  const scales = Array.isArray(w) ? w : [w];
+  const size = weak.length / scales.length;
+  return weak.map((x, i) => x + scales[Math.floor(i / size)] * (strong[i] - x));
+}
+
+/** The network's own answer for cond (B·D), without guidance. */
+export function plain(network, schedule, cond, parameterization) {
+  return async (xt, t) => splitOutput(await network(xt, t, cond), xt, t, schedule, parameterization);
+}
+
+/** Classifier-free guidance in one batched pass: out_u + w·(out_c - out_u).
+ *  cond (B·D), nullCond (D); w = 0 is unconditional, w = 1 purely conditional. */
+export function guided(network, schedule, cond, nullCond, w, parameterization) {
+  const nulls = repeat(nullCond, cond.length / nullCond.length); // (B·D)
+  if (w === 0 || w === 1) {
+    // one half of the doubled batch would be thrown away
+    return plain(network, schedule, w === 1 ? cond : nulls, parameterization);
+  }
+  const both = concat(nulls, cond); // (2B·D)
+  return async (xt, t) => {
+    const out = await network(concat(xt, xt), t, both); // (2B·C·H·W)
+    const [weak, strong] = [out.subarray(0, xt.length), out.subarray(xt.length)];
+    return splitOutput(extrapolate(weak, strong, w), xt, t, schedule, parameterization);
+  };
+}
