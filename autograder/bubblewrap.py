@@ -26,6 +26,7 @@ SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and
 ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, and no accounts
 DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
 OWN_PACKAGES = ("autograder", "ddpm_core")  # a copy installed beside torch would hold the reference answers
+DATA = ("sklearn/datasets",)  # in site-packages: the images that the judge holds out
 OPEN_FILES = 256
 
 

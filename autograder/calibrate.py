@@ -23,7 +23,7 @@ from autograder.harness import HARNESSES, Harness, Judge, Unconditional, describ
 from autograder.judging import THREADS
 from autograder.references import ROLES, cells
 from autograder.sandbox import Child, Limits
-from autograder.staging import stage
+from autograder.staging import hidden, stage
 from ddpm_core.checkpoint import write_text
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
@@ -65,7 +65,7 @@ def one_run(
         images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, None if plain else y), harness, seed)
         return measure(images, y, loss, judges)
     with tempfile.TemporaryDirectory() as folder:
-        with Child(stage(exercise, Path(folder) / "code"), PATIENT, threads=THREADS) as child:
+        with Child(stage(exercise, Path(folder) / "code"), PATIENT, threads=THREADS, hide=hidden(exercise)) as child:
             probe = Probe(child, PATIENT.wall_s)
             probe("load", cells=answer or cells(exercise.name, design), operations=exercise.operations)
             return run(probe, judges, harness, seed, shuffled=design == "shuffled")[0]

@@ -1,8 +1,9 @@
-"""The course's own training and sampling run of an answer: the child trains and denoises, the parent does the rest.
+"""The course's own training and sampling run of an answer.
 
 What is plugged in is a conditioner's pair, a parameterization's pair or a whole network; the last two know no classes.
-The parent owns the sampler's loop, the noise and the verdict. Hidden among the samples that it sends for denoising are
-held-out images noised by the parent, unmarked: their loss shows whether the answers come from a denoiser at all.
+The parent owns the network, unless that is the answer, and how it learns (learning.py). It also owns the sampler's
+loop, the noise and the verdict. Hidden among the samples that it denoises are held-out images noised by the parent,
+unmarked: their loss shows whether what answers is a denoiser at all.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
-from autograder.exercises.base import Failed, Probe, finite, tensor
+from autograder.exercises.base import Failed, Probe
 from autograder.exercises.conditioner import UNET
+from autograder.learning import Denoise, learn_in_child, learn_pair, learn_trunk
 from ddpm_core.data import digits
 from ddpm_core.guidance import split_output
 from ddpm_core.metrics.classifier import Classifier, classify
@@ -24,7 +26,6 @@ from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterizat
 from ddpm_core.samplers import ddim, ddim_timesteps, initial_noise, last
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import derive_seed, stream
-from ddpm_core.training import TrainConfig, batches, lr_at
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Unconditional(Harness):
     )
     samples: int = 500  # a larger share of the time than in the conditioner's run, and of use to one number only
     probes: int = 100  # at every noise level, since each counts alike
-    network: dict = field(default_factory=dict)  # what the child builds: a trunk's shape, or an environment
-    output: str = "epsilon"  # what the child's denoiser answers with: epsilon or x0
+    network: dict = field(default_factory=dict)  # what is built: the trunk's shape, or the environment of an answer
+    output: str = "epsilon"  # what the denoiser answers with: epsilon or x0
 
 
 HARNESSES: dict[str, Harness] = {
@@ -108,44 +109,6 @@ def copies(images: Tensor) -> float:
         limit = torch.cdist(others, known).amin(1).quantile(0.05)
         shares.append(float((torch.cdist(images.flatten(1), known).amin(1) < limit).double().mean()))
     return max(shares)
-
-
-def train_child(probe: Probe, harness: Harness, seed: int, shuffled: bool, progress: Callable[[float], None]) -> None:
-    """Have the child train; Failed where its loss is not finite."""
-    data, schedule = digits("train"), DiffusionSchedule.named()
-    labels = data.labels
-    if shuffled:  # the control: right code, wrong labels
-        labels = labels[torch.randperm(len(labels), generator=stream(seed, "shuffle"))]
-    given = {"images": data.images, "labels": labels, "alphas_cumprod": schedule.alphas_cumprod}
-    steps = harness.train["steps"]
-    run_seed = derive_seed(seed, "train")
-    probe("start_training", given, unet=UNET, seed=run_seed % 2**31, train={**harness.train, "seed": run_seed})
-    for done in range(0, steps, harness.chunk):
-        chunk = min(harness.chunk, steps - done)
-        out = probe("training_steps", steps=chunk)
-        finite(tensor(out, "losses", (chunk,), "the training loss"), "the training loss")
-        progress(0.8 * (done + chunk) / steps)
-
-
-def train_unconditional(probe: Probe, harness: Unconditional, seed: int, progress: Callable[[float], None]) -> None:
-    """Have the child train on batches drawn here; Failed where its loss is not finite."""
-    data, schedule, run_seed = digits("train"), DiffusionSchedule.named(), derive_seed(seed, "train")
-    config = TrainConfig(**harness.train, seed=run_seed)
-    start = {"network": harness.network, "seed": run_seed % 2**31, "train": harness.train}
-    probe("start_training", {"alphas_cumprod": schedule.alphas_cumprod}, **start)
-    drawn = batches(data, config)
-    for done in range(0, config.steps, harness.chunk):
-        steps = range(done, min(done + harness.chunk, config.steps))
-        x0 = torch.stack([next(drawn)[0] for _ in steps])  # (n, B, 1, 8, 8)
-        eps = [torch.randn(x0.shape[1:], generator=stream(run_seed, "noise", i)) for i in steps]
-        t = [torch.randint(schedule.timesteps, (config.batch_size,), generator=stream(run_seed, "t", i)) for i in steps]
-        lr = torch.tensor([lr_at(i, config) for i in steps], dtype=torch.float64)  # (n,)
-        out = probe("training_steps", {"x0": x0, "eps": torch.stack(eps), "t": torch.stack(t), "lr": lr})
-        finite(tensor(out, "losses", (len(steps),), "the training loss"), "the training loss")
-        progress(0.8 * (steps[-1] + 1) / config.steps)
-
-
-Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, y) -> eps, or x0 where `output` says so
 
 
 def noise_of(out: Tensor, xt: Tensor, t: Tensor, schedule: DiffusionSchedule, output: Parameterization) -> Tensor:
@@ -206,19 +169,13 @@ def run(
     progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[dict, Tensor]:
     """Train, sample and score: ({name of judge: metrics} with loss and copies, the images)."""
-
-    plain = isinstance(harness, Unconditional)
-
-    def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        out = probe("denoise", {"xt": xt, "t": t} | ({} if plain else {"y": y}))
-        name = "out" if plain else "eps"
-        return finite(tensor(out, name, tuple(xt.shape), "the trained network's output"), "the trained network")
-
-    if plain:
-        train_unconditional(probe, harness, seed, progress)
+    if not isinstance(harness, Unconditional):
+        denoise = learn_pair(probe, harness, seed, shuffled, progress)
+    elif "channels" in harness.network:  # the shape of the course's own network
+        denoise = learn_trunk(probe, harness, seed, progress)
     else:
-        train_child(probe, harness, seed, shuffled, progress)
-    output = PARAMETERIZATIONS[harness.output] if plain else EPSILON
+        denoise = learn_in_child(probe, harness, seed, progress)
+    output = PARAMETERIZATIONS[harness.output] if isinstance(harness, Unconditional) else EPSILON
     images, y, loss = draw_samples(denoise, harness, seed, progress, output)
     return measure(images, y, loss, judges), images
 

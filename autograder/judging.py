@@ -18,15 +18,15 @@ from autograder.limits import Failure, Limits
 from autograder.parts import judge_parts
 from autograder.results import NotebookResult, Test
 from autograder.sandbox import Child
-from autograder.staging import stage
+from autograder.staging import hidden, stage
 from autograder.words import load_error, load_failure, message, sentence, short
 from ddpm_core.streams import derive_seed, stream
 
 THREADS = (
     1  # of a child, whatever the number of jobs: another count rounds differently, and two children share two cores
 )
-CHECK_S = 20.0  # for one question; the slowest right answer needs less than one second
-TRAIN_S = 60.0  # for 25 training steps; the slowest reference needs 5 seconds on two busy cores
+CHECK_S = 20.0  # of the child's own time for one question; the slowest right answer needs less than one second
+TRAIN_S = 60.0  # for 25 training steps of a network in the child; the slowest reference needs 5 seconds
 
 Progress = Callable[[str, float], None]  # (what is going on, share done)
 
@@ -85,8 +85,8 @@ def _judge_pair(
     """All answers in one namespace of one child: the checks, then the gate where there is one."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
-        code = stage(exercise, Path(folder) / "code")
-        with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=THREADS) as child:
+        code, walls = stage(exercise, Path(folder) / "code"), {"sandboxed": grader.sandboxed, "hide": hidden(exercise)}
+        with Child(code, grader.limits, **walls, threads=THREADS) as child:
             result.timings["start"] = round(time.monotonic() - start, 2)
             try:
                 return _judge(exercise, cells, child, grader, result, seed, progress)
@@ -153,8 +153,8 @@ def _gate_of_parts(
     if not _worth_training(exercise, result, [t.name for t in result.tests if not t.passed]):
         return None
     with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
-        code = stage(exercise, Path(folder) / "code")
-        with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=THREADS) as child:
+        code, walls = stage(exercise, Path(folder) / "code"), {"sandboxed": grader.sandboxed, "hide": hidden(exercise)}
+        with Child(code, grader.limits, **walls, threads=THREADS) as child:
             try:
                 Probe(child, timeout_s=grader.check_s)("load", cells=answers.cells, operations=exercise.operations)
                 return _gate(exercise, child, grader, result, seed, progress)

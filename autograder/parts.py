@@ -21,7 +21,7 @@ from autograder.extract import Answers
 from autograder.limits import Failure
 from autograder.results import NotebookResult, Test, outcome_of
 from autograder.sandbox import Child
-from autograder.staging import stage
+from autograder.staging import hidden, stage
 from autograder.words import load_error, load_failure, message, sentence, short
 from ddpm_core.streams import stream
 
@@ -50,12 +50,12 @@ def judge_parts(
     for answer, why in answers.absent.items():
         lose(exercise, answer, result, why)
     with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
-        code = stage(exercise, Path(folder) / "code")
+        code, hide = stage(exercise, Path(folder) / "code"), hidden(exercise)
         for group in groups(exercise, answers.cells):
             waiting = list(group)
             while waiting:
                 start = time.monotonic()
-                with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=threads) as child:
+                with Child(code, grader.limits, sandboxed=grader.sandboxed, threads=threads, hide=hide) as child:
                     count(result.timings, "start", time.monotonic() - start)
                     probe = Probe(child, timeout_s=grader.check_s)
                     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 from torch import Tensor
 
 from autograder import launch
-from autograder.bubblewrap import available
+from autograder.bubblewrap import DATA, available
 from autograder.child import protocol
 from autograder.limits import Failure, Limits
 from autograder.output import Output
@@ -54,7 +54,7 @@ class Child:
         *,
         sandboxed: bool = True,
         threads: int = 1,
-        hide: Sequence[str] = ("sklearn/datasets",),
+        hide: Sequence[str] = DATA,
     ) -> None:
         if os.name != "posix":
             raise Failure("infrastructure_error", "Answers run on Linux or macOS; on Windows type `wsl --install`.")

@@ -1,7 +1,7 @@
-"""The questions that the conditioner exercise asks of an answer: outputs on given inputs, a brief training, denoising.
+"""The questions that the conditioner exercise asks of an answer: its halves alone, and as plugged into a network.
 
 Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
-answer cells; it also keeps the network between the steps of a training.
+answer cells; it also keeps the conditioners. The network itself is the parent's (autograder/trunk.py).
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ddpm_core.data import ImageData
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
-from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.training import TrainConfig, TrainState, train
-from ddpm_core.unet import ConditionalUNetV2, Conditioning, UNetConfig, build_unet
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 
@@ -31,12 +27,6 @@ def perturb(module: nn.Module, seed: int, scale: float = 0.1) -> None:
     with torch.no_grad():
         for p in module.parameters():
             p.add_(scale * torch.randn(p.shape, generator=rng))
-
-
-def network(answers: dict[str, Any], header: dict[str, Any]) -> ConditionalUNetV2:
-    config = header["unet"] | {k: tuple(header["unet"][k]) for k in ("channels", "attention_levels")}
-    pair = Conditioning(answers["prepare_conditioning"], answers["ClassConditioner"])
-    return build_unet(UNetConfig(**config), pair, header["seed"])
 
 
 def prepare(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
@@ -56,51 +46,52 @@ def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Te
     return {}, {"out": out, "h": h, "class_emb": class_emb}
 
 
-def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    net = network(answers, header)
-    own = sum(p.numel() for p in net.conditioners.parameters())
-    return {"conditioners": own, "trunk": sum(p.numel() for p in net.parameters()) - own}, {}
+def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """A conditioner for each of `shapes`, from this state of the random stream on, and their weights.
+
+    `weights` has the names of each one's own: w for parameters, f for frozen ones, b for buffers, and a number.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(x["rng"])
+        blocks = [answers["ClassConditioner"](*shape) for shape in header["shapes"]]
+    if wrong := [b for b in blocks if not isinstance(b, nn.Module)]:
+        raise TypeError(f"ClassConditioner must be a subclass of nn.Module, this one makes a {type(wrong[0]).__name__}")
+    names: dict[int, str] = {}  # by identity: several blocks may share a weight
+    values: dict[str, Tensor] = {}
+    for value in (v for block in blocks for v in (*block.parameters(), *block.buffers())):
+        kind = ("w" if value.requires_grad else "f") if isinstance(value, nn.Parameter) else "b"
+        values[names.setdefault(id(value), f"{kind}{len(names)}")] = value
+    own = [[names[id(v)] for v in (*block.parameters(), *block.buffers())] for block in blocks]
+    answers["__blocks__"], answers["__own__"], answers["__open__"] = blocks, own, {}
+    return {"weights": own}, values
 
 
-def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """A perturbed network in eval mode on one or more batches (x0, t0, y0), (x1, t1, y1), ... -> out0, out1, ..."""
-    net = network(answers, header).eval()
-    perturb(net, header["seed"])
-    outs = {}
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=header.get("autocast", False)):
-        for i in range(header["batches"]):
-            outs[f"out{i}"] = net(x[f"x{i}"], x[f"t{i}"], x[f"y{i}"])
-    return {}, outs
+def plug(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """One half of the pair within the parent's network: the function for `slot` "prepare", else a conditioner.
+
+    It gets weights where some are sent. Where it trains, its buffers go back. With `grad`, gradients may be asked for.
+    """
+    slot, grad = header["slot"], header["grad"]
+    inputs, weights = {k: x[k].requires_grad_(grad) for k in ("h", "class_emb")}, {}
+    if slot == "prepare":
+        function = answers["prepare_conditioning"]
+    else:
+        function = answers["__blocks__"][slot].train(header["training"])
+        weights = dict(zip(answers["__own__"][slot], (*function.parameters(), *function.buffers())))
+    for name in weights.keys() & x.keys():
+        weights[name].data.copy_(x[name])  # not a step of the computation: a shared weight is set again and again
+    with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=header["autocast"]):
+        out = function(*inputs.values())
+    answers["__open__"][slot] = out, inputs | weights
+    buffers = {name: value for name, value in weights.items() if name[0] == "b" and header["training"]}
+    return {}, {"out": out, **buffers}
 
 
-def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """The gradient of a fixed projection of the output with respect to the class embeddings."""
-    net = network(answers, header)
-    perturb(net, header["seed"])
-    class_emb = net.embed_class(x["y"]).detach().requires_grad_()
-    (net.forward_with_cond(x["x"], x["t"], class_emb) * x["weights"]).sum().backward()
-    grad = class_emb.grad if class_emb.grad is not None else torch.zeros_like(class_emb)
-    return {}, {"grad": grad}
-
-
-def start_training(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    config = TrainConfig(**header["train"])
-    state = TrainState.start(network(answers, header), config)
-    data = ImageData("train", "train", x["images"], x["labels"], ())
-    schedule = DiffusionSchedule(x["alphas_cumprod"])
-    answers["__run__"] = state, train(state, data, schedule, config)
-    return {}, {}
-
-
-def training_steps(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """The next steps of the training: (losses,)."""
-    _, run = answers["__run__"]
-    losses = [next(run).loss for _ in range(header["steps"])]
-    return {}, {"losses": torch.stack(losses)}
-
-
-def denoise(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """(xt, t, y) -> eps of the averaged network: all that sampling ever asks of the student's side."""
-    state, _ = answers["__run__"]
-    with torch.no_grad():
-        return {}, {"eps": state.ema.module(x["xt"], x["t"], x["y"])}
+def pull(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """The gradients of what `plug` computed last for this slot, given that of its output."""
+    out, given = answers["__open__"].pop(header["slot"])
+    given = {name: value for name, value in given.items() if value.requires_grad}
+    if not out.requires_grad:
+        return {}, {}
+    grads = torch.autograd.grad(out, list(given.values()), x["grad"], allow_unused=True)
+    return {}, {name: grad for name, grad in zip(given, grads) if grad is not None}

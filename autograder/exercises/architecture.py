@@ -246,6 +246,7 @@ EXERCISE = Exercise(
     questions=("unconditional",),
     library=("__init__", "attention", "ema", "layers"),
     hidden=("network", "unet", "unet2d"),
+    packages=("diffusers",),
     checks=(  # in the order of the reason that a student should read first
         check("keeps the interface", 1.5, interface, fatal=True),
         check("fits other widths, channels and sizes", 1.0, sizes, fatal=True),

@@ -95,6 +95,7 @@ class Exercise:
     gate_points: float = 0.0
     judged_as_pair: bool = False  # the answers are judged together: none can be supplied from the reference
     written: tuple[str, ...] = field(default=())  # manually graded
+    packages: tuple[str, ...] = ()  # of those that hold answers (autograder/staging.py), the ones that it may import
     questions: tuple[str, ...] = ()  # further modules of autograder/child that `operations` imports
     # Answers that an answer may build on, each supplied from the model solution, in a child of its own: whoever is
     # given the reference of one cell must not be able to hand it in as another.

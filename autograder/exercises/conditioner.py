@@ -1,7 +1,9 @@
 """Checks of the conditioner exercise: `prepare_conditioning` and `ClassConditioner`, judged as a pair.
 
 Either half may be trivial, so what matters (does the class, the time, only the own sample reach the output?) is asked
-of the course's network with the pair plugged in and all parameters perturbed: zero-initialised gates are right.
+of the course's network with the pair plugged in and all parameters perturbed: zero-initialised gates are right. The
+network runs in the parent (autograder/trunk.py), so that its outputs and its parameters are no hearsay. The gradient is
+the child's word: half a point, and a wrong one spoils the pair's own training.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, tensor
+from autograder.trunk import with_pair
+from ddpm_core.unet import ConditionalUNetV2
 
 UNET = {
     "image_channels": 1, "image_size": 8, "num_classes": 10, "channels": [32, 64], "blocks_per_level": 1,
@@ -17,6 +21,7 @@ UNET = {
 }  # fmt: skip
 SEES = 1e-3  # a change of a thousandth of the output's spread: rounding is a hundred times smaller
 SAME = 1e-3
+MOVED = 0.1  # how far parameters are moved
 BUDGET = 1.5  # the conditioners' parameters, in units of the rest of the network
 
 
@@ -33,11 +38,20 @@ def images(rng: Generator, batch: int) -> dict[str, Tensor]:
     }
 
 
-def forward(probe: Probe, seed: int, *batches: dict[str, Tensor], **header: object) -> list[Tensor]:
-    flat = {f"{k}{i}": v for i, b in enumerate(batches) for k, v in b.items()}
-    out = probe("forward", flat, unet=UNET, seed=seed, batches=len(batches), **header)
-    dtype = None if header.get("autocast") else torch.float32
-    outs = [tensor(out, f"out{i}", tuple(b["x"].shape), "the network's output", dtype) for i, b in enumerate(batches)]
+def perturbed(probe: Probe, seed: int) -> ConditionalUNetV2:
+    """The course's network with the pair plugged in, every parameter moved."""
+    net = with_pair(probe, UNET, seed)
+    moved = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(MOVED * torch.randn(p.shape, generator=moved))
+    return net
+
+
+def forward(probe: Probe, seed: int, *batches: dict[str, Tensor], autocast: bool = False) -> list[Tensor]:
+    net = perturbed(probe, seed).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        outs = [net(b["x"], b["t"], b["y"]) for b in batches]
     return [finite(o, "the network's output with your pair plugged in") for o in outs]
 
 
@@ -116,10 +130,12 @@ def own_sample_only(probe: Probe, rng: Generator) -> None:
 
 def gradient_reaches(probe: Probe, rng: Generator) -> None:
     a = images(rng, 5)
-    given = {**a, "weights": torch.randn(5, 1, 8, 8, generator=rng)}
-    out = probe("gradient", given, unet=UNET, seed=seed_of(rng))
-    grad = finite(tensor(out, "grad", (5, 64), "the gradient"), "the gradient of the class embedding")
-    if (grad.abs().amax(1) == 0).any():
+    weights = torch.randn(5, 1, 8, 8, generator=rng)
+    net = perturbed(probe, seed_of(rng))
+    class_emb = net.embed_class(a["y"]).detach().requires_grad_()
+    (net.forward_with_cond(a["x"], a["t"], class_emb) * weights).sum().backward()
+    grad = class_emb.grad if class_emb.grad is not None else torch.zeros_like(class_emb)
+    if (finite(grad, "the gradient of the class embedding").abs().amax(1) == 0).any():
         raise Failed(
             "no gradient reaches the class embedding, so the classes can never be learnt; look for .detach(), "
             "torch.no_grad(), rounding or argmax on the way"
@@ -141,10 +157,9 @@ def deterministic(probe: Probe, rng: Generator) -> None:
 
 
 def budget(probe: Probe, rng: Generator) -> None:
-    reply, _ = probe.both("parameters", unet=UNET, seed=0)
-    own, trunk = reply.get("conditioners"), reply.get("trunk")
-    if type(own) is not int or type(trunk) is not int or trunk <= 0:
-        raise Failed("the number of parameters could not be read")
+    net = with_pair(probe, UNET, seed=0)
+    own = sum(p.numel() for p in net.conditioners.parameters())
+    trunk = sum(p.numel() for p in net.parameters()) - own
     if own > BUDGET * trunk:
         raise Failed(f"the conditioners hold {own:,} parameters, more than {BUDGET:g} times the network's {trunk:,}")
 
@@ -154,22 +169,7 @@ EXERCISE = Exercise(
     name="conditioner",
     answers=("prepare_conditioning", "ClassConditioner"),
     operations="conditioner",
-    library=(
-        "__init__",
-        "attention",
-        "data",
-        "distributed",
-        "ema",
-        "layers",
-        "network",
-        "parameterization",
-        "schedule",
-        "speed",
-        "streams",
-        "training",
-        "unet",
-        "unet2d",
-    ),
+    library=("__init__", "attention", "layers"),  # what the set-up cell imports; the network stays with the parent
     hidden=("conditioning",),
     checks=(  # in the order of the reason that a student should read first
         Check("prepare_conditioning keeps its contract", 0.5, prepare_contract, fatal=True),

@@ -1,6 +1,7 @@
 """Checks of the prediction exercise: the velocity as the training target, and the image back from it.
 
-Each function is judged alone, against the definition; that they invert each other follows, and the gate shows it.
+Each function is judged alone, against the definition; that they invert each other follows, and the gate shows it. The
+gate's network is the parent's (autograder/learning.py); the child is asked for nothing but calls of the two functions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from autograder.exercises.calls import Returned, call, keeps_device, not_by_the_
 from ddpm_core.schedule import cosine_beta_schedule, linear_beta_schedule
 
 TARGET, INVERSE = "compute_training_target", "predict_x0"
+ARGUMENTS = {  # in order, as messages name them
+    TARGET: ("x_0", "noise", "timesteps", "schedule"),
+    INVERSE: ("model_output", "x_t", "timesteps", "schedule"),
+}
 LESSON = "lesson 5.1, “What to predict”"
 TOLERANCE = 2e-5  # ten times what float32 loses
 # sizes that coincide hide a wrong broadcast, so there are some of every kind
@@ -46,13 +51,7 @@ def pictures(rng: Generator, shape: tuple[int, ...]) -> Tensor:
 
 def asked(probe: Probe, name: str, a: Tensor, b: Tensor, t: Tensor, abar: Tensor, dtype=torch.float32) -> Returned:
     """The answer for float64 inputs, which it gets in `dtype`."""
-    labels = (
-        ("x_0", "noise", "timesteps", "schedule")
-        if name == TARGET
-        else ("model_output", "x_t", "timesteps", "schedule")
-    )
-    given = schedule_of(abar.to(dtype))
-    return call(probe, name, a.to(dtype), b.to(dtype), t, given, rename=labels)
+    return call(probe, name, a.to(dtype), b.to(dtype), t, schedule_of(abar.to(dtype)), rename=ARGUMENTS[name])
 
 
 def agree(out: Tensor, right: Tensor, r: Tensor, text: str) -> None:
@@ -238,9 +237,8 @@ EXERCISE = Exercise(
     assignment="5_1_unconditional",
     name="prediction",
     answers=(TARGET, INVERSE),
-    operations="prediction",
-    questions=("functions", "unconditional"),
-    library=("__init__", "attention", "ema", "layers", "network", "unet", "unet2d"),
+    operations="functions",
+    library=("__init__",),
     hidden=("parameterization", "prediction"),
     checks=(
         check(TARGET, "keeps its contract", 0.5, contract(TARGET), fatal=True),

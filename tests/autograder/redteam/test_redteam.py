@@ -20,7 +20,6 @@ from autograder.exercises import EXERCISES
 from autograder.judging import judge_notebook
 from autograder.limits import Limits
 from autograder.results import OUTCOMES, record
-from ddpm_core.data import digits
 
 HERE = Path(__file__).parent
 spec = importlib.util.spec_from_file_location("redteam_world", HERE / "world.py")
@@ -148,23 +147,6 @@ def test_no_message_gains_anything(name, world, tmp_path, monkeypatch):
     assert result.outcome in outcomes, result.reason
     assert result.score <= BASE["q_sample_checks"], [t for t in result.tests if t.passed]
     assert time.monotonic() - start < 40
-
-
-@pytest.mark.parametrize("name", GATED)
-def test_stored_images_are_no_samples(name, world, tmp_path):
-    """Also where the answer's code has replaced the child's own: the checks hold, the gate gives nothing."""
-    exercise = EXERCISES["5_3_conditioning", "conditioner"]
-    heldout = digits("heldout")
-    letters = "".join(chr(97 + round(v / 255 * 16)) for v in heldout.images.flatten().tolist())
-    labels = "".join(map(str, heldout.labels.tolist()))
-    source = world.fill(GATED[name], DIGITS=letters, LABELS=labels)
-    identity = "class ClassConditioner(nn.Module):\n    def __init__(self, channels, cond_dim):\n"
-    identity += "        super().__init__()\n    def forward(self, h, class_emb):\n        return h\n"
-    cells = {"prepare_conditioning": source, "ClassConditioner": identity}
-    result = judged(submit(tmp_path, "conditioner", cells), world, exercise)
-    assert "ran: gated" in result.instructor["printed"] and result.metrics["adherence"] > 0.95, result.reason
-    assert result.gate == 0.0 and result.cells()[exercise.gate_cell] == 0, result.metrics
-    assert "copies" in result.reason
 
 
 # --- a batch: names, and who suffers ------------------------------------------------------------------------------

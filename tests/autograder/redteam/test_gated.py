@@ -1,0 +1,78 @@
+"""The gate trains the course's own network, whatever an answer makes of the process that it lives in.
+
+The runs are too short for credit; an attack is compared with the same answer without it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autograder import grading
+from autograder.exercises import EXERCISES
+from autograder.judging import judge_notebook
+from autograder.references import cells
+from ddpm_core.data import digits
+
+HERE = Path(__file__).parent
+spec = importlib.util.spec_from_file_location("redteam_world", HERE / "world.py")
+spec.loader.exec_module(world_module := importlib.util.module_from_spec(spec))
+ATTACKS = runpy.run_path(str(HERE / "attacks/gated.py"))["ATTACKS"]
+RIGHT = {"conditioner": cells("conditioner", "add"), "prediction": cells("prediction", "v")}
+BY_NAME = {e.name: e for e in EXERCISES.values()}
+SHORT = {"steps": 4, "warmup": 1}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = world_module.World(tmp_path_factory.mktemp("course"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def judged(world, tmp_path_factory):
+    """The result of answers, with a training of some steps."""
+
+    def judge(name: str, answers: dict[str, str]):
+        made = [
+            {"cell_type": "code", "metadata": {"nbgrader": {"grade_id": n}}, "source": s} for n, s in answers.items()
+        ]
+        path = tmp_path_factory.mktemp("submitted") / f"{name}.ipynb"
+        path.write_text(json.dumps({"cells": made, "nbformat": 4}), encoding="utf-8")
+        grader = grading.make_grader(BY_NAME[name], 7)
+        run = replace(grader.run, train={**grader.run.train, **SHORT}, samples=60, batch=60, sample_steps=4)
+        result, _ = judge_notebook(BY_NAME[name], path, replace(grader, run=run))
+        world.unharmed()
+        assert result.outcome == "graded" and result.metrics, result.reason
+        return result
+
+    return judge
+
+
+@pytest.fixture(scope="module")
+def honest(judged):
+    """The results of the right answers, each made when it is first asked for."""
+    made = {}
+    return lambda name: made.get(name) or made.setdefault(name, judged(name, RIGHT[name]))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_other_network_takes_the_place_of_the_courses(attack, world, judged, honest):
+    name, cell, source, unmoved = ATTACKS[attack]
+    images = digits("train").images.flatten().tolist()
+    letters = "".join(chr(97 + round(v / 255 * 16)) for v in images)
+    source = world.fill(source, DIGITS=letters, OPERATIONS=BY_NAME[name].operations, RIGHT=RIGHT[name][cell])
+    result, without = judged(name, {**RIGHT[name], cell: source}), honest(name)
+    assert "ran: gated" in result.instructor["printed"]
+    assert result.score <= without.score
+    if unmoved:
+        assert result.metrics == without.metrics
+    else:
+        assert result.metrics["heldout_loss"] > without.metrics["heldout_loss"]
+        assert result.metrics["distance"] > 0.9 * without.metrics["distance"]
