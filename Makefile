@@ -7,12 +7,14 @@ TRAIN ?=
 # Two tests at a time; each uses one thread, and some start a child that uses another.
 JOBS ?= 2
 
-.PHONY: help setup sandbox tools demo test lint exercises lock clean playground
+.PHONY: help setup sandbox tools demo test lint exercises lock clean playground site lab
 
 help:
 	@echo "make demo          pictures and a graded batch, in build/demo (TRAIN=1 trains the model first)"
 	@echo "make test          every test"
 	@echo "make playground    the demos for a browser, in build/playground (ARGS=--serve serves them)"
+	@echo "make lab           JupyterLab on the lessons (ARGS=--no-browser prints the address alone)"
+	@echo "make site          lessons, reference and gallery as a web site, in build/site (LESSONS=plain: not executed)"
 	@echo "make lint          ruff check and ruff format"
 	@echo "make exercises     exercises/ anew from solutions/"
 	@echo "make lock          requirements.lock anew from what is installed"
@@ -45,6 +47,16 @@ test: setup tools
 playground: setup
 	@sh scripts/install-debian.sh npm npm
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m playground.build $(ARGS)
+
+# Ten minutes of CPU the first time, for the lessons; then as long as what changed takes.
+site: setup
+	@sh scripts/install-debian.sh npm npm
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m website.build $(if $(LESSONS),--lessons $(LESSONS)) $(ARGS)
+
+# Its kernels are this environment's, whatever others the user has.
+lab: setup
+	PATH="$(abspath $(BIN)):$$PATH" JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" \
+	  --LabApp.default_url=/lab/tree/lessons/5_1_unconditional.ipynb $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,216 @@
+"""`make site`: every page is there, every link leads somewhere, nothing comes from elsewhere, a phone can show it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import http.server
+import importlib
+import shutil
+import subprocess
+import sys
+import threading
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parents[1]
+NPM = shutil.which("npm")
+CHROMIUM = shutil.which("chromium")
+
+
+class Page(HTMLParser):
+    """A page's anchors, links, and what it loads by itself."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        a = dict(attrs)
+        self.ids |= {a[k] for k in ("id", "name") if a.get(k)}
+        if a.get("src") or (tag == "link" and "canonical" not in a.get("rel", "")):
+            self.loads.append(a.get("src") or a.get("href") or "")
+        elif a.get("href") and tag == "a":
+            self.links.append(a["href"])
+
+
+def broken(site: Path) -> list[str]:
+    """Every link, picture and anchor that leads nowhere, and whatever is loaded from another host."""
+    pages = {file: Page(file) for file in site.rglob("*.html") if site / "playground" not in file.parents}
+    faults = []
+    for file, page in pages.items():
+        absolute = file.name == "404.html"  # which is shown anywhere, so its links start at the root
+        for link in (*page.links, *page.loads):
+            url = urlsplit(link)
+            if url.scheme or url.netloc:
+                foreign = link in page.loads and url.scheme != "data"
+                faults += [f"{file.relative_to(site)} loads {link}"] if foreign else []
+                continue
+            path = unquote(url.path)
+            target = (site / path.lstrip("/") if absolute else file.parent / path).resolve() if path else file
+            target = target / "index.html" if target.is_dir() else target
+            anchors = pages[target].ids if target in pages else {url.fragment}
+            if not target.is_file() or (url.fragment and unquote(url.fragment) not in anchors):
+                faults.append(f"{file.relative_to(site)} -> {link}")
+    return faults
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site with plain lessons, and a playground of one line."""
+    if NPM is None:
+        pytest.skip("npm fetches the formulas' script, and is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "playground").mkdir()
+    (folder / "playground/index.html").write_text("<!doctype html><title>Here one plays</title>")
+    options = ["--lessons", "plain", "--out", folder / "out", "--pages", folder / "pages"]
+    command = [sys.executable, "-m", "website.build", *options, "--playground", folder / "playground"]
+    done = subprocess.run([str(c) for c in command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr  # a warning of mkdocs is an error
+    return folder / "out"
+
+
+def test_no_link_is_broken_and_nothing_is_loaded_from_elsewhere(site: Path):
+    assert broken(site) == []
+
+
+def test_the_check_of_links_finds_what_it_should(tmp_path: Path):
+    (tmp_path / "a.html").write_text(
+        '<h1 id="here">A</h1><a href="#here"></a><a href="b.html#there"></a><a href="https://example.org"></a>'
+        '<a href="#gone"></a><a href="b.html#gone"></a><img src="gone.png"><script src="https://example.org/x.js"></script>'
+    )
+    (tmp_path / "b.html").write_text('<h1 id="there">B</h1>')
+    assert [fault.split()[-1] for fault in broken(tmp_path)] == [
+        "#gone", "b.html#gone", "gone.png", "https://example.org/x.js",
+    ]  # fmt: skip
+
+
+def test_every_text_and_every_module_has_its_place(site: Path):
+    for source in (*ROOT.glob("docs/*.md"), *ROOT.glob("lessons/*.ipynb"), *ROOT.glob("exercises/*/*.ipynb")):
+        assert (site / source.relative_to(ROOT)).with_suffix(".html").is_file(), source
+    ids = set().union(*(Page(file).ids for file in site.glob("reference/*.html")))
+    for module in (ROOT / "ddpm_core").rglob("*.py"):
+        name = ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        assert name in ids or name == "ddpm_core", name
+    assert "playground/index.html" in Page(site / "playground.html").links
+    assert "Here one plays" in (site / "playground/index.html").read_text()
+    assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif"} <= set(Page(site / "gallery/index.html").loads)
+
+
+@contextlib.contextmanager
+def served(folder: Path):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_phone_shows_every_kind_of_page(site: Path):
+    from playwright.sync_api import sync_playwright
+
+    exercise = "exercises/5_2_guidance/label_dropout.html"
+    pages = ("index.html", "lessons/5_1_unconditional.html", exercise, "docs/evaluation.html", "gallery/index.html")
+    with served(site) as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark").new_page()
+        asked, complaints = [], []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        for page in (*pages, "reference/samplers.html", "playground.html"):
+            tab.goto(base + page)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 390, page
+            formulas = tab.locator(".arithmatex").count()
+            assert tab.locator(".arithmatex > .katex, .arithmatex > .katex-display").count() == formulas
+            assert formulas > 3 or page not in ("lessons/5_1_unconditional.html", exercise)
+            assert "$$" not in tab.evaluate("document.querySelector('article').innerText")
+        assert tab.locator("body").get_attribute("data-md-color-scheme") == "slate"
+        tab.goto(base + exercise)
+        tab.locator("article details summary").first.click()
+        assert tab.locator("article details").first.get_attribute("open") is not None
+        browser.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
+
+
+PIXEL = {  # one pixel each
+    "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+    "image/gif": "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7",
+}
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A module of the site's, at work in a repository of its own."""
+
+    def load(name: str):
+        monkeypatch.syspath_prepend(ROOT)
+        for file in ("website.fingerprint", f"website.{name}"):
+            monkeypatch.setattr(importlib.import_module(file), "ROOT", tmp_path)
+        return importlib.import_module(f"website.{name}")
+
+    (tmp_path / "lessons").mkdir()
+    return load
+
+
+def test_a_notebook_becomes_a_page_with_all_that_a_page_can_show(module, tmp_path: Path):
+    widget = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "HBox(children=...)"}
+    outputs = [
+        new_output("stream", name="stdout", text="\x1b[31mloss\x1b[0m 0.25\n"),
+        new_output("stream", name="stderr", text="a warning"),
+        new_output("display_data", {"text/markdown": "```python\nx = 1\n```", "text/plain": "<Markdown>"}),
+        new_output("display_data", widget),
+        *(new_output("display_data", {kind: data, "text/plain": "<Figure>"}) for kind, data in PIXEL.items()),
+    ]
+    text = (
+        "# Title\n# Part\nSee [x](../exercises/a/x.ipynb), [at](../ddpm_core/schedule.py), [d](../data/d.json).\n- item"
+    )
+    source = tmp_path / "lessons/one.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("1")]), source)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/d.json").write_text("{}")
+    notebook = new_notebook(cells=[new_markdown_cell(text), new_code_cell("print(1)", outputs=outputs)])
+    module("pages").notebook_page(source, tmp_path / "out", notebook)
+    page = (tmp_path / "out/lessons/one.md").read_text()
+    assert "loss 0.25" in page and "x = 1" in page and "print(1)" in page
+    assert not [word for word in ("warning", "HBox", "<Figure>", "<Markdown>", "\x1b") if word in page]
+    assert "(../exercises/a/x.md)" in page and "(../reference/schedule.md)" in page and "(../data/d.json)" in page
+    assert (tmp_path / "out/data/d.json").is_file() and "\n\n- item" in page
+    files = {f.suffix: f.read_bytes() for f in (tmp_path / "out/lessons/one_files").iterdir()}
+    assert files == {f".{kind.split('/')[1]}": base64.b64decode(data) for kind, data in PIXEL.items()}
+
+
+def test_executed_lessons_are_kept_until_something_changes(module, tmp_path: Path):
+    lessons, source = module("lessons"), tmp_path / "lessons/one.ipynb"
+    (tmp_path / "ddpm_core").mkdir()
+    library = tmp_path / "ddpm_core/schedule.py"
+    library.write_text("T = 1000")
+    notebook = new_notebook(cells=[new_code_cell("1 + 1")])
+    nbformat.write(notebook, source)
+    assert lessons.kept(source, tmp_path / "out") is None
+    lessons.keep(notebook, source, tmp_path / "out")
+    assert lessons.kept(source, tmp_path / "out").cells[0].source == "1 + 1"
+    library.write_text("T = 500")
+    assert lessons.kept(source, tmp_path / "out") is None
+
+
+def test_a_lesson_that_fails_is_named_with_its_error(module, tmp_path: Path):
+    source = tmp_path / "lessons/one.ipynb"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")], metadata=kernel), source)
+    lessons = module("lessons")
+    with pytest.raises(lessons.LessonError, match=r"one\.ipynb: ZeroDivisionError"):
+        lessons.execute(source)
