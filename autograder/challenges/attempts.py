@@ -1,0 +1,155 @@
+"""Three tests for a challenger and one submission, all read from the log and nothing else.
+
+A test is logged before it begins and once more when it has ended. One that began and never ended (the machine was
+switched off, the process killed) counts: its result could have been looked at. One that failed by an error of ours does
+not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograder.challenges import record
+
+LIMIT = 3
+FREE = "infrastructure_error"  # the outcome that uses up no test
+MEANING = {
+    "finished": "finished",
+    "failed": "failed: the answer gave no result in training or sampling",
+    "lost": "began and never ended: it was killed, or the machine stopped; it counts",
+    "stopped": "was interrupted; it counts",
+    FREE: "met an error of ours; it does not count",
+    "running": "is running, or was killed just now",
+}
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test: its number, how it ended, and what the log says of its end."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    number: int
+    outcome: str
+    start: dict[str, Any]
+    end: dict[str, Any]
+
+    @property
+    def counts(self) -> bool:
+        return self.outcome != FREE
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        return self.end.get("result") if self.outcome == "finished" else None
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """One name in one track."""
+
+    track: str
+    name: str
+    tests: tuple[Test, ...]
+    submitted: int | None  # the number of the submitted test
+
+    @property
+    def used(self) -> int:
+        return sum(t.counts for t in self.tests)
+
+    @property
+    def running(self) -> list[Test]:
+        return [t for t in self.tests if t.outcome == "running"]
+
+    def test(self, number: int) -> Test:
+        """ValueError where there is none of this number with a result."""
+        for t in self.tests:
+            if t.number == number and t.result:
+                return t
+            if t.number == number:
+                raise ValueError(f"test {number} of {self.name} has no result to submit: it {MEANING[t.outcome]}")
+        done = ", ".join(str(t.number) for t in self.tests if t.result) or "none"
+        raise ValueError(f"{self.name} has no test {number} in {self.track}; with a result: {done}")
+
+    def may_test(self) -> None:
+        """ValueError where there may be no further test."""
+        if self.submitted:
+            raise ValueError(f"{self.name} has submitted test {self.submitted} in {self.track}: that closes the track")
+        if self.used >= LIMIT:
+            told = "; ".join(f"test {t.number} {MEANING[t.outcome]}" for t in self.tests)
+            raise ValueError(f"{self.name} has used all {LIMIT} tests in {self.track} ({told}); submit one with -n")
+
+
+def plain_name(name: str) -> str:
+    """The name under which a challenger is counted: case, spaces and look-alike forms of letters make no new one."""
+    plain = " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    if not plain or len(plain) > 60 or not all(c.isalnum() or c in " -_.@" for c in plain):
+        raise ValueError("a challenger's name has 1 to 60 letters, digits, spaces or any of - _ . @")
+    return plain
+
+
+def challengers(entries: Sequence[dict[str, Any]]) -> list[Challenger]:
+    """Everyone in the log, in the order of their first test."""
+    mine: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for e in entries:
+        if e["kind"] in ("start", "end", "submit"):
+            mine.setdefault((e["track"], e["name"]), []).append(e)
+    return [_challenger(track, name, own) for (track, name), own in mine.items()]
+
+
+def _challenger(track: str, name: str, own: Sequence[dict[str, Any]]) -> Challenger:
+    ends = {e["test"]: e for e in own if e["kind"] == "end"}
+    tests = tuple(
+        Test(e["test"], ends.get(e["test"], {}).get("outcome", "running"), e, ends.get(e["test"], {}))
+        for e in own
+        if e["kind"] == "start"
+    )
+    return Challenger(track, name, tests, next((e["test"] for e in own if e["kind"] == "submit"), None))
+
+
+def challenger(folder: Path, track: str, name: str) -> Challenger:
+    """What the log says of one challenger, who may be new."""
+    name = plain_name(name)
+    found = (c for c in challengers(record.entries(folder)) if (c.track, c.name) == (track, name))
+    return next(found, Challenger(track, name, (), None))
+
+
+def only_one(folder: Path, track: str, name: str) -> AbstractContextManager[None]:
+    """Held while a challenger tests or submits; ValueError where the same one does so elsewhere."""
+    key = hashlib.sha256(f"{track}/{plain_name(name)}".encode()).hexdigest()[:16]
+    return record.locked(folder / ".locks" / key, busy=f"a test of {name} in {track} is running; wait for its end")
+
+
+def close_lost(folder: Path, who: Challenger) -> list[int]:
+    """Log the end of tests that never ended; only while `only_one` is held. Returns their numbers."""
+    for t in who.running:
+        record.append(folder, "end", track=who.track, name=who.name, test=t.number, outcome="lost")
+    return [t.number for t in who.running]
+
+
+def begin(folder: Path, who: Challenger, **about: Any) -> int:
+    """Log that a test begins; its number. ValueError where none is left."""
+    who.may_test()
+    number = len(who.tests) + 1
+    record.append(folder, "start", track=who.track, name=who.name, test=number, **about)
+    return number
+
+
+def end(folder: Path, who: Challenger, number: int, outcome: str, **about: Any) -> None:
+    record.append(folder, "end", track=who.track, name=who.name, test=number, outcome=outcome, **about)
+
+
+def submit(folder: Path, track: str, name: str, number: int) -> Challenger:
+    """Log the one submission; ValueError where there was one, or where the test has no result."""
+    with only_one(folder, track, name):
+        who = challenger(folder, track, name)
+        if who.submitted:
+            raise ValueError(f"{who.name} has submitted test {who.submitted} in {track}: there is one submission only")
+        who.test(number)
+        record.append(folder, "submit", track=track, name=who.name, test=number)
+        return challenger(folder, track, name)

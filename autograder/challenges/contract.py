@@ -1,0 +1,76 @@
+"""What must hold before anything is trained: the first property that does not is the reason of a rejection."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.challenges import budgets, consistency
+from autograder.challenges.tracks import Track
+from autograder.exercises.base import AnswerError, Asks, Check, Failed, Probe
+from autograder.judging import CHECK_S, THREADS
+from autograder.limits import Failure, Limits
+from autograder.sandbox import Child
+from autograder.staging import stage
+from autograder.words import load_error, load_failure, sentence
+from ddpm_core.streams import stream
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One property and whether it holds."""
+
+    name: str
+    holds: bool
+    text: str
+
+
+def checks(track: Track) -> tuple[Check, ...]:
+    """The exercise's, except where the track takes more answers than the exercise, and the track's budgets.
+
+    In a challenge all of them are asked for, those that cost a student a fraction of a point as well.
+    """
+    own = consistency.CHECKS if track.name == "prediction" else track.exercise.checks
+    return own + budgets.CHECKS[track.name]
+
+
+def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, patience_s: float = CHECK_S) -> list[Finding]:
+    """The findings up to the first property that does not hold; Failure where the answer's process gave up."""
+    probe = Probe(child, patience_s)
+    try:
+        probe("load", cells=cells, operations=track.exercise.operations)
+    except Failure as e:
+        raise load_failure(e, patience_s) from e
+    except AnswerError as e:
+        return [Finding("the cells run", False, load_error(e, cells))]
+    found = [Finding("the cells run", True, "holds")]
+    for check in checks(track):
+        try:
+            check.run(probe, stream(seed, check.name))
+        except Failed as e:
+            return [*found, Finding(check.name, False, sentence(str(e)))]
+        found.append(Finding(check.name, True, "holds"))
+    return found
+
+
+def examine(
+    track: Track,
+    cells: dict[str, str],
+    sandboxed: bool = True,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Finding]:
+    """As `ask`, in a sandbox of its own; Failure where the machinery fails, and not the answer's process."""
+    tell(f"{len(checks(track)) + 1} properties to check before any training")
+    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+        try:
+            with Child(
+                stage(track.exercise, Path(folder) / "code"), Limits(), sandboxed=sandboxed, threads=THREADS
+            ) as c:
+                return ask(track, c, cells, seed)
+        except Failure as e:
+            if e.outcome == "infrastructure_error":
+                raise
+            return [Finding("answers within its limits", False, sentence(e.message))]

@@ -1,0 +1,98 @@
+"""The known designs of every track, by their published names: the one list of them. Their code is in references/.
+
+Reference answers are not in the students' bundle; there, this list gives names alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autograder.challenges.tracks import track
+
+
+@dataclass(frozen=True)
+class Example:
+    """A design that runs, or one that must be rejected."""
+
+    track: str
+    name: str
+    file: str  # of autograder/references/EXERCISE
+    kind: str  # baseline, on record, ours; reference: of the gate alone; wrong: must be rejected
+    about: str
+
+    def cells(self) -> dict[str, str]:
+        """The answer cells; ValueError in the students' bundle, which has none."""
+        try:
+            from autograder.references import cells
+        except ImportError:
+            raise ValueError(f"the code of '{self.name}' is not in the students' bundle") from None
+        return cells(track(self.track).exercise.name, self.file)
+
+
+def known(track: str, kind: str, *rows: tuple[str, str, str]) -> list[Example]:
+    return [Example(track, name, file, kind, about) for name, file, about in rows]
+
+
+EXAMPLES = [
+    *known(
+        *("conditioning", "baseline"),
+        ("concat-film", "add", "the class is added to the time: FiLM in every residual block"),
+        ("cross-attn", "cross_attn", "the class as the one key and value, after every block"),
+        ("adanorm", "adaln_zero", "AdaLN-Zero after every block: scale, shift and gate from the class"),
+    ),
+    *known(
+        *("conditioning", "on record"),
+        ("gated-fusion", "gated_fusion", "time·(1 + 0.1·sigmoid(class)) + class, and AdaLN-Zero"),
+        ("film-cross-attention", "film_one_token", "FiLM, and cross-attention to the class"),
+        ("film-4-tokens", "film_tokens", "FiLM, and cross-attention to four tokens projected from the class"),
+        ("film-sigmoid-gate", "gated_modulation", "FiLM, and a modulation behind a sigmoid gate whose bias is -3"),
+    ),
+    *known(
+        *("prediction", "baseline"),
+        ("epsilon", "epsilon", "the noise"),
+        ("vpred", "v", "the velocity sqrt(abar)·eps - sqrt(1 - abar)·x0"),
+        ("x0pred", "x0", "the image"),
+    ),
+    *known("prediction", "on record", ("blend", "blend", "(1 - abar)·eps + abar·v")),
+    *known(
+        *("architecture", "baseline"),
+        ("standard", "standard", "diffusers' U-Net with attention at its second level"),
+        ("full-attn", "full_attn", "diffusers' U-Net with attention at every level"),
+        ("no-attn", "no_attn", "diffusers' U-Net without attention"),
+    ),
+    *known(
+        *("architecture", "ours"),
+        ("ada-unet", "ada_unet", "AdaGN time, blocks that begin at zero, attention on small maps"),
+    ),
+    *known("conditioning", "reference", ("tokens-alone", "cross_attention", "four tokens, and no FiLM from the class")),
+    *known(
+        *("architecture", "reference"),
+        ("own-unet", "own_unet", "a small U-Net of the gate's references"),
+        ("flat", "flat", "residual convolutions at full size"),
+    ),
+    *known(
+        *("conditioning", "wrong"),
+        ("ignored", "ignored", "the label does not enter"),
+        ("shared-label", "shared_label", "the first image's label for all"),
+        ("nan", "nan", "not a number"),
+    ),
+    *known(
+        *("prediction", "wrong"),
+        ("inconsistent", "inconsistent", "trained on the noise, read as the velocity"),
+        ("wrong-sign", "wrong_sign", "a plus in the target, a minus in the inverse"),
+        ("ignores-time", "ignores_time", "one noise level for all timesteps"),
+        ("first-timestep", "first_timestep", "the first image's timestep for all"),
+        ("constant", "constant", "says nothing of the image"),
+    ),
+    *known(
+        *("architecture", "wrong"),
+        ("ignores-time", "ignores_time", "the timestep does not enter"),
+        ("constant", "constant", "says nothing of the image"),
+    ),
+]  # fmt: skip
+
+
+def examples(track: str, *kinds: str) -> list[Example]:
+    """The designs of a track that are right, or those of these kinds."""
+    kinds = kinds or ("baseline", "on record", "ours")
+    return [e for e in EXAMPLES if e.track == track and e.kind in kinds]

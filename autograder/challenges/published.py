@@ -1,0 +1,43 @@
+"""The published figures, as they came: clean-fid on CIFAR-10. They are shown beside ours, never in one column."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddpm_core.config import DATA_DIR
+
+FOLDER = DATA_DIR / "published"
+SCALES = ("small", "medium", "large")
+EXTRACTOR = "2,048 features of Inception-v3, by clean-fid"
+PROTOCOL = "CIFAR-10 against its 50,000 training images, 35,000 steps, 50 DDIM steps"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row of a track's file."""
+
+    entry: str
+    kind: str  # baseline, vanilla or agent
+    fid: dict[str, float]  # by scale, as far as published
+
+    def shown(self, scale: str) -> str:
+        return f"{self.fid[scale]:.2f}" if scale in self.fid else "–"
+
+
+def table(track: str, folder: Path = FOLDER) -> list[Published]:
+    """All rows of a track, in the file's order; ValueError where the file is not there."""
+    file = folder / f"{track}.csv"
+    if not file.is_file():
+        raise ValueError(f"the published figures {file.name} are missing in {folder}")
+    with file.open(encoding="utf-8", newline="") as f:
+        return [
+            Published(r["entry"], r["type"], {s: float(r[f"fid_{s}"]) for s in SCALES if r[f"fid_{s}"]})
+            for r in csv.DictReader(f)
+        ]
+
+
+def figures(track: str) -> dict[str, Published]:
+    """The baselines by name."""
+    return {p.entry: p for p in table(track) if p.kind == "baseline"}

@@ -1,0 +1,153 @@
+"""The quick tier: the gate's own training, sampling and scoring, on as many seeds as two minutes on two cores allow.
+
+Every seed runs in a process of its own, which owns all but the answer: that lives in its sandboxed child.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autograder import harness as course
+from autograder.challenges.figures import judge_name, seed_of
+from autograder.challenges.tracks import Track, track
+from autograder.exercises.base import Failed, Probe
+from autograder.judging import THREADS, TRAIN_S
+from autograder.limits import Failure, Limits
+from autograder.provenance import JUDGES
+from autograder.sandbox import Child
+from autograder.staging import stage
+from autograder.words import sentence
+from ddpm_core.data import digits, to_uint8
+from ddpm_core.metrics.classifier import classify, load_classifier
+from ddpm_core.metrics.kernel import kid
+from ddpm_core.metrics.manifold import Manifold
+
+NEIGHBOURS = 3  # precision and recall as published (Kynkäänniemi et al. 2019)
+SUBSETS = 10  # of KID; the seeds tell its scatter, not the subsets
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How long a test may last, and on how many seeds at least and at most."""
+
+    seconds: float = 120.0  # on two idle cores; a further round begins only where the last one would fit once more
+    at_least: int = 2  # below two there is nothing to pair; a slow machine takes longer then
+    at_most: int = 6
+    jobs: int = 2  # seeds at a time
+    harness: course.Harness | None = None  # None: the gate's; another one is for tests of this program
+
+
+@dataclass(frozen=True)
+class Job:
+    """One seed of one design, as plain values: it goes to another process."""
+
+    track: str
+    cells: dict[str, str]
+    seed: int
+    judge: str = "judge"
+    sandboxed: bool = True
+    harness: course.Harness | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one seed gave: metrics and images, or why there are none, and whether that is ours."""
+
+    seed: int
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    images: np.ndarray | None = None  # (N, 1, 8, 8) uint8: plain memory, which outlives the process that made it
+    reason: str = ""
+    ours: bool = False
+
+
+def run(job: Job) -> Outcome:
+    """Train, sample and score one seed."""
+    torch.set_num_threads(1)
+    t, start = track(job.track), time.monotonic()
+    harness = job.harness or course.HARNESSES[t.exercise.name]
+    judge = course.Judge.of(load_classifier(JUDGES[job.judge]))
+    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+        try:
+            code = stage(t.exercise, Path(folder) / "code")
+            with Child(code, Limits(), sandboxed=job.sandboxed, threads=THREADS) as child:
+                probe = Probe(child, TRAIN_S)
+                probe("load", cells=job.cells, operations=t.exercise.operations)
+                scores, images = course.run(probe, {job.judge: judge}, harness, job.seed)
+        except Failed as e:
+            return Outcome(job.seed, time.monotonic() - start, reason=sentence(str(e)))
+        except Failure as e:
+            ours = e.outcome == "infrastructure_error"
+            return Outcome(job.seed, time.monotonic() - start, reason=sentence(e.message), ours=ours)
+        except OSError as e:
+            return Outcome(job.seed, time.monotonic() - start, reason=f"The machine failed: {e}.", ours=True)
+    metrics = {**scores[job.judge], **by_features(judge, images)}
+    kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
+    return Outcome(job.seed, round(time.monotonic() - start, 1), kept, to_uint8(images).numpy())
+
+
+def by_features(judge: course.Judge, images: Tensor) -> dict[str, float]:
+    """KID, precision and recall in the classifier's features, against all digits."""
+    _, real = classify(judge.classifier, digits("all").floats())
+    _, own = classify(judge.classifier, images)
+    manifold = Manifold.of(own, real)
+    return {
+        "kid": kid(own, real, subsets=SUBSETS),
+        "precision": float(manifold.precision(NEIGHBOURS).mean()),
+        "recall": manifold.recall(NEIGHBOURS)(torch.arange(len(manifold.own))),
+    }
+
+
+def seeds(
+    t: Track,
+    cells: dict[str, str],
+    tier: Tier,
+    sandboxed: bool = True,
+    spent: float = 0.0,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Iterator[Outcome]:
+    """Outcomes seed by seed, in order, up to the first without metrics; `spent` are the test's seconds so far."""
+    begin, done = time.monotonic() - spent, 0
+    with worker(tier.jobs) as work:
+        while done < tier.at_most:
+            round_ = range(done, min(done + tier.jobs, tier.at_most))
+            start = time.monotonic()
+            tell(f"seeds {round_[0] + 1} to {round_[-1] + 1} of {tier.at_least} to {tier.at_most}")
+            jobs = [Job(t.name, cells, seed_of(t, i), judge_name(), sandboxed, tier.harness) for i in round_]
+            for outcome in work(jobs):
+                yield outcome
+                if not outcome.metrics:
+                    return
+            done += len(jobs)
+            now = time.monotonic()
+            if done >= tier.at_least and now + (now - start) > begin + tier.seconds:
+                return
+
+
+@contextmanager
+def worker(jobs: int) -> Iterator[Callable[[list[Job]], Iterator[Outcome]]]:
+    """Runs jobs in processes of their own, or, one at a time, in this one."""
+    if jobs == 1:
+        yield lambda some: map(run, some)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+
+        def work(some: list[Job]) -> Iterator[Outcome]:
+            try:
+                yield from pool.map(run, some)
+            except BrokenProcessPool:
+                yield Outcome(some[0].seed, 0.0, reason="A process of the grader was killed.", ours=True)
+
+        yield work

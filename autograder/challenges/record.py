@@ -1,0 +1,129 @@
+"""The log of a challenge: lines are added, never changed, and a changed, cut or deleted log is noticed.
+
+Each line of log.jsonl holds the hash of the line before. head.json, beside it, holds how many lines there are, the hash
+of the last one, and while a line is being added the hash that it will have: so a crash at any moment is told apart from
+a line that was cut off or added by hand. Who can write both files can forge both; therefore every test prints the
+head's hash, and whoever keeps one can see later that the log still leads to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LOG, HEAD, LOCK = "log.jsonl", "head.json", ".lock"
+TESTS = "tests"  # what belongs to the tests, such as their samples
+FIRST = "0" * 64
+
+
+class Damaged(ValueError):
+    """The log is not what was written; the message says how that shows."""
+
+
+def hash_of(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    """All entries, oldest first; Damaged where something was changed, cut off, added or deleted."""
+    return _read(folder)[0]
+
+
+def head(folder: Path) -> str:
+    """The hash to which the log leads: anyone may keep it."""
+    return _read(folder)[1]
+
+
+def append(folder: Path, kind: str, **content: Any) -> dict[str, Any]:
+    """Add one entry and return it; it is on the disk when this returns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / LOCK, wait=True):
+        done, last, length = _read(folder)
+        entry = {"n": len(done), "prev": last, "time": datetime.now(UTC).isoformat(timespec="seconds"), "kind": kind}
+        line = json.dumps({**entry, **content}, sort_keys=True, allow_nan=False).encode()
+        new = hash_of(line)
+        _write_head(folder, len(done), last, coming=new)
+        with (folder / LOG).open("ab") as f:
+            f.truncate(length)  # the torn end of a line that a crash left behind; nobody was shown what it said
+            f.write(line + b"\n")
+            f.flush()
+            os.fsync(f.fileno())
+        _write_head(folder, len(done) + 1, new)
+        return json.loads(line)
+
+
+@contextlib.contextmanager
+def locked(file: Path, wait: bool = False, busy: str = "another process is at it") -> Iterator[None]:
+    """Hold a lock, which the kernel lets go of however its holder ends; ValueError(busy) where another has it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            raise ValueError(busy) from None
+        yield
+
+
+def _write_head(folder: Path, count: int, last: str, coming: str | None = None) -> None:
+    draft = folder / f"{HEAD}.tmp"
+    with draft.open("w", encoding="utf-8") as f:
+        f.write(json.dumps({"count": count, "hash": last, "coming": coming}) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(draft, folder / HEAD)
+    there = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(there)  # the name itself
+    finally:
+        os.close(there)
+
+
+def _read(folder: Path) -> tuple[list[dict[str, Any]], str, int]:
+    """The entries, the hash of the last one, and where its line ends, in bytes."""
+    log, top = folder / LOG, folder / HEAD
+    if not top.is_file() and not log.is_file():
+        if any((folder / TESTS).glob("*")):
+            raise Damaged(f"{folder} holds tests but no log: {LOG} and {HEAD} were deleted; restore them from a backup")
+        return [], FIRST, 0
+    if not top.is_file():
+        raise Damaged(f"{top} was deleted: without it nobody knows how long {LOG} was; restore it from a backup")
+    try:
+        known = json.loads(top.read_text(encoding="utf-8"))
+        count, last, coming = int(known["count"]), str(known["hash"]), known["coming"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise Damaged(f"{top} was changed: it cannot be read; restore it from a backup") from e
+    if not log.is_file() and count:
+        raise Damaged(f"{log} was deleted: {HEAD} knows of {count} entries; restore it from a backup")
+    content = log.read_bytes() if log.is_file() else b""
+    lines = content.split(b"\n")[:-1]  # behind the last line end is nothing, or a torn line
+    found, hashes = _chain(lines, log)
+    if len(lines) < count:
+        raise Damaged(f"{log} was cut: it holds {len(lines)} entries of {count}; restore it from a backup")
+    if hashes[count] != last:
+        raise Damaged(f"{log} was changed: entry {count} is not the one that was written; restore it from a backup")
+    if len(lines) > count + 1 or (len(lines) == count + 1 and hashes[-1] != coming):
+        raise Damaged(f"{log} holds {len(lines)} entries where {count} were written: some were added by hand")
+    return found, hashes[-1], sum(len(line) + 1 for line in lines)
+
+
+def _chain(lines: list[bytes], log: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The entries, and the hashes before and after each."""
+    found, hashes = [], [FIRST]
+    for i, line in enumerate(lines):
+        try:
+            entry = json.loads(line)
+            right = entry["n"] == i and entry["prev"] == hashes[-1]
+        except (ValueError, KeyError, TypeError):
+            right = False
+        if not right:
+            raise Damaged(f"{log} was changed at line {i + 1}, or just before it; restore it from a backup")
+        found.append(entry)
+        hashes.append(hash_of(line))
+    return found, hashes
