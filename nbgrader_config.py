@@ -1,7 +1,6 @@
 """nbgrader's settings for this course: read from here by every `nbgrader` command and by formgrader."""
 
-from nbconvert.exporters import NotebookExporter
-from nbgrader.converters.base import NbGraderException
+from autograder.adapters.execution import FIRST, THEN, InSandbox
 
 c = get_config()  # noqa: F821  (traitlets puts it there)
 
@@ -17,19 +16,8 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 # A submission whose grading failed has no score; nbgrader's own export would print it as 0.0.
 c.ExportApp.plugin_class = "autograder.adapters.export.CsvExport"
 
-
-class RefuseAutograde(NotebookExporter):
-    """Stops `nbgrader autograde` (and formgrader's button) before it has touched a file or a grade.
-
-    It would run student code with the instructor's rights, and give every test cell of ours full marks:
-    the points come from `autograder grade`, outside of the notebook, so these cells hold no test that could fail.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        reason = "this course is graded by `autograder grade`; `nbgrader autograde` is switched off"
-        self.log.error(reason)  # nbgrader ends quietly on its own exception
-        raise NbGraderException(reason)
-
-
-c.Autograde.exporter_class = RefuseAutograde
+# `nbgrader autograde` (and formgrader's button) runs notebooks in the sandbox, for their outputs. It reads no score:
+# its own way gives student code the instructor's rights, and full marks for every test cell of ours, which holds no test.
+c.Autograde.exporter_class = InSandbox
+c.Autograde.sanitize_preprocessors = FIRST
+c.Autograde.autograde_preprocessors = THEN

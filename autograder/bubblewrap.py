@@ -39,10 +39,12 @@ def command(
     hide: Sequence[str] = (),
     filter_fds: Sequence[int] = (),
     euid: int | None = None,
+    more: Sequence[str] = (),
+    cwd: str = "/tmp",
 ) -> list[str]:
     """argv inside the sandbox, with `code` at /code. `euid` is who starts it (default: whoever runs this).
 
-    `uid` is whom root becomes for it.
+    `uid` is whom root becomes for it. `more` are further options, such as folders to show.
     """
     euid = os.geteuid() if euid is None else euid
     # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
@@ -66,7 +68,7 @@ def command(
     for path in _visible():
         args += _mount(path, [*OWN_PACKAGES, *hide])
     args += ["--ro-bind", str(code), CODE]
-    args += ["--remount-ro", "/", "--chdir", "/tmp"]
+    args += [*more, "--remount-ro", "/", "--chdir", cwd]
     for fd in filter_fds:
         args += ["--seccomp", str(fd)]
     args += ["--"]

@@ -1,0 +1,115 @@
+"""`nbgrader autograde` without its dangers: notebooks are run for their outputs, in the sandbox, and never for a score.
+
+nbgrader's own way runs student code with the instructor's rights, takes the scores from what that code prints, and
+shows its HTML in formgrader. Here the notebook is first restored (as for formgrader), then run by `kernel.py`, and of
+its outputs only text and pictures are kept. The scores in the gradebook stay those of `autograder grade`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from nbconvert.exporters import NotebookExporter
+from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.converters.base import NbGraderException
+from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execute, LimitOutput, NbGraderPreprocessor
+
+from autograder import bubblewrap
+from autograder.adapters import restore
+from autograder.kernel import SandboxedKernelManager
+from autograder.release import load_config, release_notebook
+
+PICTURES = ("image/png", "image/jpeg")
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")  # a page holds it in an attribute: a quote in it could end that
+MAX_PICTURE = 4 << 20  # characters
+
+
+class InSandbox(NotebookExporter):
+    """Stops before a file or a grade is touched where there is no sandbox."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if why := bubblewrap.available():
+            self.log.error("notebooks are run in the sandbox only. %s", why)  # nbgrader ends quietly on its own
+            raise NbGraderException(why)
+
+
+class Restored(NbGraderPreprocessor):
+    """The submitted notebook as formgrader may show it, whatever nbgrader has read."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        who, root = resources["nbgrader"], Path.cwd()  # nbgrader works in the course's folder
+        config = load_config(root)
+        dirs = config.CourseDirectory
+        source = root / dirs.get("source_directory", "source") / who["assignment"] / f"{who['notebook']}.ipynb"
+        released = release_notebook(source, who["assignment"], config)
+        submitted = Path(resources["metadata"]["path"])
+        drop_links(
+            submitted, root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
+        )
+        mine = not (submitted.is_symlink() or submitted.parent.is_symlink())
+        path = submitted / f"{who['notebook']}.ipynb" if mine else submitted / "a link is no submission"
+        return restore.viewable(path, released), resources
+
+
+def drop_links(submitted: Path, copied: Path) -> None:
+    """nbgrader has copied what lies beside the notebooks, also where a link leads: to another's answers, say."""
+    home = submitted.parents[1].resolve() / submitted.parent.name / submitted.name
+    for file in copied.rglob("*"):
+        name = file.relative_to(copied)
+        original = submitted / name
+        if file.suffix != ".ipynb" and not file.is_dir() and original.resolve() != home / name:
+            file.unlink()
+
+
+class SandboxedExecute(Execute):
+    """nbgrader's way to run a notebook, in our kernel."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | {"kernel_manager_class": SandboxedKernelManager})
+
+
+class PlainOutputs(NbGraderPreprocessor):
+    """Text and pictures are kept; HTML and scripts would run in the browser of whoever marks."""
+
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, cell_index: int) -> tuple[NotebookNode, dict]:
+        if cell.cell_type == "code":
+            cell.outputs = [plain(output) for output in cell.outputs]
+            cell.execution_count = cell.execution_count if isinstance(cell.execution_count, int) else None
+        return cell, resources
+
+
+def plain(output: NotebookNode) -> NotebookNode:
+    """One output made anew, of what cannot act in a page: the kernel may send anything under any name."""
+    kind = output.get("output_type")
+    if kind == "stream":
+        name = "stderr" if output.get("name") == "stderr" else "stdout"
+        return new_output("stream", name=name, text=restore.clean_text(output.get("text", "")))
+    if kind == "error":
+        lines = output.get("traceback")
+        words = {key: restore.clean_text(output.get(key, "")) for key in ("ename", "evalue")}
+        return new_output("error", **words, traceback=lines if _is_text(lines) else [])
+    data = {}
+    for name, value in dict(output.get("data") or {}).items():
+        if name == "text/plain":
+            data[name] = restore.clean_text(value)
+        elif _picture(name, value):
+            data[name] = value
+    return new_output("display_data", data)
+
+
+def _is_text(lines: Any) -> bool:
+    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+
+
+def _picture(kind: str, value: Any) -> bool:
+    is_text = isinstance(value, str) and len(value) <= MAX_PICTURE
+    return kind in PICTURES and is_text and BASE64.fullmatch(value) is not None
+
+
+# What `nbgrader autograde` does, for nbgrader_config.py. Its own SaveAutoGrades is not among it: no score is read.
+FIRST = [Restored, CheckCellMetadata]
+THEN = [SandboxedExecute, PlainOutputs, LimitOutput, AssignLatePenalties, CheckCellMetadata]
