@@ -17,7 +17,7 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 c.ExportApp.plugin_class = "autograder.adapters.export.CsvExport"
 
 # `nbgrader autograde` (and formgrader's button) runs notebooks in the sandbox, for their outputs. It reads no score:
-# its own way gives student code the instructor's rights, and full marks for every test cell of ours, which holds no test.
+# its own way gives student code the instructor's rights, and full marks for every test cell of ours, which holds none.
 c.Autograde.exporter_class = InSandbox
 c.Autograde.sanitize_preprocessors = FIRST
 c.Autograde.autograde_preprocessors = THEN

@@ -12,6 +12,7 @@ LEFT_OUT = (
     "autograder/references", "autograder/mutants", "autograder/samples",
     "autograder/calibrate.py", "autograder/demo.py", "autograder/release.py",
     "autograder/adapters/gradebook.py", "autograder/adapters/restore.py", "autograder/adapters/export.py",
+    "autograder/adapters/execution.py", "autograder/kernel.py",
     "data/judges",
 )  # fmt: skip
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
