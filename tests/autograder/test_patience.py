@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -96,6 +97,19 @@ def test_who_looks_late_counts_little(clock, monkeypatch):
     with looks.dog.asking():
         looks.go(50, computed=0, runnable=False)
     assert looks.dog.spent == pytest.approx(10 * watchdog.LATE_S)
+
+
+def test_who_takes_more_than_a_core_goes_to_the_back(clock, monkeypatch):
+    """So that in a batch the answer beside it keeps its own core."""
+    looks, given = Looks(clock, monkeypatch), []
+    seen = SimpleNamespace(nice=given.append)
+    for cpu_s in (1.4, 2.8):  # 1.4 processor seconds in each
+        clock.now += 1.0
+        looks.dog._settle(cpu_s, [seen])
+    assert given == []
+    clock.now += 1.0
+    looks.dog._settle(2.8 + 1.6, [seen])
+    assert given == [19]
 
 
 def test_the_clock_is_a_backstop(clock, monkeypatch):

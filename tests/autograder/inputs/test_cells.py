@@ -1,0 +1,185 @@
+"""Every way to spoil a notebook's cells has its own outcome and its own sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+
+import pytest
+
+from autograder import grading, judging, parts
+from autograder.adapters import restore
+from autograder.extract import Unreadable, extract
+from autograder.judging import judge_notebook
+from autograder.results import NotebookResult
+from tests.autograder.inputs.notebooks import COSINE, EXERCISE, LINEAR, NOISY, TEXT, cell, write
+
+STUB = "def q_sample(x_0, t, noise, alphas_cumprod):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
+
+
+def edit(nb: dict, how: str) -> dict:
+    """The solution's notebook, spoilt."""
+    answer = cell(nb, NOISY)
+    right = "".join(answer["source"])
+    other = {"cell_type": "code", "metadata": {}, "source": right, "outputs": [], "execution_count": 1}
+    at = nb["cells"].index(answer)
+    if how == "deleted":
+        nb["cells"].remove(answer)
+    elif how == "renamed":
+        answer["metadata"]["nbgrader"]["grade_id"] = "my_q_sample"
+    elif how == "metadata gone":
+        answer["metadata"] = {}
+    elif how == "moved":
+        nb["cells"].insert(at, other)
+        answer["source"] = STUB
+    elif how == "stub":
+        answer["source"] = STUB.replace("\n", "\r\n")
+    elif how == "emptied":
+        answer["source"] = ["\n", " "]
+    elif how == "markdown":
+        answer["cell_type"] = "markdown"
+    elif how == "no text":
+        answer["source"] = {"code": right}
+    elif how == "half a character":
+        answer["source"] = right + '\nx = "\ud800"'
+    elif how == "too long":
+        answer["source"] = right + "\n# " + "é" * 100_000
+    elif how == "twice":
+        nb["cells"].insert(0, copy.deepcopy(answer) | {"source": "1 /"})
+    elif how == "reordered":
+        nb["cells"].reverse()
+    elif how == "odd cells between":
+        nb["cells"][at:at] = [
+            None,
+            7,
+            [],
+            {},
+            {"cell_type": "code"},
+            {"cell_type": "code", "metadata": [], "source": 3},
+        ]
+    elif how == "other cells train":
+        nb["cells"].insert(0, {"cell_type": "code", "metadata": {}, "source": "while True: pass"})
+    elif how == "format 4.0":
+        nb["nbformat_minor"] = 0
+        for c in nb["cells"]:
+            c.pop("id", None)
+    elif how == "magic":
+        answer["source"] = "import os\n%matplotlib inline\n" + right
+    elif how == "cell magic":
+        answer["source"] = "%%time\n" + right
+    elif how == "shell":
+        answer["source"] = "    !pip install einops\n" + right
+    elif how == "extra imports":
+        answer["source"] = "import numpy as np, collections, math\nfrom dataclasses import dataclass\n" + right
+    elif how == "unknown import":
+        answer["source"] = "import seaborn_of_my_own\n" + right
+    elif how == "trains for an hour":
+        answer["source"] = right + "\nimport time\ntime.sleep(3600)\n"
+    elif how == "other name":
+        answer["source"] = right.replace("def q_sample", "def qsample")
+    elif how == "null character":
+        answer["source"] = right + "\n\0"
+    elif how == "old Python":
+        answer["source"] = 'print "hello"\n' + right
+    elif how == "exits":
+        answer["source"] = right + "\nraise SystemExit"
+    elif how == "reads a key":
+        answer["source"] = right + "\ninput('your name? ')"
+    return nb
+
+
+LOST = {  # the outcome of the notebook stays `graded`, since the other answers are there; what the answer's checks say
+    "deleted": "has no answer cell `q_sample`",
+    "renamed": "`q_sample` is defined in cell",
+    "metadata gone": "`q_sample` is defined in cell",
+    "moved": "`q_sample` is defined in cell",
+    "stub": "still holds the stub",
+    "emptied": "still holds the stub",
+    "markdown": "has no answer cell `q_sample`",
+    "no text": "still holds the stub",
+    "half a character": "half a character",
+    "too long": "more than 200,000 characters",
+}
+
+
+RUN = {  # these reach the sandbox; None: nothing is lost
+    "twice": (None, "occurs more than once; the last one was graded"),
+    "reordered": (None, ""),
+    "odd cells between": (None, ""),
+    "other cells train": (None, ""),
+    "format 4.0": (None, ""),
+    "extra imports": (None, ""),
+    "magic": ("Line 2 of the answer cell `q_sample` begins with `%`: magics and shell lines", ""),
+    "cell magic": ("begins with `%`: magics and shell lines", ""),
+    "shell": ("begins with `!`: magics and shell lines", ""),
+    "unknown import": ("No module named 'seaborn_of_my_own'; only the course's packages", ""),
+    "other name": ("does not define `q_sample`", ""),
+    "null character": ("null bytes", ""),
+    "old Python": ("SyntaxError in cell `q_sample`, line 1", ""),
+    "exits": ("SystemExit", ""),
+    "reads a key": ("EOFError", ""),
+    "trains for an hour": ("it should only define", ""),  # the last: it takes the child with it
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_an_answer_that_is_not_there_costs_its_own_points_and_says_why(how, nb, tmp_path):
+    found = extract(write(tmp_path, edit(nb, how)), EXERCISE.answers, together=False)
+    assert set(found.cells) == {LINEAR, COSINE} and LOST[how] in found.absent[NOISY]
+    with pytest.raises(Unreadable, match="`q_sample`"):
+        extract(tmp_path / "schedules.ipynb", EXERCISE.answers, together=True)
+
+
+@pytest.fixture(scope="module")
+def fates(tmp_path_factory):
+    """How each of RUN fares, by one child: its answers are judged one after the other as those of a notebook are."""
+    told, grader = {}, grading.make_grader(EXERCISE, 0, check_s=8.0)
+    folder = tmp_path_factory.mktemp("run")
+    alone = EXERCISE.checks_of(NOISY)
+    code = parts.stage(EXERCISE, folder / "code")
+    waiting = list(RUN)
+    while waiting:
+        with parts.Child(code, grader.limits) as child:
+            probe = parts.Probe(child, timeout_s=8.0)
+            while waiting:
+                how = waiting.pop(0)
+                nb = edit(json.loads(TEXT), how)
+                answers = extract(write(folder, nb), EXERCISE.answers)
+                result = NotebookResult(EXERCISE, "graded", "")
+                try:
+                    parts.judge_answer(EXERCISE, NOISY, answers, probe, result, 0, None)
+                except parts.Failure as e:
+                    parts.lose(EXERCISE, NOISY, result, e.message)
+                    told[how] = [t for t in result.tests if t.name in [c.name for c in alone]], answers
+                    break
+                told[how] = result.tests, answers
+    return told
+
+
+@pytest.mark.parametrize("how", RUN)
+def test_an_answer_that_runs_elsewhere_runs_here_or_says_why(how, fates):
+    tests, answers = fates[how]
+    says, remark = RUN[how]
+    assert len(tests) == len(EXERCISE.checks_of(NOISY))
+    for test in tests:
+        assert test.passed == (says is None), test
+        assert test.passed or says in test.output
+    assert remark in " ".join(answers.remarks) and bool(remark) == bool(answers.remarks)
+
+
+def test_a_remark_reaches_the_student(nb, tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "judge_parts", lambda *a: setattr(a[3], "reason", "Every check holds."))
+    result, _ = judge_notebook(EXERCISE, write(tmp_path, edit(nb, "twice")), grading.make_grader(EXERCISE, 0))
+    assert result.reason.startswith("Every check holds. The cell `q_sample` occurs more than once")
+
+
+def test_a_cell_of_line_ends_does_not_keep_the_grader_busy(nb, tmp_path):
+    for spoilt in ("# YOUR CODE HERE" + "\n" * 500_000, "#" * 500_000, "def" + " " * 500_000, "`" * 500_000):
+        for c in nb["cells"]:
+            c["source"] = spoilt
+        start = time.monotonic()
+        with pytest.raises(Unreadable):
+            extract(write(tmp_path, nb), EXERCISE.answers)
+        restore.inert_markdown(spoilt)
+        assert time.monotonic() - start < 3
