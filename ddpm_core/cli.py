@@ -7,13 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 
-from ddpm_core.commands import diagnose, draw, evaluate, export, onnx, train
+from ddpm_core.commands import diagnose, draw, evaluate, export, onnx, results, train
 
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="ddpm", description="Conditional diffusion models: train, draw, measure.")
     sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (train, draw, evaluate, export, onnx, diagnose):
+    for group in (train, draw, evaluate, export, onnx, diagnose, results):
         group.register(sub)
     return root
 

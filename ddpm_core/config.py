@@ -25,6 +25,32 @@ class Preset:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
+# What the published protocol of the challenge tracks leaves open, and what we assume: never to be called exact.
+ASSUMPTIONS = (
+    "linear betas, 1e-4 to 0.02",
+    "no label dropout, and w = 1 in sampling",
+    "the batch size is that of all GPUs together",
+    "a linear warm-up of 1,000 steps, then cosine decay of the learning rate to zero",
+    "weight decay 1e-4, gradients clipped to a norm of 1",
+    "no flips; clamped x0 in sampling; attention with heads of 32 channels",
+    "an EMA that warms up: decay min(0.9995, (1 + k) / (10 + k)) at update k",
+)
+
+
+def published(*channels: int, batch_size: int = 128, **train: Any) -> Preset:
+    """The tracks' protocol at one scale: what it states (see the spec of the tracks), and ASSUMPTIONS besides."""
+    return Preset(
+        data="cifar10",
+        conditioning="concat-film",  # the first baseline; --conditioner names the others
+        schedule="linear",
+        unet=UNetConfig(channels=channels, attention_levels=(1,), architecture="unet2d"),  # 16×16 of 32×32: standard
+        train=TrainConfig(
+            **{"steps": 35_000, "batch_size": batch_size, "lr": 2e-4, "ema_decay": 0.9995},
+            **{"p_uncond": 0.0, "preview_every": 5_000, **train},
+        ),
+    )
+
+
 PRESETS = {
     "digits": Preset(
         unet=UNetConfig(image_channels=1, image_size=8, channels=(32, 64), cond_dim=128),
@@ -41,6 +67,11 @@ PRESETS = {
         train=TrainConfig(steps=9380, lr=4e-4, ema_decay=0.999, preview_every=1876),  # 20 epochs of 469 batches
     ),
     "cifar10": Preset(data="cifar10", train=TrainConfig(flip=True)),
+    "cifar10-small": published(64, 128, 128, 128),  # 8.95 M parameters without classes
+    "cifar10-medium": published(128, 256, 256, 256),
+    "cifar10-large": published(256, 512, 512, 512, batch_size=64),
+    # Not the protocol's: with dropped labels, which guidance needs.
+    "cifar10-small-guided": published(64, 128, 128, 128, p_uncond=0.15),
 }
 
 

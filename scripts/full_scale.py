@@ -1,0 +1,182 @@
+"""The full-scale runs of CIFAR-10, one after another: train, draw, measure, put on record. Goes on where it stopped.
+
+    python scripts/full_scale.py --data cifar10-train-jpeg.zip                     (all that is outstanding; GPU)
+    python scripts/full_scale.py --data ... --list                                 (what is done and what is not)
+    python scripts/full_scale.py --data ... --run cifar10-small-concat-film-0      (one)
+    python scripts/full_scale.py --data cifar10-train-jpeg.zip --reduced           (a CPU proves the command: minutes)
+
+Safe to kill at any time: a training resumes from its last save, a finished run is skipped. On several GPUs the training
+alone is worth sharing: `torchrun --nproc-per-node N -m ddpm_core.cli train --preset ... --out build/full/NAME`, then
+this script measures what lies there. Records go to data/results (reduced ones to build/full/results);
+`ddpm results` prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpm_core import checkpoint, results
+from ddpm_core.commands.base import device_of
+from ddpm_core.config import Preset, preset
+from ddpm_core.data import ImageData, load_data
+from ddpm_core.metrics.candidates import Drawing, drawn
+from ddpm_core.metrics.evaluation import evaluate
+from ddpm_core.metrics.features import network
+from ddpm_core.metrics.judges import find_judge
+from ddpm_core.metrics.reference import reference_for
+from ddpm_core.runs import train_run
+from ddpm_core.upkeep import Upkeep
+
+EXTRACTORS = ("efficientnet-lite0-320", "cifar10-classifier")  # all that install offline; Inception joins where at hand
+ALL_LEVELS = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A preset, and what departs from it."""
+
+    preset: str
+    design: str
+    seed: int = 0
+    changes: dict[str, Any] = field(default_factory=dict)  # of the Preset
+    unet: dict[str, Any] = field(default_factory=dict)  # of its UNetConfig
+    scales: tuple[float, ...] = (1.0,)
+
+    @property
+    def name(self) -> str:
+        return f"{self.preset}-{self.design}-{self.seed}"
+
+    def config(self, data: Path) -> Preset:
+        base = preset(self.preset)
+        train = replace(base.train, seed=self.seed)
+        return replace(base, data=str(data), train=train, unet=replace(base.unet, **self.unet), **self.changes)
+
+
+def conditional(design: str, **more: Any) -> Run:
+    return Run("cifar10-small", design, changes={"conditioning": design}, **more)
+
+
+def unconditional(design: str, **changes: Any) -> Run:
+    """Of the other two tracks, which know no classes."""
+    unet = {"num_classes": 0, **changes.pop("unet", {})}
+    return Run("cifar10-small", design, changes={"conditioning": "none", **changes}, unet=unet)
+
+
+PLAN = (  # in the order of what is most wanted
+    Run("cifar10-small-guided", "film_cross_attention", changes={"conditioning": "film_cross_attention"},
+        scales=(1.0, 1.5, 2.0, 4.0)),  # the checkpoint to ship
+    *map(conditional, ("concat-film", "film_cross_attention", "cross-attn", "adanorm", "gated_fusion", "film_gated")),
+    unconditional("epsilon"),
+    unconditional("vpred", parameterization="v"),
+    unconditional("x0pred", parameterization="x0"),
+    unconditional("blend", parameterization="blend"),
+    unconditional("full-attn", unet={"attention_levels": ALL_LEVELS}),
+    unconditional("no-attn", unet={"attention_levels": ()}),
+)  # fmt: skip  # `standard` of the architecture track is `epsilon`: one and the same run
+
+
+def reduced(config: Preset) -> Preset:
+    """Small enough for a CPU's minutes; every branch of the real run is taken."""
+    unet = replace(config.unet, channels=(32,) * len(config.unet.channels), blocks_per_level=1)
+    return replace(config, unet=unet, train=replace(config.train, steps=4, batch_size=8, preview_every=2))
+
+
+def peak_bytes(device: str) -> int:
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def commit() -> str:
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
+    return said.stdout.strip() or "unknown"
+
+
+def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str) -> results.Result:
+    """Train (or go on, or find it done), draw, measure."""
+    config = reduced(run.config(a.data)) if a.reduced else run.config(a.data)
+    path = a.work / (run.name + ("-reduced" if a.reduced else ""))
+    train_run(config, path, device, Upkeep(previews=path.with_name(f"{path.name}-previews")))
+    minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
+    figures, rate = measure(run, path, data, device, 64 if a.reduced else a.n, 10 if a.reduced else 50)
+    name = Path(a.data).name  # what is kept names no one's folders
+    return results.Result(
+        preset=run.preset, design=run.design, seed=run.seed, steps=config.train.steps,
+        batch_size=config.train.batch_size, commit=commit(),
+        device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        command=f"python scripts/full_scale.py --data {name} --run {run.name}" + (" --reduced" if a.reduced else ""),
+        minutes=minutes, train_images_per_s=config.train.steps * config.train.batch_size / max(60 * minutes, 1e-9),
+        sample_images_per_s=rate, peak_bytes=peak_bytes(device), figures=tuple(figures), reduced=a.reduced,
+    )  # fmt: skip
+
+
+def measure(
+    run: Run, path: Path, data: ImageData, device: str, n: int, steps: int
+) -> tuple[list[dict[str, Any]], float]:
+    """Every figure at every guidance scale by every extractor, and images drawn per second (at the first scale)."""
+    loaded, judge = checkpoint.load(path, device), find_judge(data, None, device)
+    figures, rate = [], 0.0
+    for w in run.scales:
+        start = time.monotonic()
+        candidate = drawn(path, loaded, data, Drawing(n, w, steps), seed=0, progress=True)
+        rate = rate or n / (time.monotonic() - start)
+        for i, name in enumerate(EXTRACTORS):
+            net = network(name, device)
+            reference = reference_for(data, net, None, progress=True)
+            wanted = ["frechet", "kid", "precision", "recall", *(["adherence", "diversity"] if i == 0 else [])]
+            found = evaluate(candidate.source, data, reference, net, candidate.about, judge, wanted, progress=True)
+            figures += [asdict(f) for f in found.figures]
+    return figures, rate
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "--data", type=Path, required=True, help="CIFAR-10's training images, as `ddpm train --data` takes them"
+    )
+    p.add_argument("--run", action="append", choices=[r.name for r in PLAN], help="default: all, in this order")
+    p.add_argument("--n", type=int, default=50_000, help="images drawn and measured; default: 50,000")
+    p.add_argument("--work", type=Path, default=Path("build/full"), help="where checkpoints go; default: build/full")
+    p.add_argument("--device", default="auto")
+    p.add_argument(
+        "--reduced", action="store_true", help="a tiny network for a few steps: proves the command, no result"
+    )
+    p.add_argument("--list", action="store_true", help="what is done, and what is not")
+    a = p.parse_args()
+    folder = a.work / "results" if a.reduced else results.RESULTS
+    done = (
+        {r.name.removesuffix("-reduced") for r in results.read_all(folder) if r.reduced == a.reduced}
+        if folder.is_dir()
+        else set()
+    )
+    chosen = [r for r in PLAN if r.name in (a.run or [r.name for r in PLAN])]
+    if a.list:
+        print("\n".join(f"{'done       ' if r.name in done else 'outstanding'}  {r.name}" for r in chosen))
+        return
+    try:
+        data, device = load_data(str(a.data), size=32, channels=3), device_of(a.device)
+        for run in (r for r in chosen if r.name not in done):
+            path = results.write(put_on_record(run, a, data, device), folder)
+            print(f"wrote {path}", flush=True)
+    except (ValueError, FloatingPointError, OSError) as e:
+        print(f"full_scale: {e}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\nfull_scale: interrupted; the same command goes on", file=sys.stderr)
+        raise SystemExit(130) from None
+    print(results.runs_table(results.read_all(folder)))
+
+
+if __name__ == "__main__":
+    main()
