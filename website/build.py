@@ -85,12 +85,13 @@ def stage(out: Path, how: str, built: Path) -> list:
     for source in sorted((ROOT / "exercises").glob("*/*.ipynb")):
         pages.notebook_page(source, out)
         place = source.relative_to(ROOT).with_suffix(".md").as_posix()
-        exercises.setdefault(source.parent.name, []).append({title(source): place})
+        lesson = source.parent.name.replace("_", ".", 1).replace("_", " ").capitalize()  # '5.1 unconditional'
+        exercises.setdefault(lesson, []).append({title(source): place})
     playground(out, built)
     return [
         {"Home": "README.md"},
         {"Lessons": [{title(n): f"lessons/{n.stem}.md"} for n in notebooks]},
-        {"Exercises": [{assignment: places} for assignment, places in exercises.items()]},
+        {"Exercises": [{lesson: places} for lesson, places in exercises.items()]},
         {"Gallery": gallery.write(out)},
         {"Playground": "playground.md"},
         {"Guides": [f"docs/{g.name}" for g in guides]},

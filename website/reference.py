@@ -20,7 +20,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "Training": ("training", "runs", "config", "streams", "speed", "distributed", "logs", "interrupt", "upkeep"),
     "Data": ("data", "datasets"),
     "Checkpoint": ("checkpoint", "diffusers_io", "onnx_io"),
-    "Metrics": ("metrics",),
+    "Metrics": ("metrics", "results"),
     "Diagnosis": ("diagnosis",),
     "Pictures and commands": ("plots", "demo", "page", "cli", "commands"),
 }
