@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autograder import batch, board, bundle
+from autograder.commands import gradescope, similarity
 from autograder.exercises import EXERCISES
 
 
@@ -99,6 +100,9 @@ def parser() -> argparse.ArgumentParser:
                 "autograder release --out build/students")  # fmt: skip
     p.add_argument("--out", type=Path, default=Path("build/students"))
     course(p)
+
+    for extra in (gradescope, similarity):
+        extra.register(command, course)
 
     p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
                 "autograder calibrate conditioner --reruns 8")  # fmt: skip

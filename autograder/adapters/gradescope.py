@@ -1,0 +1,152 @@
+"""An assignment as a zip for Gradescope's autograder, and what runs there.
+
+Gradescope unpacks the zip to /autograder/source, runs `setup.sh` once as root when it builds the image, copies
+`run_autograder` to /autograder and starts it for each submission with the student's files in /autograder/submission;
+what counts is /autograder/results/results.json. Its `tests` have name, score, max_score, status, output and visibility;
+`output`, `stdout_visibility` and `extra_data` belong to the whole. What is printed is the instructor's to read.
+Source: gradescope-autograders.readthedocs.io, "Autograder Specifications" and "Technical Details".
+
+Where the grader itself fails, results.json has neither `score` nor `tests`: Gradescope then reports that the autograder
+failed and gives no score, in place of a zero.
+
+As `python -m autograder.adapters.gradescope ROOT` this module is the grader there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from autograder.exercises import assignments, of_assignment
+
+PACKAGES = ("autograder", "ddpm_core")
+DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
+# What makes or tests the course and never grades; answers that are known to be right or wrong least of all.
+LEFT_OUT = ("autograder/mutants", "autograder/samples", "autograder/references", "autograder/calibrate.py")
+FILES = ("requirements.lock", "LICENSE")
+NEEDED = (  # packages of the lock that grading imports; the rest of the lock only says which versions
+    *("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "tqdm", "safetensors", "psutil"),
+    "diffusers",  # answers of `architecture` may build on its U-Net
+)
+SETTINGS = "gradescope.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same course gives the same zip
+OUTPUT_BYTES = 20_000  # of one test's text; Gradescope cuts long ones itself, at a place that it does not name
+
+SETUP = """#!/usr/bin/env bash
+# Runs once, as root, when Gradescope builds the image: the sandbox, Python 3.11 or later, the packages.
+# bubblewrap 0.7 or later is needed: choose Ubuntu 24.04 (or Debian 12) as the base image.
+set -euo pipefail
+cd "$(dirname "$0")"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install -y bubblewrap util-linux python3 python3-venv
+python=python3
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    apt-get install -y python3.11 python3.11-venv
+    python=python3.11
+fi
+"$python" -m venv .venv
+.venv/bin/python -m pip install --quiet -r requirements.txt -c requirements.lock
+.venv/bin/python -c "from autograder import sandbox; print(sandbox.available() or 'the sandbox works here')"
+"""
+
+RUN = """#!/usr/bin/env bash
+# Gradescope starts this for each submission. AUTOGRADER_ROOT and AUTOGRADER_PYTHON serve for a trial run elsewhere.
+root="${AUTOGRADER_ROOT:-/autograder}"
+cd "$root/source" || exit 1
+exec "${AUTOGRADER_PYTHON:-$root/source/.venv/bin/python}" -m autograder.adapters.gradescope "$root"
+"""
+
+
+def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] = (), sandboxed: bool = True) -> Path:
+    """Write the zip of an assignment, or of some of its notebooks, to `out`; ValueError names what is unknown.
+
+    `sandboxed=False` is for images in which bubblewrap may not run; every record then says so.
+    """
+    if assignment not in assignments():
+        raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
+    known = [e.name for e in of_assignment(assignment)]
+    if unknown := [n for n in notebooks if n not in known]:
+        raise ValueError(f"unknown notebook '{unknown[0]}' of {assignment}; known: {', '.join(known)}")
+    if missing := [f for f in (*PACKAGES, *DATA, *FILES, f"solutions/{assignment}") if not (course / f).exists()]:
+        raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (name it with --course)")
+    settings = {"assignment": assignment, "notebooks": list(notebooks), "sandboxed": sandboxed}
+    texts = {
+        "setup.sh": SETUP,
+        "run_autograder": RUN,
+        "requirements.txt": "".join(f"{name}\n" for name in NEEDED),
+        SETTINGS: json.dumps(settings, indent=1) + "\n",
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in texts.items():
+            _add(archive, name, text.encode(), executable=name in ("setup.sh", "run_autograder"))
+        for path in _files(course, assignment):
+            _add(archive, path.relative_to(course).as_posix(), path.read_bytes())
+    return out
+
+
+def _files(course: Path, assignment: str) -> Iterable[Path]:
+    """Code, data, and the model solutions that stand in for an answer on which another builds."""
+    left_out = [course / name for name in LEFT_OUT]
+    for folder in (*PACKAGES, *DATA, f"solutions/{assignment}"):
+        for path in sorted((course / folder).rglob("*")):
+            hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(course).parts)
+            if path.is_file() and not hidden and not any(path.is_relative_to(p) for p in left_out):
+                yield path
+    yield from (course / name for name in FILES)
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes, executable: bool = False) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = (0o755 if executable else 0o644) << 16
+    archive.writestr(entry, content)
+
+
+def results(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as Gradescope wants it; without any score where the grader itself failed."""
+    common = {"stdout_visibility": "hidden", "extra_data": record["extra_data"]}
+    if record["score"] is None:
+        again = "The grader could not finish (its failure, not yours): no score was given; please hand in again later."
+        return {"output": f"{again}\n\n{record['output']}", **common}
+    tests = [t | {"output": t["output"][:OUTPUT_BYTES], "visibility": "visible"} for t in record["tests"]]
+    return {"score": record["score"], "output": record["output"], "tests": tests, **common}
+
+
+def submitted_folder(submission: Path, names: Iterable[str]) -> Path:
+    """Where the notebooks lie: in the submission's folder, or in the one folder of an uploaded zip that holds any."""
+    files = [f"{name}.ipynb" for name in names]
+    folders = [submission, *sorted(p for p in submission.rglob("*") if p.is_dir() and not p.is_symlink())]
+    held = [folder for folder in folders if any((folder / file).exists() for file in files)]
+    return held[0] if held else submission
+
+
+def run(root: Path) -> dict[str, Any]:
+    """Grade ROOT/submission and write ROOT/results/results.json; returns it."""
+    from autograder import grading
+    from autograder.submissions import Submission
+
+    settings = json.loads((root / "source" / SETTINGS).read_text(encoding="utf-8"))
+    only, seed = tuple(settings["notebooks"]), int.from_bytes(os.urandom(8), "big")
+    names = only or [e.name for e in of_assignment(settings["assignment"])]
+    folder = submitted_folder(root / "submission", names)
+    with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
+        handed_in = [Submission("submission", settings["assignment"], folder, only)]
+        record = grading.grade(handed_in, Path(scratch), seed, sandboxed=settings["sandboxed"], progress=False)[0]
+        private = next(Path(scratch).glob("*/*/instructor.json"), None)
+        print(private.read_text(encoding="utf-8") if private else f"seed {seed}")  # for the instructor alone
+    written = results(record)
+    (root / "results").mkdir(exist_ok=True)
+    (root / "results/results.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    return written
+
+
+if __name__ == "__main__":
+    raise SystemExit(0 if "score" in run(Path(sys.argv[1])) else 1)

@@ -1,0 +1,74 @@
+"""Similarity across submissions, and with the course's own sources. Reads notebooks; never runs anything of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from autograder.adapters.similarity import page
+from autograder.adapters.similarity.compare import ENOUGH, Source, fingerprints, matches
+from autograder.exercises.base import Exercise
+from autograder.extract import Unreadable, code_cells, extract, read_notebook, source_of
+from autograder.submissions import Submission, find
+from ddpm_core.checkpoint import write_text
+
+
+def answers(path: Path, exercise: Exercise) -> str:
+    """The answer cells of a notebook as one text; empty where there are none."""
+    try:
+        cells = extract(path, exercise.answers, together=False).cells
+    except Unreadable:
+        return ""
+    return "\n\n".join(cells[name].strip("\n") for name in exercise.answers if name in cells)
+
+
+def course_sources(course: Path, exercise: Exercise) -> Iterator[Source]:
+    """Our solution of the exercise, the lessons' code and the library."""
+    solution = course / "solutions" / exercise.assignment / f"{exercise.name}.ipynb"
+    if solution.is_file():
+        yield Source("course: the solution", answers(solution, exercise), ours=True)
+    for path in sorted((course / "lessons").glob("*.ipynb")):
+        yield Source(f"course: lessons/{path.name}", "\n\n".join(notebook_code(path)), ours=True)
+    for path in sorted((course / "ddpm_core").rglob("*.py")):
+        name = path.relative_to(course).as_posix()
+        yield Source(f"course: {name}", path.read_text(encoding="utf-8"), ours=True)
+
+
+def notebook_code(path: Path) -> list[str]:
+    """All code of a notebook of the course, cell by cell."""
+    return [source_of(cell) for _, cell in code_cells(read_notebook(path))]
+
+
+def of_exercise(
+    submissions: list[Submission], exercise: Exercise, course: Path, threshold: float
+) -> tuple[list[page.Found], int, int]:
+    """Matches in one exercise, how many notebooks were compared, and how many had too little of their own."""
+    released = course / "exercises" / exercise.assignment / f"{exercise.name}.ipynb"
+    students = [
+        Source(s.student, text)
+        for s in submissions
+        if s.assignment == exercise.assignment and not s.problem(exercise.name)
+        if (text := answers(s.files[exercise.name], exercise))
+    ]
+    sources = [*students, *course_sources(course, exercise)]
+    fingerprints(sources, notebook_code(released))
+    found = [(exercise.assignment, exercise.name, m) for m in matches(sources, threshold)]
+    return found, len(students), sum(s.own() < ENOUGH for s in students)
+
+
+def report(
+    submitted: Path, out: Path, assignment: str | None = None, course: Path = Path("."), threshold: float = 0.8
+) -> str:
+    """Write OUT/similarity.csv and OUT/similarity.html; returns the table for a terminal and where the page is."""
+    if not (course / "exercises").is_dir():
+        raise ValueError(f"{course} is not the course's folder: exercises missing (name it with --course)")
+    submissions = find(submitted, assignment)
+    exercises = {(e.assignment, e.name): e for s in submissions for e in s.exercises}
+    found, compared, short = [], 0, 0
+    for exercise in exercises.values():
+        pairs, notebooks, few = of_exercise(submissions, exercise, course, threshold)
+        found, compared, short = [*found, *pairs], compared + notebooks, short + few
+    found.sort(key=lambda f: (f[2].b.ours, -f[2].similarity))
+    write_text(out / "similarity.csv", page.as_csv(found))
+    write_text(out / "similarity.html", page.as_html(found, threshold, compared, short))
+    return f"{page.text(found)}\n\n{len(found)} pair(s) among {compared} notebooks; {out / 'similarity.html'}"

@@ -1,0 +1,150 @@
+"""Which answers share more than chance allows: fingerprints by winnowing (Schleimer, Wilkerson & Aiken 2003), as the
+library copydetect does it, on rows of tokens.
+
+A fingerprint is a run of LENGTH tokens. Two texts are compared as they are written, where moving functions about costs
+the runs across the seams, and with their statements sorted, where moving anything costs nothing; the more similar view
+counts. Runs of the released notebook count for nothing, nor do those that most of a class has.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from copydetect import CodeFingerprint, compare_files
+from copydetect.utils import get_token_coverage
+
+from autograder.adapters.similarity.tokens import Token, sorted_lines, tokens
+
+LENGTH = 12  # tokens: shorter runs are how everyone writes torch, longer ones lose short answers at every seam
+WINDOW = 1  # of winnowing: every run is kept, an answer is short
+ENOUGH = 25  # tokens that are an answer's own; fewer prove nothing
+CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has is nobody's own
+
+Span = tuple[int, int]  # of characters
+
+
+class Codes:
+    """A character for each different token: copydetect compares text. One table for all that is compared."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, str] = {}
+
+    def text(self, words: Iterable[str]) -> str:
+        return "".join(self._codes.setdefault(w, chr(0xF0000 + len(self._codes))) for w in words)
+
+
+@dataclass
+class View:
+    """A text as a row of tokens: its fingerprints, and where each token stands in the text."""
+
+    prints: CodeFingerprint
+    places: list[Span]
+
+    def own(self) -> int:
+        """Tokens that belong to a fingerprint that counts."""
+        return int(self.prints.token_coverage)
+
+    def forget(self, nobodys: set[int]) -> None:
+        """Leave fingerprints out."""
+        p = self.prints
+        p.hash_idx = {h: where for h, where in p.hash_idx.items() if h not in nobodys}
+        p.hashes = set(p.hash_idx)
+        p.token_coverage = get_token_coverage(p.hash_idx, LENGTH, len(p.filtered_code)) if p.hash_idx else 0
+
+
+@dataclass
+class Source:
+    """One text that takes part: a student's answers to an exercise, or a file of the course."""
+
+    name: str
+    text: str
+    ours: bool = False  # the course's own: matched with students' answers, never with one another
+    views: tuple[View, ...] = ()  # as written, and with its statements sorted
+
+    def own(self) -> int:
+        """Tokens of its own, as written."""
+        return self.views[0].own()
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two texts, the share of each that is found in the other, and where."""
+
+    a: Source
+    b: Source
+    share_a: float
+    share_b: float
+    spans_a: tuple[Span, ...]
+    spans_b: tuple[Span, ...]
+
+    @property
+    def similarity(self) -> float:
+        """Of two answers the smaller share; of an answer and a long file of the course, the answer's."""
+        return self.share_a if self.b.ours else min(self.share_a, self.share_b)
+
+
+def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
+    """Fill in the views of all sources; what is in the boilerplate, or common to the class, is left out."""
+    codes = Codes()
+    stubs = [_views(text, codes) for text in boilerplate]
+    for s in sources:
+        s.views = _views(s.text, codes)
+    students = [s for s in sources if not s.ours]
+    for i in (0, 1):
+        nobodys = {h for views in stubs for h in views[i].prints.hashes}
+        if len(students) >= CLASS:
+            counts = Counter(h for s in students for h in s.views[i].prints.hashes)
+            nobodys |= {h for h, n in counts.items() if n > COMMON * len(students)}
+        for s in sources:
+            s.views[i].forget(nobodys)
+
+
+def _views(text: str, codes: Codes) -> tuple[View, View]:
+    written = tokens(text)
+    return _view(written, codes), _view(sorted_lines(written), codes)
+
+
+def _view(found: Sequence[Token], codes: Codes) -> View:
+    row = io.StringIO(codes.text(t for t, _, _ in found))
+    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=row)
+    return View(prints, [(begin, end) for _, begin, end in found])
+
+
+def matches(sources: Sequence[Source], threshold: float) -> list[Match]:
+    """Pairs of students, and of a student and the course, that are at least so similar; the most similar first."""
+    students = [s for s in sources if not s.ours and s.own() >= ENOUGH]
+    pairs = [*combinations(students, 2), *((s, c) for s in students for c in sources if c.ours)]
+    found = [m for a, b in pairs if (m := best(a, b, threshold)) and m.similarity >= threshold]
+    return sorted(found, key=lambda m: (-m.similarity, m.a.name, m.b.name))
+
+
+def best(a: Source, b: Source, threshold: float = 0.0) -> Match | None:
+    """The match in the view that shows the more; None where it is far below the threshold in both."""
+    found = [m for i in (0, 1) if (m := _match(a, b, i, threshold))]
+    return max(found, key=lambda m: m.similarity, default=None)
+
+
+def _match(a: Source, b: Source, view: int, threshold: float) -> Match | None:
+    x, y = a.views[view], b.views[view]
+    shared = len(x.prints.hashes & y.prints.hashes)
+    if not shared or shared < 0.3 * threshold * len(x.prints.hashes):  # no need to look where
+        return None
+    _, shares, slices = compare_files(x.prints, y.prints)
+    spans = [_spans(v, found) for v, found in zip((x, y), slices)]
+    return Match(a, b, *(min(1.0, float(s)) for s in shares), *spans)
+
+
+def _spans(view: View, slices: Sequence[Sequence[int]]) -> tuple[Span, ...]:
+    """Places in the text of runs of tokens; neighbours in the view may be far apart in the text."""
+    spans: list[Span] = []
+    for first, end in zip(*slices):
+        for begin, stop in sorted(view.places[int(first) : int(end)]):
+            if spans and spans[-1][1] <= begin <= spans[-1][1] + 1:
+                spans[-1] = (spans[-1][0], stop)
+            else:
+                spans.append((begin, stop))
+    return tuple(sorted(spans))

@@ -1,0 +1,197 @@
+"""Copies are found however they were renamed and moved about; answers of one's own, and the stub, are not."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from autograder import mutants
+from autograder.adapters import similarity
+from autograder.adapters.similarity.compare import Source, fingerprints, matches
+from autograder.adapters.similarity.tokens import tokens
+from autograder.cli import main
+from autograder.exercises import EXERCISES
+from autograder.extract import grade_id
+from autograder.mutants import HERE, banks
+
+ROOT = Path(__file__).resolve().parents[2]
+ASSIGNMENT = "5_3_conditioning"
+
+ORIGINAL = {
+    "AdaGroupNorm": '''class AdaGroupNorm(nn.Module):
+    def __init__(self, num_channels, cond_dim, num_groups=8):
+        super().__init__()
+        self.norm = nn.GroupNorm(num_groups, num_channels, affine=False)
+        self.proj = nn.Sequential(nn.SiLU(), nn.Linear(cond_dim, 2 * num_channels))
+        nn.init.zeros_(self.proj[1].weight)
+        nn.init.zeros_(self.proj[1].bias)
+
+    def forward(self, x, cond):
+        scale, shift = self.proj(cond)[:, :, None, None].chunk(2, dim=1)
+        return self.norm(x) * (1 + scale) + shift
+''',
+    "AdaResBlock": '''class AdaResBlock(nn.Module):
+    def __init__(self, in_ch, out_ch, cond_dim):
+        super().__init__()
+        self.norm1 = AdaGroupNorm(in_ch, cond_dim)
+        self.norm2 = AdaGroupNorm(out_ch, cond_dim)
+        self.conv1 = nn.Conv2d(in_ch, out_ch, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_ch, out_ch, 3, padding=1)
+        self.skip = nn.Identity() if in_ch == out_ch else nn.Conv2d(in_ch, out_ch, 1)
+
+    def forward(self, x, cond):
+        h = self.conv1(F.silu(self.norm1(x, cond)))
+        h = self.conv2(F.silu(self.norm2(h, cond)))
+        return self.skip(x) + h
+''',
+}  # fmt: skip
+# The same thoughts in other words: every own name, the methods' and statements' order, comments, layout, the cells.
+COPY = {
+    "AdaGroupNorm": '''class AdaGroupNorm(nn.Module):
+    """My very own layer."""
+
+    def forward(self, features, embedding):  # apply
+        gamma, beta = self.mlp(embedding)[:, :, None, None].chunk(
+            2, dim=1)
+
+        return self.gn(features) * (1 + gamma) + beta
+
+    def __init__(self, num_channels, cond_dim, num_groups=8):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.SiLU(), nn.Linear(cond_dim, 2 * num_channels))
+        nn.init.zeros_(self.mlp[1].weight)
+        nn.init.zeros_(self.mlp[1].bias)
+        self.gn = nn.GroupNorm(num_groups, num_channels, affine=False)
+''',
+    "AdaResBlock": '''class AdaResBlock(nn.Module):
+    def forward(self, image, c):
+        out = self.first(F.silu(self.a(image, c)))
+        out = self.second(F.silu(self.b(out, c)))
+        # shortcut
+        return self.shortcut(image) + out
+
+    def __init__(self, in_ch, out_ch, cond_dim):
+        super().__init__()
+        self.first = nn.Conv2d(in_ch, out_ch, 3, padding=1)
+        self.second = nn.Conv2d(out_ch, out_ch, 3, padding=1)
+        self.shortcut = nn.Identity() if in_ch == out_ch else nn.Conv2d(in_ch, out_ch, 1)
+        self.a = AdaGroupNorm(in_ch, cond_dim)
+        self.b = AdaGroupNorm(out_ch, cond_dim)
+''',
+}  # fmt: skip
+
+
+def hand_in(submitted, student, answers, exercise="adagn", assignment=ASSIGNMENT, backwards=False):
+    nb = json.loads((ROOT / "exercises" / assignment / f"{exercise}.ipynb").read_text(encoding="utf-8"))
+    for cell in nb["cells"]:
+        if grade_id(cell) in answers:
+            cell["source"] = answers[grade_id(cell)]
+    if backwards:
+        nb["cells"].reverse()
+    path = submitted / student / assignment / f"{exercise}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(nb), encoding="utf-8")
+
+
+def own_answers(bank):
+    """Right answers of a bank that are no edits of the first one: written on their own."""
+    part = next(p for p in (HERE / f"{bank.exercise.name}.txt").read_text(encoding="utf-8").split("\n=== ")[1:]
+                if p.split("\n", 1)[0].strip() == bank.answer)  # fmt: skip
+    whole = re.findall(r"^--- right: (.*)\n(?!- )", part, re.M)
+    return [bank.right[name] for name in whole]
+
+
+def independent(exercise):
+    """Notebooks of which no two share an answer: the i-th right answer of every cell."""
+    columns = [own_answers(b) for b in banks(exercise)]
+    return list(zip(*columns))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("similarity")
+    submitted = folder / "submitted"
+    for i, cells in enumerate(independent("adagn")):
+        hand_in(submitted, f"own-{i}", dict(zip(("AdaGroupNorm", "AdaResBlock"), cells)))
+    hand_in(submitted, "ada", ORIGINAL)
+    hand_in(submitted, "<b>mallory", COPY, backwards=True)
+    hand_in(submitted, "stub-1", {})
+    hand_in(submitted, "stub-2", {})
+    solution = similarity.answers(ROOT / f"solutions/{ASSIGNMENT}/adagn.ipynb", EXERCISES[ASSIGNMENT, "adagn"])
+    first, second = solution.split("class AdaResBlock")
+    hand_in(
+        submitted, "sol", {"AdaGroupNorm": first.replace("self.", "me."), "AdaResBlock": f"class AdaResBlock{second}"}
+    )
+    main(
+        ["similarity", str(submitted), "--assignment", ASSIGNMENT, "--out", str(folder / "out"), "--course", str(ROOT)]
+    )
+    lines = list(csv.DictReader((folder / "out/similarity.csv").open(encoding="utf-8")))
+    return lines, (folder / "out/similarity.html").read_text(encoding="utf-8")
+
+
+def test_a_renamed_and_reordered_copy_is_found_and_nobody_else(reported):
+    lines, _ = reported
+    students = [(x["a"], x["b"]) for x in lines if not x["b"].startswith("course: ")]
+    assert students == [("<b>mallory", "ada")]
+    assert float(lines[0]["similarity"]) > 0.8
+
+
+def test_our_own_solution_is_recognised(reported):
+    lines, _ = reported
+    assert "course: the solution" in {x["b"] for x in lines if x["a"] == "sol"}
+    assert not [x for x in lines if x["a"].startswith("stub") or x["b"].startswith("stub")]
+
+
+def test_the_page_shows_both_texts_and_escapes_them(reported):
+    _, html = reported
+    assert "<b>mallory" not in html and "&lt;b&gt;mallory" in html
+    assert "<mark>" in html and "My very own layer." in html
+    marked = "".join(re.findall(r"<mark>(.*?)</mark>", html, re.S))
+    assert "self.shortcut(image) + out" in marked and "self.skip(x) + h" in marked
+    assert "YOUR CODE HERE" not in marked
+
+
+@pytest.mark.parametrize("exercise", mutants.NAMES)
+def test_independent_right_answers_do_not_match(exercise):
+    released = next(ROOT.glob(f"exercises/*/{exercise}.ipynb"))
+    sources = [Source(f"s{i}", "\n\n".join(cells)) for i, cells in enumerate(independent(exercise))]
+    fingerprints(sources, similarity.notebook_code(released))
+    assert len(sources) > 1 or exercise == "architecture"
+    assert [(m.a.name, m.b.name, m.similarity) for m in matches(sources, 0.8)] == []
+
+
+def test_an_edit_of_an_answer_matches_it():
+    """The sensitivity beside the specificity above: what is an edit of the first answer is found."""
+    bank = next(b for b in banks("guided_sampling") if b.answer == "sample_conditional")
+    whole = own_answers(bank)
+    edits = [s for s in bank.right.values() if s not in whole]
+    sources = [Source("base", whole[0]), *(Source(f"edit {i}", s) for i, s in enumerate(edits))]
+    fingerprints(sources, [])
+    assert {m.b.name for m in matches(sources, 0.8) if m.a.name == "base"} == {s.name for s in sources[1:]}
+
+
+def test_what_most_of_a_class_has_counts_for_nothing():
+    given = "def helper(x, t):\n    return x.view(-1, 1).mul(t).clamp(-1, 1).sum(dim=1).sqrt().add(1e-5).reciprocal()\n"
+    tails = [
+        f"def g{i}(a):\n    return a{'.exp().log()' * (i + 1)}{'.sin().cos()' * (14 - i)}.floor()\n" for i in range(12)
+    ]
+    for count, expected in ((3, 1), (12, 0)):
+        sources = [Source(f"s{i}", given + (tails[i] if i else "")) for i in range(count)]
+        fingerprints(sources, [])
+        shared = [m for m in matches(sources, 0.01) if "helper" in m.a.text[m.spans_a[0][0] : m.spans_a[0][1]]]
+        assert bool(shared) == bool(expected)
+
+
+def test_tokens_survive_renaming_and_broken_code():
+    def words(text):
+        return [t for t, _, _ in tokens(text)]
+
+    assert words("def f(x):\n    return torch.sin(x)  # y\n") == words("def g(yy):\n\n    return torch.sin( yy )\n")
+    assert words("torch.sin(x)") != words("torch.cos(x)")
+    broken = words("def f(:\n  '''never closed\n return x.exp()")
+    assert "exp" in broken
+    text = "a = torch.sin(b)\nc = 'é'\n"
+    assert [text[i:j] for t, i, j in tokens(text) if t in ("sin", "text")] == ["sin", "'é'"]
+    tokens("(" * 20_000)  # must neither hang nor end the interpreter
