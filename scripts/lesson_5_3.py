@@ -14,6 +14,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -58,15 +59,21 @@ TEXT = Preset(
 )
 
 
-def fit(build: Callable[[], nn.Module], data: ImageData, config: Preset, path: Path) -> tuple[TrainState, list[float]]:
-    """Train, saving now and then; a run that was stopped goes on. Returns the state, and the loss of every step."""
+def fit(
+    build: Callable[[], nn.Module], data: ImageData, config: Preset, path: Path, until: int | None = None
+) -> tuple[TrainState, list[float]]:
+    """Train, saving now and then; a run that was stopped goes on. Returns the state, and the loss of every step.
+
+    `until` ends it early, as if the plug had been pulled: the learning rate is then still on its way down.
+    """
     state, losses = TrainState.start(build(), config.train), []
     if checkpoint.exists(path):
         state, losses = checkpoint.resume(path, config, state), checkpoint.read(path)[1]["losses"]
         losses = losses[: state.step]  # a run killed while saving has a newer JSON than weights
     schedule, parameterization = tools(config)
     with tqdm(total=config.train.steps, initial=state.step, desc=path.name, unit="step", mininterval=5) as bar:
-        for step in train(state, data, schedule, config.train, parameterization):
+        steps = train(state, data, schedule, config.train, parameterization)
+        for step in islice(steps, max(0, (until or config.train.steps) - state.step)):
             losses.append(step.loss.item())
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
             bar.update()
@@ -153,19 +160,19 @@ def compare() -> None:
         print(f"{OUT / 'comparison.json'}: {len(record['runs'])} runs")
 
 
-def text() -> None:
+def text(until: int | None = None) -> None:
     """The model that reads captions; its JSON also holds the words it knows."""
     size = TEXT.unet.image_size
     data, heldout = load_data("emoji", "train", size=size), load_data("emoji", "heldout", size=size)
     tokenizer = Tokenizer.build(data.captions)
     state, losses = fit(
         lambda: build_text_unet(TEXT.unet, tokenizer, TEXT.conditioning, seed=TEXT.train.seed),
-        tokenized(data, tokenizer), TEXT, WORK / "text",
+        tokenized(data, tokenizer), TEXT, WORK / "text", until,
     )  # fmt: skip
     tokens = tokenizer.encode(heldout.captions)  # (N, S)
     others = tokens[torch.randperm(len(tokens), generator=stream(0, "shuffle"))]  # (N, S)
     gap = {k: heldout_loss(state.ema.module, heldout, c, TEXT) for k, c in (("own", tokens), ("shuffled", others))}
-    told = about("text", data, TEXT, losses)
+    told = about("text" + (f" --until {until}" if until else ""), data, TEXT, losses) | {"step": state.step}
     told |= {f"heldout_loss_{k}_caption": round(sum(v) / len(v), 5) for k, v in gap.items()}
     told |= {"train_loss": [round(sum(losses[i : i + 50]) / 50, 4) for i in range(0, len(losses), 50)]}
     checkpoint.save_snapshot(
@@ -178,5 +185,7 @@ def text() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("compare", "text"), help="what to train")
+    parser.add_argument("--until", type=int, help="end the text model's training after this many steps")
+    args = parser.parse_args()
     torch.set_num_threads(1)  # pictures as small as these are too little work to share
-    {"compare": compare, "text": text}[parser.parse_args().part]()
+    compare() if args.part == "compare" else text(args.until)

@@ -16,7 +16,15 @@ from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.text import (
-    PAD, SPECIAL, START, UNKNOWN, TextEncoder, Tokenizer, build_text_unet, load_text, tokenized,
+    PAD,
+    SPECIAL,
+    START,
+    UNKNOWN,
+    TextEncoder,
+    Tokenizer,
+    build_text_unet,
+    load_text,
+    tokenized,
 )  # fmt: skip
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
 from ddpm_core.unet import UNetConfig
