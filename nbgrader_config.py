@@ -16,6 +16,15 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 # A submission whose grading failed has no score; nbgrader's own export would print it as 0.0.
 c.ExportApp.plugin_class = "autograder.adapters.export.CsvExport"
 
+# Late submissions lose nothing as it stands. To take a tenth of the score off for each day after the first quarter of
+# an hour, but never more than half: per_day = 0.1, grace_minutes = 15, cap = 0.5.
+c.AssignLatePenalties.plugin_class = "autograder.adapters.late.LatePolicy"
+c.LatePolicy.per_day = 0.0
+
+# Where the gradebook is, unless it is to be a file beside the grades. nbgrader, formgrader and `autograder grade` all
+# read this line; a password belongs into ~/.pgpass.
+# c.CourseDirectory.db_url = "postgresql+psycopg://me@localhost/grades"
+
 # `nbgrader autograde` (and formgrader's button) runs notebooks in the sandbox, for their outputs. It reads no score:
 # its own way gives student code the instructor's rights, and full marks for every test cell of ours, which holds none.
 c.Autograde.exporter_class = InSandbox

@@ -13,6 +13,9 @@ LEFT_OUT = (
     "autograder/calibrate.py", "autograder/demo.py", "autograder/release.py",
     "autograder/adapters/gradebook.py", "autograder/adapters/restore.py", "autograder/adapters/export.py",
     "autograder/adapters/execution.py", "autograder/kernel.py",
+    "autograder/adapters/database.py", "autograder/adapters/feedback.py", "autograder/adapters/late.py",
+    "autograder/adapters/lms.py", "autograder/adapters/questions.py", "autograder/adapters/roster.py",
+    "autograder/adapters/workspace.py",
     "data/judges",
 )  # fmt: skip
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")

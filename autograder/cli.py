@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autograder import batch, board, bundle
-from autograder.commands import gradescope, similarity
+from autograder.commands import export, gradescope, similarity
 from autograder.exercises import EXERCISES
 
 
@@ -21,6 +21,11 @@ def positive(text: str) -> int:
 
 
 def cmd_grade(a: argparse.Namespace) -> None:
+    if (a.course / "solutions").is_dir():
+        from autograder.adapters import database  # nbgrader: not needed by students
+
+        a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
+        database.check(a.gradebook)  # before hours of grading, not after them
     batch.grade_folder(
         a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
         only=tuple(a.notebook), scheduler=a.scheduler,
@@ -80,7 +85,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
     p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
     p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
-    p.add_argument("--gradebook", help="database URL of nbgrader's gradebook; default: OUT/gradebook.db")
+    p.add_argument(
+        "--gradebook",
+        help="database URL of nbgrader's gradebook, such as "
+        "postgresql+psycopg://me@host/grades; default: nbgrader_config.py's db_url, else OUT/gradebook.db",
+    )
     p.add_argument("--unsandboxed", action="store_true", help="run student code without walls; every record says so")
     course(p)
 
@@ -101,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("build/students"))
     course(p)
 
-    for extra in (gradescope, similarity):
+    for extra in (export, gradescope, similarity):
         extra.register(command, course)
 
     p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",

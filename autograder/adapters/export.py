@@ -10,6 +10,8 @@ import csv
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.plugins import ExportPlugin
 
+from autograder.adapters import late
+
 COLUMNS = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
     *("raw_score", "late_submission_penalty", "score", "max_score"),
@@ -27,9 +29,13 @@ def awaits_regrade(submission: SubmittedAssignment) -> bool:
 
 
 class CsvExport(ExportPlugin):
-    """One row for each assignment and student, with totals, as nbgrader's CSV exporter writes them."""
+    """One row for each assignment and student, with totals, as nbgrader's CSV exporter writes them.
+
+    Penalties for late submissions are brought up to date first: marks by hand may have come after the grading.
+    """
 
     def export(self, gradebook: Gradebook) -> None:
+        late.assign_all(gradebook, late.rule(self.config))
         students, assignments = {str(s) for s in self.student}, {str(a) for a in self.assignment}  # empty: all
         with open(self.to or "grades.csv", "w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, COLUMNS, lineterminator="\n")

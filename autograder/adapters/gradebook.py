@@ -7,26 +7,25 @@ autograded/ for formgrader, marks and comments by hand kept.
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from nbformat.notebooknode import NotebookNode
 from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedAssignment, SubmittedNotebook
+from nbgrader.preprocessors import AssignLatePenalties
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution
-from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
-from autograder.adapters import restore
+from autograder.adapters import database, feedback, late, restore, workspace
+from autograder.names import folder_of
 from autograder.release import load_config, record_assignment
 
 NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then has 0 points
 REGRADE = "The grader could not finish (its failure, not yours). No points were taken; this will be graded again."
-MAX_REPORT = 8000  # characters
 NOT_IN_NAMES = frozenset('/\\,;:"*?[]{}|<>')  # a student is a folder and a field of tables: no separator, no glob
 
 
@@ -34,13 +33,17 @@ def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitte
     """Write records (parsed results.json) into the gradebook; returns what went wrong, a line each.
 
     source is the solutions folder, beside nbgrader_config.py; submitted and autograded are laid out as
-    <student>/<assignment>/<notebook>.ipynb. A submission that cannot be written loses its old automatic score and is
-    flagged; the others are written all the same. Calling it again changes nothing that the records do not change.
+    <student>/<assignment>/<notebook>.ipynb, and autograded lies beside the records, whose pictures are shown too.
+    A submission that cannot be written loses its old automatic score and is flagged; the others are written all the
+    same. Calling it again changes nothing that the records do not change.
+    GradebookError where there is no gradebook to write to, or it goes away: what was written until then stays.
     """
     problems: list[str] = []
     config = load_config(source.parent)
+    lateness = late.rule(config)
     known: dict[str, dict[str, NotebookNode] | Exception] = {}
-    with _open(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
+    with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
+        workspace.write_settings(autograded.parent, source.parent, db_url)
         for number, record in enumerate(records):
             label, key = f"record {number}", None
             try:
@@ -50,24 +53,18 @@ def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitte
                     known[assignment] = _released(gb, source / assignment, config)
                 if isinstance(released := known[assignment], Exception):
                     raise released
-                folders = submitted / student / assignment, autograded / student / assignment
-                problems += [f"{label}: {p}" for p in _write_record(gb, key, record, released, *folders)]
+                folders = submitted / student, autograded / student, autograded.parent / folder_of(student)
+                places = [folder / assignment for folder in folders]
+                problems += [f"{label}: {p}" for p in _write_record(gb, key, record, released, *places, lateness)]
             except Exception as error:
-                gb.db.rollback()
-                problems.append(f"{label}: not written: {type(error).__name__}: {error}")
+                with contextlib.suppress(SQLAlchemyError):
+                    gb.db.rollback()
+                if gone := database.lost(db_url, error, number):
+                    raise gone from None
+                problems.append(f"{label}: not written: {type(error).__name__}: {database.reason(error)}")
                 if key and not _withdraw(gb, *key):
                     problems.append(f"{label}: AN OLD SCORE MAY STILL STAND: it could not be withdrawn")
-        gb.engine.dispose()
     return problems
-
-
-def _open(db_url: str, course_id: str) -> Gradebook:
-    """The gradebook, made if need be: nbgrader wants its folder to exist and calls `alembic` by its bare name."""
-    if (file := make_url(db_url).database) and db_url.startswith("sqlite"):
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with patch.dict(os.environ, PATH=beside_python):
-        return Gradebook(db_url, course_id)
 
 
 def _identify(record: Any, source: Path) -> tuple[str, tuple[str, str]]:
@@ -122,6 +119,8 @@ def _write_record(
     released: dict[str, NotebookNode],
     submitted: Path,
     autograded: Path,
+    pictures: Path,
+    lateness: AssignLatePenalties,
 ) -> list[str]:
     """One submission: its rows, then its files; returns what is odd about it."""
     problems: list[str] = []
@@ -153,9 +152,12 @@ def _write_record(
         if withheld:
             given["outcome"] = "infrastructure_error"
         files[path] = restore.viewable(submitted / path.name, released[entry.name])
-        report = _report(entry.name, given, tests)
-        given |= {"report": report, "report_to": _bearer(released[entry.name])}
+        if not withheld:
+            feedback.show(files[path], key[1], entry.name, given, tests, pictures)
         problems += [f"{entry.name}: {p}" for p in _write_entry(entry, given, files[path], restore.answers(path))]
+    gb.db.flush()
+    gb.db.expire_all()  # scores are sums that the database makes
+    late.assign(submission, lateness)
     gb.db.commit()  # first: a file ahead of its row would hide that an answer has changed since it was marked
     for path, nb in files.items():
         restore.write_notebook(path, nb)
@@ -189,8 +191,8 @@ def _write_entry(entry: SubmittedNotebook, given: dict, shown: NotebookNode, mar
         cell = cells[comment.name]
         untouched = cell.metadata.nbgrader["checksum"] == compute_checksum(cell)
         comment.auto_comment = "No response." if untouched else None
-        if comment.name == given["report_to"]:
-            comment.auto_comment = REGRADE if lacking else given["report"]
+        if lacking and not is_grade(cell):
+            comment.auto_comment = REGRADE
     return problems
 
 
@@ -222,26 +224,3 @@ def _withdraw(gb: Gradebook, student: str, assignment: str) -> bool:
 
 def _in_range(value: Any, maximum: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= maximum and value < math.inf
-
-
-def _bearer(nb: NotebookNode) -> str | None:
-    """The answer cell whose comment carries the report (test cells have none): the last one before the first test."""
-    name = None
-    for cell in nb.cells:
-        if is_grade(cell) and not is_solution(cell) and name:
-            break
-        if is_solution(cell) and not is_grade(cell):
-            name = restore.grade_id(cell)
-    return name
-
-
-def _report(notebook: str, given: dict, tests: list[dict]) -> str:
-    """The checks' messages for the student, as an indented block: they may quote student code, which must not act."""
-    lines = [f"outcome: {given.get('outcome')}" + (f" ({given['reason']})" if given.get("reason") else "")]
-    for test in tests:
-        prefix, _, title = str(test.get("name")).partition(": ")
-        if prefix == notebook and test.get("visibility") != "hidden":
-            passed, output = test.get("status") == "passed", test.get("output") or ""
-            lines.append(f"{'passed' if passed else 'FAILED'}  {title}" + (f": {output}" if output else ""))
-    text = restore.inert_markdown(restore.clean_text("\n".join(lines)))[:MAX_REPORT]
-    return "Automatic checks:\n\n" + "\n".join(f"    {line}" for line in text.split("\n"))

@@ -1,0 +1,140 @@
+"""nbgrader's gradebook, on SQLite or on a database server: opened, or one sentence that says why it is not.
+
+Which one: `autograder grade --gradebook URL`, else `c.CourseDirectory.db_url` in the course's nbgrader_config.py, else
+OUT/gradebook.db. Any URL of SQLAlchemy will do; PostgreSQL's is postgresql+psycopg://user@host/database (psycopg 3).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+from nbgrader.api import Gradebook
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from autograder.release import load_config
+
+CONNECT_S = "10"  # a host that does not answer at all would hold a batch for minutes
+KEPT = "records on disk are kept, and the same command writes them once it can be reached"
+
+
+class GradebookError(ValueError):
+    """The gradebook cannot be used at all; the message is one sentence and holds no password."""
+
+
+def configured(course: Path) -> str | None:
+    """The database that the course's nbgrader_config.py names, or None."""
+    return load_config(course).CourseDirectory.get("db_url", None)
+
+
+def in_folder(out: Path, course: Path, given: str | None = None) -> str:
+    """The URL of the gradebook for the grades in `out`: the one given, the course's, or a file in there."""
+    return given or configured(course) or f"sqlite:///{(out / 'gradebook.db').resolve()}"
+
+
+def parse(db_url: str) -> URL:
+    """The URL, with a bound on connecting; GradebookError where it is none, or no driver for it is installed."""
+    try:
+        url = make_url(db_url)
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ImportError):
+        name = db_url.partition(":")[0]
+        hint = "write postgresql+psycopg://" if name.startswith("postgres") else "install one"
+        raise GradebookError(f"there is no driver for a gradebook at {name}://; {hint}") from None
+    except ArgumentError:  # its text would quote the URL, and with it a password
+        raise GradebookError(
+            "the gradebook's URL is not one of a database; write sqlite:////folder/gradebook.db or "
+            "postgresql+psycopg://user@host/database"
+        ) from None
+    if url.get_driver_name() == "psycopg" and "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": CONNECT_S})
+    return url
+
+
+def shown(url: URL) -> str:
+    """The URL for messages: no password, no options."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def check(db_url: str) -> None:
+    """Connect once and change nothing, before hours of grading; GradebookError where that fails."""
+    url = parse(db_url)
+    if url.get_backend_name() == "sqlite":
+        return  # its file and folder are made when they are needed
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        raise _failed(url, error) from None
+    finally:
+        engine.dispose()
+
+
+def must_exist(db_url: str) -> None:
+    """GradebookError where a gradebook is to be read and none was ever written: opening it would make an empty one."""
+    url = parse(db_url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+        raise GradebookError(
+            f"there is no gradebook {url.database}; `autograder grade` makes it, --gradebook names another"
+        )
+
+
+def open_gradebook(db_url: str, course_id: str) -> Gradebook:
+    """The gradebook, made if need be: nbgrader wants its folder to exist and calls `alembic` by its bare name."""
+    url = parse(db_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    try:
+        with patch.dict(os.environ, PATH=beside_python):
+            return Gradebook(url.render_as_string(hide_password=False), course_id)
+    except Exception as error:
+        if database_error := of_database(error):
+            raise _failed(url, database_error) from None
+        raise
+
+
+def _failed(url: URL, error: DBAPIError) -> GradebookError:
+    why = reason(error)
+    remedy = "start the server, or correct the URL"
+    if "does not exist" in why and f'"{url.database}"' in why:
+        remedy = f"make it with `createdb {url.database}`"
+    elif "permission denied" in why:
+        remedy = f"make {url.username or 'the user'} its owner"
+    return GradebookError(f"the gradebook {shown(url)} cannot be opened ({why}); {remedy}; {KEPT}")
+
+
+def lost(db_url: str, error: BaseException, done: int) -> GradebookError | None:
+    """What to raise where an error means that the server is gone, and not that one record is odd."""
+    url, database_error = make_url(db_url), of_database(error)
+    if database_error is None or url.get_backend_name() == "sqlite":
+        return None
+    if not database_error.connection_invalidated and type(database_error).__name__ != "OperationalError":
+        return None
+    return GradebookError(
+        f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)}); "
+        f"scores in it may be old ones; {KEPT}"
+    )
+
+
+def of_database(error: BaseException | None) -> DBAPIError | None:
+    """The database's own error behind one of nbgrader's, which wraps some of them."""
+    return next((e for e in _chain(error) if isinstance(e, DBAPIError)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def reason(error: BaseException) -> str:
+    """An error on one line, without the statement and its values: these are students' names and grades."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,69 @@
+"""What a student reads of a graded notebook: the checks' messages and the gate's picture, and nothing that is hidden.
+
+Both come from what the student may have: results.json and the picture beside it, never instructor.json. They become the
+outputs of the test cells, which nbgrader's feedback and formgrader show under the points, whatever a marker comments.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.utils import is_grade, is_solution
+
+from autograder.adapters import restore
+from autograder.exercises import EXERCISES
+
+MAX_REPORT = 8000  # characters
+MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
+ALT = "where the trained answer fell among limits, references and controls, and what it drew"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def cells_of_tests(assignment: str, notebook: str) -> dict[str, str | None]:
+    """The cell that carries the points of each check, by the check's name; of the gate too."""
+    if not (exercise := EXERCISES.get((assignment, notebook))):
+        return {}
+    return {c.name: exercise.cell_of(c) for c in exercise.checks} | {"reference gate": exercise.gate_cell}
+
+
+def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: list[dict], folder: Path) -> None:
+    """Give every test cell of `nb` its checks' messages, and the gate's cell folder/<notebook>.png where there is one.
+
+    given: the notebook's part of the record; tests: the record's. Messages are plain text: they may quote student code,
+    which must not act. Those of a check that the exercise no longer has stand under the first test cell.
+    """
+    cells = [cell for cell in nb.cells if is_grade(cell) and not is_solution(cell) and cell.cell_type == "code"]
+    if not cells:
+        return
+    exercise = EXERCISES.get((assignment, notebook))
+    bearers = cells_of_tests(assignment, notebook)
+    names = [restore.grade_id(cell) for cell in cells]
+    texts: dict[str | None, list[str]] = {name: [] for name in names}
+    texts[names[0]].append(
+        f"outcome: {given.get('outcome')}" + (f" ({given['reason']})" if given.get("reason") else "")
+    )
+    for test in tests:
+        prefix, _, title = str(test.get("name")).partition(": ")
+        if prefix == notebook and test.get("visibility") != "hidden":
+            passed, output = test.get("status") == "passed", test.get("output") or ""
+            line = f"{'passed' if passed else 'FAILED'}  {title}" + (f": {output}" if output else "")
+            texts.get(bearers.get(title), texts[names[0]]).append(line)
+    for name, cell in zip(names, cells):
+        text = restore.clean_text("\n".join(texts[name]))[:MAX_REPORT]
+        cell.outputs = [new_output("stream", text=text)] if text else []
+        if exercise and name == exercise.gate_cell and (picture := _picture(folder / f"{notebook}.png")):
+            cell.outputs.append(
+                new_output("display_data", {"image/png": picture}, metadata={"image/png": {"alt": ALT}})
+            )
+
+
+def _picture(path: Path) -> str | None:
+    """The picture in base64, if it is one and a plain file."""
+    try:
+        content = restore.read_regular(path, MAX_PICTURE)
+    except restore.UnreadableError:
+        return None
+    return base64.b64encode(content).decode() if content.startswith(PNG) else None

@@ -1,0 +1,74 @@
+"""Points taken off for late submissions, through nbgrader's own hook.
+
+nbgrader asks the class that `c.AssignLatePenalties.plugin_class` names, once for each notebook that came after its due
+date (with the student's extension, if any), and stores the points that it returns beside the score. It does so in
+`nbgrader autograde`, which is switched off here; so `assign` does, for whatever class is named.
+
+The due date is the gradebook's (formgrader, or `nbgrader db assignment add NAME --duedate "2027-01-31 23:59 UTC"`), the
+time of submission that of timestamp.txt beside the notebooks, as nbgrader's exchange leaves it. See
+nbgrader's page "Late submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
+"""
+
+from __future__ import annotations
+
+import math
+
+from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.plugins import BasePlugin
+from nbgrader.preprocessors import AssignLatePenalties
+from traitlets import Float, TraitError
+from traitlets.config import Config
+
+DAY_S = 86_400
+
+
+class LatePolicy(BasePlugin):
+    """A share of the score for each day, begun days counting in full; nothing unless per_day is set."""
+
+    per_day = Float(0.0, min=0.0, max=1.0, help="Share of the notebook's score that a day costs; 0: nothing.").tag(
+        config=True
+    )
+    grace_minutes = Float(0.0, min=0.0, help="So much later than the due date is not late at all.").tag(config=True)
+    cap = Float(1.0, min=0.0, max=1.0, help="The largest share that can be lost.").tag(config=True)
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
+        """Points to take off; None for none. score >= 0 is the notebook's, seconds are counted from the due date."""
+        if self.per_day == 0 or total_seconds_late <= 60 * self.grace_minutes:
+            return None
+        days = math.ceil(total_seconds_late / DAY_S)
+        return score * min(self.cap, self.per_day * days)
+
+
+def rule(config: Config) -> AssignLatePenalties:
+    """nbgrader's step with the configured class in it; ValueError where the configuration is none."""
+    try:
+        step = AssignLatePenalties(config=config)
+        step.init_plugin()
+        _ = step.plugin_inst.late_submission_penalty
+    except (TraitError, ImportError, AttributeError) as error:
+        raise ValueError(f"nbgrader_config.py has no usable rule for late submissions: {error}") from None
+    return step
+
+
+def assign(submission: SubmittedAssignment, step: AssignLatePenalties) -> None:
+    """Set every notebook's penalty, as nbgrader's step does, from the scores as they are now, marks by hand included.
+
+    A score that awaits a regrade has no penalty yet. The scores must have been flushed to the database.
+    """
+    for notebook in submission.notebooks:
+        points = None
+        if submission.total_seconds_late > 0 and notebook.score:
+            student, seconds = submission.student.id, submission.total_seconds_late
+            points = step.plugin_inst.late_submission_penalty(student, notebook.score, seconds)
+        if points is not None:
+            points = min(max(0.0, float(points)), notebook.score) if math.isfinite(points) else None
+        if notebook.late_submission_penalty != points:
+            notebook.late_submission_penalty = points
+
+
+def assign_all(gb: Gradebook, step: AssignLatePenalties) -> None:
+    """The same for every submission."""
+    for assignment in gb.assignments:
+        for submission in assignment.submissions:
+            assign(submission, step)
+    gb.db.commit()

@@ -1,0 +1,103 @@
+"""Grades as Canvas and Moodle import them: one row a student, one column an assignment.
+
+Canvas: Student, ID, SIS User ID, SIS Login ID, Section, then the assignments, and a second row "Points Possible". It
+finds a student by ID, else by SIS User ID, SIS Login ID or name, and an assignment by "Title (ID)" or its title; an
+empty cell takes away a grade that is there, so students without a grade have no row. See "How do I import grades in the
+Gradebook?" of the Canvas instructor guide, and lib/gradebook_importer.rb in github.com/instructure/canvas-lms.
+
+Moodle: any columns, mapped by hand when importing ("Map from" username, idnumber or email "Map to" the same); one
+unknown user stops the whole import, and "-" is no grade. See https://docs.moodle.org/en/Grade_import, and
+grade/import/csv/classes/load_data.php in github.com/moodle/moodle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nbgrader.api import Gradebook
+
+from autograder.adapters.export import awaits_regrade
+from autograder.adapters.roster import Roster
+
+NO_GRADE = "-"  # in Moodle
+
+# Our name of each identifying column, and how the LMS's own exports head it.
+CANVAS = {"SIS Login ID": ("sis login id",), "SIS User ID": ("sis user id",), "ID": ("id",)}
+MOODLE = {
+    "username": ("username",),
+    "idnumber": ("id number", "idnumber"),
+    "email": ("email address", "email"),
+}
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Final scores, late penalties taken off, by student and assignment; None: graded, but there is no score."""
+
+    assignments: dict[str, float]  # the most points that can be had, in order of name
+    scores: dict[str, dict[str, float | None]]
+    names: dict[str, str]  # "Last, First" where the gradebook knows it, else the student's id
+    unmarked: int  # submissions with answers that wait for a mark
+
+
+def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
+    """Of all submissions in the gradebook; assignments: () for all. ValueError for one that it does not have."""
+    known = {a.name: a for a in gb.assignments}
+    if unknown := [a for a in assignments if a not in known]:
+        raise ValueError(f"the gradebook has no assignment '{unknown[0]}'; it has {', '.join(sorted(known)) or 'none'}")
+    chosen = [known[name] for name in sorted(assignments or known)]
+    scores: dict[str, dict[str, float | None]] = {}
+    names: dict[str, str] = {}
+    unmarked = 0
+    for assignment in chosen:
+        for s in assignment.submissions:
+            final = None if awaits_regrade(s) else round(max(0.0, s.score - (s.late_submission_penalty or 0.0)), 4)
+            scores.setdefault(s.student.id, {})[assignment.name] = final
+            both = s.student.last_name, s.student.first_name
+            names[s.student.id] = ", ".join(filter(None, both)) or s.student.id
+            unmarked += final is not None and s.needs_manual_grade
+    return Totals({a.name: a.max_score for a in chosen}, dict(sorted(scores.items())), names, unmarked)
+
+
+def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
+    """The table, header first. Without a roster the folder's name is taken for the SIS Login ID."""
+    columns = [_heading(name, roster.columns if roster else ()) for name in t.assignments]
+    table: list[list[object]] = [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *columns],
+        ["    Points Possible", "", "", "", "", *t.assignments.values()],
+    ]
+    for student, scores in t.scores.items():
+        person = {"Student": t.names[student], "SIS Login ID": student}
+        if roster:
+            if student not in roster.people:
+                continue
+            person = roster.people[student]
+        identity = [person.get(c, "") for c in ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")]
+        table.append([*identity, *(_cell(scores.get(a), "") for a in t.assignments)])
+    return table
+
+
+def moodle(t: Totals, roster: Roster | None) -> list[list[object]]:
+    """The table, header first. Without a roster the folder's name is taken for the username."""
+    table: list[list[object]] = [[*MOODLE, *t.assignments]]
+    for student, scores in t.scores.items():
+        person = {"username": student}
+        if roster:
+            if student not in roster.people:
+                continue
+            line = roster.people[student]
+            person = {ours: line[c] for ours, heads in MOODLE.items() for c in line if c.lower() in heads}
+        table.append([*(person.get(c, "") for c in MOODLE), *(_cell(scores.get(a), NO_GRADE) for a in t.assignments)])
+    return table
+
+
+def _heading(assignment: str, columns: Sequence[str]) -> str:
+    """Canvas's own name of the assignment, "Title (12345)", where its export has one with this title."""
+    pattern = re.compile(rf"{re.escape(assignment)}( \(\d+\))?")
+    return next((c for c in columns if pattern.fullmatch(c)), assignment)
+
+
+def _cell(score: float | None, none: str) -> float | str:
+    return none if score is None else score
