@@ -73,6 +73,17 @@ def lessons() -> list[dict[str, str]]:
     return found
 
 
+def preload(folder: Path) -> None:
+    """Tell the browser of every module at once: it would find them one import after another."""
+    page = folder / "index.html"
+    links = "".join(
+        f'    <link rel="modulepreload" href="{file.relative_to(folder).as_posix()}" />\n'
+        for file in sorted(folder.rglob("*.js"))
+        if file.name != "worker.js"
+    )
+    page.write_text(page.read_text(encoding="utf-8").replace("  </head>", f"{links}  </head>"), encoding="utf-8")
+
+
 def shipped() -> list[Path]:
     """The checkpoints in data/checkpoints that the page can offer: those with classes."""
     paths = sorted((ROOT / "data/checkpoints").glob("*.safetensors"))
@@ -92,6 +103,7 @@ def build(out: Path, checkpoints: list[Path]) -> Path:
     for name in RUNTIME:
         shutil.copyfile(modules / "onnxruntime-web/dist" / name, draft / "ort" / name)
     shutil.copyfile(modules / "gifenc/dist/gifenc.esm.js", draft / "gifenc/gifenc.esm.js")
+    preload(draft)
     (draft / "licences.txt").write_text(licences(modules), encoding="utf-8")
     (draft / "lessons.json").write_text(json.dumps(lessons()), encoding="utf-8")
     for path in checkpoints:

@@ -6,7 +6,7 @@ const LARGE = 10e6; // bytes: what a page may fetch unasked
 const THREADS_FROM = 1e8; // multiplications: below, threads cost more than they save
 const approved = new Set();
 let held = null; // { key, line, entry, ... }
-let runtimeBytes = null;
+const runtimes = fetch("./ort/sizes.json").then((response) => response.json());
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
@@ -45,8 +45,7 @@ async function fetchModel(entry, weights, key, bytes) {
   const wanted = new URLSearchParams(location.search).get("device"); // ?device=wasm keeps WebGPU out
   const line = held?.entry === entry ? held.line : connect(wanted, entry.macs >= THREADS_FROM);
   if (held && line !== held.line) held.line.close();
-  runtimeBytes ??= await (await fetch("./ort/sizes.json")).json();
-  tell(`Fetching the model, ${megabytes(bytes)}, and what runs it, ${megabytes(Math.min(...Object.values(runtimeBytes)))} or more …`);
+  tell(`Fetching the model, ${megabytes(bytes)}, and what runs it, ${megabytes(Math.min(...Object.values(await runtimes)))} or more …`);
   const address = (kind) => new URL(`./models/${entry.files[kind].file}`, location.href).href;
   const progress = (received) => tell(`Fetching the model: ${Math.floor((100 * received) / entry.files[weights].bytes)} %`);
   await line.load(key, address(weights), bytes > LARGE ? progress : undefined);

@@ -8,10 +8,12 @@ const sessions = new Map();
 const runtimes = new Map();
 let device = null;
 
-/** WebGPU where there is an adapter, else WebAssembly, which every browser has. */
+/** WebGPU where there is a graphics card behind it, else WebAssembly, which every browser has. */
 async function choose() {
   try {
-    return (await navigator.gpu?.requestAdapter()) ? "webgpu" : "wasm";
+    const adapter = await navigator.gpu?.requestAdapter();
+    const emulated = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter; // a card played by the processor
+    return adapter && !emulated ? "webgpu" : "wasm";
   } catch {
     return "wasm";
   }
@@ -48,7 +50,8 @@ async function download(id, url) {
 
 async function create(bytes, name, threads) {
   const ort = await runtime(name, threads);
-  return { ort, session: await ort.InferenceSession.create(bytes, { executionProviders: [name] }) };
+  const options = { executionProviders: [name], logSeverityLevel: 3 }; // errors alone: the page tells the rest
+  return { ort, session: await ort.InferenceSession.create(bytes, options) };
 }
 
 async function load(id, { key, url, device: wanted, threads }) {
