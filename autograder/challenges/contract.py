@@ -32,8 +32,23 @@ def checks(track: Track) -> tuple[Check, ...]:
 
     In a challenge all of them are asked for, those that cost a student a fraction of a point as well.
     """
-    own = consistency.CHECKS if track.name == "prediction" else track.exercise.checks
-    return own + budgets.CHECKS[track.name]
+    if track.name == "prediction":
+        return consistency.CHECKS + budgets.CHECKS[track.name]
+    # Where two calls differ, so do those that tell whether samples are mixed up, which would then be the reason given.
+    own = sorted(track.exercise.checks, key=lambda c: _rank(c.name))
+    return (*own, *budgets.CHECKS[track.name])
+
+
+def _rank(name: str) -> int:
+    return (
+        0
+        if "contract" in name or "interface" in name
+        else 1
+        if "finite" in name
+        else 2
+        if "deterministic" in name
+        else 3
+    )
 
 
 def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, patience_s: float = CHECK_S) -> list[Finding]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ import torch
 from autograder.challenges import attempts, contract, figures, pictures, quick, record
 from autograder.challenges.tracks import METRICS, Track
 from autograder.extract import Unreadable, extract, read_bytes
+from autograder.gate import judge_run, load_bands
+from autograder.grading import band_file
 from autograder.limits import Failure
 from autograder.provenance import grader_hash, sha256
 
@@ -82,9 +85,12 @@ def _outcomes(
     who: attempts.Challenger,
     number: int,
 ) -> list[quick.Outcome]:
-    """All seeds; a stop and an error of ours are logged before they go on."""
+    """All seeds, and the first one's samples as a picture; a stop and an error of ours are logged before they go on."""
     try:
-        return list(quick.seeds(track, cells, tier, sandboxed, spent, tell))
+        outcomes = list(quick.seeds(track, cells, tier, sandboxed, spent, tell))
+        if outcomes[-1].metrics:
+            pictures.of_samples(track, outcomes[0].images, picture_of(folder, who, number))
+        return outcomes
     except KeyboardInterrupt:
         attempts.end(folder, who, number, "stopped")
         raise
@@ -110,18 +116,28 @@ def _close(
     if not last.metrics:
         attempts.end(folder, who, number, "failed", reason=last.reason, seconds=round(seconds, 1))
         return Tested(number, "failed", last.reason, {})
-    picture = pictures.of_samples(
-        track, outcomes[0].images, folder / record.TESTS / f"{track.name}-{sha256(who.name)[:12]}-{number}.png"
-    )
+    runs, picture = {o.seed: o.metrics for o in outcomes}, picture_of(folder, who, number)
     result: dict[str, Any] = {
         "runs": [{"seed": o.seed, "seconds": round(o.seconds, 1), "metrics": o.metrics} for o in outcomes],
         "harness": figures.harness_digest(track, tier.harness),
+        "gate": None if tier.harness else gate(track, runs)[0],
         "seconds": round(seconds, 1),
         "samples": picture.name,
         "samples_hash": sha256(picture.read_bytes()),
     }
     attempts.end(folder, who, number, "finished", result=result)
-    return Tested(number, "finished", "", {o.seed: o.metrics for o in outcomes})
+    return Tested(number, "finished", "", runs)
+
+
+def picture_of(folder: Path, who: attempts.Challenger, number: int) -> Path:
+    return folder / record.TESTS / f"{who.track}-{sha256(who.name)[:12]}-{number}.png"
+
+
+def gate(track: Track, runs: figures.Runs) -> tuple[bool, str]:
+    """Whether the means over seeds lie within the exercise's full limits: what a run at full scale asks for."""
+    means = {"adherence": 0.0} | {m: fmean(r[m] for r in runs.values()) for m in track.metrics}
+    verdict = judge_run(means, load_bands(band_file(track.exercise), figures.judge_name()))
+    return verdict.share == 1, verdict.reason
 
 
 def lines(track: Track, tested: Tested) -> list[str]:
@@ -137,4 +153,5 @@ def lines(track: Track, tested: Tested) -> list[str]:
         told = "no run of it to compare with" if d is None else figures.verdict(metric, d)
         title = METRICS[metric].title
         out.append(f"  {title:18s} {figures.shown(e, metric):26s} {figures.shown(d, metric):26s} {told}")
-    return out
+    passed, reason = gate(track, tested.runs)
+    return [*out, f"quick gate: {'passed' if passed else 'not passed'}: {reason}"]

@@ -1,4 +1,4 @@
-"""The log: every change, cut and deletion is noticed, a crash at any moment is not taken for one, and three is three."""
+"""The log: every change, cut and deletion is noticed, a crash is not taken for one, and three tests are three."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_what_is_appended_survives_a_kill_right_after(tmp_path):
         assert attempts.close_lost(tmp_path, who) == [1]
     who = attempts.challenger(tmp_path, *WHO)
     assert who.used == 1 and attempts.close_lost(tmp_path, who) == []
-    with pytest.raises(ValueError, match="test 1 of ada has no result.*it counts"):
+    with pytest.raises(ValueError, match=r"test 1 of ada has no result.*it counts"):
         attempts.submit(tmp_path, *WHO, 1)
 
 

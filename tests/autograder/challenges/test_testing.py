@@ -1,0 +1,209 @@
+"""A test from notebook to log, the training replaced except once, and the leaderboard that follows from the log."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from autograder import harness, sandbox
+from autograder.challenges import attempts, board, contract, figures, page, published, quick, record, starter, testing
+from autograder.challenges.examples import examples
+from autograder.challenges.tracks import METRICS, TRACKS
+from autograder.limits import Failure
+
+T = TRACKS["prediction"]
+METRICS_OF_A_RUN = {"distance": 15.0, "kid": 0.1, "precision": 0.5, "recall": 0.5, "heldout_loss": 0.09, "copies": 0.0}
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory):
+    nb, cells = json.loads(starter.notebook(T)), examples(T.name)[1].cells()
+    for c in nb["cells"]:
+        if (name := c["metadata"]["nbgrader"]["grade_id"]) in cells:
+            c["source"] = cells[name]
+    file = tmp_path_factory.mktemp("challenge") / "mine.ipynb"
+    file.write_text(json.dumps(nb))
+    return file
+
+
+def outcome(i, **changes):
+    images = np.full((100, 1, 8, 8), 40 * i, dtype=np.uint8)
+    metrics = METRICS_OF_A_RUN | {"distance": 15.0 + i}
+    return replace(quick.Outcome(figures.seed_of(T, i), 1.0, metrics, images), **changes)
+
+
+@pytest.fixture
+def run(notebook, tmp_path, monkeypatch):
+    """Tests without a child: the contract holds, and the seeds' outcomes are given."""
+    monkeypatch.setattr(contract, "examine", lambda *a, **k: [contract.Finding("all", True, "holds")])
+
+    def go(*outcomes, name="Ada", error=None):
+        def seeds(*a):
+            if error:
+                raise error
+            yield from outcomes
+
+        monkeypatch.setattr(quick, "seeds", seeds)
+        return testing.run(T, name, notebook, tmp_path, quick.Tier(), tell=lambda line: None)
+
+    return go
+
+
+def outcomes_in(folder):
+    return [t.outcome for t in attempts.challenger(folder, T.name, "Ada").tests]
+
+
+def test_what_counts_and_what_does_not(run, tmp_path):
+    none = {"metrics": {}, "images": None}
+    for error in (RuntimeError("a bug of ours"), OSError("disk full")):
+        with pytest.raises(ValueError, match="does not count"):
+            run(error=error)
+    with pytest.raises(ValueError, match="does not count"):
+        run(outcome(0, **none, ours=True, reason="The sandbox failed."))
+    assert attempts.challenger(tmp_path, T.name, "Ada").used == 0
+    assert run(outcome(0, **none, reason="The loss is not finite.")).outcome == "failed"
+    with pytest.raises(KeyboardInterrupt):
+        run(error=KeyboardInterrupt())
+    done = run(outcome(0), outcome(1))
+    assert done.outcome == "finished" and done.number == 6
+    assert outcomes_in(tmp_path) == [attempts.FREE] * 3 + ["failed", "stopped", "finished"]
+    with pytest.raises(ValueError, match="used all 3"):
+        run(outcome(0))
+    told = "\n".join(testing.lines(T, done))
+    assert "2 seeds" in told and "Fréchet distance   15.50 [" in told and "quick gate: " in told
+
+
+def test_a_broken_contract_uses_up_nothing_and_is_logged(run, tmp_path, monkeypatch):
+    found = [contract.Finding("the pair is consistent", False, "At t = 3 it is not.")]
+    monkeypatch.setattr(contract, "examine", lambda *a, **k: found)
+    assert run().outcome == "rejected"
+    assert [e["kind"] for e in record.entries(tmp_path)] == ["rejected"]
+    assert attempts.challenger(tmp_path, T.name, "Ada").used == 0
+
+    def broken(*a, **k):
+        raise Failure("infrastructure_error", "No sandbox.")
+
+    monkeypatch.setattr(contract, "examine", broken)
+    with pytest.raises(ValueError, match="no test was used up"):
+        run()
+    assert len(record.entries(tmp_path)) == 1
+
+
+def test_nothing_is_shown_before_it_is_logged(run, tmp_path, monkeypatch):
+    def full(*a, **k):
+        raise OSError("disk full")
+
+    run(outcome(0))
+    monkeypatch.setattr(attempts, "end", full)
+    with pytest.raises(OSError, match="disk full"):
+        run(outcome(0))
+
+
+def test_the_quick_tier_keeps_to_its_time_and_stops_at_the_first_failure(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(quick.time, "monotonic", lambda: clock[0])
+
+    def seconds(s, fails=99):
+        def work(jobs):
+            clock[0] += s
+            for j in jobs:
+                i = next(i for i in range(9) if figures.seed_of(T, i) == j.seed)
+                yield outcome(i, metrics={} if i == fails else METRICS_OF_A_RUN)
+
+        return work
+
+    def count(s, spent=0.0, **more):
+        monkeypatch.setattr(quick, "worker", lambda jobs: __import__("contextlib").nullcontext(seconds(s, **more)))
+        return len(list(quick.seeds(T, {}, quick.Tier(), spent=spent)))
+
+    assert [count(s) for s in (10, 40, 50, 61, 500)] == [6, 6, 4, 2, 2]
+    assert count(40, spent=20) == 4  # what the contract took counts
+    assert count(10, fails=2) == 3
+
+
+@pytest.mark.skipif(sandbox.available() is not None, reason="no sandbox here")
+def test_one_tiny_test_through_the_sandbox(notebook, tmp_path):
+    small = harness.HARNESSES["prediction"]
+    train = {**small.train, "steps": 4, "warmup": 1}
+    small = replace(small, train=train, samples=100, sample_steps=3, batch=100, chunk=4)
+    tier = quick.Tier(at_least=1, at_most=1, jobs=1, harness=small)
+    done = testing.run(T, "Ada", notebook, tmp_path, tier, tell=lambda line: None)
+    assert done.outcome == "finished" and set(next(iter(done.runs.values()))) == set(T.metrics)
+    (test,) = attempts.challenger(tmp_path, T.name, "Ada").tests
+    assert (tmp_path / "tests" / test.result["samples"]).is_file() and test.start["sandboxed"]
+    attempts.submit(tmp_path, T.name, "Ada", 1)
+    table = board.rows(T, record.entries(tmp_path), tmp_path)
+    assert "ada" not in [r.entry for r in table]  # made with another harness: not compared
+
+
+def test_a_paired_difference_is_student_s():
+    a, b = {1: 2.0, 2: 3.5, 3: 3.0, 9: 7.0}, {1: 1.0, 2: 3.0, 3: 2.9, 8: 0.0}
+    runs, base = ({s: {"distance": v} for s, v in d.items()} for d in (a, b))
+    d = figures.difference(runs, base, "distance")
+    right = scipy.stats.ttest_rel([a[s] for s in (1, 2, 3)], [b[s] for s in (1, 2, 3)]).confidence_interval(0.95)
+    assert (d.low, d.high) == pytest.approx((right.low, right.high))
+    assert figures.verdict("distance", d) == "not resolved"
+    assert figures.verdict("distance", figures.estimate([1.0, 1.1, 1.2])) == "worse"
+    assert figures.verdict("adherence", figures.estimate([1.0, 1.1, 1.2])) == "better"
+    one = figures.estimate([3.0])
+    assert one.se is None and figures.verdict("distance", one) == "not resolved"
+
+
+def test_a_pooled_scatter_is_the_two_sample_test_s():
+    x, y = [2.0, 3.0], [10.0, 12.0, 11.0, 13.0, 9.0]
+    e = figures.estimate(x, [y])
+    se = (np.mean(y) - np.mean(x)) / scipy.stats.ttest_ind(y, x).statistic / (1 / len(x) + 1 / len(y)) ** 0.5
+    assert e.se == pytest.approx(se / len(x) ** 0.5)
+    assert e.high - e.value == pytest.approx(scipy.stats.t.ppf(0.975, 5) * e.se)
+
+
+def test_the_leaderboard_keeps_ours_and_the_published_figures_apart(run, tmp_path):
+    run(outcome(0, metrics=METRICS_OF_A_RUN | {"distance": 5.0}), outcome(1, metrics=METRICS_OF_A_RUN))
+    run(outcome(0), name="Ben")
+    attempts.submit(tmp_path, T.name, "Ada", 1)
+    entries = record.entries(tmp_path)
+    table = board.rows(T, entries, tmp_path)
+    assert [r.entry for r in table][:2] == ["ada", "epsilon"] and table[0].kind == "submitted"
+    assert table[0].difference.value == pytest.approx(
+        10.0 - np.mean([figures.known_runs(T)["epsilon"][figures.seed_of(T, i)]["distance"] for i in (0, 1)])
+    )
+    assert board.waiting(T, entries) == ["ben: 1 of 3 tests used"]
+
+    (first, *_) = csv.DictReader(io.StringIO(board.csv_text({T.name: table})))
+    assert float(first["quick_distance"]) == 10.0 and first["published_fid_small"] == ""
+    tables = {name: board.rows(t) for name, t in TRACKS.items()}
+    for line in csv.DictReader(io.StringIO(board.csv_text(tables))):
+        rows = {
+            p.entry: p for p in published.table(line["track"]) if p.kind == line["kind"].removeprefix("published: ")
+        }
+        fids = rows[line["entry"]].fid if line["entry"] in rows else {}
+        assert [line[f"published_fid_{s}"] for s in published.SCALES] == [
+            str(fids.get(s, "")) for s in published.SCALES
+        ]
+        assert bool(line["quick_distance"]) == bool(line["quick_extractor"]) != line["kind"].startswith("published")
+    assert all(len({len(x) for x in t.split("|")}) for t in [board.text(T, table)])
+
+    text = page.write({T.name: table}, tmp_path / "out", {T.name: ["ben"]}, record.head(tmp_path)).read_text()
+    assert text.count("data:image/png;base64,") == 1 and record.head(tmp_path) in text
+    assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", text) and "prefers-color-scheme: dark" in text
+    assert "clean-fid" in text and "digits classifier" in text and 'name="viewport"' in text
+
+
+def test_known_runs_are_of_this_harness_and_paired():
+    for t in TRACKS.values():
+        known = figures.known_runs(t)
+        assert t.baseline in known and len(known[t.baseline]) >= 5
+        for runs in known.values():
+            assert set(runs) >= {figures.seed_of(t, i) for i in range(5)}
+            assert all(set(m) <= set(METRICS) for m in runs.values())
+
+
+def test_published_figures_are_those_handed_over():
+    assert published.figures("conditioning")["concat-film"].fid == {"small": 19.39, "medium": 11.5, "large": 10.52}
+    assert published.figures("prediction")["x0pred"].shown("large") == "–"
+    assert [len(published.table(t)) for t in TRACKS] == [11, 3, 11]
