@@ -1,20 +1,30 @@
-"""Seconds and peak memory of each stage of grading one gated submission.
+"""Seconds and peak memory of each stage of grading one gated submission; or how many submissions go through a minute.
 
     python benchmarks/grading.py [--quick]
     python benchmarks/grading.py --every        the model solution of every exercise: seconds
+    python benchmarks/grading.py --batch 200 [--jobs 2] [--notebook schedules]
 
-Grades the slowest reference design (cross-attention) after a burn-in; --quick skips the repeat. The last line is one
-JSON object: medians of seconds a stage, and the child's peak resident memory in MiB.
+`--batch N` grades N copies of a model solution, as so many students, and gives submissions per minute, the share of the
+time that goes into starting children (bubblewrap, Python, torch), peak memory in MiB, and the processor seconds of one
+submission, which unlike the rest do not hang on what else the machine does.
+
+The others grade the slowest reference design (cross-attention) after a burn-in; --quick skips the repeat. The last line
+is one JSON object: medians of seconds a stage, and the child's peak resident memory in MiB.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -24,6 +34,7 @@ from autograder.exercises.conditioner import EXERCISE
 from autograder.extract import grade_id
 from autograder.judging import judge_notebook
 from autograder.references import cells
+from autograder.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,12 +65,67 @@ def every() -> dict[str, float]:
     return took
 
 
+def batch(n: int, jobs: int, notebook: str) -> dict[str, float | int | str]:
+    """A class of n in a scratch folder, graded as `autograder grade` does, but for tables and gradebook."""
+    exercise = next(e for e in EXERCISES.values() if e.name == notebook)
+    solution = (ROOT / "solutions" / exercise.assignment / f"{notebook}.ipynb").read_bytes()
+    with tempfile.TemporaryDirectory() as scratch:
+        submitted, out = Path(scratch, "submitted"), Path(scratch, "grades")
+        for i in range(n):
+            folder = submitted / f"student-{i:04}" / exercise.assignment
+            folder.mkdir(parents=True)
+            (folder / f"{notebook}.ipynb").write_bytes(solution)
+        out.mkdir()
+        load, began, own = os.getloadavg()[0], time.perf_counter(), time.process_time()
+        with children_counted() as children:
+            records = grading.grade(grading.find(submitted, only=(notebook,)), out, seed=0, jobs=jobs)
+        took, used = time.perf_counter() - began, time.process_time() - own + sum(children.values())
+        private = [json.loads(file.read_text(encoding="utf-8")) for file in out.glob("*/*/instructor.json")]
+    timings = [rec["extra_data"]["notebooks"][notebook]["timings"] for rec in records]
+    if {rec["score"] for rec in records} != {exercise.max_score}:
+        raise SystemExit(f"a model solution of {notebook} has not got its {exercise.max_score} points")
+    return {
+        "submissions": n,
+        "notebook": notebook,
+        "jobs": jobs,
+        "seconds": round(took, 1),
+        "per_minute": round(60 * n / took, 1),
+        "start_share": round(sum(t["start"] for t in timings) / sum(t["total"] for t in timings), 2),
+        "cpu_s_each": round(used / n, 2),
+        "peak_child_mib": round(max(p[notebook]["peak_bytes"] for p in private) / 2**20),
+        "peak_grader_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),  # KiB on Linux
+        "cores": os.cpu_count() or 0,
+        "load_before": round(load, 1),  # of the machine: above the number of cores, others take their share
+    }
+
+
+@contextlib.contextmanager
+def children_counted() -> Iterator[dict[int, float]]:
+    """Processor seconds of every child that ends meanwhile; the system forgets those of processes that are killed."""
+    seconds: dict[int, float] = {}
+    close = Watchdog.close
+
+    def noted(watchdog: Watchdog) -> None:
+        seconds[id(watchdog)] = watchdog._cpu_s
+        kept.append(watchdog)  # so that no other gets its id
+        close(watchdog)
+
+    kept: list[Watchdog] = []
+    with patch.object(Watchdog, "close", noted):
+        yield seconds
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true", help="one run in place of three")
     p.add_argument("--every", action="store_true", help="one run of every exercise")
+    p.add_argument("--batch", type=int, metavar="N", help="N submissions of an ungated exercise")
+    p.add_argument("--jobs", type=int, default=2, help="of --batch: submissions at a time")
+    p.add_argument("--notebook", default="schedules", help="of --batch")
     a = p.parse_args()
     torch.set_num_threads(1)
+    if a.batch:
+        return print(json.dumps(batch(a.batch, a.jobs, a.notebook)))
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -3,9 +3,7 @@
 import csv
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import grading, samples
+from autograder import grading, provenance, samples
 from autograder.adapters import table
 from autograder.exercises.conditioner import EXERCISE
 from autograder.judging import Grader, judge_notebook
@@ -115,23 +113,71 @@ def test_the_same_seed_gives_the_same_records_whatever_the_jobs(graded, submitte
         assert without_timings(result(tmp_path, s)) == without_timings(result(out, s))
 
 
-def test_killed_at_any_moment_the_next_run_grades_what_is_missing(graded, submitted, tmp_path):
-    out, _ = graded
-    chance, kept = random.Random(1), {}
-    for _ in range(4):
-        run = subprocess.Popen(
-            command(submitted, tmp_path, "--seed", 3), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(chance.uniform(4, 12))
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        for file in tmp_path.glob("*/*/results.json"):
-            assert kept.setdefault(file, file.read_bytes()) == file.read_bytes()
-    assert grade(submitted, tmp_path, "--seed", 3).returncode == 0
-    for file, content in kept.items():
-        assert file.read_bytes() == content
-    for s in QUICK:
-        assert without_timings(result(tmp_path, s)) == without_timings(result(out, s))
+def no_judge(exercise, seed, sandboxed):
+    """In place of a grader with a classifier, which takes a second to load."""
+    return Grader(None, {}, seed, sandboxed)
+
+
+def stand_in(picture):
+    """What takes no time in place of judging."""
+
+    def judge(exercise, s, grader, folder, tell):
+        if picture:
+            (folder / "conditioner.png").write_bytes(b"a picture")
+        return NotebookResult(exercise, "graded", "A stand-in.")
+
+    return judge
+
+
+def test_a_regrade_leaves_nothing_of_the_old_record(submitted, tmp_path, monkeypatch):
+    (zoe,) = grading.find(submitted, student="zoe-blank", only=(samples.EXERCISE,))
+    monkeypatch.setattr(grading, "make_grader", no_judge)
+    monkeypatch.setattr(grading, "grade_notebook", stand_in(picture=True))
+    first = grading.grade([zoe], tmp_path, 1, progress=False)
+    assert (zoe.records(tmp_path) / "conditioner.png").is_file()
+    monkeypatch.setattr(grading, "grade_notebook", stand_in(picture=False))
+    assert grading.grade([zoe], tmp_path, 1, progress=False) == first  # nothing has changed: not judged again
+    second = grading.grade([zoe], tmp_path, 2, progress=False)
+    assert sorted(p.name for p in zoe.records(tmp_path).iterdir()) == ["instructor.json", "results.json"]
+    assert second != first
+
+
+def test_a_record_tells_what_it_depends_on_apart(submitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(grading, "make_grader", no_judge)
+    monkeypatch.setattr(grading, "grade_notebook", stand_in(picture=False))
+    shutil.copytree(submitted / "zoe-blank", tmp_path / "s" / "zoe-blank")
+    (zoe,) = grading.find(tmp_path / "s", only=(samples.EXERCISE,))
+
+    def hashes(seed):
+        (rec,) = grading.grade([zoe], tmp_path / "o", seed, progress=False)
+        assert rec["extra_data"]["key"] == provenance.key(rec["extra_data"]["hashes"])
+        return rec["extra_data"]["hashes"]
+
+    before = hashes(1)
+    changed = {"settings": hashes(2)}
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "grader_hash", lambda: "of another version")
+        changed["grader"] = hashes(1)
+    zoe.files["conditioner"].write_text("{}")
+    changed["submission"] = hashes(1)
+    for name, after in changed.items():
+        assert [k for k in before if after[k] != before[k]] == [name]
+
+
+def test_every_module_that_judges_is_in_the_graders_hash(tmp_path):
+    for name in ("autograder/gate.py", "autograder/child/ema.py", "ddpm_core/unet.py", "data/gates/x.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    (tmp_path / "autograder/adapters").mkdir()
+    (tmp_path / "autograder/adapters/table.py").write_text("1")
+    fresh = provenance.grader_hash.__wrapped__
+    before = fresh(tmp_path)
+    for path in sorted(tmp_path.rglob("*.*")):
+        path.write_text("2")
+        assert (fresh(tmp_path) == before) == ("adapters" in path.parts), path
+        path.write_text("1")
+    (tmp_path / "autograder/gate.py").rename(tmp_path / "autograder/gates.py")
+    assert fresh(tmp_path) != before
 
 
 def test_a_changed_submission_is_graded_anew_and_the_others_are_not(graded, submitted, tmp_path):
