@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autograder import batch, board, bundle
-from autograder.commands import export, gradescope, similarity
+from autograder.commands import challenge, export, gradescope, similarity
 from autograder.exercises import EXERCISES
 
 
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("build/students"))
     course(p)
 
-    for extra in (export, gradescope, similarity):
+    for extra in (challenge, export, gradescope, similarity):
         extra.register(command, course)
 
     p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
