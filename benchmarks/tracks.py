@@ -1,0 +1,119 @@
+"""What can a test of a challenge tell? The quick tier's ranking of the known designs, and the differences it resolves.
+
+    python benchmarks/tracks.py                      (5 seeds of every design, about 2 hours on one core; resumes)
+    python benchmarks/tracks.py --track prediction   (one track)
+    python benchmarks/tracks.py --quick              (1 seed of every baseline, 10 minutes)
+    python benchmarks/tracks.py --report             (the figures of the runs so far; trains nothing)
+
+Every design runs on the same seeds: the same data order, timesteps, noise and initial trunk. Each run goes through the
+sandbox and is appended to data/challenges/runs.jsonl as soon as it is done. The gate's calibration runs, which are made
+with the same harness on the same seeds, count as well; they have no KID, precision or recall. Differences are taken
+within seeds, with Student's 95 % intervals, each pair by itself (no correction for their number). A pair is resolved
+where the interval leaves out zero. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+from autograder.challenges import figures, pictures, quick
+from autograder.challenges.board import SAMPLES
+from autograder.challenges.examples import Example, examples
+from autograder.challenges.tracks import METRICS, TRACKS, Track
+from ddpm_core.metrics.record import aligned
+
+
+def plan(tracks: list[Track], seeds: int, kinds: tuple[str, ...], file: Path) -> Iterator[tuple[Track, Example, int]]:
+    """What is not there yet, seed by seed, so that an interrupted benchmark has pairs."""
+    done = {(r["track"], r["design"], r["seed"], r["harness"], r["judge"]) for r in figures.rows(file)}
+    for i in range(seeds):
+        for t in tracks:
+            made_with = figures.harness_digest(t), figures.judge_name()
+            for e in examples(t.name, *kinds):
+                if (t.name, e.name, figures.seed_of(t, i), *made_with) not in done:
+                    yield t, e, i
+
+
+def measure(t: Track, e: Example, i: int, sandboxed: bool) -> dict:
+    """One run as a row; the first seed's samples become the leaderboard's picture."""
+    o = quick.run(quick.Job(t.name, e.cells(), figures.seed_of(t, i), figures.judge_name(), sandboxed))
+    if o.ours:
+        raise SystemExit(f"{t.name}, {e.name}: {o.reason}")
+    if i == 0 and o.images is not None:
+        pictures.of_samples(t, o.images, SAMPLES / f"{t.name}-{e.name}.png")
+    made_with = {"harness": figures.harness_digest(t), "judge": figures.judge_name(), "sandboxed": sandboxed}
+    about = {"track": t.name, "design": e.name, "rerun": i, "seed": o.seed, **made_with}
+    return {**about, "metrics": o.metrics, "reason": o.reason, "seconds": round(o.seconds, 1)}
+
+
+def append(file: Path, row: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as f:
+        f.write(json.dumps(row) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def report(t: Track, file: Path) -> dict:
+    """Print a track's ranking and its pairs; the same as plain values."""
+    known = figures.known_runs(t, file)
+    shown = [m for m in t.metrics if any(figures.values(r, m) for r in known.values())]
+    lines = [["design", "seeds", *(METRICS[m].title for m in shown)]]
+    ranking = figures.order(known, "distance")
+    for name in ranking:
+        lines.append([name, str(len(known[name]))])
+        lines[-1] += [figures.shown(figures.mean_of(known[name], m), m) for m in shown]
+    print("\n".join([f"\n{t.name}, from the smallest Fréchet distance", *aligned(lines)]))
+    pairs = [p for m in shown for p in pairs_of(known, ranking, m)]
+    for p in pairs:
+        told = f"{p['a']} {p['verdict']} than {p['b']}" if p["resolved"] else f"{p['a']} and {p['b']} not resolved"
+        n = METRICS[p["metric"]].digits + 1
+        print(f"  {METRICS[p['metric']].title}: {told}: {p['difference']:+.{n}f} [{p['low']:.{n}f}, {p['high']:.{n}f}]")
+    missing = [e.name for e in examples(t.name) if len(known.get(e.name, {})) < 5]
+    if missing:
+        print(f"  outstanding, with fewer than 5 seeds: {', '.join(missing)}")
+    return {"ranking": ranking, "seeds": {n: len(known[n]) for n in ranking}, "pairs": pairs, "outstanding": missing}
+
+
+def pairs_of(known: dict, ranking: list[str], metric: str) -> Iterator[dict]:
+    """The paired difference a - b of every two designs with at least two common seeds."""
+    for b, a in combinations(ranking, 2):
+        d = figures.difference(known[a], known[b], metric)
+        if d is not None and d.se is not None:
+            verdict = figures.verdict(metric, d)
+            values = {"difference": round(d.value, 5), "low": round(d.low, 5), "high": round(d.high, 5)}
+            names = {"metric": metric, "a": a, "b": b, "verdict": verdict, "resolved": verdict != "not resolved"}
+            yield {**names, **values, "seeds": len(figures.differences(known[a], known[b], metric))}
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--quick", action="store_true", help="one seed of every baseline")
+    p.add_argument("--track", choices=tuple(TRACKS), action="append", help="default: all")
+    p.add_argument("--seeds", type=int, default=5)
+    p.add_argument("--report", action="store_true", help="train nothing")
+    p.add_argument("--limit", type=int, help="at most so many new runs")
+    p.add_argument("--unsandboxed", action="store_true", help="the designs are ours; every row says so")
+    p.add_argument("--out", type=Path, default=figures.RUNS, help="default: data/challenges/runs.jsonl")
+    a = p.parse_args()
+    tracks = [TRACKS[name] for name in a.track or TRACKS]
+    kinds = ("baseline",) if a.quick else ()
+    todo = [] if a.report else list(plan(tracks, 1 if a.quick else a.seeds, kinds, a.out))[: a.limit]
+    for done, (t, e, i) in enumerate(todo, 1):
+        row = measure(t, e, i, not a.unsandboxed)
+        append(a.out, row)
+        print(f"{done} of {len(todo)}: {t.name}, {e.name}, seed {i}: {row['metrics'] or row['reason']}", flush=True)
+    found = {t.name: report(t, a.out) for t in tracks}
+    told = {n: {k: v for k, v in f.items() if k != "pairs"} for n, f in found.items()}
+    for name, f in found.items():
+        told[name] |= {"pairs": len(f["pairs"]), "resolved": sum(q["resolved"] for q in f["pairs"])}
+    print(json.dumps({"benchmark": "tracks", "quick": a.quick, "tracks": told}))
+
+
+if __name__ == "__main__":
+    main()
