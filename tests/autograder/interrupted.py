@@ -36,7 +36,7 @@ from autograder.results import NotebookResult, Test
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = ("ada-film", "dana-first-label", "nina-nan", "otto-not-a-notebook", "zoe-blank")
-MOMENTS = ("finn-forger", "otto-not-a-notebook", "zoe-blank")  # one needs a child
+MOMENTS = ("finn-forger", "zoe-blank")  # one needs a child
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 
@@ -154,17 +154,21 @@ def at_points(folder: Path, kills: int, chance: random.Random) -> int:
 
 
 def at_moments(folder: Path, kills: int, chance: random.Random) -> int:
-    submitted, out = folder / "real", folder / "killed-later"
+    submitted, out, course = folder / "real", folder / "killed-later", folder / "course"
     samples.write(submitted, ROOT / "exercises", MOMENTS)
+    there = course / "solutions" / samples.ASSIGNMENT  # one notebook of the course, to save time
+    there.mkdir(parents=True)
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    shutil.copy(ROOT / "solutions" / samples.ASSIGNMENT / samples.NOTEBOOK, there)
     began = time.monotonic()
-    assert not killed(run(submitted, folder / "whole-real", ROOT))
+    assert not killed(run(submitted, folder / "whole-real", course))
     took, expected = time.monotonic() - began, grades(folder / "whole-real")
     assert any(score is not None for *_, score, _ in expected["gradebook"])
     left = kills
 
     def start(out: Path) -> int:
         nonlocal left
-        pid = run(submitted, out, ROOT)
+        pid = run(submitted, out, course)
         if left:
             left -= 1
             time.sleep(chance.uniform(0, 0.6 * took))
