@@ -53,7 +53,7 @@ def consistent(probe: Probe, rng: Generator) -> None:
             i = int((t == wrong[0]).nonzero())
             count = int((off > allowed).sum())
             raise Failed(
-                f"the pair is not consistent: at t = {int(t[i])} of {STEPS} ({name} betas, abar = {abar[t[i]]:.3g}) "
+                f"the pair is not consistent: at t = {int(t[i])} of {STEPS} ({name} betas, abar = {abar[t[i]]:.5g}) "
                 f"predict_x0 does not give the image back from what compute_training_target makes of it: it is off by "
                 f"{off[i]:.2g}, where rounding explains {allowed[i]:.1g}; the same at {count} of {len(t)} timesteps "
                 "tried. Solve your target and x_t = sqrt(abar)·x_0 + sqrt(1 - abar)·noise for x_0"

@@ -41,6 +41,14 @@ def head(folder: Path) -> str:
     return _read(folder)[1]
 
 
+def check_head(folder: Path, kept: str) -> None:
+    """Damaged where the log never led to this hash, or no longer holds what it led to then."""
+    if kept not in {head(folder), *(e["prev"] for e in entries(folder))}:
+        raise Damaged(
+            f"the log in {folder} does not lead to the head {kept[:12]}…: it is another one, or was rewritten"
+        )
+
+
 def append(folder: Path, kind: str, **content: Any) -> dict[str, Any]:
     """Add one entry and return it; it is on the disk when this returns."""
     folder.mkdir(parents=True, exist_ok=True)

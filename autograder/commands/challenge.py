@@ -52,6 +52,8 @@ def leaderboard(a: argparse.Namespace) -> None:
     from autograder.challenges.tracks import track
 
     entries = record.entries(a.record)
+    if a.head:
+        record.check_head(a.record, a.head)
     chosen = [track(name) for name in ((a.track,) if a.track else TRACKS)]
     tables = {t.name: board.rows(t, entries, a.record) for t in chosen}
     print("\n\n".join(board.text(t, tables[t.name]) for t in chosen))
@@ -101,4 +103,5 @@ def register(
     q = action("leaderboard", leaderboard, "Show the ranking, and write it as CSV and as a page with samples.")
     q.add_argument("--track", choices=TRACKS, help="default: all")
     q.add_argument("--out", type=Path, metavar="DIR", help="default: the log's folder")
+    q.add_argument("--head", metavar="HASH", help="a head kept from an earlier command: refuse a log that lost it")
     record(q)

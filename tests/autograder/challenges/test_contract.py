@@ -53,7 +53,7 @@ REASONS = {
     ("conditioning", "ignored"): "does not depend on the label",
     ("conditioning", "shared-label"): "depends on other samples of the batch",
     ("conditioning", "nan"): "not finite",
-    ("prediction", "inconsistent"): "not consistent: at t = [12] of 1000 .cosine",
+    ("prediction", "inconsistent"): "not consistent: at t = 0 of 1000 .cosine",
     ("prediction", "wrong-sign"): "not consistent: at t = 0 of 1000",
     ("prediction", "ignores-time"): "not consistent: at t = 0 of 1000",
     ("prediction", "first-timestep"): "not consistent: at t = ",
@@ -66,7 +66,7 @@ REASONS = {
 @pytest.mark.parametrize("design", [e for e in EXAMPLES if e.kind == "wrong"], ids=names_of)
 def test_a_wrong_design_is_turned_away_with_the_reason(design):
     last = findings(design.track, design.cells())[-1]
-    assert not last.holds and re.search(REASONS[design.track, design.name], last.text), last
+    assert not last.holds and re.search(REASONS[design.track, design.name], last.text, re.I), last
 
 
 ADD = "def prepare_conditioning(time_emb, class_emb):\n    return time_emb + class_emb\n"
@@ -128,14 +128,14 @@ WRONG = [
     ("architecture", flat(OUT, "return Output(self.last(F.silu(h)) + 0.1 * torch.randn_like(x))"), "two calls in eval"),
     ("architecture", flat(OUT, "return self.last(F.silu(h))"), "whose attribute `sample`"),
     ("architecture", flat("Net(max(widths), depth", "Net(5 * max(widths), depth"), "more than the 4,000,000"),
-    ("architecture", flat("Net(max(widths), depth", "Net(max(widths), 12 * depth - 83"), "more than the 18,000,000"),
+    ("architecture", flat("Net(max(widths), depth", "Net(max(widths) ** 3 // 4096, depth"), "more than the 18,000,000"),
 ]
 
 
 @pytest.mark.parametrize(("name", "cells", "says"), WRONG, ids=[f"{n}: {s[:30]}" for n, _, s in WRONG])
 def test_another_wrong_design_is_turned_away_with_the_reason(name, cells, says):
     last = findings(name, cells)[-1]
-    assert not last.holds and re.search(says, last.text), last
+    assert not last.holds and re.search(says, last.text, re.I), last
 
 
 def test_a_slow_design_is_turned_away(monkeypatch, rng):

@@ -38,6 +38,17 @@ def test_entries_come_back_in_order_and_lead_to_the_head(log):
     assert record.entries(log)[-1]["prev"] == before != record.head(log)
 
 
+def test_a_kept_head_shows_that_all_was_written_anew(log, tmp_path_factory):
+    kept = record.head(log)
+    record.append(log, "end", test=3)
+    record.check_head(log, kept)
+    other = tmp_path_factory.mktemp("forged")
+    for e in record.entries(log)[1:]:
+        record.append(other, e["kind"], test=e["test"])
+    with pytest.raises(Damaged, match="does not lead to the head"):
+        record.check_head(other, kept)
+
+
 @pytest.mark.parametrize(
     ("harm", "says"),
     [

@@ -207,3 +207,20 @@ def test_published_figures_are_those_handed_over():
     assert published.figures("conditioning")["concat-film"].fid == {"small": 19.39, "medium": 11.5, "large": 10.52}
     assert published.figures("prediction")["x0pred"].shown("large") == "–"
     assert [len(published.table(t)) for t in TRACKS] == [11, 3, 11]
+
+
+def test_the_command_line(tmp_path, capsys):
+    from autograder.cli import main
+
+    out, log = tmp_path / "mine.ipynb", tmp_path / "log"
+    main(["challenge", "init", "prediction", "--out", str(out)])
+    for words, says in (
+        (["init", "prediction", "--out", str(out)], "may hold your work"),
+        (["submit", "--track", "prediction", "--name", "x", "-n", "1", "--record", str(log)], "has no test 1"),
+        (["leaderboard", "--record", str(log), "--head", "f" * 64], "does not lead to the head"),
+    ):
+        with pytest.raises(SystemExit) as e:
+            main(["challenge", *words])
+        assert e.value.code == 2 and says in capsys.readouterr().err
+    main(["challenge", "leaderboard", "--record", str(log), "--track", "prediction", "--out", str(tmp_path)])
+    assert "vpred" in capsys.readouterr().out and (tmp_path / "leaderboard.html").is_file()
