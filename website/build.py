@@ -59,6 +59,8 @@ def playground(out: Path, built: Path) -> None:
     if (built / "index.html").is_file():
         shutil.copytree(built, out / "playground")
         where = "[Open the playground](playground/index.html){ .md-button .md-button--primary }"
+    if (out / "docs/playground.md").is_file():
+        where += "\n\n[What it does, and how](docs/playground.md)"
     (out / "playground.md").write_text(PLAYGROUND.format(where=where), encoding="utf-8")
 
 
