@@ -4,13 +4,14 @@ import { evaluations, imageSteps, last, seededNoise, stripSteps } from "./genera
 import { offerModel } from "./models.js";
 import { wireSaving } from "./saving.js";
 import { fit, fromAddress, toAddress } from "./settings.js";
-import { byId, showFilm, showFrame, showReading, showStrip, tell } from "./views.js";
+import { byId, showFilm, showFrame, showNothing, showReading, showStrip, tell } from "./views.js";
 import { item } from "./vectors.js";
 
 const PATIENCE = 400; // milliseconds: a picture that takes longer is given up for newer settings
+const LONG = 10_000; // milliseconds: a strip that takes longer is drawn when asked for, not after every change
 const page = {
   manifest: null, settings: null, model: null, // what there is, what is wanted, what runs
-  frames: [], strip: null, at: null, // what is shown; `at` is the step, null being the last
+  shown: null, frames: [], strip: null, at: null, // settings and steps drawn; `at` is the step seen, null the last
   rate: 2e6, // multiplications a millisecond: a guess, until the first picture has been timed
   firstAfter: null, // milliseconds from the page's beginning to its first picture
 };
@@ -40,7 +41,7 @@ async function drawImage(mine) {
   const took = performance.now() - begun;
   slow = took > PATIENCE;
   page.rate = (evaluations({ ...settings, strip: "" }) * entry.macs) / took;
-  page.frames = frames;
+  [page.frames, page.shown] = [frames, settings];
   page.firstAfter ??= performance.now();
   showFilm(entry, frames);
   showStep(page.at);
@@ -81,7 +82,14 @@ function showStep(at) {
   const { entry } = page.model;
   const i = Math.min(at ?? page.frames.length - 1, page.frames.length - 1);
   showFrame(entry, page.frames, i, page.frames.length - 1);
-  showReading(entry, page.settings, page.frames[i].reading);
+  showReading(entry, page.shown, page.frames[i].reading);
+}
+
+/** Nothing of another model stays on the page while a large one waits to be loaded. */
+function clear() {
+  [page.frames, page.strip] = [[], null];
+  showNothing();
+  showStrip(null, null);
 }
 
 async function drawAll() {
@@ -93,6 +101,8 @@ async function drawAll() {
       if (page.model) {
         if (!overtaken(mine) || !slow) await drawImage(mine);
         if (page.settings.strip && !overtaken(mine)) await drawStrip(mine);
+      } else {
+        clear();
       }
     } catch (error) {
       tell(`That did not work: ${error.message}`, "error");
@@ -119,6 +129,7 @@ function writeAddress() {
 function change(some) {
   const entry = page.manifest.models.find((m) => m.name === (some.model ?? page.settings.model)) ?? page.manifest.models[0];
   page.settings = fit({ ...page.settings, ...some }, entry);
+  if (!("strip" in some) && milliseconds(entry, page.settings) > LONG) page.settings.strip = "";
   if (!page.settings.strip) page.strip = null;
   showModel(page.manifest, entry, milliseconds(entry, { ...page.settings, strip: "" }));
   showControls(page.settings, entry);

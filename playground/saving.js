@@ -10,20 +10,20 @@ function fileName({ model, class: a, to, mix, w, seed }, kind) {
 
 export function wireSaving(page, address) {
   const shape = () => page.model.entry.shape;
-  const title = () => `${asked(page.settings)}, w = ${page.settings.w}, seed ${page.settings.seed}`;
+  const title = () => `${asked(page.shown)}, w = ${page.shown.w}, seed ${page.shown.seed}`;
   byId("way-png").addEventListener("click", () => {
     if (!page.frames.length) return;
     const shown = filmSteps(page.frames.length).map((i) => page.frames[i]);
     const rows = [shown.map((f) => f.xt), shown.map((f) => f.x0)];
     const labels = shown.map(({ t }) => (t === null ? "picture" : `t = ${t}`));
-    savePng(drawSheet(rows, labels, title(), shape()), fileName(page.settings, "steps"));
+    savePng(drawSheet(rows, labels, title(), shape()), fileName(page.shown, "steps"));
   });
   byId("way-gif").addEventListener("click", () => {
     if (!page.frames.length) return;
     const sheets = page.frames.map(({ t, xt, x0 }) =>
       drawSheet([[xt, x0]], [t === null ? "picture" : `t = ${t}`, "estimate"], title(), shape()),
     );
-    saveGif(sheets, fileName(page.settings, "steps"), 100);
+    saveGif(sheets, fileName(page.shown, "steps"), 100);
   });
   byId("strip-png").addEventListener("click", () => {
     const { images, settings } = page.strip;

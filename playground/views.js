@@ -31,6 +31,14 @@ export function showFrame(entry, frames, i, n) {
   for (const figure of byId("film").children) figure.classList.toggle("now", Number(figure.dataset.step) === i);
 }
 
+/** No picture at all. */
+export function showNothing() {
+  for (const id of ["xt", "x0"]) byId(id).getContext("2d").clearRect(0, 0, byId(id).width, byId(id).height);
+  byId("film").replaceChildren();
+  byId("at-text").textContent = "";
+  byId("reading").hidden = true;
+}
+
 /** How many columns the film has: the first step, the picture, and steps between at equal distances. */
 export function filmSteps(count, columns = 10) {
   const n = Math.min(columns, count);

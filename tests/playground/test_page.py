@@ -129,7 +129,8 @@ def test_the_images_are_those_of_pytorch_from_the_same_noise(visit):
     initial, given = noises(times)
     drawn = []
     for settings in SAME:
-        theirs = visit.page.evaluate("async ([s, n]) => [...await playground.sample(s, n)]", [settings, given])
+        asked = {"steps": STEPS, "mix": 0, "weights": "ema"} | settings
+        theirs = visit.page.evaluate("async ([s, n]) => [...await playground.sample(s, n)]", [asked, given])
         ours, _ = in_pytorch(settings, initial)
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-3, err_msg=str(settings))
         drawn.append(ours)
