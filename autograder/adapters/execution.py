@@ -7,6 +7,8 @@ its outputs only text and pictures are kept. The scores in the gradebook stay th
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execute, LimitOutput, NbGraderPreprocessor
+from traitlets import Integer
 
 from autograder import bubblewrap
-from autograder.adapters import restore
+from autograder.adapters import feedback, restore
 from autograder.kernel import SandboxedKernelManager
+from autograder.names import folder_of
 from autograder.release import load_config, release_notebook
 
 PICTURES = ("image/png", "image/jpeg")
@@ -68,6 +72,9 @@ def drop_links(submitted: Path, copied: Path) -> None:
 class SandboxedExecute(Execute):
     """nbgrader's way to run a notebook, in our kernel."""
 
+    startup_timeout = Integer(180, help="as of nbclient; importing from a cold disk takes a while").tag(config=True)
+    iopub_timeout = Integer(60, help="as of nbclient; its 4 seconds are too few on a busy machine").tag(config=True)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | {"kernel_manager_class": SandboxedKernelManager})
 
@@ -101,6 +108,20 @@ def plain(output: NotebookNode) -> NotebookNode:
     return new_output("display_data", data)
 
 
+class Messages(NbGraderPreprocessor):
+    """Under the test cells again what `autograder grade` said of them, where its records lie in this folder."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        who = resources["nbgrader"]
+        folder = Path.cwd() / folder_of(who["student"]) / who["assignment"]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            given = record["extra_data"]["notebooks"][who["notebook"]]
+            if record["score"] is not None:
+                feedback.show(nb, who["assignment"], who["notebook"], given, record["tests"], folder)
+        return nb, resources
+
+
 def _is_text(lines: Any) -> bool:
     return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
 
@@ -112,4 +133,4 @@ def _picture(kind: str, value: Any) -> bool:
 
 # What `nbgrader autograde` does, for nbgrader_config.py. Its own SaveAutoGrades is not among it: no score is read.
 FIRST = [Restored, CheckCellMetadata]
-THEN = [SandboxedExecute, PlainOutputs, LimitOutput, AssignLatePenalties, CheckCellMetadata]
+THEN = [SandboxedExecute, PlainOutputs, Messages, LimitOutput, AssignLatePenalties, CheckCellMetadata]

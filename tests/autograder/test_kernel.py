@@ -1,6 +1,7 @@
 """`nbgrader autograde` runs notebooks in the sandboxed kernel: for their outputs, and for nothing else."""
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -123,6 +124,10 @@ def course(tmp_path_factory, listener):
         released.metadata.kernelspec.name = "no-such-kernel"
         nbformat.write(released, folder / f"{NOTEBOOK}.ipynb")
         (folder / "mine.txt").write_text("1 2 3\n")
+    (root / "ada" / TASK).mkdir(parents=True)
+    notebooks = {NOTEBOOK: {"outcome": "graded", "reason": "Every check holds."}}
+    rec = {"score": 5, "tests": [], "extra_data": {"notebooks": notebooks}}
+    (root / "ada" / TASK / "results.json").write_text(json.dumps(rec))
     (root / "submitted" / "eve" / TASK / "linked.txt").symlink_to(where["neighbour"])
     return root
 
@@ -160,6 +165,8 @@ def test_an_honest_notebook_runs_with_its_plots(executed, course):
     assert len(pictures) == 1 and len(pictures[0]) > 1000
     assert printed(executed["ada"]) == "False True\n"  # the bundle's data, without the judge
     assert not (course / "autograded" / "ada" / TASK / "new.txt").exists()
+    (said,) = executed["ada"].cells[1].outputs
+    assert said.text == "outcome: graded (Every check holds.)"  # what `autograder grade` found, under the test cell
 
 
 def test_an_attack_achieves_nothing(executed, course, listener):
