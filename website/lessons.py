@@ -60,6 +60,7 @@ def execute(lesson: Path) -> NotebookNode:
             notebook,
             timeout=TIME_LIMIT,
             kernel_name="python3",  # this environment's
+            extra_arguments=["--log-level=ERROR"],  # its warnings would break the progress line
             resources={"metadata": {"path": str(lesson.parent)}},
             on_cell_executed=lambda **_: bar.update(),
         )
@@ -67,7 +68,9 @@ def execute(lesson: Path) -> NotebookNode:
             client.execute()
         except CellExecutionError as e:
             raise LessonError(f"{lesson.name}: {e.ename}: {e.evalue}; run it in `make lab` to see the cell") from None
-        except (DeadKernelError, TimeoutError) as e:
+        except (DeadKernelError, TimeoutError, AssertionError) as e:
+            if getattr(client, "_async_cleanup_kernel_future", None):  # Ctrl-C: nbclient ends the kernel, then trips
+                raise KeyboardInterrupt from None
             raise LessonError(f"{lesson.name}: {e}") from None
     return notebook
 
