@@ -7,6 +7,7 @@ outputs of the test cells, which nbgrader's feedback and formgrader show under t
 from __future__ import annotations
 
 import base64
+import textwrap
 from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
@@ -18,7 +19,11 @@ from autograder.exercises import EXERCISES
 
 MAX_REPORT = 8000  # characters
 MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
-ALT = "where the trained answer fell among limits, references and controls, and what it drew"
+SHOWN = {
+    "width": "100%",
+    "alt": "where the trained answer fell among limits, references and controls, and what it drew",
+}
+WIDTH = 96  # characters; nbgrader's pages do not wrap an output
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -48,16 +53,22 @@ def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: l
     for test in tests:
         prefix, _, title = str(test.get("name")).partition(": ")
         if prefix == notebook and test.get("visibility") != "hidden":
-            passed, output = test.get("status") == "passed", test.get("output") or ""
-            line = f"{'passed' if passed else 'FAILED'}  {title}" + (f": {output}" if output else "")
-            texts.get(bearers.get(title), texts[names[0]]).append(line)
+            texts.get(bearers.get(title), texts[names[0]]).append(_line(title, test))
     for name, cell in zip(names, cells):
-        text = restore.clean_text("\n".join(texts[name]))[:MAX_REPORT]
+        lines = (textwrap.fill(t, WIDTH, subsequent_indent=" " * 8) for part in texts[name] for t in part.split("\n"))
+        text = restore.clean_text("\n".join(lines))[:MAX_REPORT]
         cell.outputs = [new_output("stream", text=text)] if text else []
         if exercise and name == exercise.gate_cell and (picture := _picture(folder / f"{notebook}.png")):
-            cell.outputs.append(
-                new_output("display_data", {"image/png": picture}, metadata={"image/png": {"alt": ALT}})
-            )
+            cell.outputs.append(new_output("display_data", {"image/png": picture}, metadata={"image/png": SHOWN}))
+
+
+def _line(title: str, test: dict) -> str:
+    """One check: whether it holds, and if not, why."""
+    score, most, output = test.get("score"), test.get("max_score"), test.get("output") or ""
+    if test.get("status") == "passed":
+        return f"passed  {title}" + (f": {output}" if output not in ("", "holds") else "")
+    some = isinstance(score, int | float) and isinstance(most, int | float) and 0 < score < most
+    return f"{'partly' if some else 'FAILED'}  {title}" + (f": {output}" if output else "")
 
 
 def _picture(path: Path) -> str | None:

@@ -30,6 +30,7 @@ def write_settings(out: Path, course: Path, db_url: str) -> Path | None:
         config=str(course / CONFIG_FILE), name=CONFIG_FILE, course=str(course), source=str(course / "solutions"),
         db_url=db_url,
     )  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{CONFIG_FILE}.tmp")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:

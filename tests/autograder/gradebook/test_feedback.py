@@ -23,7 +23,9 @@ def graded(course, student: str, passed: int) -> dict:
     """A record, with its files in OUT as `autograder grade` leaves them; the first `passed` checks hold."""
     exercise = EXERCISES[TASK, NOTEBOOK]
     tests = [
-        Test(c.name, c.points, c.points, "holds") if i < passed else Test(c.name, 0.0, c.points, f"says why, {i}")
+        Test(c.name, c.points, c.points, "holds")
+        if i < passed
+        else Test(c.name, 0.0, c.points, f"says why, {i}" + ", in a long message that goes on" * 5)
         for i, c in enumerate(exercise.checks)
     ]
     tests.append(Test("reference gate", 4.0, exercise.gate_points, "adherence 0.91"))
@@ -62,7 +64,11 @@ def test_messages_and_pictures_and_nothing_hidden(course, pages):
     picture = base64.b64encode((course.out / "ana" / TASK / f"{NOTEBOOK}.png").read_bytes()).decode()
     for student in ("ana", "report.html"):
         assert f"data:image/png;base64,{picture}" in pages[student].replace("\n", "")
-        assert re.search(r'<img[^>]*alt="where the trained answer fell', pages[student], re.S)
+        image = re.search(r"<img[^>]*>", pages[student], re.S)[0]
+        assert 'alt="where the trained answer fell' in image and 'width="100%"' in image
+        assert "partly  reference gate: adherence 0.91" in pages[student]
+    told = re.findall(r"<pre>(outcome.*?)</pre>", pages["ana"], re.S)  # long messages are wrapped: the page scrolls
+    assert len(told) == 1 and "a long message that" in told[0] and max(map(len, told[0].split("\n"))) <= 100
     assert "graded again" in pages["bo"] and "data:image/png" not in pages["bo"]
     for page in pages.values():
         for hidden in (str(SEED), SECRET, "0.123456789", "instructor", str(course.root), "gradebook.db"):
