@@ -52,9 +52,12 @@ def measure(t: Track, e: Example, i: int, sandboxed: bool) -> dict:
 
 
 def append(file: Path, row: dict) -> None:
+    """Add a row; the torn last line of a run that was killed goes."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as f:
-        f.write(json.dumps(row) + "\n")
+    whole = file.read_bytes().rpartition(b"\n")[:2] if file.is_file() else ()
+    with file.open("ab") as f:
+        f.truncate(sum(map(len, whole)))
+        f.write(json.dumps(row).encode() + b"\n")
         f.flush()
         os.fsync(f.fileno())
 
