@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from autograder.limits import Limits
 # Isolated: neither variables nor a user's own packages change what is imported. Unbuffered: what was printed before the
 # end by a signal is not lost.
 PYTHON = (sys.executable, "-I", "-B", "-u")
+PIPE_BYTES = 1 << 20  # the most that an ordinary user may have, see pipe(7)
 PIPES = {
     **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0},
     "start_new_session": True,  # Ctrl-C reaches the grader alone, which then closes its children
@@ -48,6 +50,14 @@ def outside(code: Path, limits: Limits, *, threads: int) -> subprocess.Popen:
     words = bubblewrap.capped(limits, shared_uid=True) if shutil.which("prlimit") and shutil.which("choom") else []
     env = bubblewrap.environment(threads, home=str(scratch))
     return subprocess.Popen([*words, *PYTHON, str(code / "runner.py")], env=env, cwd=scratch, **PIPES)
+
+
+def widen(pipe: int) -> None:
+    """Room for a whole message, where the system allows it: else both sides take turns at every 64 KiB."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def home(code: Path) -> Path:

@@ -80,6 +80,7 @@ class Child:
         try:
             for pipe in (self._process.stdin, self._process.stdout):
                 os.set_blocking(pipe.fileno(), False)
+                launch.widen(pipe.fileno())
             self._output.start()
             self._watchdog.start()
             self._wait_until_ready()
@@ -180,17 +181,18 @@ class Child:
 
     def _read(self, count: int, patience: Patience) -> bytes:
         """Exactly count bytes. Memory grows with what arrives, not with what was announced."""
-        fd, parts = self._process.stdout.fileno(), bytearray()
-        while len(parts) < count:
+        fd, parts, missing = self._process.stdout.fileno(), [], count
+        while missing:
             self._wait(fd, selectors.EVENT_READ, patience)
             try:
-                part = os.read(fd, min(CHUNK, count - len(parts)))
+                part = os.read(fd, min(CHUNK, missing))
             except BlockingIOError:  # the process has ended, and another holds its end of the pipe
                 part = b""
             if not part:
                 raise self._death()
-            parts += part
-        return bytes(parts)
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
 
     def _wait(self, fd: int, event: int, patience: Patience) -> None:
         """Until the pipe is ready or the process has ended."""
