@@ -1,8 +1,9 @@
-"""`make lab`: JupyterLab over the repository, with the lessons and a kernel that has the library."""
+"""`make lab`: JupyterLab over the repository, with a kernel that has the library; and elsewhere, such as on Colab."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -13,7 +14,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client import BlockingKernelClient
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,3 +95,21 @@ def test_make_lab_has_everything_in_place(lab: Lab):
     assert Path(prefix) == Path(sys.prefix)
     assert Path(module) == ROOT / "ddpm_core/__init__.py"
     assert Path(command) == Path(sys.prefix) / "bin/autograder"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("lesson", sorted(ROOT.glob("lessons/*.ipynb")), ids=lambda path: path.stem)
+def test_a_lessons_first_cell_installs_the_library_where_it_is_missing(lesson: Path, installed: bool, monkeypatch):
+    cell = next(c for c in nbformat.read(lesson, as_version=4).cells if c.cell_type == "code")
+    typed, path = [], list(sys.path)
+
+    class Shell:
+        def run_line_magic(self, *words: str) -> None:
+            typed.append(" ".join(words))
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: find(name) if installed else None)
+    monkeypatch.setattr(sys, "path", list(path))
+    source = TransformerManager().transform_cell(cell.source)
+    exec(compile(source, str(lesson), "exec"), {"get_ipython": Shell})
+    assert (typed, sys.path) == ([], path) if installed else len(typed) == 1 and "pip install" in typed[0]
