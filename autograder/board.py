@@ -61,7 +61,7 @@ class Board:
 
     def __init__(self, out: Path, total: int, kept: list[str]) -> None:
         """`kept`: the outcomes of the records that were there already."""
-        self._out, self._lock = out, threading.Lock()
+        self._out, self._lock, self._finished = out, threading.Lock(), set()
         self._state: dict[str, Any] = {
             **{"pid": os.getpid(), "host": platform.node(), "started": time.time(), "ended": None},
             **{"total": total, "kept": len(kept), "done": len(kept), "outcomes": dict(Counter(kept)), "running": {}},
@@ -71,11 +71,13 @@ class Board:
     def start(self, name: str, where: str = "") -> None:
         """A submission is being judged; once more, where its worker was lost and another has it."""
         with self._lock:
-            self._state["running"][name] = [time.time(), where]
-            self._save()
+            if name not in self._finished:  # a cluster's news may come after its result
+                self._state["running"][name] = [time.time(), where]
+                self._save()
 
     def finish(self, name: str, outcome: str) -> None:
         with self._lock:
+            self._finished.add(name)
             self._state["running"].pop(name, None)
             self._state["done"] += 1
             self._state["outcomes"][outcome] = self._state["outcomes"].get(outcome, 0) + 1
@@ -115,7 +117,8 @@ def describe(out: Path, now: float | None = None) -> str:
     if done == total:
         lines.append("writing the tables and the gradebook")
     for name, (since, where) in sorted(s["running"].items(), key=lambda item: item[1][0]):
-        lines.append(f"  {name}: for {span(now - since)}" + (f" on {where}" if where else ""))
+        short = name if len(name) <= 60 else f"{name[:59]}…"
+        lines.append(f"  {short}: for {span(now - since)}" + (f" on {where}" if where else ""))
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ that holds the batch's lock; so a worker may die at any moment, and Dask gives i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import platform
@@ -142,9 +143,7 @@ def run(
     waiting, going, batch, seen = list(reversed(submissions)), {}, uuid4().hex[:8], time.monotonic()
     try:
         while waiting or going:
-            if client.status != "running":
-                raise ValueError(f"the scheduler {DEAD}")
-            workers = client.nthreads()
+            workers = _threads(client)
             seen = time.monotonic() if workers else seen
             if time.monotonic() - seen > WORKERS_S:
                 raise ValueError("no worker is left in the cluster; what is graded is kept: start one, and go on")
@@ -161,7 +160,18 @@ def run(
                 yield going.pop(future), _result(future)
                 future.release()  # after the record is written; the worker may forget it now
     finally:
-        client.cancel(list(going))
+        with contextlib.suppress(Exception):  # also where there is nobody left to be told
+            client.cancel(list(going))
+
+
+def _threads(client: Any) -> dict[str, int]:
+    """By worker; ValueError where there is no scheduler to ask."""
+    try:
+        if client.status == "running":
+            return client.nthreads()
+    except (OSError, TimeoutError):  # it went away just now
+        pass
+    raise ValueError(f"the scheduler {DEAD}")
 
 
 def _result(future: Any) -> dict[str, bytes] | str:

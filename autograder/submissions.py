@@ -30,7 +30,7 @@ class Submission:
 
     @property
     def name(self) -> str:
-        return f"{self.student[:24]}/{self.assignment}"
+        return f"{self.student}/{self.assignment}"
 
     def problem(self, notebook: str) -> str | None:
         """Why a notebook is not even opened: its folder is really another one, such as another student's."""

@@ -31,9 +31,11 @@ from pathlib import Path
 from nbgrader.api import Gradebook
 
 from autograder import batch, grading, samples
+from autograder.adapters import gradebook, table
 from autograder.exercises import EXERCISES
 from autograder.results import NotebookResult, Test
 
+IMPORTED = (gradebook, table)  # which `batch` would import anew in each run
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = ("ada-film", "dana-first-label", "nina-nan", "otto-not-a-notebook", "zoe-blank")
 MOMENTS = ("finn-forger", "zoe-blank")  # one needs a child

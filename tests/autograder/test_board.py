@@ -19,6 +19,7 @@ def test_a_batch_from_its_start_to_its_end(tmp_path):
         assert text[1].startswith("running for 10 s as process ") and text[1].endswith("no estimate yet")
         assert text[2].startswith("  ada/5_3: for ") and text[2].endswith(" on worker one")
         b.finish("ada/5_3", "crash")
+        b.start("ada/5_3", "worker one")  # news that were slower than the result
         text = describe(tmp_path, began + 20)  # 20 s for one of those that were to do: 60 s for three
         assert "2 of 5 submission(s) done: 1 crash, 1 graded" in text and "about 1 min 0 s left" in text
         assert "ada" not in text and "ben/5_3" in text
