@@ -127,7 +127,8 @@ function writeAddress() {
 
 /** Take over some settings, show them and draw. */
 function change(some) {
-  const entry = page.manifest.models.find((m) => m.name === (some.model ?? page.settings.model)) ?? page.manifest.models[0];
+  const { models } = page.manifest;
+  const entry = models.find(({ name }) => name === (some.model ?? page.settings.model)) ?? models[0];
   page.settings = fit({ ...page.settings, ...some }, entry);
   if (!("strip" in some) && milliseconds(entry, page.settings) > LONG) page.settings.strip = "";
   if (!page.settings.strip) page.strip = null;

@@ -48,7 +48,8 @@ export function showControls(settings, entry) {
   byId("weights").hidden = !("raw" in entry.files);
   byId("w-text").textContent = settings.w.toFixed(1);
   byId("mix-text").textContent = percent(settings.mix);
-  byId("mix").setAttribute("aria-valuetext", `${percent(settings.mix)} of the way from ${settings.class} to ${settings.to}`);
+  const share = `${percent(settings.mix)} of the way from ${settings.class} to ${settings.to}`;
+  byId("mix").setAttribute("aria-valuetext", share);
   byId("steps-text").textContent = settings.steps;
   byId("sweep").setAttribute("aria-pressed", settings.strip === "sweep");
   byId("walk").setAttribute("aria-pressed", settings.strip === "walk");

@@ -5,13 +5,14 @@ import { byId, tell } from "./views.js";
 const LARGE = 10e6; // bytes: what a page may fetch unasked
 const THREADS_FROM = 1e8; // multiplications: below, threads cost more than they save
 const approved = new Set();
-let held = null; // { key, line, entry, ... }
+let held = null; // { entry, line, models by weights, classifier }
 const runtimes = fetch("./ort/sizes.json").then((response) => response.json());
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 export function duration(ms) {
-  return ms < 950 ? `${(ms / 1000).toFixed(1)} s` : ms < 60_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
+  if (ms < 950) return `${(ms / 1000).toFixed(1)} s`;
+  return ms < 60_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
 function size(entry, weights) {
@@ -22,11 +23,10 @@ function size(entry, weights) {
 export async function offerModel(page, milliseconds) {
   const { settings, manifest } = page;
   const entry = manifest.models.find((m) => m.name === settings.model);
-  const key = `${entry.name}-${settings.weights}`;
   const button = byId("load");
   button.hidden = true;
-  if (held?.key === key) return held;
-  const bytes = size(entry, settings.weights);
+  if (held?.entry === entry && held.models.has(settings.weights)) return held.models.get(settings.weights);
+  const [key, bytes] = [`${entry.name}-${settings.weights}`, size(entry, settings.weights)];
   if (bytes > LARGE && !approved.has(key)) {
     const time = duration(milliseconds(entry, { ...settings, strip: "" }));
     tell(`${entry.name}: ${megabytes(bytes)} to fetch, then about ${time} a picture on this machine.`);
@@ -38,20 +38,30 @@ export async function offerModel(page, milliseconds) {
     button.hidden = false;
     return null;
   }
-  return (held = await fetchModel(entry, settings.weights, key, bytes));
+  return fetchModel(entry, settings.weights, bytes);
 }
 
-async function fetchModel(entry, weights, key, bytes) {
+const address = (file) => new URL(`./models/${file.file}`, location.href).href;
+
+/** A worker for this checkpoint alone; the one before it ends. */
+function hold(entry) {
+  held?.line.close();
   const wanted = new URLSearchParams(location.search).get("device"); // ?device=wasm keeps WebGPU out
-  const line = held?.entry === entry ? held.line : connect(wanted, entry.macs >= THREADS_FROM);
-  if (held && line !== held.line) held.line.close();
-  tell(`Fetching the model, ${megabytes(bytes)}, and what runs it, ${megabytes(Math.min(...Object.values(await runtimes)))} or more …`);
-  const address = (kind) => new URL(`./models/${entry.files[kind].file}`, location.href).href;
-  const progress = (received) => tell(`Fetching the model: ${Math.floor((100 * received) / entry.files[weights].bytes)} %`);
-  await line.load(key, address(weights), bytes > LARGE ? progress : undefined);
-  byId("runs-on").textContent = `Runs on ${line.device() === "webgpu" ? "your graphics card (WebGPU)" : "your processor (WebAssembly)"}.`;
-  const classifier = held?.line === line ? held.classifier : lazily(() => loadClassifier(line, entry, address));
-  return { key, line, entry, classifier, ...makeNetwork(line, key, entry, weights) };
+  const line = connect(wanted, entry.macs >= THREADS_FROM);
+  held = { entry, line, models: new Map(), classifier: lazily(() => loadClassifier(line, entry)) };
+}
+
+async function fetchModel(entry, weights, bytes) {
+  if (held?.entry !== entry) hold(entry);
+  const { line, models, classifier } = held;
+  const runtime = megabytes(Math.min(...Object.values(await runtimes)));
+  tell(`Fetching the model, ${megabytes(bytes)}, and what runs it, ${runtime} or more …`);
+  const progress = (received) => tell(`Fetching the model: ${Math.floor((100 * received) / bytes)} %`);
+  await line.load(weights, address(entry.files[weights]), bytes > LARGE ? progress : undefined);
+  const where = line.device() === "webgpu" ? "your graphics card (WebGPU)" : "your processor (WebAssembly)";
+  tell(`Runs on ${where}.`, "runs-on");
+  models.set(weights, { entry, classifier, ...makeNetwork(line, weights, entry, weights) });
+  return models.get(weights);
 }
 
 /** Something to be made when it is first asked for: the first picture need not wait for the classifier. */
@@ -60,8 +70,8 @@ function lazily(make) {
   return () => (made ??= make());
 }
 
-async function loadClassifier(line, entry, address) {
+async function loadClassifier(line, entry) {
   if (!entry.files.classifier) return null;
-  await line.load("classifier", address("classifier"));
+  await line.load("classifier", address(entry.files.classifier));
   return makeClassifier(line, "classifier", entry);
 }

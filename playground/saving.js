@@ -27,7 +27,8 @@ export function wireSaving(page, address) {
   });
   byId("strip-png").addEventListener("click", () => {
     const { images, settings } = page.strip;
-    savePng(drawSheet([images], stripLabels(settings), stripTitle(settings), shape()), fileName(settings, settings.strip));
+    const sheet = drawSheet([images], stripLabels(settings), stripTitle(settings), shape());
+    savePng(sheet, fileName(settings, settings.strip));
   });
   byId("strip-gif").addEventListener("click", () => {
     const { images, settings } = page.strip;

@@ -72,7 +72,8 @@ export function showReading(entry, settings, reading) {
   byId("reading").hidden = !reading;
   if (!reading) return;
   const i = best(reading);
-  byId("verdict").textContent = `${asked(settings)}; the classifier reads ${entry.classes[i]} with ${percent(reading[i])}.`;
+  const reads = `the classifier reads ${entry.classes[i]} with ${percent(reading[i])}`;
+  byId("verdict").textContent = `${asked(settings)}; ${reads}.`;
   const wanted = [settings.mix < 1 && settings.class, settings.mix > 0 && settings.to];
   const bars = reading.map((p, k) => {
     const fill = element("i", {});

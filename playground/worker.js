@@ -1,5 +1,6 @@
 // ONNX Runtime Web, away from the page's own thread, so that dragging stays smooth while a network thinks.
-// Messages in: { id, load: { key, url, device, threads } } or { id, run: { key, feeds } }; out: { id, result } or { id, error }.
+// Messages in: { id, load: { key, url, device, threads } } or { id, run: { key, feeds } };
+// out: { id, received } while a file comes, then { id, result } or { id, error }.
 const RUNTIMES = {
   webgpu: ["./ort/ort.webgpu.bundle.min.mjs", "./ort/ort-wasm-simd-threaded.asyncify.wasm"],
   wasm: ["./ort/ort.wasm.bundle.min.mjs", "./ort/ort-wasm-simd-threaded.wasm"],

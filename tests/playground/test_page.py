@@ -2,89 +2,20 @@
 
 import io
 import json
-import shutil
-import threading
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from ddpm_core import checkpoint
 from ddpm_core.commands.base import CHECKPOINT
 from ddpm_core.interpolation import interpolate_embeddings
-from ddpm_core.network import UNetConfig
 from ddpm_core.samplers import SampleConfig, denoiser, initial_noise, last, solve, spaced_timesteps, step_noise
 from ddpm_core.schedule import DiffusionSchedule
-from playground.build import build, server
-from tests.ddpm_core.test_onnx_io import made
+from playground.build import HERE
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("npm") and shutil.which("chromium")), reason="needs npm and chromium: make tools"
-)
 STEPS = 8
-COLOUR = UNetConfig(3, 8, 10, (64, 160), 2, cond_dim=320)  # random weights, large enough to be announced
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The page as it lies in the site: in a folder `playground`, with a second model."""
-    root = tmp_path_factory.mktemp("site")
-    made(root, COLOUR, data="cifar10")
-    (root / "run.json").rename(root / "colour.json")
-    (root / "run.safetensors").rename(root / "colour.safetensors")
-    build(root / "playground", [CHECKPOINT.with_suffix(".safetensors"), root / "colour.safetensors"])
-    with server(root) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{web.server_port}/playground/"
-        web.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Visit:
-    """A page that remembers what it asked for and what it complained about."""
-
-    def __init__(self, browser, address, **options):
-        self.page = browser.new_page(**options)
-        self.requests, self.complaints = [], []
-        self.page.on("request", lambda r: self.requests.append(r.url))
-        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.goto(address)
-        self.idle()
-
-    def idle(self):
-        self.page.evaluate("playground.idle()")
-
-    def go(self, settings):
-        """Another address, as from a link on the same page."""
-        self.page.evaluate(
-            """(hash) => new Promise((then) => {
-                addEventListener("hashchange", then, { once: true });
-                location.hash = hash;
-            })""",
-            settings,
-        )
-        self.idle()
-
-    def get(self, what):
-        return self.page.evaluate(f"playground.page.{what}")
-
-    def images(self):
-        return np.array(self.page.evaluate("playground.page.frames.map((f) => [...f.xt])"))
-
-
-@pytest.fixture(scope="module")
-def visit(site, browser):
-    return Visit(browser, f"{site}#steps={STEPS}", viewport={"width": 1280, "height": 900})
 
 
 def test_the_first_image_comes_soon_and_everything_from_here(visit, site):
@@ -125,6 +56,7 @@ SAME = [{"class": c, "w": w, "sampler": s} for c in "038" for w in (0, 1, 4) for
 
 
 def test_the_images_are_those_of_pytorch_from_the_same_noise(visit):
+    visit.go("")
     times = spaced_timesteps(DiffusionSchedule.named("cosine"), STEPS)
     initial, given = noises(times)
     drawn = []
@@ -139,10 +71,10 @@ def test_the_images_are_those_of_pytorch_from_the_same_noise(visit):
     assert all(different[i, j] for i in range(len(SAME)) for j in range(i) if not (i in w0 and j in w0))
 
 
-def test_a_link_shows_the_same_picture(visit, site, browser):
+def test_a_link_shows_the_same_picture(visit, visit_another):
     visit.go("class=5&to=9&mix=0.3&w=2.5&steps=6&sampler=ddpm&seed=11&strip=walk")
     first, strip = visit.images(), visit.page.evaluate("playground.page.strip.images.map((i) => [...i])")
-    other = Visit(browser, visit.page.url)
+    other = visit_another(visit.page.url)
     np.testing.assert_array_equal(first, other.images())
     np.testing.assert_array_equal(strip, other.page.evaluate("playground.page.strip.images.map((i) => [...i])"))
     assert len(strip) == 11 and other.get("settings.seed") == 11 and other.complaints == []
@@ -233,6 +165,7 @@ def saved(visit, button):
 
 
 def test_pictures_are_saved(visit):
+    visit.go(f"steps={STEPS}&strip=sweep")
     name, png = saved(visit, "#strip-png")
     assert name.endswith("-sweep.png") and png.width > 7 * 128
     left = np.asarray(png.convert("L"))[34:160:16, 18:138:16][:8, :8]  # one pixel of each pixel of the first image
@@ -268,6 +201,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_the_text_stands_out(visit, sche
 
 def test_another_checkpoint_is_offered_and_a_large_one_announced(visit):
     page = visit.page
+    visit.go(f"steps={STEPS}")
     assert page.locator("#model option").count() == 2
     page.select_option("#model", "colour")
     visit.idle()
@@ -297,5 +231,5 @@ def test_the_random_numbers_are_philox_and_normal(visit):
 
 
 def test_the_lock_names_no_host():
-    lock = json.loads((build.__globals__["HERE"] / "package-lock.json").read_text())
+    lock = json.loads((HERE / "package-lock.json").read_text())
     assert all("resolved" not in p and "integrity" in p for name, p in lock["packages"].items() if name)
