@@ -59,6 +59,7 @@ td { max-width: 26rem; } td.n { text-align: right; font-variant-numeric: tabular
 th.turned { writing-mode: vertical-rl; transform: rotate(180deg); padding: .5rem .2rem; }
 .heat td.s { text-align: center; font-variant-numeric: tabular-nums; color: #fff; border: 1px solid var(--bg);
   padding: .1rem .3rem; min-width: 2.6rem; } .heat td.s.void { color: var(--dim); }
+.heat td.s.part { color: #1b1f24; }
 .heat th.who { position: sticky; left: 0; background: var(--bg); font-weight: 400; max-width: 11rem;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .axis { position: relative; height: 3.2rem; border-radius: 4px; margin-top: .6rem; overflow: hidden;
