@@ -26,7 +26,11 @@ JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers
 PARTS = {"autograder": "*.py", "ddpm_core": "*.py", "data/gates": "*.json", "solutions": "*.ipynb"}
 # Nothing of these reaches a grade: what is made of records, what only tests or an instructor run, how work is spread.
 OUTSIDE = ("adapters", "mutants", "samples", "references", "commands", "challenges")
-OUTSIDE_FILES = ("cli.py", "batch.py", "board.py", "cluster.py", "kernel.py", "demo.py", "bundle.py", "release.py")
+OUTSIDE_FILES = (
+    *("autograder/cli.py", "autograder/batch.py", "autograder/board.py", "autograder/cluster.py"),
+    *("autograder/kernel.py", "autograder/demo.py", "autograder/bundle.py", "autograder/release.py"),
+    "data/gates/threads.json",
+)
 
 
 def sha256(*parts: bytes | str) -> str:
@@ -42,14 +46,14 @@ def sha256(*parts: bytes | str) -> str:
 @functools.cache  # a grader does not change while it runs: its modules are loaded
 def grader_hash(root: Path = ROOT) -> str:
     """Of every file whose change may change a grade; the same on every machine with the same course."""
-    files = sorted(
-        (path.relative_to(root).as_posix(), path)
+    files = {
+        path.relative_to(root).as_posix(): path
         for folder, pattern in PARTS.items()
         for path in (root / folder).rglob(pattern)
-        if not set(path.relative_to(root / folder).parts[:-1]) & set(OUTSIDE)
-        and not (path.parent == root / "autograder" and path.name in OUTSIDE_FILES)
-    )
-    return sha256(GRADER_VERSION, *(part for name, path in files for part in (name, path.read_bytes())))
+        if not set(path.relative_to(root).parts) & set(OUTSIDE)
+    }
+    judging = [part for name in sorted(files.keys() - set(OUTSIDE_FILES)) for part in (name, files[name].read_bytes())]
+    return sha256(GRADER_VERSION, *judging)
 
 
 def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:

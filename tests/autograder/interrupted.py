@@ -30,7 +30,7 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 
-from autograder import batch, grading, samples
+from autograder import batch, grading, provenance, samples
 from autograder.adapters import gradebook, table
 from autograder.exercises import EXERCISES
 from autograder.results import NotebookResult, Test
@@ -133,7 +133,9 @@ def rounds(kills: int, start: Callable[[Path], int], out: Path, expected: dict) 
             done += 1
             unchanged(out, kept)
         unchanged(out, kept)
-        assert grades(out) == expected, "the grades differ from those of an undisturbed run"
+        found = grades(out)
+        differing = [name for name in expected if found.get(name) != expected[name]]
+        assert found == expected, f"the grades differ from those of an undisturbed run: {differing}"
     return done
 
 
@@ -189,6 +191,7 @@ def main() -> None:
     a = p.parse_args()
     print(f"seed {a.seed}", flush=True)
     ready = grading.make_grader(EXERCISES[samples.ASSIGNMENT, samples.EXERCISE], 3)
+    provenance.grader_hash()  # read once, for all runs
     grading.make_grader = lambda exercise, seed, sandboxed: ready  # its classifier is loaded once, for all runs
     chance = random.Random(a.seed)
     points = at_points(a.folder, a.points, chance)
