@@ -43,7 +43,7 @@ def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitte
     lateness = late.rule(config)
     known: dict[str, dict[str, NotebookNode] | Exception] = {}
     with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
-        workspace.write_settings(autograded.parent, source.parent, db_url)
+        workspace.write_settings(autograded.parent, source.parent, submitted, db_url)
         for number, record in enumerate(records):
             label, key = f"record {number}", None
             try:

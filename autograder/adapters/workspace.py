@@ -17,18 +17,19 @@ if os.path.isfile({config!r}):
 
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.source_directory = {source!r}
+c.CourseDirectory.submitted_directory = {submitted!r}  # formgrader compares its timestamp.txt with the graded one
 c.CourseDirectory.db_url = {db_url!r}
 '''
 
 
-def write_settings(out: Path, course: Path, db_url: str) -> Path | None:
+def write_settings(out: Path, course: Path, submitted: Path, db_url: str) -> Path | None:
     """OUT/nbgrader_config.py, unless OUT is the course's own folder. Readable by its owner alone: it holds db_url."""
     course, file = course.resolve(), out.resolve() / CONFIG_FILE
     if file.parent == course:
         return None
     text = TEXT.format(
         config=str(course / CONFIG_FILE), name=CONFIG_FILE, course=str(course), source=str(course / "solutions"),
-        db_url=db_url,
+        submitted=str(submitted.resolve()), db_url=db_url,
     )  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{CONFIG_FILE}.tmp")

@@ -11,7 +11,8 @@ import pytest
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import MetadataValidator
-from traitlets.config import Config
+
+from autograder.release import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 TASK, NOTEBOOK, FILE = "5_3_conditioning", "conditioner", "conditioner.ipynb"
@@ -164,15 +165,7 @@ def test_formgrader_finds_everything(course, record):
         course.submit(student).with_name("timestamp.txt").write_text("2026-01-02 03:04:05 UTC\n")
     course.submit("cy", content=b"\x00\xff")
     course.write(record("ana"), record("cy", 0.0, 0.0, "invalid_output"))
-    config = Config(
-        {
-            "CourseDirectory": {
-                "root": str(course.out),
-                "db_url": course.db,
-                "source_directory": str(course.root / "solutions"),
-            }
-        }
-    )
+    config = load_config(course.out)  # as formgrader finds it there
     api = NbGraderAPI(CourseDirectory(config=config), config=config)
     assert api.get_autograded_students(TASK) == {"ana", "cy"}
     listed = {s["student"]: s for s in api.get_notebook_submissions(TASK, NOTEBOOK)}
