@@ -1,0 +1,83 @@
+"""How far a gate's metrics move when grader and child compute with two threads: sums are then added in another order.
+
+    python benchmarks/threads.py [--out data/gates/threads.json] [--only EXERCISE]
+
+For every gate, one reference design is trained with a seed of its calibration, where one thread was used, and compared
+with the run on record. Before that the cheapest one is run again with one thread, to see that the machine gives the
+recorded numbers at all. What is done is kept in the file, with some runs in which the child alone had two threads; the
+last line is one JSON object: by gate and metric, the largest factor by which two threads moved it.
+
+The share of copies was defined anew after the calibration (near held-out images count, too): its change between two
+values below 0.02 is that, and far below where the limits begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+
+from autograder import calibrate
+from autograder.exercises import EXERCISES
+from autograder.exercises.base import Exercise
+from autograder.gate import turned
+from autograder.grading import band_file
+from autograder.harness import HARNESSES
+from ddpm_core.checkpoint import write_text
+
+PLAN = (("prediction", "v", 1), ("prediction", "v", 2), ("conditioner", "add", 2), ("architecture", "flat", 2))
+
+
+def recorded(exercise: Exercise, design: str) -> dict:
+    """The calibration's first run of a design, with one thread."""
+    runs = json.loads(band_file(exercise).read_text(encoding="utf-8"))["runs"]
+    return next(r for r in runs if r["design"] == design and r["rerun"] == 0)
+
+
+def compare(exercise: Exercise, design: str, threads: int) -> dict:
+    """Both runs' metrics by the judge of record, less is better."""
+    before = recorded(exercise, design)
+    judges = calibrate.load_judges(("judge",))
+    torch.set_num_threads(threads)  # of this process, where most of a gate's sums are made; below, of the child
+    with patch.object(calibrate, "THREADS", threads):
+        after = calibrate.one_run(exercise, design, before["seed"], HARNESSES[exercise.name], judges)
+    about = {"exercise": exercise.name, "design": design, "seed": before["seed"], "threads": threads}
+    about["grader_threads"] = torch.get_num_threads()
+    return about | {"one_thread": turned(before["metrics"]["judge"]), "again": turned(after["judge"])}
+
+
+def factor(run: dict, metric: str, floor: float = 1e-3) -> float:
+    """By how much a metric moved, 1 where it did not; of two tiny ones the difference says nothing."""
+    a, b = (max(run[which][metric], floor) for which in ("one_thread", "again"))
+    return max(a / b, b / a)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--out", type=Path, default=Path("data/gates/threads.json"))
+    p.add_argument("--only", help="this exercise alone")
+    a = p.parse_args()
+    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
+    stored = json.loads(a.out.read_text(encoding="utf-8")) if a.out.is_file() else {"runs": []}
+    exercises = {e.name: e for e in EXERCISES.values()}
+    for name, design, threads in PLAN:
+        done = [(r["exercise"], r["design"], r["threads"], r["grader_threads"]) for r in stored["runs"]]
+        if (name, design, threads, threads) not in done and a.only in (None, name):
+            run = compare(exercises[name], design, threads)
+            stored |= {"command": "python benchmarks/threads.py", **machine, "runs": [*stored["runs"], run]}
+            write_text(a.out, json.dumps(stored, indent=1) + "\n")
+            print(name, design, f"{threads} thread(s)", {k: round(factor(run, k), 4) for k in run["again"]}, flush=True)
+    two: dict[str, dict[str, float]] = {}
+    for run in (r for r in stored["runs"] if r["threads"] == 2):
+        worst = two.setdefault(run["exercise"], {})
+        worst |= {k: max(worst.get(k, 1.0), round(factor(run, k), 4)) for k in run["again"]}
+    print(json.dumps(two))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The limits of the gates hold with another number of threads: measured by benchmarks/threads.py."""
+
+import json
+
+import pytest
+
+from autograder.exercises import EXERCISES
+from autograder.gate import CONTROLS, FLOOR, load_bands, turned
+from autograder.grading import band_file
+from ddpm_core.config import DATA_DIR
+
+RUNS = json.loads((DATA_DIR / "gates/threads.json").read_text(encoding="utf-8"))["runs"]
+GATED = {e.name: e for e in EXERCISES.values() if e.gate_cell}
+
+
+def moved(run, metric):
+    """The factor between two runs of one seed; what lies below the gate's floor counts as the floor."""
+    a, b = (max(run[which][metric], FLOOR.get(metric, 1e-9)) for which in ("one_thread", "again"))
+    return max(a / b, b / a)
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_two_threads_move_a_metric_by_less_than_the_margin_of_its_limit(name):
+    bands, stored = load_bands(band_file(GATED[name]), "judge"), json.loads(band_file(GATED[name]).read_text())
+    runs = [r for r in RUNS if r["exercise"] == name and r["threads"] == 2]
+    assert runs, f"python benchmarks/threads.py --only {name}"
+    for metric in CONTROLS[name]:
+        references = [turned(r["metrics"]["judge"])[metric] for r in stored["runs"] if r["role"] == "reference"]
+        margin = bands[metric].full / max(*references, FLOOR.get(metric, 0.0))
+        for run in runs:
+            assert moved(run, metric) < margin, (metric, moved(run, metric), margin)
+            assert run["one_thread"] in [turned(r["metrics"]["judge"]) for r in stored["runs"]]  # of this calibration
+
+
+def test_the_same_number_of_threads_gives_the_same_metrics():
+    again = [r for r in RUNS if r["threads"] == 1]
+    assert again and all(r["one_thread"] == r["again"] for r in again)
