@@ -233,7 +233,7 @@ MORE = {  # what else a test cannot afford
     "5_1_unconditional": "SEEDS, N_IMAGES, SWEEP = (0,), 30, (1, 2)",
     "5_2_guidance": "N = 24",
     "5_3_conditioning": """
-N_IMAGES, N_SWEEP, N_HELDOUT, N_TEXT = 20, 20, 20, 4
+N_IMAGES, N_SWEEP, N_HELDOUT, N_TEXT, N_WALKS = 20, 20, 10, 4, 2
 noise_data = load_data
 
 def load_data(name, split, root, size=None):
