@@ -13,6 +13,7 @@ from autograder.challenges import figures, published
 from autograder.challenges.board import Row
 from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, TRACKS, Track
 from ddpm_core.checkpoint import write_text
+from ddpm_core.metrics.report import Estimate
 
 MARK = {"better": "▲ better", "worse": "▼ worse", "not resolved": "not resolved"}
 
@@ -47,9 +48,9 @@ def _about() -> str:
 def _track(track: Track, table: Sequence[Row], waiting: Sequence[str]) -> str:
     here = [r for r in table if r.means]
     there = [r for r in table if r.published]
-    grid = "display:grid;gap:1rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))"
-    left = f"<div><h3>Quick tier, here</h3>{_quick(track, here)}</div>"
-    right = f"<div><h3>Published, CIFAR-10</h3>{_published(there)}</div>"
+    grid = "display:grid;gap:1rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,28rem),1fr))"
+    left = f'<div style="min-width:0"><h3>Quick tier, here</h3>{_quick(track, here)}</div>'
+    right = f'<div style="min-width:0"><h3>Published, CIFAR-10</h3>{_published(there)}</div>'
     body = f'<p class="dim">Open: {esc(track.open.replace("`", ""))}.</p><div style="{grid}">{left}{right}</div>'
     if pictures := "".join(_picture(r) for r in here if r.samples):
         body += f'<h3>Samples of the first seed</h3><div class="grids">{pictures}</div>'
@@ -60,35 +61,49 @@ def _track(track: Track, table: Sequence[Row], waiting: Sequence[str]) -> str:
 
 
 def _quick(track: Track, table: Sequence[Row]) -> str:
-    titles = [METRICS[m].title for m in track.metrics]
-    head = ["", "entry", "kind", "seeds", titles[0], f"Δ from {track.baseline}", "", *titles[1:]]
+    """Metrics that no design has are left out."""
+    metrics = [m for m in track.metrics if any(m in r.means for r in table)]
+    titles = [METRICS[m].title for m in metrics]
     lines = ""
     for i, r in enumerate(table):
-        first = [str(i + 1), r.entry, r.kind, str(r.seeds), _estimate(r, "distance")]
-        first += [figures.shown(r.difference, "distance"), MARK.get(r.against, r.against)]
-        lines += _line(r, [*first, *(_estimate(r, m) for m in track.metrics[1:])])
-    return _table(head, lines)
+        cells = [
+            str(i + 1),
+            _two(r.entry, f"{r.kind}, {r.seeds} seeds"),
+            _estimate(r.means.get(metrics[0]), metrics[0]),
+        ]
+        cells.append(_estimate(r.difference, "distance", MARK.get(r.against, r.against)))
+        lines += _line(r, [*cells, *(_estimate(r.means.get(m), m) for m in metrics[1:])])
+    return _table(["", "entry", titles[0], f"Δ from {track.baseline}", *titles[1:]], lines)
 
 
 def _published(table: Sequence[Row]) -> str:
     lines = ""
     for r in sorted(table, key=lambda r: r.published.fid.get("small", float("inf"))):
-        lines += _line(r, [r.entry, r.published.kind, *(r.fid(s) for s in published.SCALES)])
-    return _table(["entry", "kind", *(f"FID, {s}" for s in published.SCALES)], lines)
+        lines += _line(r, [_two(r.entry, r.published.kind), *(esc(r.fid(s)) for s in published.SCALES)])
+    return _table(["entry", *(f"FID, {s}" for s in published.SCALES)], lines)
 
 
 def _line(r: Row, cells: Sequence[str]) -> str:
-    body = "".join(f"<td>{esc(c)}</td>" for c in cells)
+    """A row of cells that are HTML."""
+    body = "".join(f"<td>{c}</td>" for c in cells)
     return f'<tr data-who="{esc(r.entry)}">{body}</tr>'
 
 
 def _table(head: Sequence[str], lines: str) -> str:
     titles = "".join(f"<th>{esc(h)}</th>" for h in head)
-    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>'
+    table = f"<thead><tr>{titles}</tr></thead><tbody>{lines}</tbody>"
+    return f'<div class="scroll"><table style="white-space:nowrap">{table}</table></div>'
 
 
-def _estimate(r: Row, metric: str) -> str:
-    return figures.shown(r.means.get(metric), metric)
+def _two(above: str, below: str) -> str:
+    """A text, and a fainter one under it."""
+    return f'{esc(above)}<br><span class="dim">{esc(below)}</span>' if below else esc(above)
+
+
+def _estimate(e: Estimate | None, metric: str, told: str = "") -> str:
+    """The value above its interval and what is told of it."""
+    value, _, interval = figures.shown(e, metric).partition(" ")
+    return _two(value, " ".join(x for x in (interval, told) if x))
 
 
 def _picture(r: Row) -> str:
