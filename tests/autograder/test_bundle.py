@@ -70,7 +70,9 @@ def test_the_bundle_replaces_itself_but_nothing_else(students, tmp_path):
         bundle.make(tmp_path / "x", tmp_path)
 
 
-@pytest.mark.parametrize("command", ["grade", "check", "release", "calibrate", "demo"])
+@pytest.mark.parametrize(
+    "command", ["grade", "check", "release", "calibrate", "demo", "package-gradescope", "similarity"]
+)
 def test_help_shows_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as e:
         main([command, "--help"])
