@@ -1,7 +1,8 @@
 """The repository's own texts as pages of the site: README, docs/, lessons and exercises, in the same folders.
 
 Links between them work in the repository; here those that lead to a notebook lead to its page, those into ddpm_core to
-the reference, and those to any other file to a copy of it.
+the reference, and those to any other file to a copy of it. Notebooks become Markdown, so that mkdocs checks their
+links, lists their headings and draws them like every other page.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from website import reference
 from website.fingerprint import ROOT
 
 # A target may carry an anchor; code in backticks and fences is left alone.
-LINK_OR_CODE = re.compile(r"(```.*?```|`[^`\n]*`(?!\]))|(\]\()([^)#\s]+)", re.S)
+LINK_OR_CODE = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)#\s]+)", re.S)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 TEMPLATE = """
