@@ -175,7 +175,8 @@ def test_a_notebook_becomes_a_page_with_all_that_a_page_can_show(module, tmp_pat
         new_output("display_data", widget),
         *(new_output("display_data", {kind: data, "text/plain": "<Figure>"}) for kind, data in PIXEL.items()),
     ]
-    text = "# Title\n# Part\nSee [`x`](../exercises/a/x.ipynb), [`at`](../ddpm_core/schedule.py), [d](../data/d.json).\n- item"
+    links = "[`x`](../exercises/a/x.ipynb), [`at`](../ddpm_core/schedule.py), [d](../data/d.json)"
+    text = f"# Title\n# Part\nSee {links}.\n- item"
     source = tmp_path / "lessons/one.ipynb"
     nbformat.write(new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("1")]), source)
     (tmp_path / "data").mkdir()
