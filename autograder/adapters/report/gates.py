@@ -24,7 +24,7 @@ ROWS = 3  # of dots on an axis, so that equal ones do not hide one another
 def gate_section(group: Sequence[Entry], out: Path) -> str:
     """One gated exercise: credit, limits, samples. Nothing where no answer came as far as its gate."""
     exercise = group[0].exercise
-    trained = [e for e in group if e.metrics]
+    trained = [e for e in group if e.metrics and e.gate()]
     states = [v.state for e in group if (v := e.gate())]
     if not states:
         return ""

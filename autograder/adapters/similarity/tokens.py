@@ -48,7 +48,8 @@ def tokens(source: str) -> list[Token]:
                 continue
         elif kind == tokenize.NAME and not keyword.iskeyword(text):
             called = i + 1 < len(raw) and raw[i + 1][1] == "("
-            text = text if (called or last == ".") and text in library_names() else NAME
+            theirs = i > 1 and raw[i - 2][1] == "self"  # self.norm, though torch too has a norm
+            text = text if (called or last == ".") and not theirs and text in library_names() else NAME
         found.append((text, begin, end))
     return found
 
