@@ -15,7 +15,7 @@ from unittest.mock import patch
 from nbgrader.api import Gradebook
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from autograder.release import load_config
 
@@ -114,7 +114,7 @@ def lost(db_url: str, error: BaseException, done: int) -> GradebookError | None:
     url, database_error = make_url(db_url), of_database(error)
     if database_error is None or url.get_backend_name() == "sqlite":
         return None
-    if not database_error.connection_invalidated and type(database_error).__name__ != "OperationalError":
+    if not database_error.connection_invalidated and not isinstance(database_error, OperationalError):
         return None
     return GradebookError(
         f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)}); "
