@@ -1,7 +1,6 @@
 """The full-scale runs: the published protocol, a plan whose networks all build, and the command at reduced size."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 from dataclasses import replace
