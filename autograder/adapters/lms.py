@@ -69,7 +69,7 @@ def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
         ["    Points Possible", "", "", "", "", *t.assignments.values()],
     ]
     for student, scores in t.scores.items():
-        person = {"Student": t.names[student], "SIS Login ID": student}
+        person = {"Student": t.names.get(student, student), "SIS Login ID": student}
         if roster:
             if student not in roster.people:
                 continue

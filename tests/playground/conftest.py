@@ -37,7 +37,7 @@ def site(tmp_path_factory):
         web.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # closed before another file's tests start a browser of their own
 def browser():
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
@@ -79,7 +79,7 @@ class Visit:
         return np.array(self.page.evaluate("playground.page.frames.map((f) => [...f.xt])"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visit(site, browser):
     return Visit(browser, site, viewport={"width": 1280, "height": 900})
 

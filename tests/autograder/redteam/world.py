@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import socket
 import threading
 from pathlib import Path
@@ -20,7 +21,7 @@ class World:
     """Files that hold the secret, an environment variable that is it, and servers that count who comes."""
 
     def __init__(self, folder: Path):
-        self.folder, self.mark = folder, f"redteam{os.getpid()}"
+        self.folder, self.mark = folder, f"redteam{secrets.token_hex(6)}"  # never twice: a socket may outlive its world
         self.secrets = [folder / name for name in ("gradebook.db", "submitted/ada/hw/n.ipynb", "solutions/hw/n.ipynb")]
         self.secrets += [folder / "out/ada/hw/results.json", Path.home() / f".{self.mark}"]
         for path in self.secrets:
