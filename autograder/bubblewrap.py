@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograder import seccomp, uids
+from autograder import heap, seccomp, uids
 from autograder.limits import Limits
 
 CODE = "/code"  # where the child finds its code
@@ -104,7 +104,7 @@ def environment(threads: int, home: str = "/tmp") -> dict[str, str]:
     """All that the child gets of an environment; the caller's own may hold passwords."""
     blas = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
     user = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "USER": "student"}
-    return {**user, **blas, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return {**user, **blas, **heap.ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def available() -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
+from autograder import heap
 from autograder.exercises.base import Failed, Probe
 from autograder.exercises.conditioner import UNET
 from autograder.learning import Denoise, learn_in_child, learn_pair, learn_trunk
@@ -169,6 +170,7 @@ def run(
     progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[dict, Tensor]:
     """Train, sample and score: ({name of judge: metrics} with loss and copies, the images)."""
+    heap.keep()
     if not isinstance(harness, Unconditional):
         denoise = learn_pair(probe, harness, seed, shuffled, progress)
     elif "channels" in harness.network:  # the shape of the course's own network

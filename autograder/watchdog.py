@@ -123,7 +123,7 @@ class Watchdog(threading.Thread):
         if time.monotonic() > self.deadline:
             return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all."
         with suppress(psutil.Error):
-            self._seen.update(self._root.children(recursive=True))
+            self._seen.update(_below(self._root))
         self._seen = {process for process in self._seen if _alive(process)}
         processes = [self._root, *self._seen]
         used = sum(_resident(process) for process in processes)
@@ -165,6 +165,24 @@ class Watchdog(threading.Thread):
                 with suppress(psutil.Error, OSError):
                     process.nice(19)  # what it starts later inherits it, and only root can go back
         self._used, self._since = cpu_s, now
+
+
+def _below(root: psutil.Process) -> list[psutil.Process]:
+    """What descends from it. Linux keeps lists of children, which may lack one that is just being born, until the next
+    look; elsewhere all processes of the machine are searched, and on a server these are many."""
+    if not Path(f"/proc/{root.pid}/task/{root.pid}/children").is_file():
+        return root.children(recursive=True)
+    found, todo = [], [root.pid]
+    while todo:
+        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            with suppress(OSError):  # its parent has just ended
+                todo += (pids := list(map(int, children.read_text().split())))
+                found += pids
+    processes = []
+    for pid in found:
+        with suppress(psutil.Error):
+            processes.append(psutil.Process(pid))
+    return processes
 
 
 def _alive(process: psutil.Process) -> bool:

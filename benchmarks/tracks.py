@@ -1,6 +1,7 @@
 """What can a test of a challenge tell? The quick tier's ranking of the known designs, and the differences it resolves.
 
-    python benchmarks/tracks.py                      (5 seeds of every design, about 2 hours on one core; resumes)
+    python benchmarks/tracks.py                      (5 seeds of every design, about an hour on one core; resumes)
+    python benchmarks/tracks.py --every-metric       (those too that the gate's calibration has trained: another hour)
     python benchmarks/tracks.py --track prediction   (one track)
     python benchmarks/tracks.py --quick              (1 seed of every baseline, 10 minutes)
     python benchmarks/tracks.py --report             (the figures of the runs so far; trains nothing)
@@ -9,7 +10,8 @@ Every design runs on the same seeds: the same data order, timesteps, noise and i
 sandbox and is appended to data/challenges/runs.jsonl as soon as it is done. The gate's calibration runs, which are made
 with the same harness on the same seeds, count as well; they have no KID, precision or recall. Differences are taken
 within seeds, with Student's 95 % intervals, each pair by itself (no correction for their number). A pair is resolved
-where the interval leaves out zero. The last line is one JSON object.
+where the interval leaves out zero. Which designs pass the quick gate goes to data/challenges/gate.json, for full-scale
+training to read. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -21,16 +23,27 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
-from autograder.challenges import figures, pictures, quick
+from autograder.challenges import figures, pictures, quick, testing
 from autograder.challenges.board import SAMPLES
 from autograder.challenges.examples import Example, examples
 from autograder.challenges.tracks import METRICS, TRACKS, Track
+from ddpm_core import quick_gate
+from ddpm_core.checkpoint import write_text
 from ddpm_core.metrics.record import aligned
 
 
-def plan(tracks: list[Track], seeds: int, kinds: tuple[str, ...], file: Path) -> Iterator[tuple[Track, Example, int]]:
-    """What is not there yet, seed by seed, so that an interrupted benchmark has pairs."""
+def plan(
+    tracks: list[Track], seeds: int, kinds: tuple[str, ...], file: Path, again: bool = False
+) -> Iterator[tuple[Track, Example, int]]:
+    """What is not there yet, seed by seed, so that an interrupted benchmark has pairs.
+
+    `again`: nor from this benchmark itself, where the gate's calibration has a run of the same seed.
+    """
     done = {(r["track"], r["design"], r["seed"], r["harness"], r["judge"]) for r in figures.rows(file)}
+    if not again:
+        for t in tracks:
+            made_with = figures.harness_digest(t), figures.judge_name()
+            done |= {(t.name, n, seed, *made_with) for n, runs in figures.known_runs(t, file).items() for seed in runs}
     for i in range(seeds):
         for t in tracks:
             made_with = figures.harness_digest(t), figures.judge_name()
@@ -94,11 +107,19 @@ def pairs_of(known: dict, ranking: list[str], metric: str) -> Iterator[dict]:
             yield {**names, **values, "seeds": len(figures.differences(known[a], known[b], metric))}
 
 
+def passes(t: Track, file: Path) -> dict[str, dict]:
+    """By design, whether its mean over the seeds passes the quick gate: what full scale asks for."""
+    known = figures.known_runs(t, file)
+    told = {name: testing.gate(t, known[name]) for e in examples(t.name) if (name := e.name) in known}
+    return {n: {"passed": passed, "seeds": len(known[n]), "reason": why} for n, (passed, why) in told.items()}
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true", help="one seed of every baseline")
     p.add_argument("--track", choices=tuple(TRACKS), action="append", help="default: all")
     p.add_argument("--seeds", type=int, default=5)
+    p.add_argument("--every-metric", action="store_true", help="train again what the gate's calibration has trained")
     p.add_argument("--report", action="store_true", help="train nothing")
     p.add_argument("--limit", type=int, help="at most so many new runs")
     p.add_argument("--unsandboxed", action="store_true", help="the designs are ours; every row says so")
@@ -106,12 +127,22 @@ def main() -> None:
     a = p.parse_args()
     tracks = [TRACKS[name] for name in a.track or TRACKS]
     kinds = ("baseline",) if a.quick else ()
-    todo = [] if a.report else list(plan(tracks, 1 if a.quick else a.seeds, kinds, a.out))[: a.limit]
+    todo = (
+        []
+        if a.report
+        else list(plan(tracks, 1 if a.quick else a.seeds, kinds, a.out, a.every_metric or a.quick))[: a.limit]
+    )
     for done, (t, e, i) in enumerate(todo, 1):
         row = measure(t, e, i, not a.unsandboxed)
         append(a.out, row)
         print(f"{done} of {len(todo)}: {t.name}, {e.name}, seed {i}: {row['metrics'] or row['reason']}", flush=True)
     found = {t.name: report(t, a.out) for t in tracks}
+    if a.out == figures.RUNS:
+        kept = {
+            "command": "python benchmarks/tracks.py --report",
+            "designs": {n: passes(t, a.out) for n, t in TRACKS.items()},
+        }
+        write_text(quick_gate.PASSES, json.dumps(kept, indent=1) + "\n")
     told = {n: {k: v for k, v in f.items() if k != "pairs"} for n, f in found.items()}
     for name, f in found.items():
         told[name] |= {"pairs": len(f["pairs"]), "resolved": sum(q["resolved"] for q in f["pairs"])}

@@ -159,10 +159,16 @@ def save_snapshot(path: Path | str, state: TrainState, config: Preset, **about: 
     return write(path, halved(tensors), to_dict(config), **about)
 
 
-def shrink(path: Path | str, out: Path | str) -> Path:
-    """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size."""
+def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
+    """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size.
+
+    `data` is a name to put in place of the path that the data were read from.
+    """
     tensors, record = read(path, skip="optimizer.")
     _config(record, path)
+    if data:
+        read_from = Path(record["config"]["data"]).name  # what ships names no one's folders
+        record["config"]["data"], record["provenance"]["data"] = data, read_from
     kept = {k: v for k, v in tensors.items() if not k.startswith("model.")}
     return write(out, halved(kept), **{**record, "weights": "ema, float16"})
 

@@ -83,7 +83,7 @@ class GatedModulation(nn.Module):
 
     def __init__(self, channels: int, cond_dim: int):
         super().__init__()
-        self.norm = nn.GroupNorm(32, channels, affine=False)
+        self.norm = nn.GroupNorm(32, channels)
         self.proj = nn.Linear(cond_dim, 3 * channels)
         nn.init.zeros_(self.proj.weight)
         with torch.no_grad():
@@ -107,10 +107,10 @@ STRATEGIES = {
     "concat-film": Conditioning(add_embeddings, Unconditioned),
     "cross-attn": Conditioning(time_only, CrossAttentionLayer),
     "adanorm": Conditioning(time_only, AdaLNBlock),
-    "gated_fusion": Conditioning(gated_fusion, AdaLNBlock),
-    "film_cross_attention_1": Conditioning(add_embeddings, CrossAttentionLayer),
-    "film_cross_attention": Conditioning(add_embeddings, TokenCrossAttention),
-    "film_gated": Conditioning(add_embeddings, GatedModulation),
+    "gated-fusion": Conditioning(gated_fusion, AdaLNBlock),
+    "film-cross-attention": Conditioning(add_embeddings, CrossAttentionLayer),
+    "film-4-tokens": Conditioning(add_embeddings, TokenCrossAttention),
+    "film-sigmoid-gate": Conditioning(add_embeddings, GatedModulation),
     "none": Conditioning(time_only, Unconditioned),  # the class is ignored: a control, and the unconditional model
 }
 

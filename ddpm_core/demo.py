@@ -14,11 +14,15 @@ from tqdm.auto import tqdm
 
 from ddpm_core import checkpoint, page, plots
 from ddpm_core.checkpoint import CheckpointError, Loaded
-from ddpm_core.config import DATA_DIR, PRESETS
+from ddpm_core.config import PRESETS
 from ddpm_core.data import CIFAR10_CLASSES, FASHION_CLASSES, load_data
+from ddpm_core.datasets.vision import TORCHVISION
 from ddpm_core.interpolation import interpolate_classes
-from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.metrics.report import Provenance, score
+from ddpm_core.metrics.distances import diversity
+from ddpm_core.metrics.features import COURSE, shipped
+from ddpm_core.metrics.judges import Judge, fits, load_judge
+from ddpm_core.metrics.reference import shipped_reference
+from ddpm_core.metrics.report import Provenance, Standard, score
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.runs import class_index, shortened, train_run
 from ddpm_core.samplers import SampleConfig, sample
@@ -47,6 +51,26 @@ def classes_of(loaded: Loaded) -> tuple[str, ...]:
     return KNOWN_CLASSES.get(name) or tuple(map(str, range(loaded.preset.unet.num_classes)))
 
 
+def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
+    """The classifier at `path`, else one that ships and knows the model's classes; ValueError where there is none."""
+    u, classes = loaded.preset.unet, classes_of(loaded)
+    for candidate in [path] if path else [COURSE / name for name in shipped()]:
+        if fits(candidate, (u.image_channels, u.image_size, u.image_size), classes):
+            return load_judge(candidate)
+    if path:
+        raise ValueError(f"{path} was trained on other classes, or at another picture size, than the model")
+    raise ValueError(
+        f"no classifier knows {loaded.preset.data}'s classes; train one with `ddpm classifier`, then --classifier"
+    )
+
+
+def standard(data: str, judge: Judge) -> Standard:
+    """The real images to measure against; of those that would have to be downloaded, the statistics that ship."""
+    if data in TORCHVISION and (kept := shipped_reference(data, judge.name)):
+        return Standard(str(kept.config), kept.moments, diversity(kept.features, kept.labels))
+    return Standard.of(load_data(data, "all"), judge.model)
+
+
 def draw(
     loaded: Loaded,
     y: Tensor,
@@ -71,20 +95,21 @@ def sweep(
     n: int = 500,
     steps: int = 20,
     seed: int = 0,
-    classifier: Path = DATA_DIR / "classifiers/digits",
+    classifier: Path | None = None,
     progress: bool = False,
     **options: Any,
 ) -> list[Path]:
     """Images, plot and figures (sweep.json) for each guidance scale, all from the same noise."""
-    classes, real, judge = classes_of(loaded), load_data(loaded.preset.data, "all"), load_classifier(classifier)
+    classes, judge = classes_of(loaded), judge_of(loaded, classifier)
+    real = standard(loaded.preset.data, judge)
     if n < 2 * len(classes):
         raise ValueError(f"--n must be at least {2 * len(classes)}, two images a class, got {n}")
     y = torch.arange(n) % len(classes)
     rows, scores = [], []
     for w in scales:
         images = draw(loaded, y, w, steps, seed, progress=progress, **options)
-        about = Provenance(f"{classifier.name} classifier", n, f"{real.name}/{real.split}", seed, steps, w, "ema")
-        scores.append(score(images, y, real, judge, about))
+        about = Provenance(judge.name.replace("-", " "), n, real.name, seed, steps, w, "ema")
+        scores.append(score(images, y, real, judge.model, about))
         rows.append(images[: len(classes)])
     strip = plots.grid(
         torch.cat(rows), len(classes), [f"w = {w:g}" for w in scales], classes,

@@ -62,9 +62,9 @@ class TrainState:
         speed = resolve(speed or Speed(), hardware(device), config.steps, data_bytes)
         if speed.channels_last:
             model = model.to(memory_format=torch.channels_last)  # before the EMA copies it
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=speed.fused or None
-        )
+        # All parameters at once: on a CPU, too, the same numbers in less time
+        how = {"fused": True} if speed.fused else {"foreach": True} if device.type == "cpu" else {}
+        optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, **how)
         return cls(model, EMA(model, config.ema_decay), optimizer, 0, speed, torch.tensor(-1, device=device))
 
     def verify(self, config: TrainConfig) -> None:

@@ -34,6 +34,7 @@ class Upkeep:
     previews: Path | None = None  # a folder for sample grids, every config.train.preview_every steps
     log: Path | None = None  # a folder for TensorBoard
     progress: bool = True
+    quick_gate: str = ""  # whether the design has passed it, for the record: see quick_gate.py
 
 
 class Keeper:
@@ -115,6 +116,7 @@ class Keeper:
                 "minutes": round(self.minutes + seconds / 60, 2),
                 "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
                 "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
+                **({"quick_gate": self.upkeep.quick_gate} if self.upkeep.quick_gate else {}),
             }
         }
 

@@ -4,6 +4,7 @@
     python scripts/full_scale.py --data ... --list                                 (what is done and what is not)
     python scripts/full_scale.py --data ... --run cifar10-small-concat-film-0      (one)
     python scripts/full_scale.py --data cifar10-train-jpeg.zip --reduced           (a CPU proves the command: minutes)
+    python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 1000 --ship  (what a CPU can: hours)
 
 Safe to kill at any time: a training resumes from its last save, a finished run is skipped. On several GPUs the training
 alone is worth sharing: `torchrun --nproc-per-node N -m ddpm_core.cli train --preset ... --out build/full/NAME`, then
@@ -26,13 +27,14 @@ import torch
 
 from ddpm_core import checkpoint, results
 from ddpm_core.commands.base import device_of
-from ddpm_core.config import Preset, preset
+from ddpm_core.config import DATA_DIR, Preset, preset
 from ddpm_core.data import ImageData, load_data
 from ddpm_core.metrics.candidates import Drawing, drawn
 from ddpm_core.metrics.evaluation import evaluate
 from ddpm_core.metrics.features import network
 from ddpm_core.metrics.judges import find_judge
 from ddpm_core.metrics.reference import reference_for
+from ddpm_core.quick_gate import FULL_SCALE, require
 from ddpm_core.runs import train_run
 from ddpm_core.upkeep import Upkeep
 
@@ -72,9 +74,9 @@ def unconditional(design: str, **changes: Any) -> Run:
 
 
 PLAN = (  # in the order of what is most wanted
-    Run("cifar10-small-guided", "film_cross_attention", changes={"conditioning": "film_cross_attention"},
+    Run("cifar10-small-guided", "film-4-tokens", changes={"conditioning": "film-4-tokens"},
         scales=(1.0, 1.5, 2.0, 4.0)),  # the checkpoint to ship
-    *map(conditional, ("concat-film", "film_cross_attention", "cross-attn", "adanorm", "gated_fusion", "film_gated")),
+    *map(conditional, ("concat-film", "film-4-tokens", "cross-attn", "adanorm", "gated-fusion", "film-sigmoid-gate")),
     unconditional("epsilon"),
     unconditional("vpred", parameterization="v"),
     unconditional("x0pred", parameterization="x0"),
@@ -82,6 +84,10 @@ PLAN = (  # in the order of what is most wanted
     unconditional("full-attn", unet={"attention_levels": ALL_LEVELS}),
     unconditional("no-attn", unet={"attention_levels": ()}),
 )  # fmt: skip  # `standard` of the architecture track is `epsilon`: one and the same run
+
+
+# Reduced in width, for a CPU: what ships as long as no GPU has made the first of PLAN. Not among what is outstanding.
+LAPTOP = Run("cifar10-cpu", "concat-film", changes={"conditioning": "concat-film"}, scales=(1.0, 2.0, 4.0))
 
 
 def reduced(config: Preset) -> Preset:
@@ -107,7 +113,9 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
     """Train (or go on, or find it done), draw, measure."""
     config = reduced(run.config(a.data)) if a.reduced else run.config(a.data)
     path = a.work / (run.name + ("-reduced" if a.reduced else ""))
-    train_run(config, path, device, Upkeep(previews=path.with_name(f"{path.name}-previews")))
+    asked = run.preset in FULL_SCALE and not (a.reduced or a.ungated)
+    gate = require(config) if asked else "not asked for"
+    train_run(config, path, device, Upkeep(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
     minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
     figures, rate = measure(run, path, data, device, 64 if a.reduced else a.n, 10 if a.reduced else 50)
     name = Path(a.data).name  # what is kept names no one's folders
@@ -140,18 +148,33 @@ def measure(
     return figures, rate
 
 
+def refused(config: Preset) -> str:
+    """Why the quick gate keeps this run back; empty where it does not."""
+    try:
+        return require(config) and ""
+    except ValueError as e:
+        return str(e)
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
         "--data", type=Path, required=True, help="CIFAR-10's training images, as `ddpm train --data` takes them"
     )
-    p.add_argument("--run", action="append", choices=[r.name for r in PLAN], help="default: all, in this order")
+    p.add_argument(
+        "--run",
+        action="append",
+        choices=[r.name for r in (*PLAN, LAPTOP)],
+        help="default: all of the protocol's, in this order",
+    )
     p.add_argument("--n", type=int, default=50_000, help="images drawn and measured; default: 50,000")
     p.add_argument("--work", type=Path, default=Path("build/full"), help="where checkpoints go; default: build/full")
     p.add_argument("--device", default="auto")
     p.add_argument(
         "--reduced", action="store_true", help="a tiny network for a few steps: proves the command, no result"
     )
+    p.add_argument("--ungated", action="store_true", help="designs, too, that have not passed the quick gate")
+    p.add_argument("--ship", action="store_true", help="put the averaged weights of --run into data/checkpoints")
     p.add_argument("--list", action="store_true", help="what is done, and what is not")
     a = p.parse_args()
     folder = a.work / "results" if a.reduced else results.RESULTS
@@ -160,15 +183,23 @@ def main() -> None:
         if folder.is_dir()
         else set()
     )
-    chosen = [r for r in PLAN if r.name in (a.run or [r.name for r in PLAN])]
+    chosen = [r for r in (*PLAN, LAPTOP) if r.name in (a.run or [r.name for r in PLAN])]
+    if a.ship and (a.reduced or len(a.run or []) != 1):
+        p.error("--ship goes with one --run, which is not --reduced")
     if a.list:
         print("\n".join(f"{'done       ' if r.name in done else 'outstanding'}  {r.name}" for r in chosen))
         return
     try:
         data, device = load_data(str(a.data), size=32, channels=3), device_of(a.device)
         for run in (r for r in chosen if r.name not in done):
+            if run.preset in FULL_SCALE and not (a.reduced or a.ungated) and (why := refused(run.config(a.data))):
+                print(f"left out {run.name}: {why}", flush=True)
+                continue
             path = results.write(put_on_record(run, a, data, device), folder)
             print(f"wrote {path}", flush=True)
+        if a.ship:
+            shipped = checkpoint.shrink(a.work / chosen[0].name, DATA_DIR / "checkpoints/cifar10", "cifar10")
+            print(f"wrote {shipped}.safetensors")
     except (ValueError, FloatingPointError, OSError) as e:
         print(f"full_scale: {e}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -118,10 +118,10 @@ def _number(digits: str) -> int:
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < count:
-        part = file.read(count - len(parts))
+    data = file.read(count)  # all of it where the file is a buffered pipe: a gate sends gigabytes, each copy would tell
+    while len(data) < count:
+        part = file.read(count - len(data))
         if not part:
             raise EOFError("the stream ended inside a message")
-        parts += part
-    return bytes(parts)
+        data += part
+    return data

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ddpm_core import checkpoint, demo, plots
 from ddpm_core.checkpoint import Loaded
-from ddpm_core.commands.base import CLASSIFIER, command, device_of, positive, scale
+from ddpm_core.commands.base import command, device_of, positive, scale
 from ddpm_core.interpolation import MODES, VARY
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.runs import class_index
@@ -126,7 +126,7 @@ def register(sub: argparse._SubParsersAction) -> None:
                 "ddpm sweep --w 1 2 4 --n 500 --out build/sweep", out="build/sweep")  # fmt: skip
     p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10])
     p.add_argument("--n", type=positive, default=500, help="images a scale")
-    p.add_argument("--classifier", type=Path, default=CLASSIFIER, help="its accuracy is adherence")
+    p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
     p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
     sampling_options(p, steps=20)
 

@@ -96,9 +96,10 @@ def reference(a: argparse.Namespace) -> None:
         made = reference_for(data, net, heldout, progress=True)
         print(f"{made.config}: {made.config.dimension} features of {net.name} {net.version}, at hand")
         return
-    made = make_reference(data, net, heldout, progress=True)
+    made = make_reference(data, net, heldout, True, a.keep)
     where = Path(a.out.name) if a.out.is_absolute() else a.out  # what ships names no one's folders
-    command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --out {where}"
+    command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --keep {a.keep}"
+    command += f" --out {where}"
     path = save_reference(a.out / shipped_name(made.config), made, provenance={"command": command})
     print(f"wrote {path}.safetensors and {path}.json")
 
@@ -137,5 +138,6 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--data", default="digits", help="a name or a path")
     p.add_argument("--split", choices=SPLITS, default="train")
     p.add_argument("--extractor", metavar="NAME", help="feature network")
+    p.add_argument("--keep", type=positive, default=10_000, help="images whose features are kept; default: 10000")
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
-from ddpm_core import checkpoint
+from ddpm_core import checkpoint, quick_gate
 from ddpm_core.commands.base import command, device_of, positive
 from ddpm_core.config import PRESETS, Preset, preset
 from ddpm_core.data import load_data
@@ -54,10 +54,13 @@ def config_of(a: argparse.Namespace) -> Preset:
 
 def train(a: argparse.Namespace) -> None:
     log = None if a.no_log or not (a.log or available()) else a.log or a.out.with_name(f"{a.out.name}.log")
-    upkeep = Upkeep(a.save_seconds, a.save_every, a.snapshot_every, a.previews, log)
+    config, gate = config_of(a), ""
+    if a.preset in quick_gate.FULL_SCALE:
+        gate = "not asked for (--ungated)" if a.ungated else quick_gate.require(config)
+    upkeep = Upkeep(a.save_seconds, a.save_every, a.snapshot_every, a.previews, log, quick_gate=gate)
     with processes(os.environ, device_of(a.device)) as (ranks, device):
         try:
-            path = train_run(config_of(a), a.out, device, upkeep, switches(a.speed), ranks)
+            path = train_run(config, a.out, device, upkeep, switches(a.speed), ranks)
         except KeyboardInterrupt as e:
             if ranks.first:
                 print(f"\ninterrupted; the same command goes on where {a.out} stopped", file=sys.stderr)
@@ -98,6 +101,9 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--steps", type=positive, help="default: the preset's")
     p.add_argument("--batch-size", type=positive, help="over all processes together; default: the preset's")
     p.add_argument("--lr", type=rate, help="default: the preset's")
+    p.add_argument(
+        "--ungated", action="store_true", help="full scale even for a design that has not passed the quick gate"
+    )
     p.add_argument("--previews", type=Path, help="a folder for sample grids during training")
     p.add_argument(
         "--log", type=Path, help="a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"

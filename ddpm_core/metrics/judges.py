@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +32,16 @@ def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
 
 def knows(path: Path | str, data: ImageData) -> bool:
     """Whether a classifier was trained on these classes at this picture size."""
+    return fits(path, tuple(data.images.shape[1:]), data.classes)
+
+
+def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str]) -> bool:
+    """As `knows`, where the data themselves are not at hand: image_shape is (C, H, W)."""
     record = checkpoint.read(path)[1]
     c = record["config"]
     classes = record.get("classes") or list(map(str, range(c["num_classes"])))
     shape = (c["image_channels"], c["image_size"], c["image_size"])
-    return shape == tuple(data.images.shape[1:]) and classes == list(data.classes)
+    return shape == image_shape and classes == list(classes)
 
 
 def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -71,16 +71,22 @@ def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
 
 
 def make_reference(
-    data: ImageData, network: FeatureNetwork, heldout: ImageData | None = None, progress: bool = False
+    data: ImageData,
+    network: FeatureNetwork,
+    heldout: ImageData | None = None,
+    progress: bool = False,
+    keep: int = KEEP,
 ) -> Reference:
-    """Look at all the data once; `heldout` says how near unseen images come to them."""
+    """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
 
     def chunks() -> Iterator[Tensor]:
         yield from data.images.split(500)
 
-    seen = look(chunks(), network, total=len(data), progress=progress)
+    seen = look(chunks(), network, keep=keep, total=len(data), progress=progress)
     limit = copy_limit(data, heldout)
-    return Reference(describe(data, network), seen.moments, seen.features, data.labels[seen.index], limit)
+    return Reference(
+        replace(describe(data, network), keep=keep), seen.moments, seen.features, data.labels[seen.index], limit
+    )
 
 
 def save_reference(path: Path, reference: Reference, **about: object) -> Path:
@@ -107,6 +113,12 @@ def load_reference(path: Path) -> Reference:
 
 def shipped_name(config: ReferenceConfig) -> str:
     return f"{config.data}-{config.split}-{config.extractor}"
+
+
+def shipped_reference(data: str, extractor: str) -> Reference | None:
+    """Statistics that ship for data of this name, under whatever path they were read; None where there are none."""
+    found = sorted(SHIPPED.glob(f"{data}*-{extractor}.json"))
+    return load_reference(found[0]) if found else None
 
 
 def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | None:

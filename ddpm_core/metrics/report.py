@@ -170,18 +170,32 @@ class Scores:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Standard:
+    """What scored features are held against: the moments of real ones, and their spread within a class."""
+
+    name: str
+    moments: Moments
+    spread: float
+
+    @classmethod
+    def of(cls, real: ImageData, classifier: Classifier) -> Standard:
+        _, features = classify(classifier, real.floats())
+        return cls(f"{real.name}/{real.split}", Moments.of(features), diversity(features, real.labels))
+
+
 def score(
     images: Tensor,
     y: Tensor,
-    real: ImageData,
+    real: ImageData | Standard,
     classifier: Classifier,
     about: Provenance,
     repeats: int = 100,
 ) -> Scores:
     """Score images (N, C, H, W) made for labels y (N,) against a real data set; error bars bootstrap the images."""
     predicted, features = classify(classifier, images)
-    _, real_features = classify(classifier, real.floats())
-    reference, spread = Moments.of(real_features), diversity(real_features, real.labels)
+    standard = real if isinstance(real, Standard) else Standard.of(real, classifier)
+    reference, spread = standard.moments, standard.spread
     n, hit = len(images), (predicted == y).double()
     return Scores(
         adherence=bootstrap(lambda i: float(hit[i].mean()), n, repeats, about.seed, top=1.0),

@@ -25,16 +25,21 @@ def bench():
 def test_it_goes_on_where_it_stopped(bench, tmp_path, monkeypatch):
     file = tmp_path / "runs.jsonl"
     monkeypatch.setattr(quick, "run", lambda job: quick.Outcome(job.seed, 1.0, {"distance": 1.0}))
-    plan = list(bench.plan([T], 2, (), file))
+    plan = list(bench.plan([T], 2, (), file, again=True))
     assert len(plan) == 8 and [i for _, _, i in plan] == [0] * 4 + [1] * 4
     for t, e, i in plan[:3]:
         bench.append(file, bench.measure(t, e, i, True))
     with file.open("a") as f:
         f.write('{"track": "predic')  # a run that was killed as it wrote
-    assert list(bench.plan([T], 2, (), file)) == plan[3:]
+    assert list(bench.plan([T], 2, (), file, again=True)) == plan[3:]
     bench.append(file, bench.measure(*plan[3], True))
     assert len(figures.rows(file)) == 4
-    assert list(bench.plan([T], 1, ("baseline",), file)) == []
+    assert list(bench.plan([T], 1, ("baseline",), file, again=True)) == []
+
+
+def test_what_the_calibration_trained_is_not_trained_again(bench, tmp_path):
+    plan = list(bench.plan([T], 5, (), tmp_path / "none"))
+    assert [(e.name, i) for _, e, i in plan] == [("blend", i) for i in range(5)]
 
 
 def test_pairs_are_resolved_where_the_interval_leaves_out_zero(bench, tmp_path, capsys):
@@ -57,5 +62,5 @@ def test_pairs_are_resolved_where_the_interval_leaves_out_zero(bench, tmp_path, 
 
 
 def test_every_example_is_planned(bench, tmp_path):
-    plan = list(bench.plan(list(TRACKS.values()), 1, (), tmp_path / "none"))
+    plan = list(bench.plan(list(TRACKS.values()), 1, (), tmp_path / "none", again=True))
     assert [(t.name, e.name) for t, e, _ in plan] == [(t, e.name) for t in TRACKS for e in examples(t)]

@@ -1,0 +1,41 @@
+"""Which designs have passed the quick gate: what a full-scale run asks for, so that no GPU hours go to a broken one.
+
+The passes are data: the challenges' quick tier trains every known design on digits, and `python benchmarks/tracks.py`
+keeps which of them stay within the limits of the reference gate.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ddpm_core.config import DATA_DIR, Preset
+
+PASSES = DATA_DIR / "challenges/gate.json"
+FULL_SCALE = ("cifar10-small", "cifar10-medium", "cifar10-large", "cifar10-small-guided")  # presets
+PREDICTION = {"epsilon": "epsilon", "v": "vpred", "x0": "x0pred", "blend": "blend"}
+
+
+def designs(config: Preset) -> list[tuple[str, str]]:
+    """(track, design) for each choice of a config that belongs to a track, by the tracks' names."""
+    unet = config.unet
+    attention = {(1,): "standard", (): "no-attn", tuple(range(len(unet.channels))): "full-attn"}
+    where = attention.get(tuple(unet.attention_levels), f"attention at levels {unet.attention_levels}")
+    chosen = [("prediction", PREDICTION[config.parameterization]), ("architecture", where)]
+    return chosen if config.conditioning == "none" else [("conditioning", config.conditioning), *chosen]
+
+
+def require(config: Preset, path: Path = PASSES) -> str:
+    """What the record says of a config whose designs have all passed; ValueError names the first that has not."""
+    passes = json.loads(path.read_text(encoding="utf-8"))["designs"] if path.is_file() else {}
+    for track, design in designs(config):
+        found = passes.get(track, {}).get(design)
+        if not (found and found["passed"]):
+            why = f"did not pass it on {found['seeds']} seeds ({found['reason']})" if found else "was never put to it"
+            raise ValueError(
+                f"full scale is for designs that have passed the quick gate, and '{design}' of the {track} track {why};"
+                " see docs/challenges.md, or train it all the same with --ungated, and the checkpoint will say so"
+            )
+    return "passed: " + ", ".join(
+        f"{design} ({passes[track][design]['seeds']} seeds)" for track, design in designs(config)
+    )
