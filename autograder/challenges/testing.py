@@ -135,7 +135,8 @@ def picture_of(folder: Path, who: attempts.Challenger, number: int) -> Path:
 
 def gate(track: Track, runs: figures.Runs) -> tuple[bool, str]:
     """Whether the means over seeds lie within the exercise's full limits: what a run at full scale asks for."""
-    means = {"adherence": 0.0} | {m: fmean(r[m] for r in runs.values()) for m in track.metrics}
+    measured = [m for m in track.metrics if all(m in r for r in runs.values())]  # the gate's own are in every run
+    means = {"adherence": 0.0} | {m: fmean(r[m] for r in runs.values()) for m in measured}
     verdict = judge_run(means, load_bands(band_file(track.exercise), figures.judge_name()))
     return verdict.share == 1, verdict.reason
 
