@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ddpm_core.checkpoint import write_text
@@ -42,8 +42,29 @@ def figure(file: str, caption: str) -> str:
     return f'<figure><img src="{html.escape(file)}" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
+def colour_sections(out: Path) -> list[Section]:
+    """What the CIFAR-10 model drew in out/cifar10; none where it did not."""
+    folder = out / "cifar10"
+    if not (folder / "sweep.json").is_file():
+        return []
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    note = f"<p>{html.escape(about['note'])}</p>"
+    first, *others = (replace(s, body=s.body.replace('src="', 'src="cifar10/')) for s in pictures(folder))
+    return [
+        Section(f"CIFAR-10: {s.title[0].lower()}{s.title[1:]}", s.body)
+        for s in (replace(first, body=note + first.body), *others)
+    ]
+
+
 def sections(out: Path) -> list[Section]:
     """The demo's pictures, as far as they are there."""
+    grid = Section("One row a class", figure("grid.png", "Ten samples of each class."))
+    raw = Section("Averaged and raw weights", figure("ema_raw.png", "The same noise through both sets of weights."))
+    return [grid, *pictures(out), raw, *colour_sections(out)]
+
+
+def pictures(out: Path) -> list[Section]:
+    """A model's guidance sweep and its walks from class to class."""
     scores = json.loads((out / "sweep.json").read_text(encoding="utf-8"))
 
     def cell(e: dict) -> str:
@@ -52,14 +73,13 @@ def sections(out: Path) -> list[Section]:
     rows = [[f"{s['about']['w']:g}", *(cell(s[k]) for k in ("adherence", "distance", "diversity"))] for s in scores]
     about = scores[0]["about"]
     note = (
-        f"n = {about['n']} a scale, {about['steps']} DDIM steps, {about['weights']} weights, seed {about['seed']}, "
+        f"n = {about['n']} a scale, {about['steps']} steps, {about['weights']} weights, seed {about['seed']}, "
         f"features and adherence of the {about['extractor']}, reference {about['reference']}; brackets and bars: "
         "1.96 bootstrap standard errors over the images of this one run."
     )
     strips = sorted(out.glob("interpolate_*.png"))
     gifs = "".join(f'<img src="{g.name}" alt="class interpolation {g.stem}">' for g in sorted(out.glob("*.gif")))
     return [
-        Section("One row a class", figure("grid.png", "Ten samples of each class.")),
         Section(
             "Guidance sweep",
             figure("sweep.png", "Each column starts from one noise; only the guidance scale w changes.")
@@ -71,14 +91,13 @@ def sections(out: Path) -> list[Section]:
             "".join(figure(s.name, "One noise; the class embedding moves.") for s in strips)
             + f'<div class="gifs">{gifs}</div>',
         ),
-        Section("Averaged and raw weights", figure("ema_raw.png", "The same noise through both sets of weights.")),
     ]
 
 
 def write(
     out: Path,
     parts: Sequence[Section],
-    title: str = "Conditional diffusion on handwritten digits",
+    title: str = "Conditional diffusion: digits, and CIFAR-10",
     name: str = "index.html",
 ) -> Path:
     """Write the page out/name."""

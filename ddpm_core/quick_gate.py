@@ -12,14 +12,15 @@ from pathlib import Path
 from ddpm_core.config import DATA_DIR, Preset
 
 PASSES = DATA_DIR / "challenges/gate.json"
-FULL_SCALE = ("cifar10-small", "cifar10-medium", "cifar10-large", "cifar10-small-guided")  # presets
+FULL_SCALE = ("cifar10-small", "cifar10-medium", "cifar10-large", "cifar10-small-guided", "cifar10-small-open")
 PREDICTION = {"epsilon": "epsilon", "v": "vpred", "x0": "x0pred", "blend": "blend"}
 
 
 def designs(config: Preset) -> list[tuple[str, str]]:
     """(track, design) for each choice of a config that belongs to a track, by the tracks' names."""
     unet = config.unet
-    attention = {(1,): "standard", (): "no-attn", tuple(range(len(unet.channels))): "full-attn"}
+    # the standard network's attention is at 16×16; more of it on smaller maps is no other design
+    attention = {(1,): "standard", (1, 2): "standard", (): "no-attn", tuple(range(len(unet.channels))): "full-attn"}
     where = attention.get(tuple(unet.attention_levels), f"attention at levels {unet.attention_levels}")
     chosen = [("prediction", PREDICTION[config.parameterization]), ("architecture", where)]
     return chosen if config.conditioning == "none" else [("conditioning", config.conditioning), *chosen]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Result:
     sample_images_per_s: float
     peak_bytes: int  # of the GPU's memory, or of the process where there is none
     figures: tuple[dict[str, Any], ...]  # metrics.report.Figure as plain values: value, interval, n, extractor, w, ...
+    sampling: dict[str, Any] = field(default_factory=dict)  # SampleConfig and the number of steps
     reduced: bool = False  # a smaller network or fewer steps than the preset's: proves the command, says nothing else
 
     @property

@@ -45,7 +45,7 @@ def fit(config: Preset, data: ImageData) -> None:
 def training_data(config: Preset) -> ImageData:
     """The config's data as its network takes them; an unconditional network has one label, the null class 0."""
     u = config.unet
-    data = load_data(config.data, size=u.image_size, channels=u.image_channels)
+    data = load_data(config.data, config.split, size=u.image_size, channels=u.image_channels)
     fit(config, data)
     return data if u.num_classes else replace(data, labels=torch.zeros(len(data), dtype=torch.long))
 

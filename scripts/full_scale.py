@@ -36,6 +36,7 @@ from ddpm_core.metrics.judges import find_judge
 from ddpm_core.metrics.reference import reference_for
 from ddpm_core.quick_gate import FULL_SCALE, require
 from ddpm_core.runs import train_run
+from ddpm_core.samplers import SampleConfig
 from ddpm_core.upkeep import Upkeep
 
 EXTRACTORS = ("efficientnet-lite0-320", "cifar10-classifier")  # all that install offline; Inception joins where at hand
@@ -52,6 +53,8 @@ class Run:
     changes: dict[str, Any] = field(default_factory=dict)  # of the Preset
     unet: dict[str, Any] = field(default_factory=dict)  # of its UNetConfig
     scales: tuple[float, ...] = (1.0,)
+    steps: int = 50  # of sampling
+    sampling: SampleConfig = field(default_factory=SampleConfig)
 
     @property
     def name(self) -> str:
@@ -60,7 +63,13 @@ class Run:
     def config(self, data: Path) -> Preset:
         base = preset(self.preset)
         train = replace(base.train, seed=self.seed)
-        return replace(base, data=str(data), train=train, unet=replace(base.unet, **self.unet), **self.changes)
+        base = replace(base, data=str(data), split=split_of(data))
+        return replace(base, train=train, unet=replace(base.unet, **self.unet), **self.changes)
+
+
+def split_of(data: Path) -> str:
+    """All of a zip or folder of the 50,000 training images; of the data set that has its own test part, the other."""
+    return "all" if data.exists() else "train"
 
 
 def conditional(design: str, **more: Any) -> Run:
@@ -83,11 +92,17 @@ PLAN = (  # in the order of what is most wanted
     unconditional("blend", parameterization="blend"),
     unconditional("full-attn", unet={"attention_levels": ALL_LEVELS}),
     unconditional("no-attn", unet={"attention_levels": ()}),
+    # The open track: guidance in the middle of the noise levels alone, and a second-order solver
+    Run("cifar10-small-open", "ours", scales=(1.0, 1.5, 2.0), steps=25,
+        sampling=SampleConfig("dpm++", interval=(100, 700))),
 )  # fmt: skip  # `standard` of the architecture track is `epsilon`: one and the same run
 
 
 # Reduced in width, for a CPU: what ships as long as no GPU has made the first of PLAN. Not among what is outstanding.
-LAPTOP = Run("cifar10-cpu", "concat-film", changes={"conditioning": "concat-film"}, scales=(1.0, 2.0, 4.0))
+LAPTOP = Run(
+    "cifar10-cpu", "concat-film", changes={"conditioning": "concat-film", "split": "train"}, scales=(1.0, 2.0, 4.0),
+    steps=10, sampling=SampleConfig("dpm++"),
+)  # fmt: skip
 
 
 def reduced(config: Preset) -> Preset:
@@ -117,15 +132,17 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
     gate = require(config) if asked else "not asked for"
     train_run(config, path, device, Upkeep(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
     minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
-    figures, rate = measure(run, path, data, device, 64 if a.reduced else a.n, 10 if a.reduced else 50)
+    figures, rate = measure(run, path, data, device, *((64, 10) if a.reduced else (a.n, run.steps)))
     name = Path(a.data).name  # what is kept names no one's folders
+    trained = config.train.steps * config.train.batch_size
     return results.Result(
         preset=run.preset, design=run.design, seed=run.seed, steps=config.train.steps,
         batch_size=config.train.batch_size, commit=commit(),
         device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
         command=f"python scripts/full_scale.py --data {name} --run {run.name}" + (" --reduced" if a.reduced else ""),
-        minutes=minutes, train_images_per_s=config.train.steps * config.train.batch_size / max(60 * minutes, 1e-9),
-        sample_images_per_s=rate, peak_bytes=peak_bytes(device), figures=tuple(figures), reduced=a.reduced,
+        minutes=minutes, train_images_per_s=trained / max(60 * minutes, 1e-9), sample_images_per_s=rate,
+        peak_bytes=peak_bytes(device), figures=tuple(figures), sampling=asdict(run.sampling) | {"steps": run.steps},
+        reduced=a.reduced,
     )  # fmt: skip
 
 
@@ -137,7 +154,7 @@ def measure(
     figures, rate = [], 0.0
     for w in run.scales:
         start = time.monotonic()
-        candidate = drawn(path, loaded, data, Drawing(n, w, steps), seed=0, progress=True)
+        candidate = drawn(path, loaded, data, Drawing(n, w, steps, config=run.sampling), seed=0, progress=True)
         rate = rate or n / (time.monotonic() - start)
         for i, name in enumerate(EXTRACTORS):
             net = network(name, device)
@@ -190,7 +207,7 @@ def main() -> None:
         print("\n".join(f"{'done       ' if r.name in done else 'outstanding'}  {r.name}" for r in chosen))
         return
     try:
-        data, device = load_data(str(a.data), size=32, channels=3), device_of(a.device)
+        data, device = load_data(str(a.data), split_of(a.data), size=32, channels=3), device_of(a.device)
         for run in (r for r in chosen if r.name not in done):
             if run.preset in FULL_SCALE and not (a.reduced or a.ungated) and (why := refused(run.config(a.data))):
                 print(f"left out {run.name}: {why}", flush=True)

@@ -7,7 +7,7 @@ from autograder import samples
 from ddpm_core import demo, page
 from ddpm_core.config import DATA_DIR
 
-SMALL = demo.Sizes(sweep_n=40, sweep_steps=3, steps=3)
+SMALL = demo.Sizes(sweep_n=40, sweep_steps=3, steps=3, colour_n=20, colour_steps=2)
 
 
 @pytest.fixture(scope="module")

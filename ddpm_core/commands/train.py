@@ -42,7 +42,7 @@ def switches(words: list[str]) -> Speed:
 def config_of(a: argparse.Namespace) -> Preset:
     """The preset with what the options change; a network for other data gets as many classes as those have."""
     config = shortened(preset(a.preset), a.steps, a.seed)
-    changes = {"data": a.data, "conditioning": a.conditioner, "parameterization": a.parameterization}
+    changes = {"data": a.data, "split": a.split, "conditioning": a.conditioner, "parameterization": a.parameterization}
     config = replace(config, **{k: v for k, v in changes.items() if v})
     training = {"batch_size": a.batch_size, "lr": a.lr}
     config = replace(config, train=replace(config.train, **{k: v for k, v in training.items() if v}))
@@ -96,6 +96,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
     p.add_argument("--data", help="another data set: a name, or the path of a folder or zip (see docs/data.md)")
+    p.add_argument("--split", choices=("train", "all"), help="all: --data are training images alone; hold nothing out")
     p.add_argument("--conditioner", help="how the class enters the network (see ddpm_core/conditioning.py)")
     p.add_argument("--parameterization", choices=["epsilon", "v", "x0", "blend"], help="what the network predicts")
     p.add_argument("--steps", type=positive, help="default: the preset's")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ddpm_core.data import ImageData, to_uint8
 from ddpm_core.demo import draw
 from ddpm_core.metrics.report import Provenance
 from ddpm_core.metrics.sources import Source, folder_source, tensor_source
+from ddpm_core.samplers import SampleConfig
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Drawing:
     w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
     steps: int = 50
     raw: bool = False  # raw weights in place of averaged ones
+    config: SampleConfig = field(default_factory=SampleConfig)
 
 
 def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing, seed: int, progress: bool = False) -> Candidate:
@@ -41,14 +43,14 @@ def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing, seed: int, 
     if k and (data.labels.dim() != 1 or k != len(data.classes)):
         raise ValueError(f"{path} draws {k} classes and {data.name} has {len(data.classes)}; name other --data")
     y = torch.arange(how.n) % max(1, k)
-    images = to_uint8(draw(loaded, y, how.w, how.steps, seed, raw=how.raw, progress=progress))
+    images = to_uint8(draw(loaded, y, how.w, how.steps, seed, how.raw, progress, config=how.config))
     weights = "raw" if how.raw else "ema"
     made_with = {
         "checkpoint": checkpoint.stem(path).name,
         "checkpoint_digest": checkpoint.file_digest(path),
         "step": loaded.step,
         "preset": checkpoint.to_dict(loaded.preset),
-        "sampler": {"name": "ddim", "steps": how.steps, "w": how.w, "seed": seed, "weights": weights},
+        "sampler": {"steps": how.steps, "w": how.w, "seed": seed, "weights": weights, **asdict(how.config)},
     }
     source = tensor_source(checkpoint.stem(path).name, images, y if k else None)
     return Candidate(source, Provenance("", how.n, "", seed, how.steps, how.w, weights), made_with)
