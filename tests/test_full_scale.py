@@ -84,6 +84,18 @@ def test_records_come_back_and_unlike_figures_share_no_column(tmp_path, capsys):
     assert "broken.json is not the record of a run" in capsys.readouterr().err
 
 
+def test_the_speed_benchmark_runs_reduced(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    spec = importlib.util.spec_from_file_location("full_scale_speed", ROOT / "benchmarks/full_scale.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    told = bench.measure("cifar10-small", "cpu", quick=True, budget=0.1)
+    assert told["train_steps_per_s"] > 0 and told["sample_images_per_s"] > 0
+    assert all(0.2 < ratio < 5 for name in ("train_ratio", "sample_ratio") for ratio in told[name])
+    parts = {p: sum(w.numel() for w in n.parameters()) for p, n in bench.peers("cifar10-small").items()}
+    assert parts["ours"] == parts["theirs"]  # the same network, or the ratio means nothing
+
+
 def test_reduced_run_trains_draws_measures_and_is_not_made_twice(tmp_path):
     given = ["--data", "emoji", "--reduced", "--work", str(tmp_path), "--run", "cifar10-small-concat-film-0"]
     command = [sys.executable, str(SCRIPT), "--device", "cpu", *given]
