@@ -1,5 +1,11 @@
+import os
+
 import pytest
 import torch
+
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # of what tests start: two tests run at a time, and spinning threads halve the speed
+)
 
 
 @pytest.fixture(autouse=True)
