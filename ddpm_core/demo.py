@@ -187,12 +187,12 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
         return
     config = SampleConfig("dpm++")
     sweep(loaded, out, COLOUR_SCALES, sizes.colour_n, sizes.colour_steps, seed, progress=True, config=config)
-    interpolate(loaded, out, COLOUR_PAIRS, steps=sizes.colour_steps, seed=seed, progress=True, config=config)
+    interpolate(loaded, out, COLOUR_PAIRS, steps=2 * sizes.colour_steps, seed=seed, progress=True, config=config)
     told = loaded.record["provenance"]
     note = (
         f"A small network ({sum(p.numel() for p in loaded.ema.parameters()) / 1e6:.1f} million parameters) after "
         f"{told['step']:,} steps of {loaded.preset.train.batch_size} images on {told['device']}, {told['minutes']:.0f} "
-        "minutes: what a laptop can do, and far from what the same code does at full scale."
+        "minutes: something to look at, which a laptop can train, and no measure of the method."
     )
     checkpoint.write_text(out / "model.json", json.dumps({"note": note}) + "\n")
 

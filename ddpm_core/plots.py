@@ -38,6 +38,7 @@ def grid(
     cell: float = 0.55,
 ) -> Figure:
     """Images (N, C, H, W), row by row, with names at the rows and columns."""
+    cell = max([cell, *(0.08 * len(str(n)) for n in column_names)])  # neighbours' names do not touch
     rows, (height, width) = -(-len(images) // columns), images.shape[-2:]
     gap = max(1, height // 8)
     canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
