@@ -22,8 +22,17 @@ def test_the_page_shows_everything_and_every_link_leads_somewhere(pictures):
     shown = re.findall(r'src="([^"]+)"', text)
     assert {"grid.png", "sweep.png", "sweep_plot.png", "ema_raw.png"} <= set(shown)
     assert sum(s.endswith(".gif") for s in shown) >= 1 and sum(s.startswith("interpolate_") for s in shown) >= 6
+    colour = {s for s in shown if s.startswith("cifar10/")}
+    walks = {f"cifar10/interpolate_{a}_{b}.png" for a, b in demo.COLOUR_PAIRS}
+    assert {"cifar10/sweep.png", "cifar10/sweep_plot.png"} | walks <= colour
     assert all((pictures / s).is_file() for s in shown)
     assert "http" not in text  # nothing is fetched from anywhere
+
+
+def test_without_a_colour_model_the_page_has_digits_alone(pictures, tmp_path, capsys):
+    demo.colour(tmp_path / "cifar10", 0, SMALL, tmp_path / "none")
+    assert "left out CIFAR-10" in capsys.readouterr().out
+    assert not (tmp_path / "cifar10").exists() and page.colour_sections(tmp_path) == []
 
 
 def test_running_it_again_reuses_what_is_there(pictures, monkeypatch):

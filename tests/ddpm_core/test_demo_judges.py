@@ -1,0 +1,56 @@
+"""What a sweep is measured with: a classifier that knows the classes, and statistics where images are missing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ddpm_core import checkpoint, demo
+from ddpm_core.config import DATA_DIR
+from ddpm_core.data import load_data
+from ddpm_core.metrics import reference
+from ddpm_core.metrics.report import Standard
+
+DIGITS, COLOUR = DATA_DIR / "classifiers/digits", DATA_DIR / "classifiers/cifar10"
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return checkpoint.load(DATA_DIR / "checkpoints/digits")
+
+
+def test_the_classifier_is_the_one_that_knows_the_classes(loaded):
+    assert demo.judge_of(loaded).name == "digits-classifier"
+    preset = replace(loaded.preset, data="cifar10", unet=replace(loaded.preset.unet, image_channels=3, image_size=32))
+    assert demo.judge_of(replace(loaded, preset=preset)).name == "cifar10-classifier"
+    with pytest.raises(ValueError, match="other classes, or at another picture size"):
+        demo.judge_of(loaded, COLOUR)
+    with pytest.raises(ValueError, match="knows fashion-mnist"):
+        unet = replace(preset.unet, image_channels=1, image_size=28)
+        demo.judge_of(replace(loaded, preset=replace(preset, data="fashion-mnist", unet=unet)))
+
+
+def test_statistics_that_ship_stand_for_the_images(monkeypatch):
+    judge = demo.load_judge(DIGITS)
+    wanted = Standard.of(load_data("digits"), judge.model)
+    monkeypatch.setattr(demo, "TORCHVISION", {"digits-train": None})  # as if it had to be downloaded
+    monkeypatch.setattr(demo, "load_data", lambda *a: pytest.fail("went for the images"))
+    found = demo.standard("digits-train", judge)
+    torch.testing.assert_close(found.moments.mean, wanted.moments.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.moments.cov, wanted.moments.cov, rtol=1e-3, atol=1e-5)
+    assert found.spread == pytest.approx(wanted.spread, rel=1e-3) and "1437 images" in found.name
+
+
+def test_what_is_at_hand_is_measured_itself():
+    judge = demo.load_judge(DIGITS)
+    assert demo.standard("digits", judge).name == "digits/all"
+
+
+def test_fewer_features_may_be_kept(tmp_path):
+    from ddpm_core.metrics.features import network
+
+    data, net = load_data("digits"), network("digits-classifier")
+    small, whole = reference.make_reference(data, net, keep=100), reference.make_reference(data, net)
+    assert len(small.features) == 100 and len(whole.features) == len(data)
+    assert torch.equal(small.moments.cov, whole.moments.cov)  # of all images, however many are kept
+    assert reference.load_reference(reference.save_reference(tmp_path / "r", small)).config.keep == 100
