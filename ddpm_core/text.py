@@ -58,7 +58,7 @@ class Tokenizer:
     def build(cls, captions: Sequence[str], length: int | None = None, min_count: int = 2) -> Tokenizer:
         """The words of these captions, frequent ones first. `length` is the longest caption's unless given.
 
-        Rarer words than `min_count` are left out: so <unknown> is trained, and there is nothing to learn from one use.
+        Rarer words than `min_count` are left out: so `<unknown>` is trained, and one use is nothing to learn from.
         """
         if not captions:
             raise ValueError("there are no captions to build a vocabulary from; load data that have captions")
@@ -72,7 +72,7 @@ class Tokenizer:
         return {w: i for i, w in enumerate(self.words)}
 
     def encode(self, captions: Sequence[str]) -> Tensor:
-        """Captions -> tokens (N, S) int64: <start>, the words as far as they fit, <pad> up to S."""
+        """Captions -> tokens (N, S) int64: `<start>`, the words as far as they fit, `<pad>` up to S."""
         rows = torch.full((len(captions), self.length), PAD)  # (N, S)
         for row, caption in zip(rows, captions):
             tokens = [START, *(self.index.get(w, UNKNOWN) for w in words_of(caption))][: self.length]
@@ -132,7 +132,8 @@ class TextEncoder(nn.Module):
 class TextUNet(nn.Module):
     """A U-Net with a context, called with captions: `model(x, t, tokens)`, tokens (B, S); none: the empty caption.
 
-    The words enter by cross-attention; <start>'s vector, which has seen them all, takes the place of a class embedding.
+    The words enter by cross-attention; the vector of `<start>`, which has seen them all, takes the place of a class
+    embedding.
     """
 
     def __init__(self, unet: UNet2D, encoder: TextEncoder):
