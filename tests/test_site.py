@@ -103,7 +103,9 @@ def test_every_text_and_every_module_has_its_place(site: Path):
         assert name in ids or name == "ddpm_core", name
     assert "playground/index.html" in Page(site / "playground.html").links
     assert "Here one plays" in (site / "playground/index.html").read_text()
-    assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif"} <= set(Page(site / "gallery/index.html").loads)
+    assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif", "cifar10/interpolate_cat_dog.gif"} <= set(
+        Page(site / "gallery/index.html").loads
+    )
 
 
 @contextlib.contextmanager

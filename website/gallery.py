@@ -17,7 +17,7 @@ PAIRS = (("3", "8"), ("1", "7"), ("4", "9"))
 SWEEP = "ddpm sweep --w 1 2 4 6 8 10 --n 200 --sampler dpm++ --steps 10 --out {out}"
 WALK = "ddpm interpolate " + " ".join(f"--pair {a} {b}" for a, b in PAIRS) + " --steps 20 --out {out}"
 WAY = "ddpm sample --classes 0 3 8 --w 3 --n 1 --steps 30 --trajectory 9 --out {out}/sample.png"
-COLOUR_SWEEP = "ddpm sweep --checkpoint {model} --w 1 2 4 8 --n 100 --sampler dpm++ --steps 10 --out {out}"
+COLOUR_SWEEP = "ddpm sweep --checkpoint {model} --w 1 2 4 8 --n 20 --sampler dpm++ --steps 10 --out {out}"
 COLOUR_WALK = "ddpm interpolate --checkpoint {model} " + " ".join(f"--pair {a} {b}" for a, b in demo.COLOUR_PAIRS)
 COLOUR_WALK += " --sampler dpm++ --steps 20 --out {out}"
 COMMANDS = (SWEEP, WALK, WAY)
@@ -69,7 +69,8 @@ The same noises, drawn with the moving average of the weights and with the last 
 
 ## CIFAR-10, as far as a laptop goes
 
-A network of 3 million parameters, trained on one core for less than an hour, and labelled so: 32×32 pixels, ten classes.
+A network of 3 million parameters, trained on one core for less than an hour: 32×32 pixels in colour, ten classes, and
+no measure of the method.
 
 ![CIFAR-10's classes for four guidance scales](cifar10/sweep.png)
 {{: .figure }}
