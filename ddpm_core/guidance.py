@@ -123,7 +123,7 @@ def cfg_pp(
     """CFG++ (Chung et al. 2024, algorithm 2): the guided image, but the unconditional noise to step with.
 
     lam in [0, 1] interpolates where w extrapolates; it is no guidance scale: DDIM's steps with lam equal those of
-    plain guidance with a w that falls from step to step, and more steps guide more.
+    plain guidance with a w that is larger than lam and changes from step to step, and more steps guide more.
     """
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

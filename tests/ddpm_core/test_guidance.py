@@ -135,7 +135,7 @@ def test_an_interval_is_guided_inside_and_conditional_outside(rng):
         torch.testing.assert_close(got[[0, 3]], outside[[0, 3]])
 
 
-def test_cfg_pp_is_guidance_with_a_scale_that_falls(rng):
+def test_cfg_pp_is_guidance_with_a_scale_that_changes(rng):
     """lam a' s / (a' s - a s') as w makes plain DDIM steps equal (Chung et al. 2024, section 3.2), a and s being
     sqrt(abar) and sqrt(1 - abar), primes the next step's."""
     times, lam = [900, 700, 450, 200, 30], 0.6
