@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from autograder.sandbox import Child, Limits
 from tests.autograder.sandbox.children import MIB, SECRET, SHELL, runner
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """One child for every question about what can be seen and done inside."""
-    os.environ["GRADEBOOK_PASSWORD"] = SECRET
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("GRADEBOOK_PASSWORD", SECRET)
     limits = Limits(scratch_bytes=8 * MIB, file_bytes=4 * MIB)
     folder = runner(tmp_path_factory.mktemp("shell"), SHELL)
     (folder / "link").symlink_to(__file__)
     (folder / "runner.py").chmod(0o600)  # as after `umask 077`
     with Child(folder, limits) as child:
         yield child
-    del os.environ["GRADEBOOK_PASSWORD"]
+    monkeypatch.undo()
 
 
 @pytest.fixture
