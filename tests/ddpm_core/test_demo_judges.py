@@ -1,4 +1,4 @@
-"""What a sweep is measured with: a classifier that knows the classes, and statistics where images are missing."""
+"""What a sweep is measured with, statistics where images are missing, and how its grids are labelled."""
 
 from dataclasses import replace
 
@@ -44,6 +44,21 @@ def test_statistics_that_ship_stand_for_the_images(monkeypatch):
 def test_what_is_at_hand_is_measured_itself():
     judge = demo.load_judge(DIGITS)
     assert demo.standard("digits", judge).name == "digits/all"
+
+
+def test_names_and_labels_of_a_grid_lie_within_it_and_do_not_touch():
+    from ddpm_core import plots
+    from ddpm_core.data import CIFAR10_CLASSES
+
+    images = torch.zeros(100, 3, 32, 32)
+    labels = {"row_label": "class asked for", "column_label": "class asked for"}
+    fig = plots.grid(images, 10, CIFAR10_CLASSES, CIFAR10_CLASSES, "every class", **labels)
+    fig.canvas.draw()
+    (ax,) = fig.axes
+    boxes = [t.get_window_extent() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+    for box in (*boxes, ax.yaxis.label.get_window_extent(), ax.xaxis.label.get_window_extent()):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.width and box.y1 <= fig.bbox.height
+    assert all(a.x1 < b.x0 for a, b in zip(boxes[:10], boxes[1:10]))
 
 
 def test_fewer_features_may_be_kept(tmp_path):
