@@ -46,7 +46,7 @@ def grid(
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         canvas[top : top + height, left : left + width] = pixels(image)
     longest = max([len(str(n)) for n in row_names], default=0)
-    left = 0.55 + 0.08 * longest + (0.3 if row_label else 0.0)
+    left = 0.55 + 0.08 * longest + (0.4 if row_label else 0.0)
     fig = Figure(figsize=(columns * cell + left, rows * cell + 0.75), layout="constrained", dpi=140)
     ax = fig.subplots()
     ax.imshow(canvas, interpolation="nearest")

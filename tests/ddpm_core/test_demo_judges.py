@@ -1,6 +1,7 @@
 """What a sweep is measured with, statistics where images are missing, and how its grids are labelled."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -53,12 +54,12 @@ def test_names_and_labels_of_a_grid_lie_within_it_and_do_not_touch():
     images = torch.zeros(100, 3, 32, 32)
     labels = {"row_label": "class asked for", "column_label": "class asked for"}
     fig = plots.grid(images, 10, CIFAR10_CLASSES, CIFAR10_CLASSES, "every class", **labels)
-    fig.canvas.draw()
+    fig.draw_without_rendering()
     (ax,) = fig.axes
     boxes = [t.get_window_extent() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     for box in (*boxes, ax.yaxis.label.get_window_extent(), ax.xaxis.label.get_window_extent()):
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.width and box.y1 <= fig.bbox.height
-    assert all(a.x1 < b.x0 for a, b in zip(boxes[:10], boxes[1:10]))
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes[:10]))
 
 
 def test_fewer_features_may_be_kept(tmp_path):
