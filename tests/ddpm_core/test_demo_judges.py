@@ -47,19 +47,20 @@ def test_what_is_at_hand_is_measured_itself():
     assert demo.standard("digits", judge).name == "digits/all"
 
 
-def test_names_and_labels_of_a_grid_lie_within_it_and_do_not_touch():
+@pytest.mark.parametrize(("columns", "named"), [(10, True), (8, False), (3, False)])
+def test_names_and_labels_of_a_grid_lie_within_it_and_do_not_touch(columns, named):
     from ddpm_core import plots
     from ddpm_core.data import CIFAR10_CLASSES
 
-    images = torch.zeros(100, 3, 32, 32)
+    images = torch.zeros(10 * columns, 3, 32, 32)
     labels = {"row_label": "class asked for", "column_label": "class asked for"}
-    fig = plots.grid(images, 10, CIFAR10_CLASSES, CIFAR10_CLASSES, "every class", **labels)
+    fig = plots.grid(images, columns, CIFAR10_CLASSES, CIFAR10_CLASSES if named else (), "every class", **labels)
     fig.draw_without_rendering()
     (ax,) = fig.axes
     boxes = [t.get_window_extent() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     for box in (*boxes, ax.yaxis.label.get_window_extent(), ax.xaxis.label.get_window_extent()):
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.width and box.y1 <= fig.bbox.height
-    assert all(a.x1 < b.x0 for a, b in pairwise(boxes[:10]))
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes[: 10 * named]))
 
 
 def test_fewer_features_may_be_kept(tmp_path):
