@@ -18,12 +18,12 @@ class Preset:
     """Everything that makes a run: the config that a checkpoint carries."""
 
     data: str = "digits"  # a name that load_data knows, or the path of a folder or zip
-    split: str = "train"  # "all" where the data hold nothing but training images
     conditioning: str = "add"  # a name in conditioning.STRATEGIES
     schedule: str = "cosine"
     parameterization: str = "epsilon"
     unet: UNetConfig = field(default_factory=UNetConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    split: str = "train"  # "all" where the data hold nothing but training images
 
 
 # What the published protocol of the challenge tracks leaves open, and what we assume: never to be called exact.
