@@ -44,7 +44,7 @@ class Sizes:
     sweep_n: int = 500
     sweep_steps: int = 20
     steps: int = 50
-    colour_n: int = 100  # of CIFAR-10, a scale: 32×32 pixels in colour take a CPU a hundred times as long as digits
+    colour_n: int = 100  # of CIFAR-10, a scale: sixteen times the pixels of a digit take a CPU that much longer
     colour_steps: int = 10  # of DPM-Solver++(2M), which needs fewer than DDIM
 
 
