@@ -28,7 +28,7 @@ from torch import nn
 
 from ddpm_core.commands.base import device_of
 from ddpm_core.conditioning import strategy
-from ddpm_core.config import Preset, preset
+from ddpm_core.config import PRESETS, Preset, preset
 from ddpm_core.data import ImageData
 from ddpm_core.diffusers_unet import to_diffusers_config
 from ddpm_core.samplers import sample
@@ -176,7 +176,7 @@ def spread(ratios: list[float]) -> list[float]:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--preset", action="append", help="default: cifar10-small and cifar10-medium")
+    p.add_argument("--preset", action="append", choices=PRESETS, help="default: cifar10-small and cifar10-medium")
     p.add_argument("--device", default="auto")
     p.add_argument("--quick", action="store_true", help="reduced width, a few seconds: says nothing about the presets")
     a = p.parse_args()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR, Preset
 
 PASSES = DATA_DIR / "challenges/gate.json"
@@ -28,14 +29,16 @@ def designs(config: Preset) -> list[tuple[str, str]]:
 
 def require(config: Preset, path: Path = PASSES) -> str:
     """What the record says of a config whose designs have all passed; ValueError names the first that has not."""
+    strategy(config.conditioning)  # an unknown name is no design at all
     passes = json.loads(path.read_text(encoding="utf-8"))["designs"] if path.is_file() else {}
     for track, design in designs(config):
         found = passes.get(track, {}).get(design)
         if not (found and found["passed"]):
             why = f"did not pass it on {found['seeds']} seeds ({found['reason']})" if found else "was never put to it"
+            others = ", ".join(name for name, told in passes.get(track, {}).items() if told["passed"]) or "none"
             raise ValueError(
-                f"full scale is for designs that have passed the quick gate, and '{design}' of the {track} track {why};"
-                " see docs/challenges.md, or train it all the same with --ungated, and the checkpoint will say so"
+                f"full scale is for designs that have passed the quick gate, and '{design}' of the {track} track {why}"
+                f" (passed: {others}); see docs/challenges.md, or train it all the same with --ungated, and the checkpoint will say so"
             )
     return "passed: " + ", ".join(
         f"{design} ({passes[track][design]['seeds']} seeds)" for track, design in designs(config)

@@ -54,6 +54,8 @@ def test_one_that_failed_and_one_that_was_never_tried_are_refused(passes, traine
     )
     assert "'adanorm' of the conditioning track was never put to it" in refused(capsys, "--conditioner", "adanorm")
     assert "'x0pred' of the prediction track was never" in refused(capsys, "--parameterization", "x0")
+    assert "unknown conditioning 'nonsense'; known: add" in refused(capsys, "--conditioner", "nonsense")
+    assert "(passed: concat-film)" in refused(capsys, "--conditioner", "add")
     assert not trained
 
 
