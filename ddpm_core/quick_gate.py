@@ -38,7 +38,8 @@ def require(config: Preset, path: Path = PASSES) -> str:
             others = ", ".join(name for name, told in passes.get(track, {}).items() if told["passed"]) or "none"
             raise ValueError(
                 f"full scale is for designs that have passed the quick gate, and '{design}' of the {track} track {why}"
-                f" (passed: {others}); see docs/challenges.md, or train it all the same with --ungated, and the checkpoint will say so"
+                f" (passed: {others}); see docs/challenges.md, or train it all the same with --ungated, and the"
+                " checkpoint will say so"
             )
     return "passed: " + ", ".join(
         f"{design} ({passes[track][design]['seeds']} seeds)" for track, design in designs(config)
