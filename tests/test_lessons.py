@@ -58,6 +58,7 @@ def unconditional(results: dict) -> None:
     record, n = results["record"], results["record"]["reruns"]  # the lesson leans on its orders
     assert n >= 3 and record["heldout_loss v x0"] == n and record["heldout_loss x0 epsilon"] == n
     assert record["distance x0 epsilon"] < n / 4 and record["distance v epsilon"] < n / 2
+    assert max(results["distance"]["x0"]) < min(results["distance"]["epsilon"])  # in the short run, the other order
     costs = results["attention_flops"]
     assert costs["nowhere"] < costs["one resolution"] < costs["everywhere"]
     assert 8_000_000 < results["costs"]["published, small"]["parameters"] < 10_000_000
