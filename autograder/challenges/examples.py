@@ -62,6 +62,7 @@ EXAMPLES = [
     ),
     *known(
         *("architecture", "ours"),
+        ("gain-unet", "gain_unet", "the standard one, with AdaGN time and a gated way past it for the input"),
         ("ada-unet", "ada_unet", "AdaGN time, blocks that begin at zero, attention on small maps"),
     ),
     *known("conditioning", "reference", ("tokens-alone", "cross_attention", "four tokens, and no FiLM from the class")),

@@ -38,7 +38,7 @@ def test_the_list_holds_every_baseline_and_design_on_record():
             *("film-cross-attention", "film-4-tokens", "film-sigmoid-gate"),
         ],
         "prediction": ["epsilon", "vpred", "x0pred", "blend"],
-        "architecture": ["standard", "full-attn", "no-attn", "ada-unet"],
+        "architecture": ["standard", "full-attn", "no-attn", "gain-unet", "ada-unet"],
     }
 
 
