@@ -7,6 +7,7 @@ import contextlib
 import functools
 import http.server
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NPM = shutil.which("npm")
@@ -192,6 +194,19 @@ def test_a_notebook_becomes_a_page_with_all_that_a_page_can_show(module, tmp_pat
     assert (tmp_path / "out/data/d.json").is_file() and "\n\n- item" in page
     files = {f.suffix: f.read_bytes() for f in (tmp_path / "out/lessons/one_files").iterdir()}
     assert files == {f".{kind.split('/')[1]}": base64.b64decode(data) for kind, data in PIXEL.items()}
+
+
+def test_panels_side_by_side_are_marked_for_phones(module, tmp_path: Path):
+    def figure(*size: int) -> nbformat.NotebookNode:
+        Image.new("L", size).save(file := tmp_path / "figure.png")
+        return new_output("display_data", {"image/png": base64.b64encode(file.read_bytes()).decode()})
+
+    sizes = ((1320, 330), (880, 400), (660, 300), (1100, 900))
+    cells = [new_markdown_cell("# T"), *(new_code_cell(str(s), outputs=[figure(*s)]) for s in sizes)]
+    nbformat.write(new_notebook(cells=cells), source := tmp_path / "lessons/one.ipynb")
+    module("pages").notebook_page(source, tmp_path / "out")
+    page = (tmp_path / "out/lessons/one.md").read_text()
+    assert re.findall(r"^{: .figure( .wide)? }$", page, re.M) == [" .wide", " .wide", "", ""]
 
 
 def test_executed_lessons_are_kept_until_something_changes(module, tmp_path: Path):

@@ -8,6 +8,7 @@ links, lists their headings and draws them like every other page.
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 from nbformat import NotebookNode
+from PIL import Image
 from traitlets.config import Config
 
 from website import reference
@@ -48,7 +50,7 @@ TEMPLATE = """
 {% endblock data_text %}
 {% block data_png %}
 ![figure]({{ output.metadata.filenames['image/png'] | path2url }}){ loading=lazy }
-{: .figure }
+{: .figure {{- ' .wide' if output.metadata.wide }} }
 {% endblock data_png %}
 {% block data_other %}
 {%- if 'image/gif' in output.data %}
@@ -105,12 +107,21 @@ def markdown_page(source: Path, out: Path) -> None:
 
 
 def tidied(notebook: NotebookNode) -> NotebookNode:
-    """Without what a page cannot show: widgets (sliders, progress bars) and warnings."""
+    """Without what a page cannot show: widgets (sliders, progress bars) and warnings. Wide figures are marked."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             shown = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
             cell.outputs = [o for o in shown if o.get("text", "shown").strip()]
+            for o in cell.outputs:
+                if "image/png" in o.get("data", {}):
+                    o.metadata["wide"] = is_wide(o.data["image/png"])
     return notebook
+
+
+def is_wide(png: str) -> bool:
+    """Whether a figure (base64) has panels side by side, which a phone's width would make too small to read."""
+    width, height = Image.open(io.BytesIO(base64.b64decode(png))).size
+    return width > max(800, 2 * height)
 
 
 def as_python_markdown(text: str) -> str:
