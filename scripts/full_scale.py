@@ -141,7 +141,8 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
         preset=run.preset, design=run.design, seed=run.seed, steps=config.train.steps,
         batch_size=config.train.batch_size, commit=commit(),
         device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
-        command=f"python scripts/full_scale.py --data {name} --run {run.name}" + (" --reduced" if a.reduced else ""),
+        command=f"python scripts/full_scale.py --data {name} --run {run.name} "
+        + ("--reduced" if a.reduced else f"--n {a.n}"),
         minutes=minutes, train_images_per_s=trained / max(60 * minutes, 1e-9), sample_images_per_s=rate,
         peak_bytes=peak_bytes(device), figures=tuple(figures), sampling=asdict(run.sampling) | {"steps": run.steps},
         reduced=a.reduced,
