@@ -135,8 +135,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, ImportError) as e:
         print(f"autograder {a.command}: {e}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(f"\nautograder {a.command}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+    except KeyboardInterrupt as e:
+        told = str(e) or "interrupted; the same command goes on where it stopped"
+        print(f"\nautograder {a.command}: {told}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(130)  # threads still wait for children; these end with this process
 

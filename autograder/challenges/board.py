@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.adapters.table import harmless
-from autograder.challenges import attempts, figures, published
+from autograder.challenges import attempts, figures, published, record
 from autograder.challenges.figures import Runs
 from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, Track
+from autograder.provenance import sha256
 from ddpm_core.checkpoint import write_text
 from ddpm_core.metrics.report import Estimate
 
@@ -48,10 +49,18 @@ def submitted(track: Track, entries: Sequence[dict], folder: Path) -> dict[str, 
             result = test.result
             made_with = result["harness"], test.start["judge"]
             if made_with == (figures.harness_digest(track), figures.judge_name()):
-                picture = folder / "tests" / result["samples"]
                 runs = {r["seed"]: r["metrics"] for r in result["runs"]}
-                found[who.name] = runs, picture if picture.is_file() else None
+                found[who.name] = runs, _samples(folder / record.TESTS / result["samples"], result["samples_hash"])
     return found
+
+
+def _samples(picture: Path, known: str) -> Path | None:
+    """The picture, where it is there; record.Damaged where it is not the one that the log knows."""
+    if not picture.is_file():
+        return None
+    if sha256(picture.read_bytes()) != known:
+        raise record.Damaged(f"{picture} is not the picture that the test drew; restore it from a backup, or delete it")
+    return picture
 
 
 def rows(

@@ -5,14 +5,17 @@ Every seed runs in a process of its own, which owns all but the answer: that liv
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,7 @@ from ddpm_core.metrics.manifold import Manifold
 
 NEIGHBOURS = 3  # precision and recall as published (Kynkäänniemi et al. 2019)
 SUBSETS = 10  # of KID; the seeds tell its scatter, not the subsets
+CLOSING_S = 5.0  # for a child; killing a process takes less than one second
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,8 @@ def worker(jobs: int) -> Iterator[Callable[[list[Job]], Iterator[Outcome]]]:
     if jobs == 1:
         yield lambda some: map(run, some)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_parent) as pool:
 
         def work(some: list[Job]) -> Iterator[Outcome]:
             try:
@@ -150,4 +155,33 @@ def worker(jobs: int) -> Iterator[Callable[[list[Job]], Iterator[Outcome]]]:
             except BrokenProcessPool:
                 yield Outcome(some[0].seed, 0.0, reason="A process of the grader was killed.", ours=True)
 
-        yield work
+        try:
+            yield work
+        except BaseException:  # of those who wait for the outcomes: nobody wants them any more
+            for process in multiprocessing.active_children():
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def end_with_parent() -> None:
+    """From now on SIGTERM interrupts this process, which also ends soon after the one that started it, however it did.
+
+    Soon, not at once: a seed that is interrupted closes its child, which nobody else would, and is not disturbed at it.
+    """
+
+    def once(number: int, frame: object) -> None:
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stop, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, once)
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(CLOSING_S)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 LOG, HEAD, LOCK = "log.jsonl", "head.json", ".lock"
-TESTS = "tests"  # what belongs to the tests, such as their samples
+TESTS = "tests"  # what belongs to the tests
+SAMPLES = "*-????????????-*.png"  # there: the track, the challenger's hash, the test's number
 FIRST = "0" * 64
 
 
@@ -45,7 +46,8 @@ def check_head(folder: Path, kept: str) -> None:
     """Damaged where the log never led to this hash, or no longer holds what it led to then."""
     if kept not in {head(folder), *(e["prev"] for e in entries(folder))}:
         raise Damaged(
-            f"the log in {folder} does not lead to the head {kept[:12]}…: it is another one, or was rewritten"
+            f"the log in {folder} does not lead to the head {kept[:12]}… (a head has {len(FIRST)} characters, this one "
+            f"{len(kept)}): it is another log, or was rewritten"
         )
 
 
@@ -97,7 +99,7 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], str, int]:
     """The entries, the hash of the last one, and where its line ends, in bytes."""
     log, top = folder / LOG, folder / HEAD
     if not top.is_file() and not log.is_file():
-        if any((folder / TESTS).glob("*")):
+        if any((folder / TESTS).glob(SAMPLES)):
             raise Damaged(f"{folder} holds tests but no log: {LOG} and {HEAD} were deleted; restore them from a backup")
         return [], FIRST, 0
     if not top.is_file():

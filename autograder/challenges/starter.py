@@ -66,7 +66,8 @@ def testing(track: Track) -> str:
     autograder challenge leaderboard
 
 A test checks the contract, then trains and samples on several seeds, in at most two minutes on two idle cores. It gives
-{names}, each with its 95 % interval, and the paired difference from `{track.baseline}` on the same seeds.
+{names}, each with its 95 % interval, and the paired difference from `{track.baseline}` on the same seeds. The Fréchet
+distance decides the rank.
 
 You have **{LIMIT} tests**, and submit one of them, once. A design that breaks the contract, and an error of ours, use
 up none; a test that you stop uses up one. All of it goes into a log that keeps every line."""

@@ -33,11 +33,14 @@ class Tested:
 
 
 def cells_of(track: Track, notebook: Path) -> dict[str, str]:
-    """The open cells; ValueError where one is missing."""
+    """The open cells; ValueError where one is missing, or there twice."""
     try:
-        return extract(notebook, track.exercise.answers).cells
+        found = extract(notebook, track.exercise.answers)
     except Unreadable as e:
         raise ValueError(str(e)) from None
+    if found.remarks:
+        raise ValueError(f"{found.remarks[0].partition(';')[0]} in {notebook.name}; delete all but one")
+    return found.cells
 
 
 def run(
@@ -63,6 +66,8 @@ def run(
             found = contract.examine(track, cells, sandboxed, tell=tell)
         except (Failure, OSError) as e:
             raise ValueError(f"the checks could not run, and no test was used up: {e}") from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("interrupted before any training: no test was used up") from None
         if not found[-1].holds:
             reason = f"{found[-1].name}: {found[-1].text}"
             record.append(folder, "rejected", track=track.name, name=who.name, reason=reason, **about)
@@ -93,7 +98,10 @@ def _outcomes(
         return outcomes
     except KeyboardInterrupt:
         attempts.end(folder, who, number, "stopped")
-        raise
+        told = (
+            f"interrupted: test {number} is used up and has no result; the same command begins another, if one is left"
+        )
+        raise KeyboardInterrupt(told) from None
     except Exception as e:  # ours: whatever the answer does is an outcome
         attempts.end(folder, who, number, attempts.FREE, reason=repr(e)[:500])
         raise ValueError(f"test {number} met an error of ours and does not count: {e!r}") from e

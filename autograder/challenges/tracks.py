@@ -113,7 +113,8 @@ ARCHITECTURE = Track(
 * `build_model(device)` returns an `nn.Module`, called as `model(x, timestep)`: x (B, C, H, W), timestep an int, a 0-d
   tensor or (B,) -> an object whose attribute `sample` is the predicted noise, (B, C, H, W);
 * it reads `BLOCK_OUT_CHANNELS` (such as `64,128,128,128`) and `LAYERS_PER_BLOCK` (default 2) with `os.environ`, each
-  time that it is called, and `IMAGE_CHANNELS` (3) and `IMAGE_SIZE` (32); wider and deeper give more parameters;
+  time that it is called, and `IMAGE_CHANNELS` and `IMAGE_SIZE` (1 and 8 in a test, 3 and 32 at full scale); wider and
+  deeper give more parameters;
 * float32 in, float32 out; finite; two calls in eval mode agree; sample i depends on sample i alone; the output depends
   on image and timestep; gradient reaches the parameters;
 * at most 4 million parameters at `64,64,64,64` and one layer, and 18 million at the published small scale, which is

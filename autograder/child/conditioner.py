@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
+MOST = 50_000_000  # parameters that can be sent at all; the budgets are far below
 
 
 def setup() -> dict[str, Any]:
@@ -56,6 +57,11 @@ def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor])
         blocks = [answers["ClassConditioner"](*shape) for shape in header["shapes"]]
     if wrong := [b for b in blocks if not isinstance(b, nn.Module)]:
         raise TypeError(f"ClassConditioner must be a subclass of nn.Module, this one makes a {type(wrong[0]).__name__}")
+    size = sum(p.numel() for block in blocks for p in block.parameters())
+    if size > MOST:
+        raise ValueError(
+            f"the conditioners of a small network hold {size:,} parameters, more than {MOST:,}; make it smaller"
+        )
     names: dict[int, str] = {}  # by identity: several blocks may share a weight
     values: dict[str, Tensor] = {}
     for value in (v for block in blocks for v in (*block.parameters(), *block.buffers())):

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 TRACKS = ("conditioning", "prediction", "architecture")
 RECORD = Path("build/challenges")
+
+
+def usable(folder: Path, option: str) -> Path:
+    """The folder, made where it is missing; ValueError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as e:
+        raise ValueError(f"{folder} cannot be written to ({e.strerror}); choose another folder with {option}") from None
+
+
+def known(folder: Path) -> Path:
+    """The folder of a log; the one of old may be missing before the first test, another may not."""
+    if folder != RECORD and not folder.is_dir():
+        raise ValueError(f"there is no folder {folder} with a log; name the one of the tests with --record")
+    return folder
 
 
 def init(a: argparse.Namespace) -> None:
@@ -30,11 +49,12 @@ def test(a: argparse.Namespace) -> None:
 
     if not a.unsandboxed and (why := sandbox.available()):
         raise ValueError(f"{why} Or test with --unsandboxed: the log will say so.")
-    t = track(a.track)
-    tested = testing.run(
-        t, a.name, a.notebook, a.record, Tier(), not a.unsandboxed, lambda line: print(line, flush=True)
-    )
+    t, folder = track(a.track), usable(a.record, "--record")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # logged like Ctrl-C
+    tested = testing.run(t, a.name, a.notebook, folder, Tier(), not a.unsandboxed, lambda line: print(line, flush=True))
     print("\n".join(testing.lines(t, tested)))
+    if tested.outcome == "finished":
+        print(f"to submit it: autograder challenge submit --track {t.name} --name {a.name!r} -n {tested.number}")
     print(f"head of the log: {record.head(a.record)}  (keep it: it shows later that the log was not changed)")
     raise SystemExit(0 if tested.outcome == "finished" else 1)
 
@@ -42,7 +62,7 @@ def test(a: argparse.Namespace) -> None:
 def submit(a: argparse.Namespace) -> None:
     from autograder.challenges import attempts, record
 
-    who = attempts.submit(a.record, a.track, a.name, a.number)
+    who = attempts.submit(known(a.record), a.track, a.name, a.number)
     print(f"{who.name} has submitted test {who.submitted} in {who.track}")
     print(f"head of the log: {record.head(a.record)}")
 
@@ -51,7 +71,7 @@ def leaderboard(a: argparse.Namespace) -> None:
     from autograder.challenges import board, page, record
     from autograder.challenges.tracks import track
 
-    entries = record.entries(a.record)
+    entries = record.entries(known(a.record))
     if a.head:
         record.check_head(a.record, a.head)
     chosen = [track(name) for name in ((a.track,) if a.track else TRACKS)]
@@ -61,7 +81,7 @@ def leaderboard(a: argparse.Namespace) -> None:
     for name, lines in waiting.items():
         for line in lines:
             print(f"not submitted in {name}: {line}")
-    out = a.out or a.record
+    out = usable(a.out or a.record, "--out")
     made = board.write_csv(tables, out), page.write(tables, out, waiting, record.head(a.record))
     print(f"\n{made[0]}, {made[1]}")
 

@@ -1,7 +1,7 @@
 """A design of our own: the standard network with the time as scale and shift, and a way past it for its input.
 
-At high noise the noise is nearly the input itself, and a network of norms and convolutions has to learn to copy it. Here
-the input is added to the output with a gain for each timestep, learned like the output's own: zero and one at first.
+At high noise the noise is nearly the input itself, and a network of norms and convolutions has to learn to copy it.
+Here it is added to the output with a gain for each timestep, learned like the output's own: zero and one at first.
 """
 # ruff: noqa: F821
 

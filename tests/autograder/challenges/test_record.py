@@ -81,7 +81,7 @@ def test_an_entry_added_by_hand_is_noticed_even_with_the_right_hash(log):
 def test_deleting_the_log_the_head_or_both_is_noticed(log):
     kept = {name: (log / name).read_bytes() for name in (record.LOG, record.HEAD)}
     (log / record.TESTS).mkdir()
-    (log / record.TESTS / "samples.png").touch()
+    (log / record.TESTS / "conditioning-0123456789ab-1.png").touch()
     for gone in ((record.LOG,), (record.HEAD,), (record.LOG, record.HEAD)):
         for name in gone:
             (log / name).unlink()

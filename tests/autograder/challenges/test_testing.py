@@ -67,7 +67,7 @@ def test_what_counts_and_what_does_not(run, tmp_path):
         run(outcome(0, **none, ours=True, reason="The sandbox failed."))
     assert attempts.challenger(tmp_path, T.name, "Ada").used == 0
     assert run(outcome(0, **none, reason="The loss is not finite.")).outcome == "failed"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="test 5 is used up"):
         run(error=KeyboardInterrupt())
     done = run(outcome(0), outcome(1))
     assert done.outcome == "finished" and done.number == 6
@@ -205,6 +205,26 @@ def test_known_runs_are_of_this_harness_and_paired():
             assert all(set(m) <= set(METRICS) for m in runs.values())
 
 
+def test_a_cell_that_is_there_twice_is_refused_before_anything_is_used_up(run, notebook, tmp_path):
+    nb = json.loads(notebook.read_text())
+    (tmp_path / "twice.ipynb").write_text(json.dumps(nb | {"cells": [*nb["cells"], nb["cells"][3]]}))
+    with pytest.raises(ValueError, match=r"occurs more than once in twice\.ipynb; delete all but one"):
+        testing.run(T, "Ada", tmp_path / "twice.ipynb", tmp_path, quick.Tier())
+    assert record.entries(tmp_path) == []
+
+
+def test_another_picture_than_the_tests_own_is_refused(run, tmp_path):
+    run(outcome(0), outcome(1))
+    attempts.submit(tmp_path, T.name, "Ada", 1)
+    (picture,) = (tmp_path / record.TESTS).glob("*.png")
+    assert board.rows(T, record.entries(tmp_path), tmp_path)[0].entry
+    picture.write_bytes(picture.read_bytes() + b"\0")
+    with pytest.raises(record.Damaged, match="is not the picture that the test drew"):
+        board.rows(T, record.entries(tmp_path), tmp_path)
+    picture.unlink()
+    assert any(r.entry == "ada" and r.samples is None for r in board.rows(T, record.entries(tmp_path), tmp_path))
+
+
 def test_published_figures_are_those_handed_over():
     assert published.figures("conditioning")["concat-film"].fid == {"small": 19.39, "medium": 11.5, "large": 10.52}
     assert published.figures("prediction")["x0pred"].shown("large") == "–"
@@ -215,11 +235,16 @@ def test_the_command_line(tmp_path, capsys):
     from autograder.cli import main
 
     out, log = tmp_path / "mine.ipynb", tmp_path / "log"
+    log.mkdir()
     main(["challenge", "init", "prediction", "--out", str(out)])
     for words, says in (
         (["init", "prediction", "--out", str(out)], "may hold your work"),
         (["submit", "--track", "prediction", "--name", "x", "-n", "1", "--record", str(log)], "has no test 1"),
         (["leaderboard", "--record", str(log), "--head", "f" * 64], "does not lead to the head"),
+        (["leaderboard", "--record", str(log), "--head", "f" * 12], "a head has 64 characters, this one 12"),
+        (["leaderboard", "--record", str(tmp_path / "none")], "there is no folder"),
+        (["leaderboard", "--record", str(log), "--out", str(out)], "cannot be written to (File exists)"),
+        (["leaderboard", "--record", str(out)], "there is no folder"),
     ):
         with pytest.raises(SystemExit) as e:
             main(["challenge", *words])
