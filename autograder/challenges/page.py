@@ -42,15 +42,18 @@ def _about() -> str:
         "<p><b>Two measurements that do not compare.</b> The table of the quick tier is what a test measures: "
         f"{esc(PROTOCOL)}; distances in {esc(EXTRACTOR)}. The published table is {esc(published.PROTOCOL)}; "
         f"{esc(published.EXTRACTOR)}. They stand beside each other, never in one column.</p>"
+        "<p>Baselines and designs on record are the published ones, trained here; <i>ours</i> are the course's own; "
+        "<i>reference</i> designs are those that the gate's limits come from. Among the published entries, <i>vanilla</i> "
+        "ones are a language model's design made in one answer, <i>agent</i> ones made with test runs.</p>"
     )
 
 
 def _track(track: Track, table: Sequence[Row], waiting: Sequence[str]) -> str:
     here = [r for r in table if r.means]
     there = [r for r in table if r.published]
-    grid = "display:grid;gap:1rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,28rem),1fr))"
-    left = f'<div style="min-width:0"><h3>Quick tier, here</h3>{_quick(track, here)}</div>'
-    right = f'<div style="min-width:0"><h3>Published, CIFAR-10</h3>{_published(there)}</div>'
+    grid = "display:flex;flex-wrap:wrap;gap:1rem 2rem"  # beside each other where both fit whole
+    left = f'<div style="max-width:100%"><h3>Quick tier, here</h3>{_quick(track, here)}</div>'
+    right = f'<div style="max-width:100%"><h3>Published, CIFAR-10</h3>{_published(there)}</div>'
     body = f'<p class="dim">Open: {esc(track.open.replace("`", ""))}.</p><div style="{grid}">{left}{right}</div>'
     if pictures := "".join(_picture(r) for r in here if r.samples):
         body += f'<h3>Samples of the first seed</h3><div class="grids">{pictures}</div>'
@@ -92,7 +95,7 @@ def _line(r: Row, cells: Sequence[str]) -> str:
 def _table(head: Sequence[str], lines: str) -> str:
     titles = "".join(f"<th>{esc(h)}</th>" for h in head)
     table = f"<thead><tr>{titles}</tr></thead><tbody>{lines}</tbody>"
-    return f'<div class="scroll"><table style="white-space:nowrap">{table}</table></div>'
+    return f'<div class="scroll"><table style="white-space:nowrap;font-size:.78rem">{table}</table></div>'
 
 
 def _two(above: str, below: str) -> str:
