@@ -43,8 +43,8 @@ def _about() -> str:
         f"{esc(PROTOCOL)}; distances in {esc(EXTRACTOR)}. The published table is {esc(published.PROTOCOL)}; "
         f"{esc(published.EXTRACTOR)}. They stand beside each other, never in one column.</p>"
         "<p>Baselines and designs on record are the published ones, trained here; <i>ours</i> are the course's own; "
-        "<i>reference</i> designs are those that the gate's limits come from. Among the published entries, <i>vanilla</i> "
-        "ones are a language model's design made in one answer, <i>agent</i> ones made with test runs.</p>"
+        "<i>reference</i> designs are those that the gate's limits come from. Among the published entries, "
+        "<i>vanilla</i> ones are a language model's design made in one answer, <i>agent</i> ones with test runs.</p>"
     )
 
 
