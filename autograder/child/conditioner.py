@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
-MOST = 50_000_000  # parameters that can be sent at all; the budgets are far below
+MOST = 16_000_000  # numbers in all conditioners: 64 MB, as much as a message holds; the budgets are far below
 
 
 def setup() -> dict[str, Any]:
@@ -57,16 +57,15 @@ def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor])
         blocks = [answers["ClassConditioner"](*shape) for shape in header["shapes"]]
     if wrong := [b for b in blocks if not isinstance(b, nn.Module)]:
         raise TypeError(f"ClassConditioner must be a subclass of nn.Module, this one makes a {type(wrong[0]).__name__}")
-    size = sum(p.numel() for block in blocks for p in block.parameters())
-    if size > MOST:
-        raise ValueError(
-            f"the conditioners of a small network hold {size:,} parameters, more than {MOST:,}; make it smaller"
-        )
     names: dict[int, str] = {}  # by identity: several blocks may share a weight
     values: dict[str, Tensor] = {}
     for value in (v for block in blocks for v in (*block.parameters(), *block.buffers())):
         kind = ("w" if value.requires_grad else "f") if isinstance(value, nn.Parameter) else "b"
         values[names.setdefault(id(value), f"{kind}{len(names)}")] = value
+    if (size := sum(v.numel() for v in values.values())) > MOST:
+        raise ValueError(
+            f"the network's ClassConditioners hold {size:,} numbers, far beyond any budget; make it smaller"
+        )
     own = [[names[id(v)] for v in (*block.parameters(), *block.buffers())] for block in blocks]
     answers["__blocks__"], answers["__own__"], answers["__open__"] = blocks, own, {}
     return {"weights": own}, values

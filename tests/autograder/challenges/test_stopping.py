@@ -40,8 +40,8 @@ def test_no_process_outlives_a_stopped_test(how: signal.Signals, tmp_path: Path)
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, tmp_path / "begin.py"]
     parent = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
+    family, others = psutil.Process(parent.pid), []
     try:
-        family = psutil.Process(parent.pid)
         # two workers and the children in which the answers live, besides multiprocessing's own helper
         assert until(lambda: len(family.children(recursive=True)) >= 5)
         others = family.children(recursive=True)
