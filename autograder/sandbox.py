@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -146,7 +145,7 @@ class Child:
             said = self.printed.strip().splitlines()[-1:]
             reason = f"{failure.message} {said[0] if said else ''}".strip()
             raise Failure("infrastructure_error", f"The answer's process did not start: {reason}") from failure
-        self._watchdog.deadline, self._watchdog.spent = time.monotonic() + self.limits.wall_s, 0.0
+        self._watchdog.begin()
 
     def _expect_silence(self) -> None:
         """Nothing may lie in the pipe before a question is asked, or it would be taken for the answer."""

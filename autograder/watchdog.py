@@ -32,7 +32,7 @@ class Watchdog(threading.Thread):
         self.verdict: tuple[str, str] | None = None
         self.peak_bytes = 0
         self.spent = 0.0  # seconds that the child has taken so far: computing, or asleep over a question
-        self.deadline = float("inf")  # on time.monotonic(); the child sets it once start-up is over
+        self.deadline = float("inf")  # on time.monotonic(), once start-up is over
         self._process = process
         self._root = psutil.Process(process.pid)
         self._limits = limits
@@ -42,16 +42,23 @@ class Watchdog(threading.Thread):
         self._cpu_s, self._looked = 0.0, time.monotonic()  # processor seconds at the last look
         self._asked: float | None = None  # since when a question is open; between questions a child may sleep
         self._ended = threading.Event()
-        self._killing = threading.Lock()
+        self._looking, self._killing = threading.Lock(), threading.Lock()
 
     def run(self) -> None:
         try:
             while self.verdict is None and not self._ended.wait(PAUSE_S):
-                self.verdict = self._look()
+                with self._looking:
+                    self.verdict = self._look()
         except Exception as error:  # without a watchdog nothing is bounded, so fail closed
             self.verdict = ("infrastructure_error", f"The watchdog of the sandbox failed ({error!r}).")
         if self.verdict:
             self.kill()
+
+    def begin(self) -> None:
+        """Start-up is over: what it took, to the last moment, is not charged to the answer."""
+        with self._looking:
+            self._look()  # a limit that is exceeded already is so at the next look as well
+            self.spent, self.deadline = 0.0, time.monotonic() + self._limits.wall_s
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -91,6 +91,20 @@ def test_the_time_that_counts(clock, monkeypatch):
     assert looks.dog.spent == pytest.approx(24)
 
 
+def test_what_the_start_took_is_not_charged_to_the_first_question(clock, monkeypatch):
+    """The watchdog looks twenty times a second, so its last look may lie before the end of the start."""
+    looks = Looks(clock, monkeypatch)
+    monkeypatch.setattr(watchdog, "_cpu_seconds", lambda process: looks.cpu_s if process is looks.dog._root else 0.0)
+    looks.go(2, computed=2, runnable=True)
+    looks.cpu_s += 0.5  # since the last look
+    looks.dog.begin()
+    assert looks.dog.deadline == clock.now + Limits().wall_s
+    with looks.dog.asking():
+        waits = Patience(looks.dog, 0.7)
+        looks.go(0.6, computed=0, runnable=False)
+        assert looks.dog.spent == pytest.approx(0.6) and waits.left == pytest.approx(0.1)
+
+
 def test_who_looks_late_counts_little(clock, monkeypatch):
     """The grader itself may have waited for a processor, while the child's answer lay in the pipe."""
     looks = Looks(clock, monkeypatch, pause_s=5.0)
