@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
+PREPARE, FORWARD = "prepare_conditioning", "ClassConditioner's forward"  # as messages name them
 MOST = 16_000_000  # numbers in all conditioners: 64 MB, as much as a message holds; the budgets are far below
 
 
@@ -30,10 +31,18 @@ def perturb(module: nn.Module, seed: int, scale: float = 0.1) -> None:
             p.add_(scale * torch.randn(p.shape, generator=rng))
 
 
+def returned(out: Any, of: str) -> Tensor:
+    """What the function `of` gave back, if it is a tensor; TypeError says what it is instead."""
+    if not isinstance(out, Tensor):
+        kind = "nothing (is the return missing?)" if out is None else f"a {type(out).__name__}, not a tensor"
+        raise TypeError(f"{of} returns {kind}")
+    return out
+
+
 def prepare(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     time_emb, class_emb = x["time_emb"], x["class_emb"]
     out = answers["prepare_conditioning"](time_emb, class_emb)
-    return {}, {"out": out, "time_emb": time_emb, "class_emb": class_emb}
+    return {}, {"out": returned(out, PREPARE), "time_emb": time_emb, "class_emb": class_emb}
 
 
 def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
@@ -44,7 +53,7 @@ def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Te
     perturb(module, header["seed"])
     with torch.no_grad():
         out = module.eval()(h, class_emb)
-    return {}, {"out": out, "h": h, "class_emb": class_emb}
+    return {}, {"out": returned(out, FORWARD), "h": h, "class_emb": class_emb}
 
 
 def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
@@ -86,7 +95,7 @@ def plug(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) 
     for name in weights.keys() & x.keys():
         weights[name].data.copy_(x[name])  # not a step of the computation: a shared weight is set again and again
     with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=header["autocast"]):
-        out = function(*inputs.values())
+        out = returned(function(*inputs.values()), PREPARE if slot == "prepare" else FORWARD)
     answers["__open__"][slot] = out, inputs | weights
     buffers = {name: value for name, value in weights.items() if name[0] == "b" and header["training"]}
     return {}, {"out": out, **buffers}

@@ -103,6 +103,8 @@ WRONG = [
     ("conditioning", pair(SHIFT, wide(60)), "more than 1.5 times the network's"),
     ("conditioning", pair(SHIFT, wide(8)), "at the published small scale the nine conditioners hold 6,"),
     ("conditioning", pair("return h", "self.f = nn.Linear(1000, 8000)"), "ClassConditioners hold 48,048,000 numbers"),
+    ("conditioning", pair("h = h + 1"), r"ClassConditioner's forward returns nothing \(is the return missing\?\)"),
+    ("conditioning", pair("return h, class_emb"), "ClassConditioner's forward returns a tuple, not a tensor"),
     ("conditioning", pair("return h.double()"), "has dtype torch.float64"),
     ("conditioning", pair("return h + 0.01 * torch.randn_like(h)"), "two calls in eval mode .* differ"),
     ("conditioning", pair("return h[:, :1]"), "has shape"),
