@@ -53,7 +53,8 @@ def torchrun(*words, **options):
 
 def test_two_processes_equal_one(tmp_path):
     (tmp_path / "worker.py").write_text(WORKER)
-    job = torchrun(str(tmp_path / "worker.py"), str(tmp_path), env={**os.environ, "PYTHONPATH": os.getcwd()})
+    env = {**os.environ, "PYTHONPATH": os.getcwd(), "PYTHONFAULTHANDLER": "1"}  # an abort shall say where
+    job = torchrun(str(tmp_path / "worker.py"), str(tmp_path), env=env)
     _, err = job.communicate(timeout=300)
     assert job.returncode == 0, err
     a, b = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
