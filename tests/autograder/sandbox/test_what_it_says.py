@@ -24,7 +24,7 @@ while question(): time.sleep(0.5); send(frame({}))
         assert child.ask({}) == child.ask({}) == ({}, {})
         assert psutil.Process().memory_info().rss - before < 20 * MIB
         start = time.monotonic()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 4  # it would never end, or after PATIENCE_S
     assert 10_000 < len(child.printed) < 10_100
     assert child.printed.startswith("first\n") and "bytes left out" in child.printed
 
@@ -56,7 +56,7 @@ def test_lies_on_the_wire_are_invalid_output(tmp_path, lie):
     start = time.monotonic()
     failure = failure_of(raw(tmp_path, "question()\n" + LYING[lie], Limits(message_bytes=1 << 20)))
     assert failure.outcome == "invalid_output"
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 8  # a wait for what was announced takes 10
 
 
 def test_a_result_before_the_question_is_invalid(tmp_path):
