@@ -6,6 +6,7 @@ how many there are. Weights, moments and EMA then move alike everywhere; process
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,6 +98,9 @@ def processes(environment: Mapping[str, str], device: str) -> Iterator[tuple[Ran
         backend = "cpu:gloo,cuda:nccl"
     else:
         backend = "gloo"
+    # The defaults of its functions are the group that exists when it is imported, which an optimiser's first step does:
+    # they would keep the group and its threads beyond the interpreter's end, and there a thread aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group(backend)
     try:
         ranks = Ranks(dist.get_rank(), dist.get_world_size())
