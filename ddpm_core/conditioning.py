@@ -17,7 +17,7 @@ from ddpm_core.unet import Conditioning
 
 
 def add_embeddings(time_emb: Tensor, class_emb: Tensor) -> Tensor:
-    """The class travels with the time into every residual block (Dhariwal & Nichol 2021, section 4.3)."""
+    """The class travels with the time into every residual block (Dhariwal & Nichol 2021, section 3.1)."""
     return time_emb + class_emb
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from ddpm_core.training import TrainConfig
 from ddpm_core.unet import UNetConfig
@@ -72,7 +72,7 @@ PRESETS = {
         data="cifar10",
         parameterization="v",  # colours are decided at high noise, where a prediction of eps says nothing of the image
         unet=UNetConfig(channels=(24, 48, 96, 128), blocks_per_level=1, attention_levels=(2,), cond_dim=128),
-        # 3.5 epochs; so short a run likes many small steps, a high rate and a quick EMA
+        # 3.2 epochs; so short a run likes many small steps, a high rate and a quick EMA
         train=TrainConfig(5000, batch_size=32, lr=1e-3, warmup=200, ema_decay=0.998, flip=True, preview_every=500),
     ),
     "cifar10-small": published(64, 128, 128, 128),  # 8.95 M parameters without classes
@@ -107,6 +107,9 @@ def _items(config: Any) -> list[tuple[str, Any]]:
     return [(f.name, getattr(config, f.name)) for f in fields(config)]
 
 
+KINDS = {int: (int,), float: (float, int), str: (str,), bool: (bool,), tuple: (tuple, list)}  # and what JSON has for it
+
+
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     """A config from plain JSON values; ValueError names unknown keys and values of a wrong kind."""
     if not isinstance(values, dict):
@@ -114,6 +117,10 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     hints = get_type_hints(cls)
     if unknown := sorted(set(values) - set(hints)):
         raise ValueError(f"unknown {cls.__name__} key(s) {', '.join(unknown)}; known: {', '.join(hints)}")
+    for name, value in values.items():
+        kinds = KINDS.get(get_origin(hints[name]) or hints[name])
+        if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+            raise ValueError(f"{cls.__name__}: {name} must be {kinds[0].__name__}, got {value!r}"[:200])
     converted = {
         k: from_dict(hints[k], v) if is_dataclass(hints[k]) else tuple(v) if isinstance(v, list) else v
         for k, v in values.items()

@@ -49,11 +49,18 @@ class Sizes:
 
 
 def classes_of(loaded: Loaded) -> tuple[str, ...]:
-    """Class names, without loading the data where its name is known; one for all where there are no classes."""
-    if not loaded.preset.unet.num_classes:
+    """Class names from the checkpoint, else by the name of its data, else numbers; one for all where it knows none."""
+    if not (k := loaded.preset.unet.num_classes):
         return ("any",)
-    name = loaded.preset.data
-    return KNOWN_CLASSES.get(name) or tuple(map(str, range(loaded.preset.unet.num_classes)))
+    told = loaded.record.get("provenance", {}).get("classes")
+    if isinstance(told, list) and len(told) == k and all(isinstance(name, str) for name in told):
+        return tuple(told)
+    return KNOWN_CLASSES.get(loaded.preset.data) or tuple(map(str, range(k)))
+
+
+def known_pairs(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of the course that these classes have, to walk between."""
+    return [(a, b) for a, b in (*PAIRS, *COLOUR_PAIRS) if a in classes and b in classes]
 
 
 def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
@@ -223,7 +230,7 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
         images = draw(loaded, y, 3.0, sizes.steps, seed, progress=True)
         plots.save(plots.class_grid(images, classes, f"w = 3, {sizes.steps} DDIM steps"), out / "grid.png")
         sweep(loaded, out, SCALES, sizes.sweep_n, sizes.sweep_steps, seed, progress=True)
-        interpolate(loaded, out, PAIRS, steps=sizes.steps, seed=seed, progress=True)
+        interpolate(loaded, out, known_pairs(classes), steps=sizes.steps, seed=seed, progress=True)
         ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
         colour(out / "cifar10", seed, sizes)
         checkpoint.write_text(done, json.dumps({"made_with": stamp, "step": loaded.step}, indent=1) + "\n")

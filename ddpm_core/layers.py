@@ -40,7 +40,7 @@ def zero_init(layer: nn.Module) -> nn.Module:
 
 
 class AdaGroupNorm(nn.Module):
-    """GroupNorm whose scale and shift are predicted from the conditioning (Dhariwal & Nichol 2021, section 4.3).
+    """GroupNorm whose scale and shift are predicted from the conditioning (Dhariwal & Nichol 2021, section 3.1).
 
     x (B, C, ...), cond (B, cond_dim) -> (B, C, ...). The norm has no affine of its own: the conditioning is it.
     """

@@ -109,11 +109,13 @@ class ConditionalNetwork(nn.Module):
         return nn.Embedding(k + 1, self.config.dim) if k else None
 
     def make_input_conditioner(self) -> nn.Module | None:
+        """What meets the class before the first block, at the first width; None where a design has nothing there."""
         make = self.conditioning.at_input
         return make(self.config.channels[0], self.config.dim) if make else None
 
     @property
     def null_class(self) -> int:
+        """The label that stands for no class: the table's last row."""
         return self.config.num_classes
 
     @property

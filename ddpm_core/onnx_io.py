@@ -27,14 +27,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
-from ddpm_core.demo import PAIRS, classes_of
+from ddpm_core.demo import classes_of, known_pairs
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.features import COURSE, shipped
+from ddpm_core.metrics.judges import fits
 from ddpm_core.network import ConditionalNetwork
 from ddpm_core.schedule import DiffusionSchedule
 
 MANIFEST = "manifest.json"
-CIFAR10_PAIRS = (("cat", "dog"), ("airplane", "ship"), ("automobile", "truck"), ("bird", "airplane"))
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -83,20 +83,9 @@ def macs(net: ConditionalNetwork) -> int:
 
 def classifier_for(loaded: Loaded) -> Path | None:
     """The shipped classifier that knows this checkpoint's classes at its picture size, if there is one."""
-    u, wanted = loaded.preset.unet, list(classes_of(loaded))
-    for name in shipped():
-        record = checkpoint.read(COURSE / name)[1]
-        c = record["config"]
-        if (c["image_channels"], c["image_size"]) == (u.image_channels, u.image_size) and wanted == (
-            record.get("classes") or [*map(str, range(c["num_classes"]))]
-        ):
-            return COURSE / name
-    return None
-
-
-def pairs(classes: tuple[str, ...]) -> list[list[str]]:
-    """The pairs of the course that these classes have, to walk between."""
-    return [[a, b] for a, b in (*PAIRS, *CIFAR10_PAIRS) if a in classes and b in classes]
+    u, classes = loaded.preset.unet, classes_of(loaded)
+    shape = (u.image_channels, u.image_size, u.image_size)
+    return next((COURSE / name for name in shipped() if fits(COURSE / name, shape, classes)), None)
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
@@ -149,7 +138,7 @@ def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -
         "shape": [u.image_channels, u.image_size, u.image_size], "timesteps": schedule.timesteps,
         "schedule": loaded.preset.schedule, "alphas_cumprod": schedule.alphas_cumprod.tolist(),
         "parameterization": loaded.preset.parameterization, "macs": macs(loaded.ema),
-        "pairs": pairs(classes_of(loaded)), "files": files, "class_table": tables,
+        "pairs": list(map(list, known_pairs(classes_of(loaded)))), "files": files, "class_table": tables,
     }  # fmt: skip
     models = sorted([*(m for m in manifest["models"] if m["name"] != name), entry], key=lambda m: m["macs"])
     checkpoint.write_text(out / MANIFEST, json.dumps({"models": models}) + "\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ddpm_core.checkpoint import write_text
+from ddpm_core.metrics.report import labelled
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; }
@@ -74,8 +75,9 @@ def pictures(out: Path) -> list[Section]:
     about = scores[0]["about"]
     note = (
         f"n = {about['n']} a scale, {about['steps']} steps, {about['weights']} weights, seed {about['seed']}, "
-        f"features and adherence of the {about['extractor']}, reference {about['reference']}; brackets and bars: "
-        "1.96 bootstrap standard errors over the images of this one run."
+        f"features and adherence of the {about['extractor']}, reference {labelled(about['reference'])}; brackets and "
+        "bars: 95 % intervals over the images of this one run (Wilson's for adherence, random halves for the distance, "
+        "bootstrap for diversity)."
     )
     strips = sorted(out.glob("interpolate_*.png"))
     gifs = "".join(f'<img src="{g.name}" alt="class interpolation {g.stem}">' for g in sorted(out.glob("*.gif")))

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm_core.data import to_uint8
-from ddpm_core.metrics.report import Estimate, Scores
+from ddpm_core.metrics.report import Estimate, Scores, labelled
 
 LABELS = {
     "adherence": "label adherence",
@@ -67,7 +67,7 @@ def class_grid(images: Tensor, classes: Sequence[str], title: str = "") -> Figur
 
 
 def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "") -> Figure:
-    """Adherence, Fréchet distance and diversity against the guidance scale, with 95 % bootstrap intervals."""
+    """Adherence, Fréchet distance and diversity against the guidance scale, with 95 % intervals."""
     fig = Figure(figsize=(10, 3.1), layout="constrained", dpi=140)
     for ax, name in zip(fig.subplots(1, 3), LABELS):
         e: list[Estimate] = [getattr(s, name) for s in scores]
@@ -79,13 +79,13 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
         ax.set_ylabel(LABELS[name])
         ax.grid(alpha=0.3)
     about = scores[0].about
-    fig.suptitle(
-        title or f"{about.extractor}, n = {about.n}, {about.steps} steps, {about.weights} weights", fontsize=10
-    )
+    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights; reference {labelled(about.reference)}"
+    fig.suptitle(title or f"{about.extractor}, n = {about.n}, {made}", fontsize=10)
     return fig
 
 
 def save(fig: Figure, path: Path) -> Path:
+    """Write a figure in the format of the path's ending, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path)
     return path

@@ -16,6 +16,7 @@ from typing import Any
 from ddpm_core.checkpoint import write_text
 from ddpm_core.config import DATA_DIR
 from ddpm_core.metrics.record import aligned
+from ddpm_core.metrics.report import labelled
 
 RESULTS = DATA_DIR / "results"
 PUBLISHED = DATA_DIR / "published"
@@ -80,14 +81,16 @@ def runs_table(results: Sequence[Result]) -> str:
 
 
 def figure_tables(results: Sequence[Result]) -> str:
-    """One table for each extractor and number of images: designs down, metrics across, with 95 % intervals."""
+    """One table for each extractor, number of images, reference, steps and weights: designs down, metrics across, with
+    95 % intervals."""
 
-    def space(f: dict[str, Any]) -> tuple[str, int]:
-        return f["about"]["extractor"], f["about"]["n"]
+    def space(f: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(f["about"][k] for k in ("extractor", "n", "reference", "steps", "weights"))
 
     tables = []
-    for extractor, n in dict.fromkeys(space(f) for r in results for f in r.figures):
-        mine = [(r, [f for f in r.figures if space(f) == (extractor, n)]) for r in results]
+    for kind in dict.fromkeys(space(f) for r in results for f in r.figures):
+        extractor, n, reference, steps, weights = kind
+        mine = [(r, [f for f in r.figures if space(f) == kind]) for r in results]
         metrics = list(dict.fromkeys(f["metric"] for _, figures in mine for f in figures))
         rows = [["preset", "design", "seed", "w", *metrics]]
         for r, fs in mine:
@@ -97,7 +100,8 @@ def figure_tables(results: Sequence[Result]) -> str:
                     f"{e['value']:.4g} [{e['low']:.4g}, {e['high']:.4g}]" if e else "" for e in map(at_w.get, metrics)
                 ]
                 rows.append([r.preset + (" (reduced)" if r.reduced else ""), r.design, str(r.seed), f"{w:g}", *cells])
-        tables.append(f"measured with {extractor}, n = {n}\n" + "\n".join(aligned(rows)))
+        about = f"n = {n}, reference {labelled(reference)}, {steps} steps, weights: {weights}"
+        tables.append(f"measured with {extractor}, {about}\n" + "\n".join(aligned(rows)))
     return "\n\n".join(tables)
 
 

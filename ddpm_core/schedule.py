@@ -85,6 +85,7 @@ class DiffusionSchedule:
         return 0.5 * (abar.log() - torch.log1p(-abar))
 
     def to(self, device: torch.device | str) -> DiffusionSchedule:
+        """The same schedule with its tensors on a device."""
         return DiffusionSchedule(self.alphas_cumprod.to(device))
 
     def q_sample(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:

@@ -106,6 +106,7 @@ class Keeper:
             "provenance": {
                 "data": self.config.data,
                 "n_train": len(self.data),
+                **({"classes": list(self.data.classes)} if self.config.unet.num_classes else {}),
                 "seed": self.config.train.seed,
                 "step": self.state.step,
                 "device": torch.cuda.get_device_name(device) if gpu else device.type,

@@ -51,8 +51,8 @@ def test_every_run_of_the_plan_builds(script):
     assert first.train.p_uncond == 0.15  # the one to ship: guidance needs dropped labels
 
 
-def figure(metric, value, extractor, n, w=1.0):
-    about = {"extractor": extractor, "n": n, "reference": "r", "seed": 0, "steps": 50, "w": w, "weights": "ema"}
+def figure(metric, value, extractor, n, w=1.0, reference="r"):
+    about = {"extractor": extractor, "n": n, "reference": reference, "seed": 0, "steps": 50, "w": w, "weights": "ema"}
     return {
         "metric": metric,
         "estimate": {"value": value, "low": value - 1, "high": value + 1, "se": 0.5},
@@ -69,15 +69,18 @@ def result(design, figures):
 def test_records_come_back_and_unlike_figures_share_no_column(tmp_path, capsys):
     one = result("film", [figure("frechet", 11.0, "net A", 50_000), figure("frechet", 21.0, "net B", 50_000)])
     two = result("adanorm", [figure("frechet", 12.0, "net A", 50_000), figure("frechet", 99.0, "net A", 1_000)])
+    jpeg = figure("frechet", 77.0, "net A", 50_000, reference="cifar10-train-jpeg/all")
+    two = replace(two, figures=(*two.figures, jpeg))
     for r in (one, two):
         results.write(r, tmp_path)
     assert results.read_all(tmp_path) == [two, one]
     main(["results", str(tmp_path)])
     tables = capsys.readouterr().out.split("\n\n")
-    holding = {v: [t for t in tables if v in t] for v in ("11 [", "12 [", "21 [", "99 [")}
+    holding = {v: [t for t in tables if v in t] for v in ("11 [", "12 [", "21 [", "99 [", "77 [")}
     assert all(len(t) == 1 for t in holding.values())
     assert holding["11 ["] == holding["12 ["]  # the same extractor, the same n
-    assert len({holding[v][0] for v in ("11 [", "21 [", "99 [")}) == 3
+    assert len({holding[v][0] for v in ("11 [", "21 [", "99 [", "77 [")}) == 4
+    assert "reference cifar10-train-jpeg/all: CIFAR-10 (JPEG), 50 steps, weights: ema" in holding["77 ["][0]
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(SystemExit):
         main(["results", str(tmp_path)])

@@ -221,7 +221,7 @@ TINY = """
 # The preset's cells with a network, data and steps that a test can afford.
 import dataclasses
 from ddpm_core.data import ImageData
-UNET = replace(UNET, channels=(8,) * len(UNET.channels), blocks_per_level=1, cond_dim=16)
+UNET = replace(UNET, channels=(8,) * len(UNET.channels), blocks_per_level=1)
 STEPS, SAMPLING_STEPS = 30, 2
 TRAIN = replace(TRAIN, steps=STEPS, batch_size=4)
 NAMES_OF = {"fashion-mnist": "FASHION_CLASSES", "cifar10": "CIFAR10_CLASSES"}

@@ -44,8 +44,9 @@ def config_of(a: argparse.Namespace) -> Preset:
     config = shortened(preset(a.preset), a.steps, a.seed)
     changes = {"data": a.data, "split": a.split, "conditioning": a.conditioner, "parameterization": a.parameterization}
     config = replace(config, **{k: v for k, v in changes.items() if v})
-    training = {"batch_size": a.batch_size, "lr": a.lr}
-    config = replace(config, train=replace(config.train, **{k: v for k, v in training.items() if v}))
+    flip = config.train.flip and config.data != "digits" if a.flip is None else a.flip  # a mirrored 2 is no 2
+    training = {"batch_size": a.batch_size, "lr": a.lr, "preview_every": a.preview_every}
+    config = replace(config, train=replace(config.train, flip=flip, **{k: v for k, v in training.items() if v}))
     if a.data and a.data != preset(a.preset).data and (u := config.unet).num_classes:
         classes = load_data(a.data, size=u.image_size, channels=u.image_channels).classes
         config = replace(config, unet=replace(u, num_classes=len(classes)))
@@ -103,9 +104,15 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--batch-size", type=positive, help="over all processes together; default: the preset's")
     p.add_argument("--lr", type=rate, help="default: the preset's")
     p.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction,
+        help="mirror every other training image: right for photographs, wrong for letters; default: the preset's, and "
+        "never for digits",
+    )  # fmt: skip
+    p.add_argument(
         "--ungated", action="store_true", help="full scale even for a design that has not passed the quick gate"
     )
     p.add_argument("--previews", type=Path, help="a folder for sample grids during training")
+    p.add_argument("--preview-every", type=positive, metavar="STEPS", help="default: the preset's, some epochs")
     p.add_argument(
         "--log", type=Path, help="a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
     )

@@ -50,6 +50,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(config.features, config.num_classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] -> (B, D), what the last linear layer sees."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:

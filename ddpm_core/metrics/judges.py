@@ -25,6 +25,7 @@ class Judge:
 
 
 def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
+    """A classifier's checkpoint as a judge; CheckpointError where it is none."""
     about = checkpoint.read(path)[1].get("provenance", {})
     name = f"{checkpoint.stem(path).name}-classifier"
     return Judge(name, checkpoint.file_digest(path), load_classifier(path).to(device), about.get("heldout_accuracy"))

@@ -43,15 +43,6 @@ def cells(e: Estimate | None) -> list[str]:
     return ["–", ""] if e is None else [number(e.value), f"{number(e.low)} … {number(e.high)}"]
 
 
-def about_line(f: Figure) -> str:
-    """All that a figure depends on, in words."""
-    a = f.about
-    made = [f"seed {a.seed}"] if a.seed is not None else []
-    made += [f"{a.steps} steps"] if a.steps is not None else []
-    made += [f"w = {a.w:g}"] if a.w is not None else []
-    return ", ".join([f"n = {a.n}", f"reference {a.reference}", *made, f"weights: {a.weights}"])
-
-
 def figure_tables(figures: list[Figure]) -> str:
     """One table for each extractor: distances from different networks never stand in one column."""
     parts = []
@@ -60,7 +51,7 @@ def figure_tables(figures: list[Figure]) -> str:
         rows = [[METRICS[f.metric].title, *cells(f.estimate), METRICS[f.metric].better] for f in mine]
         parts.append(f"<h3>Measured with {html.escape(extractor)}</h3>")
         parts.append(page.table(["figure", "value", "95 % interval", "better"], rows))
-    return "".join(parts) + f"<p>{html.escape(about_line(figures[0]))}.</p>" if figures else ""
+    return "".join(parts) + f"<p>{html.escape(str(figures[0].about))}.</p>" if figures else ""
 
 
 def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> str:

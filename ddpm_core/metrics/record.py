@@ -71,7 +71,7 @@ def text_table(figures: Sequence[Figure]) -> str:
         for f in mine:
             e, m = f.estimate, METRICS[f.metric]
             rows.append([m.title, f"{e.value:.4g}", f"{e.low:.4g} … {e.high:.4g}", m.better])
-        lines += [f"measured with {extractor}, n = {mine[0].about.n}", *(f"  {line}" for line in aligned(rows)), ""]
+        lines += [f"measured with {extractor}, {mine[0].about}", *(f"  {line}" for line in aligned(rows)), ""]
     return "\n".join(lines).rstrip()
 
 

@@ -90,6 +90,7 @@ def make_reference(
 
 
 def save_reference(path: Path, reference: Reference, **about: object) -> Path:
+    """Write PATH.safetensors and PATH.json, with `about` beside the config, whole or not at all."""
     tensors = {
         "mean": reference.moments.mean,
         "cov": reference.moments.cov,

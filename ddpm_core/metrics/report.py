@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.classifier import Classifier, classify
-from ddpm_core.metrics.distances import Moments, diversity, frechet_distance
+from ddpm_core.metrics.distances import Moments, diversity, frechet_resampler
 from ddpm_core.streams import stream
 
 TOPS = {"adherence": 1.0, "precision": 1.0, "recall": 1.0, "coverage": 1.0, "copies": 1.0}  # others have none
@@ -31,6 +31,11 @@ class Estimate:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
+def labelled(reference: str) -> str:
+    """With a word on CIFAR-10 kept as JPEG, whose figures are not those of the original pictures."""
+    return f"{reference}: CIFAR-10 (JPEG)" if reference.startswith("cifar10") and "jpeg" in reference else reference
+
+
 @dataclass(frozen=True)
 class Provenance:
     """What a figure depends on. What another program drew has no seed, steps or w that we know of: None."""
@@ -42,6 +47,13 @@ class Provenance:
     steps: int | None
     w: float | None
     weights: str  # "ema", "raw", or "unknown"
+
+    def __str__(self) -> str:
+        """All but the extractor, in words."""
+        made = [f"seed {self.seed}"] if self.seed is not None else []
+        made += [f"{self.steps} steps"] if self.steps is not None else []
+        made += [f"w = {self.w:g}"] if self.w is not None else []
+        return ", ".join([f"n = {self.n}", f"reference {labelled(self.reference)}", *made, f"weights: {self.weights}"])
 
 
 @dataclass(frozen=True)
@@ -192,14 +204,16 @@ def score(
     about: Provenance,
     repeats: int = 100,
 ) -> Scores:
-    """Score images (N, C, H, W) made for labels y (N,) against a real data set; error bars bootstrap the images."""
+    """Score images (N, C, H, W), at least 4, made for labels y (N,) against a real data set.
+
+    Error bars are those of `evaluate`: Wilson's, random halves, and the bootstrap, all over the images.
+    """
     predicted, features = classify(classifier, images)
     standard = real if isinstance(real, Standard) else Standard.of(real, classifier)
-    reference, spread = standard.moments, standard.spread
-    n, hit = len(images), (predicted == y).double()
+    n = len(images)
     return Scores(
-        adherence=bootstrap(lambda i: float(hit[i].mean()), n, repeats, about.seed, top=1.0),
-        distance=bootstrap(lambda i: frechet_distance(Moments.of(features[i]), reference), n, repeats, about.seed),
-        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / spread, n, repeats, about.seed),
+        adherence=proportion(predicted == y),
+        distance=halves(frechet_resampler(features, standard.moments), n, repeats, about.seed),
+        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / standard.spread, n, repeats, about.seed),
         about=about,
     )

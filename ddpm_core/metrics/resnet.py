@@ -70,6 +70,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(config.widths[-1], config.num_classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] -> (B, D), what the last linear layer sees."""
         return self.body(x.contiguous(memory_format=torch.channels_last))
 
     def forward(self, x: Tensor) -> Tensor:

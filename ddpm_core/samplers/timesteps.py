@@ -32,7 +32,7 @@ def quadratic(schedule: DiffusionSchedule, num_steps: int) -> Tensor:
 
 
 def log_snr(schedule: DiffusionSchedule, num_steps: int) -> Tensor:
-    """Equal gaps in log-SNR, from where the image begins to show to t = 0 (Lu et al. 2022, section 4.3)."""
+    """Equal gaps in log-SNR, from where the image begins to show to t = 0 (Lu et al. 2022, section 3.3)."""
     lam = schedule.half_log_snr
     wanted = torch.linspace(max(lam[-1].item(), LOWEST_HALF_LOG_SNR), lam[0].item(), num_steps, dtype=torch.float64)
     return (lam[None] - wanted[:, None]).abs().argmin(1)  # (num_steps, T) -> (num_steps,)

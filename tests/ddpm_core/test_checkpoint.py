@@ -10,7 +10,7 @@ from ddpm_core import checkpoint
 from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import PRESETS, Preset, from_dict, preset, to_dict
-from ddpm_core.training import TrainState
+from ddpm_core.training import TrainConfig, TrainState
 from ddpm_core.unet import UNetConfig, build_unet
 from tests.ddpm_core.test_training import CONFIG, UNET, run, start
 
@@ -197,3 +197,20 @@ def test_unknown_keys_raise():
         from_dict(Preset, {"train": {"learning_rate": 1}})
     with pytest.raises(ValueError, match=r"unknown preset 'imagenet'; known: digits"):
         preset("imagenet")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"train": {"steps": "abc"}}, "TrainConfig: steps must be int, got 'abc'"),
+        ({"train": {"steps": True}}, "TrainConfig: steps must be int, got True"),
+        ({"train": {"lr": None}}, "TrainConfig: lr must be float, got None"),
+        ({"unet": {"channels": "abc"}}, "UNetConfig: channels must be tuple, got 'abc'"),
+        ({"data": 3}, "Preset: data must be str, got 3"),
+        ({"unet": []}, "UNetConfig must be an object, got list"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_named(values, says):
+    with pytest.raises(ValueError, match=says):
+        from_dict(Preset, values)
+    assert from_dict(TrainConfig, {"lr": 1}).lr == 1  # JSON has one kind of number

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ddpm_core import checkpoint
 from ddpm_core.cli import main, parser
+from ddpm_core.commands.train import config_of
 from ddpm_core.config import DATA_DIR
 
 SHIPPED = DATA_DIR / "checkpoints/digits"
@@ -53,6 +54,31 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         checkpoint.with_suffix(damaged, suffix).write_bytes(content if suffix == ".json" else content[:5000])
     assert "truncated or damaged" in sentence(capsys, "sample", "--checkpoint", damaged)
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_digits_are_never_mirrored():
+    """Nor any other data where the user says so; photographs are, by their preset."""
+    for words, flip in (
+        (["cifar10"], True),
+        (["cifar10", "--data", "digits"], False),
+        (["cifar10", "--data", "digits", "--flip"], True),
+        (["cifar10", "--no-flip"], False),
+        (["digits"], False),
+    ):
+        assert config_of(parser().parse_args(["train", "--preset", *words])).train.flip is flip
+    assert config_of(parser().parse_args(["train", "--preview-every", "7"])).train.preview_every == 7
+
+
+def test_class_names_travel_with_the_model(tmp_path, capsys):
+    for i, name in enumerate(("cat", "dog") * 10):
+        (tmp_path / f"pets/{name}").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 12 * i).save(tmp_path / f"pets/{name}/{i}.png")
+    main(["train", "--data", str(tmp_path / "pets"), "--steps", "1", "--no-log", "--out", str(tmp_path / "run")])
+    (tmp_path / "pets").rename(tmp_path / "gone")
+    shared = ["--checkpoint", str(tmp_path / "run"), "--steps", "2"]
+    main(["interpolate", *shared, "--pair", "cat", "dog", "--n", "3", "--out", str(tmp_path / "walk")])
+    assert (tmp_path / "walk/interpolate_cat_dog.png").is_file()
+    assert "unknown class '3'; known: cat, dog" in sentence(capsys, "sample", *shared, "--classes", "3")
 
 
 def test_the_way_from_training_to_pictures(tmp_path, capsys):

@@ -8,7 +8,7 @@ import torch
 
 from ddpm_core import checkpoint, demo
 from ddpm_core.config import DATA_DIR
-from ddpm_core.data import load_data
+from ddpm_core.data import CIFAR10_CLASSES, load_data
 from ddpm_core.metrics import reference
 from ddpm_core.metrics.report import Standard
 
@@ -29,6 +29,19 @@ def test_the_classifier_is_the_one_that_knows_the_classes(loaded):
     with pytest.raises(ValueError, match="knows fashion-mnist"):
         unet = replace(preset.unet, image_channels=1, image_size=28)
         demo.judge_of(replace(loaded, preset=replace(preset, data="fashion-mnist", unet=unet)))
+
+
+def test_class_names_are_the_checkpoint_s_own(loaded):
+    """A model of CIFAR-10 kept in a zip of any name still knows a cat, and finds who can tell one."""
+    preset = replace(loaded.preset, data="my.zip", unet=replace(loaded.preset.unet, image_channels=3, image_size=32))
+    record = {**loaded.record, "provenance": {"classes": list(CIFAR10_CLASSES)}}
+    named = replace(loaded, preset=preset, record=record)
+    assert demo.classes_of(named) == CIFAR10_CLASSES and demo.judge_of(named).name == "cifar10-classifier"
+    assert demo.known_pairs(CIFAR10_CLASSES) == list(demo.COLOUR_PAIRS)
+    assert demo.known_pairs(demo.classes_of(loaded)) == list(demo.PAIRS) and demo.known_pairs(("x", "y")) == []
+    for spoilt in (["cat"], 3, list(range(10))):
+        wrong = replace(named, record={"provenance": {"classes": spoilt}})
+        assert demo.classes_of(wrong) == tuple("0123456789")
 
 
 def test_statistics_that_ship_stand_for_the_images(monkeypatch):

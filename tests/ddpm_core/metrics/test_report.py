@@ -8,6 +8,7 @@ from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.distances import Moments, frechet_distance, frechet_resampler
+from ddpm_core.metrics.record import text_table
 from ddpm_core.metrics.report import (
     Estimate,
     Figure,
@@ -17,6 +18,7 @@ from ddpm_core.metrics.report import (
     compare,
     halves,
     interval,
+    labelled,
     over_seeds,
     proportion,
     score,
@@ -123,9 +125,19 @@ def test_scores_tell_real_from_wrong(rng):
     good = score(heldout.floats(), heldout.labels, real, judge, about, 30)
     shuffled = score(heldout.floats(), heldout.labels[torch.randperm(360, generator=rng)], real, judge, about, 30)
     noise = score(torch.randn(360, 1, 8, 8, generator=rng), heldout.labels, real, judge, about, 30)
+    assert good.adherence == proportion(torch.arange(360) < round(360 * good.adherence.value))  # Wilson's
     assert good.adherence.value > 0.98 and shuffled.adherence.value < 0.25
     assert good.distance.value == pytest.approx(shuffled.distance.value)  # pooled distances do not see labels
     assert noise.distance.value > 10 * good.distance.value
     assert good.diversity.value == pytest.approx(1, abs=0.1)
     for e in (good.adherence, good.distance, good.diversity):
         assert e.low <= e.value <= e.high
+
+
+def test_a_figure_says_all_that_it_depends_on():
+    about = replace(ABOUT, reference="cifar10-train-jpeg/all", seed=3, steps=10, w=2.0)
+    line = text_table([Figure("frechet", interval(4.0, 0.1), about)]).splitlines()[0]
+    reference = "reference cifar10-train-jpeg/all: CIFAR-10 (JPEG)"
+    for part in (about.extractor, "n = 1000", reference, "seed 3", "10 steps", "w = 2", "weights: ema"):
+        assert part in line
+    assert labelled("digits/all") == "digits/all" and labelled("cifar10/all") == "cifar10/all"
