@@ -162,8 +162,11 @@ def save_snapshot(path: Path | str, state: TrainState, config: Preset, **about: 
 def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
     """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size.
 
-    `data` is a name to put in place of the path that the data were read from.
+    `data` is a name to put in place of the path that the data were read from. ValueError where `out` is the checkpoint
+    itself, whose raw weights and optimiser state would be lost.
     """
+    if stem(path).resolve() == stem(out).resolve():
+        raise ValueError(f"{out} is the checkpoint itself, and would lose its raw weights; choose another --out")
     tensors, record = read(path, skip="optimizer.")
     _config(record, path)
     if data:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ddpm_core.training import Step
 
@@ -18,8 +22,16 @@ def available() -> bool:
     return importlib.util.find_spec("tensorboard") is not None
 
 
+def lost(what: str, error: OSError) -> None:
+    """Say that something beside the training cannot be written any more: no reason to lose the training too."""
+    tqdm.write(f"the training goes on without {what}, which could not be written: {error}", file=sys.stderr)
+
+
 class Log:
-    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None."""
+    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None.
+
+    The first write that fails is the last, and is told.
+    """
 
     def __init__(self, folder: Path | None, start: int, batch_size: int):
         self.writer, self.last, self.batch_size = None, (start, time.perf_counter()), batch_size
@@ -42,19 +54,30 @@ class Log:
             "gradient norm": float(report.norm),
             "images per second": (report.step - step) * self.batch_size / (self.last[1] - then),
         }
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, report.step)
+        with self.writing():
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, report.step)
 
     def preview(self, images: Tensor, columns: int, step: int) -> None:
         """Images (N, C, H, W) in [-1, 1] as a grid."""
         if self.writer is not None:
             from torchvision.utils import make_grid
 
-            self.writer.add_image("preview", make_grid(images / 2 + 0.5, columns).clamp(0, 1), step)
+            with self.writing():
+                self.writer.add_image("preview", make_grid(images / 2 + 0.5, columns).clamp(0, 1), step)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as e:  # of this write, or of an earlier one: TensorBoard writes in a thread
+            self.writer = None
+            lost("TensorBoard's curves", e)
 
     def __enter__(self) -> Log:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.writer is not None:
-            self.writer.close()
+            with self.writing():
+                self.writer.close()

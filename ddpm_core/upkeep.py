@@ -17,7 +17,7 @@ from ddpm_core.config import Preset
 from ddpm_core.data import ImageData
 from ddpm_core.distributed import Ranks
 from ddpm_core.interrupt import Interrupted, Request, requests
-from ddpm_core.logs import Log
+from ddpm_core.logs import Log, lost
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
@@ -50,6 +50,7 @@ class Keeper:
         record = checkpoint.read(out, skip="")[1] if checkpoint.exists(out) else {}  # no tensors
         self.minutes = record.get("provenance", {}).get("minutes", 0.0)  # of earlier parts of this run
         self.loss: Tensor | None = None
+        self.previews = upkeep.previews  # until one cannot be written
 
     def run(self, steps: Iterable[Step]) -> None:
         """Take all steps, then save for good; Interrupted where somebody asked to stop."""
@@ -76,7 +77,7 @@ class Keeper:
         if self.due(up.snapshot_every, step) and self.ranks.first:
             name = self.out.with_name(f"{self.out.name}-{step:06d}")
             checkpoint.save_snapshot(name, self.state, self.config, **self.about())
-        if self.due(self.config.train.preview_every, step) and (up.previews or up.log) and self.ranks.first:
+        if self.due(self.config.train.preview_every, step) and (self.previews or up.log) and self.ranks.first:
             self.preview(step, log)
         stop = checked and self.ranks.any(bool(asked))
         late = checked and time.monotonic() - self.saved > max(up.save_seconds, self.wait)
@@ -134,6 +135,10 @@ class Keeper:
         w = 2.0 if self.config.train.p_uncond and (k or y.dim() == 2) else 1.0  # no null class without label dropout
         images = sample(self.state.ema.module, self.schedule, y, w, 20, parameterization=self.parameterization)
         log.preview(images, 8, step)
-        if self.upkeep.previews:
+        if self.previews:
             figure = plots.grid(images, 8, names, title=f"step {step}", row_label="class asked for" if names else "")
-            plots.save(figure, self.upkeep.previews / f"{step}.png")
+            try:
+                plots.save(figure, self.previews / f"{step}.png")
+            except OSError as e:
+                self.previews = None
+                lost("previews", e)

@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
 import torch
 
+from ddpm_core import outputs
+from ddpm_core.checkpoint import Loaded
 from ddpm_core.config import DATA_DIR
 
 CHECKPOINT = DATA_DIR / "checkpoints/digits"
 CLASSIFIER = DATA_DIR / "classifiers/digits"
+MAX_COLUMNS = 600  # matplotlib draws at most 65,536 pixels in a row, and an image takes about a hundred
 
 
 def positive(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got '{text[:40]}'") from None
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
 
 
+def beside(text: str) -> int:
+    """How many images stand beside each other in one picture."""
+    value = positive(text)
+    if value > MAX_COLUMNS:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_COLUMNS}, which one picture can hold, got {value}")
+    return value
+
+
+def number(text: str) -> float:
+    """A number, which nan is not; -inf and inf are for the caller to refuse."""
+    with contextlib.suppress(ValueError):
+        if not math.isnan(value := float(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number, got '{text[:40]}'")
+
+
 def scale(text: str) -> float:
-    value = float(text)
+    value = number(text)
     if not -100 <= value <= 100:
         raise argparse.ArgumentTypeError(f"must be a number of moderate size, got {text}")
     return value
+
+
+def place(text: str) -> Path:
+    """A path, which the empty word is not, though Path takes it for the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a place, got ''")
+    return Path(text)
+
+
+def distinct(values: Sequence[float], option: str) -> Sequence[float]:
+    """The values; ValueError where one comes twice: what is measured twice would pass for more evidence."""
+    if twice := [v for i, v in enumerate(values) if v in values[:i]]:
+        raise ValueError(f"{option} names {twice[0]} more than once; give each value once")
+    return values
 
 
 def device_of(name: str) -> str:
@@ -37,7 +76,21 @@ def device_of(name: str) -> str:
         raise ValueError(f"unknown device '{name}'; known: auto, cpu, cuda, mps")
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.mps.is_available()):
         raise ValueError("no such GPU is available here; leave --device out, or say --device cpu")
+    try:
+        torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"unknown device '{name}'; a number may follow the kind, such as cuda:0") from None
     return name
+
+
+def room_for(n: int, loaded: Loaded) -> None:
+    """ValueError where n images of the model, as drawn and as a copy, are more than the free memory holds."""
+    u, free = loaded.preset.unet, psutil.virtual_memory().available
+    need = 8 * n * u.image_channels * u.image_size**2
+    if need > free:
+        raise ValueError(
+            f"--n {n} images need {need / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free; draw fewer"
+        )
 
 
 def command(
@@ -48,14 +101,24 @@ def command(
     example: str,
     *,
     out: str,
+    writes: Callable[[Path], Path] = outputs.folder,
     checkpoint: bool = True,
 ) -> argparse.ArgumentParser:
-    """A sub-command with the options that all of them have, and an example in its help."""
+    """A sub-command with the options that all of them have, and an example in its help.
+
+    `writes` looks at --out before anything is done, and raises ValueError where it cannot be written.
+    """
+
+    def looked_ahead(a: argparse.Namespace) -> None:
+        if a.out is not None:
+            writes(a.out)
+        run(a)
+
     p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
-    p.set_defaults(run=run)
+    p.set_defaults(run=looked_ahead)
     if checkpoint:
         p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
-    p.add_argument("--out", type=Path, default=Path(out), help=f"default: {out}")
+    p.add_argument("--out", type=place, default=Path(out), help=f"default: {out}")
     p.add_argument("--seed", type=int, default=None if name == "train" else 0)
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     return p

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_core import checkpoint, demo, plots
+from ddpm_core import checkpoint, demo, outputs, plots
 from ddpm_core.checkpoint import Loaded
-from ddpm_core.commands.base import command, device_of, positive, scale
+from ddpm_core.commands.base import beside, command, device_of, distinct, positive, room_for, scale
 from ddpm_core.interpolation import MODES, VARY
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.runs import class_index
@@ -80,6 +80,8 @@ def sweep(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device_of(a.device))
     if a.lam is not None:
         raise ValueError("a sweep is over w, and CFG++ (--lam) has none; leave --lam out")
+    distinct(a.w, "--w")
+    room_for(a.n, loaded)
     options = {"config": config_of(a), "batch_size": a.batch_size, **weak_network(a, loaded)}
     for path in demo.sweep(loaded, a.out, a.w, a.n, a.steps, a.seed, a.classifier, progress=True, **options):
         print(path)
@@ -113,12 +115,13 @@ def sampling_options(p: argparse.ArgumentParser, steps: int) -> None:
 
 def register(sub: argparse._SubParsersAction) -> None:
     p = command(sub, "sample", sample, "Draw a grid of samples, one row a class.",
-                "ddpm sample --classes 3 8 --w 4 --n 10 --out build/three.png", out="build/samples.png")  # fmt: skip
+                "ddpm sample --classes 3 8 --w 4 --n 10 --out build/three.png", out="build/samples.png",
+                writes=outputs.picture)  # fmt: skip
     p.add_argument("--classes", nargs="+", metavar="NAME", help="default: all")
-    p.add_argument("--n", type=positive, default=10, help="images a class")
+    p.add_argument("--n", type=beside, default=10, help="images a class")
     p.add_argument("--w", type=scale, default=4.0, help="guidance scale: 0 unconditional, 1 conditional, >1 guided")
     p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
-    p.add_argument("--trajectory", type=positive, metavar="N", help="a second picture: N steps from noise to image")
+    p.add_argument("--trajectory", type=beside, metavar="N", help="a second picture: N steps from noise to image")
     p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
     sampling_options(p, steps=50)
 
@@ -133,7 +136,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p = command(sub, "interpolate", interpolate, "Walk from one class to another, from one noise.",
                 "ddpm interpolate --pair 3 8 --pair 1 7 --out build/walk", out="build/interpolate")  # fmt: skip
     p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
-    p.add_argument("--n", type=positive, default=11, help="images a row")
+    p.add_argument("--n", type=beside, default=11, help="images a row")
     p.add_argument("--w", type=scale, default=3.0)
     p.add_argument("--mode", choices=MODES, default="spherical", help="between class embeddings (default: spherical)")
     p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ddpm_core import checkpoint
-from ddpm_core.commands.base import command, device_of, positive, scale
+from ddpm_core.commands.base import command, device_of, distinct, positive, room_for, scale
 from ddpm_core.data import SPLITS, ImageData, load_data
 
 
@@ -48,13 +48,15 @@ def evaluate(a: argparse.Namespace) -> None:
     check_metrics(metrics)
     if a.images and not a.data:
         raise ValueError("--images are judged against real ones; name these with --data")
+    seeds = distinct(a.seeds or [a.seed], "--seeds")
     before = record.read(a.against) if a.against else None
     device = device_of(a.device)
     loaded = None if a.images else checkpoint.load(a.checkpoint, device)
+    if loaded:
+        room_for(a.n, loaded)
     data = real_images(a, loaded)
     net, judge = network(a.extractor or default_network(data), device), find_judge(data, a.classifier, device)
     reference = reference_for(data, net, unseen(data, a.data or loaded.preset.data), progress=True)
-    seeds = a.seeds or [a.seed]
     how = Drawing(a.n, a.w, a.steps, a.raw)
     runs, made = [], []
     for seed in seeds[:1] if a.images else seeds:

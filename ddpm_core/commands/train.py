@@ -6,10 +6,9 @@ import argparse
 import os
 import sys
 from dataclasses import fields, replace
-from pathlib import Path
 
-from ddpm_core import checkpoint, quick_gate
-from ddpm_core.commands.base import command, device_of, positive
+from ddpm_core import checkpoint, outputs, quick_gate
+from ddpm_core.commands.base import command, device_of, number, place, positive
 from ddpm_core.config import PRESETS, Preset, preset
 from ddpm_core.data import load_data
 from ddpm_core.distributed import processes
@@ -21,7 +20,7 @@ from ddpm_core.upkeep import Upkeep
 
 
 def rate(text: str) -> float:
-    value = float(text)
+    value = number(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
     return value
@@ -55,6 +54,9 @@ def config_of(a: argparse.Namespace) -> Preset:
 
 def train(a: argparse.Namespace) -> None:
     log = None if a.no_log or not (a.log or available()) else a.log or a.out.with_name(f"{a.out.name}.log")
+    for path, option in ((log, "--log"), (a.previews, "--previews")):
+        if path:
+            outputs.folder(path, option)
     config, gate = config_of(a), ""
     if a.preset in quick_gate.FULL_SCALE:
         gate = "not asked for (--ungated)" if a.ungated else quick_gate.require(config)
@@ -93,7 +95,7 @@ def register(sub: argparse._SubParsersAction) -> None:
         "Train a preset; an interrupted run goes on where it stopped (on a CPU bit for bit, on a GPU nearly). "
         "Several GPUs: torchrun --standalone --nproc-per-node N -m ddpm_core.cli train ...",
         "ddpm train --preset digits --conditioner adagn --out build/runs/adagn",
-        checkpoint=False, out="build/runs/digits",
+        checkpoint=False, out="build/runs/digits", writes=outputs.checkpoint,
     )  # fmt: skip
     p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
     p.add_argument("--data", help="another data set: a name, or the path of a folder or zip (see docs/data.md)")
@@ -111,10 +113,10 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument(
         "--ungated", action="store_true", help="full scale even for a design that has not passed the quick gate"
     )
-    p.add_argument("--previews", type=Path, help="a folder for sample grids during training")
+    p.add_argument("--previews", type=place, help="a folder for sample grids during training")
     p.add_argument("--preview-every", type=positive, metavar="STEPS", help="default: the preset's, some epochs")
     p.add_argument(
-        "--log", type=Path, help="a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
+        "--log", type=place, help="a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
     )
     p.add_argument("--no-log", action="store_true")
     p.add_argument("--save-seconds", type=positive, default=60, help="time between saves; default: 60")
@@ -129,12 +131,13 @@ def register(sub: argparse._SubParsersAction) -> None:
     p = command(
         sub, "shrink", shrink, "Write the averaged weights alone, in float16: a quarter of the size.",
         "ddpm shrink --checkpoint build/runs/digits --out build/digits-half", out="build/shrunk",
+        writes=outputs.checkpoint,
     )  # fmt: skip
 
     p = command(
         sub, "classifier", classifier, "Train a classifier that measures adherence and features.",
         "ddpm classifier --data digits --seed 7 --out build/classifier",
-        checkpoint=False, out="build/classifier",
+        checkpoint=False, out="build/classifier", writes=outputs.checkpoint,
     )  # fmt: skip
     p.add_argument("--data", default="digits")
     p.add_argument("--heldout", help="other data to measure the accuracy on; default: the data's own held-out part")

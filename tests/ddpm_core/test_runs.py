@@ -184,3 +184,18 @@ def test_data_that_do_not_fit_are_named():
         fit(Preset(), digits())
     with pytest.raises(ValueError, match="7 classes, but digits has 10; set the preset's num_classes to 10"):
         fit(Preset(unet=UNetConfig(1, 8, 7)), digits())
+
+
+def test_a_run_outlives_its_previews_and_its_log(straight, tmp_path, monkeypatch, capsys):
+    from torch.utils.tensorboard import SummaryWriter
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ddpm_core.logs.LOG_EVERY", 3)
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    (tmp_path / "file").touch()
+    up = replace(QUIET, previews=tmp_path / "file/previews", log=tmp_path / "log")
+    assert same(train_run(PRESET, tmp_path / "run", upkeep=up), straight)
+    err = capsys.readouterr().err
+    assert err.count("goes on without previews") == err.count("goes on without TensorBoard's curves") == 1
