@@ -16,6 +16,7 @@ from autograder.adapters import table
 from autograder.exercises import EXERCISES, assignments
 from autograder.judging import judge_notebook
 from autograder.results import record
+from autograder.submissions import apart, unrecognised
 from autograder.supply import SOLUTIONS
 
 
@@ -43,6 +44,9 @@ def grade_folder(
     if sandboxed and not scheduler and (why := sandbox.available()):
         raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
     submissions = grading.find(submitted, assignment, student, only)
+    apart(submissions, out)
+    if student is None and (odd := unrecognised(submitted, out)):
+        print(f"not graded, since no assignment has this name: {', '.join(odd)}", file=sys.stderr)
     with grading.only_one(out):
         seed = grading.seed_of_batch(out, seed)
         records = grading.grade(submissions, out, seed, jobs, sandboxed, progress, scheduler)
@@ -79,6 +83,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
     if exercise is None:
         known = ", ".join(f"{e.name}.ipynb" for e in EXERCISES.values())
         raise ValueError(f"{notebook.name} is not a graded notebook; known: {known} (of {', '.join(assignments())})")
+    if notebook.is_dir():
+        raise ValueError(f"{notebook} is a folder; name the notebook itself")
     if not notebook.is_file():
         raise ValueError(f"there is no file {notebook}")
     torch.set_num_threads(1)

@@ -100,7 +100,7 @@ def describe(out: Path, now: float | None = None) -> str:
     try:
         s = json.loads((out / FILE).read_text(encoding="utf-8"))
         done, total, kept = s["done"], s["total"], s["kept"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"no batch was graded into {out}; name its folder with --out") from None
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{out / FILE} is damaged; run the same `autograder grade` again") from e

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autograder import batch, board, bundle
+from autograder import batch, board, bundle, folders
 from autograder.commands import challenge, export, gradescope, similarity
 from autograder.exercises import EXERCISES
 
@@ -26,6 +26,7 @@ def cmd_grade(a: argparse.Namespace) -> None:
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
+    folders.usable(a.out)
     batch.grade_folder(
         a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
         only=tuple(a.notebook), scheduler=a.scheduler,
@@ -58,7 +59,7 @@ def cmd_calibrate(a: argparse.Namespace) -> None:
 def cmd_demo(a: argparse.Namespace) -> None:
     from autograder.demo import run  # sample submissions: not in the students' bundle
 
-    run(a.out, a.seed, a.train, a.course)
+    run(folders.usable(a.out), a.seed, a.train, a.course)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -128,17 +129,26 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def sentence_of(error: Exception) -> str:
+    """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        path = error.filename2 or error.filename  # of a rename, what it was to become
+        return f"{os.fspath(path)} cannot be used ({error.strerror}); choose another path, or see to its permissions"
+    return str(error)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     a = parser().parse_args(argv)
     try:
         a.run(a)
     except (ValueError, OSError, ImportError) as e:
-        print(f"autograder {a.command}: {e}", file=sys.stderr)
+        print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt as e:
         told = str(e) or "interrupted; the same command goes on where it stopped"
         print(f"\nautograder {a.command}: {told}", file=sys.stderr)
         sys.stderr.flush()
+        folders.clear()
         os._exit(130)  # threads still wait for children; these end with this process
 
 

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import logging
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import torch
 from autograder import grading, provenance, sandbox
 from autograder.exercises import EXERCISES
 from autograder.extract import Unreadable, read_bytes
+from autograder.folders import temporary
 from autograder.judging import Grader
 
 CONNECT_S = 10.0  # a scheduler on the same network answers at once
@@ -69,7 +69,7 @@ def judge(work: Work, name: str) -> dict[str, bytes]:
     worker = get_worker()
     worker.log_event(TOPIC, {"name": name, "where": worker.name if isinstance(worker.name, str) else worker.address})
     torch.set_num_threads(1)  # as in a batch on one machine
-    with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
+    with temporary() as scratch:
         unreadable = {n: content for n, content in work.files.items() if isinstance(content, str)}
         s = grading.Submission(work.student, work.assignment, Path(scratch), work.only, unreadable)
         graders = {e.name: _grader(e.assignment, e.name, work.seed, work.sandboxed) for e in s.exercises}

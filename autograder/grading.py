@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -18,6 +16,7 @@ from tqdm.auto import tqdm
 from autograder import gate_plot, provenance, results
 from autograder.board import Board, only_one
 from autograder.exercises.base import Exercise
+from autograder.folders import temporary
 from autograder.gate import load_bands
 from autograder.harness import HARNESSES, Judge
 from autograder.judging import Grader, judge_notebook
@@ -51,7 +50,7 @@ def judge_submission(
 ) -> dict[str, bytes]:
     """The files of a submission's record, by name. `hashes` were taken before its notebooks are read."""
     notebooks: list[NotebookResult] = []
-    with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
+    with temporary() as scratch:
         for exercise in s.exercises:
 
             def tell(what: str, share: float, name: str = exercise.name) -> None:
@@ -91,9 +90,16 @@ def hashes_of(s: Submission, graders: dict[str, Grader]) -> dict[str, str]:
 
 
 def withdraw(s: Submission, out: Path) -> None:
-    """An old grade never survives a failed regrade, and a new record never lies beside an old picture."""
-    (s.records(out) / "results.json").unlink(missing_ok=True)  # first: without it the rest is no record
-    shutil.rmtree(s.records(out), ignore_errors=True)
+    """An old grade never survives a failed regrade, and a new record never lies beside an old picture.
+
+    What the grader did not write stays.
+    """
+    folder = s.records(out)
+    (folder / "results.json").unlink(missing_ok=True)  # first: without it the rest is no record
+    for file in (folder / "instructor.json", *folder.glob("*.png"), *folder.glob("*.tmp")):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or not empty
+        folder.rmdir()
 
 
 def write_record(s: Submission, files: dict[str, bytes] | str, out: Path) -> dict:
@@ -127,8 +133,13 @@ def seed_of_batch(out: Path, seed: int | None) -> int:
     """The seed given, or the one of an earlier run into the same folder, or a fresh one; written down first."""
     file = out / "run.json"
     if seed is None and file.is_file():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        try:
             return int(json.loads(file.read_text(encoding="utf-8"))["seed"])
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{file} is damaged, and with it the seed of this batch; give it with --seed (each instructor.json "
+                "holds it), or remove the file to grade all anew with other inputs"
+            ) from None
     seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed  # too many to try them all
     write_text(file, json.dumps({"seed": seed, "settings": digest({"version": results.GRADER_VERSION})}) + "\n")
     return seed
@@ -204,5 +215,11 @@ def workers(
 
 
 def all_records(out: Path) -> list[dict]:
-    """Every record below OUT, also of runs that graded other students or assignments."""
-    return [json.loads(f.read_text(encoding="utf-8")) for f in sorted(out.glob("*/*/results.json"))]
+    """Every record below OUT, also of runs that graded others; ValueError names a damaged one."""
+    records = []
+    for file in sorted(out.glob("*/*/results.json")):
+        try:
+            records.append(json.loads(file.read_text(encoding="utf-8")))
+        except ValueError:
+            raise ValueError(f"{file} is damaged; remove it, and grade that student again") from None
+    return records

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from torch import Tensor
 from autograder import harness, supply
 from autograder.exercises.base import AnswerError, Exercise, Failed, Probe
 from autograder.extract import Answers, Unreadable, extract
+from autograder.folders import temporary
 from autograder.gate import Band, judge_run, numbers
 from autograder.limits import Failure, Limits
 from autograder.parts import judge_parts
@@ -84,7 +84,7 @@ def _judge_pair(
 ) -> Tensor | None:
     """All answers in one namespace of one child: the checks, then the gate where there is one."""
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+    with temporary() as folder:
         code, walls = stage(exercise, Path(folder) / "code"), {"sandboxed": grader.sandboxed, "hide": hidden(exercise)}
         with Child(code, grader.limits, **walls, threads=THREADS) as child:
             result.timings["start"] = round(time.monotonic() - start, 2)
@@ -152,7 +152,7 @@ def _gate_of_parts(
     """The gate after answers were judged one by one: all of them together in a fresh child."""
     if not _worth_training(exercise, result, [t.name for t in result.tests if not t.passed]):
         return None
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+    with temporary() as folder:
         code, walls = stage(exercise, Path(folder) / "code"), {"sandboxed": grader.sandboxed, "hide": hidden(exercise)}
         with Child(code, grader.limits, **walls, threads=THREADS) as child:
             try:

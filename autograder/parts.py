@@ -9,7 +9,6 @@ with it: the next one gets a new child.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from autograder import supply
 from autograder.exercises.base import AnswerError, Exercise, Failed, Probe
 from autograder.extract import Answers
+from autograder.folders import temporary
 from autograder.limits import Failure
 from autograder.results import NotebookResult, Test, outcome_of
 from autograder.sandbox import Child
@@ -49,7 +49,7 @@ def judge_parts(
     outcomes = dict.fromkeys(answers.absent, "missing")
     for answer, why in answers.absent.items():
         lose(exercise, answer, result, why)
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+    with temporary() as folder:
         code, hide = stage(exercise, Path(folder) / "code"), hidden(exercise)
         for group in groups(exercise, answers.cells):
             waiting = list(group)

@@ -15,7 +15,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from torch import Tensor
 from autograder import launch
 from autograder.bubblewrap import DATA, available
 from autograder.child import protocol
+from autograder.folders import temporary
 from autograder.limits import Failure, Limits
 from autograder.output import Output
 from autograder.patience import Patience
@@ -62,7 +62,7 @@ class Child:
         self.limits = limits
         self._failure: Failure | None = None
         self._uid = Uid()
-        self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
+        self._folder = temporary(ignore_cleanup_errors=True)
         try:
             code = launch.stage(code_dir, Path(self._folder.name))
             self._process = (

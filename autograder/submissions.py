@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +66,28 @@ def find(
         whose = f" of {student}" if student else ""
         raise ValueError(f"no submission{whose} in {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
     return found
+
+
+def apart(submissions: list[Submission], out: Path) -> None:
+    """ValueError where records would be written into what was handed in."""
+    handed_in = {s.folder.parents[1].resolve() / s.folder.parent.name / s.assignment for s in submissions}  # no links
+    for s in submissions:
+        records = s.records(out.resolve())
+        if not handed_in.isdisjoint((records, *records.parents)):
+            raise ValueError(f"{out} would put the records of {s.name} into a submission; choose a folder of its own")
+
+
+def unrecognised(submitted: Path, out: Path) -> list[str]:
+    """STUDENT/FOLDER of folders with no assignment's name, and students whose folder has none within; not `out`."""
+    odd = []
+    for person in sorted(submitted.iterdir()):
+        with suppress(OSError):  # what cannot be looked at gets a record, which says so
+            if not person.is_dir() or person.name.startswith(".") or person.resolve() == out.resolve():
+                continue
+            inside = sorted(f.name for f in person.iterdir() if f.is_dir() and not f.name.startswith("."))
+            odd += [f"{person.name}/{name}" for name in inside if name not in assignments()]
+            odd += [] if inside else [person.name]
+    return odd
 
 
 def _may_hold(folder: Path) -> bool:

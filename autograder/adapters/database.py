@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from autograder.release import load_config
 
 CONNECT_S = "10"  # a host that does not answer at all would hold a batch for minutes
+MAGIC = b"SQLite format 3"  # how a file of SQLite begins
 KEPT = "records on disk are kept, and the same command writes them once it can be reached"
 
 
@@ -46,7 +47,7 @@ def parse(db_url: str) -> URL:
         name = db_url.partition(":")[0]
         hint = "write postgresql+psycopg://" if name.startswith("postgres") else "install one"
         raise GradebookError(f"there is no driver for a gradebook at {name}://; {hint}") from None
-    except ArgumentError:  # its text would quote the URL, and with it a password
+    except (ArgumentError, ValueError):  # its text would quote the URL, and with it a password
         raise GradebookError(
             "the gradebook's URL is not one of a database; write sqlite:////folder/gradebook.db or "
             "postgresql+psycopg://user@host/database"
@@ -64,8 +65,10 @@ def shown(url: URL) -> str:
 def check(db_url: str) -> None:
     """Connect once and change nothing, before hours of grading; GradebookError where that fails."""
     url = parse(db_url)
-    if url.get_backend_name() == "sqlite":
-        return  # its file and folder are made when they are needed
+    if url.get_backend_name() == "sqlite":  # its file and folder are made when they are needed
+        if url.database and (file := Path(url.database)).is_file() and file.open("rb").read(15) not in (b"", MAGIC):
+            raise GradebookError(f"{file} is no gradebook, or a damaged one; move it away, or name another")
+        return
     engine = create_engine(url)
     try:
         engine.connect().close()

@@ -18,14 +18,15 @@ COLUMNS = (
 )
 
 
-def awaits_regrade(submission: SubmittedAssignment) -> bool:
-    """Whether a test cell has no score, neither the grader's nor by hand (answers to be marked do not count here)."""
+def awaits_regrade(submission: SubmittedAssignment) -> list[str]:
+    """Notebooks in which a test cell has no score, the grader's or by hand (answers to be marked do not count here)."""
+    waiting = []
     for notebook in submission.notebooks:
         answers = {cell.name for cell in notebook.notebook.solution_cells}
-        for grade in notebook.grades:
-            if grade.auto_score is None and grade.manual_score is None and grade.name not in answers:
-                return True
-    return False
+        tests = [grade for grade in notebook.grades if grade.name not in answers]
+        if any(grade.auto_score is None and grade.manual_score is None for grade in tests):
+            waiting.append(notebook.name)
+    return waiting
 
 
 class CsvExport(ExportPlugin):

@@ -61,7 +61,8 @@ def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitte
                     gb.db.rollback()
                 if gone := database.lost(db_url, error, number):
                     raise gone from None
-                problems.append(f"{label}: not written: {type(error).__name__}: {database.reason(error)}")
+                kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+                problems.append(f"{label}: not written: {kind}{database.reason(error)}")
                 if key and not _withdraw(gb, *key):
                     problems.append(f"{label}: AN OLD SCORE MAY STILL STAND: it could not be withdrawn")
     return problems

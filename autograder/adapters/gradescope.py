@@ -17,13 +17,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from autograder.exercises import assignments, of_assignment
+from autograder.folders import temporary
 
 PACKAGES = ("autograder", "ddpm_core")
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
@@ -137,7 +137,7 @@ def run(root: Path) -> dict[str, Any]:
     only, seed = tuple(settings["notebooks"]), int.from_bytes(os.urandom(8), "big")
     names = only or [e.name for e in of_assignment(settings["assignment"])]
     folder = submitted_folder(root / "submission", names)
-    with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
+    with temporary() as scratch:
         handed_in = [Submission("submission", settings["assignment"], folder, only)]
         record = grading.grade(handed_in, Path(scratch), seed, sandboxed=settings["sandboxed"], progress=False)[0]
         private = next(Path(scratch).glob("*/*/instructor.json"), None)

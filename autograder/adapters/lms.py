@@ -40,6 +40,7 @@ class Totals:
     scores: dict[str, dict[str, float | None]]
     names: dict[str, str]  # "Last, First" where the gradebook knows it, else the student's id
     unmarked: int  # submissions with answers that wait for a mark
+    ungraded: tuple[str, ...] = ()  # notebooks for want of which there is no score
 
 
 def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
@@ -50,15 +51,18 @@ def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
     chosen = [known[name] for name in sorted(assignments or known)]
     scores: dict[str, dict[str, float | None]] = {}
     names: dict[str, str] = {}
-    unmarked = 0
+    unmarked, ungraded = 0, set()
     for assignment in chosen:
         for s in assignment.submissions:
-            final = None if awaits_regrade(s) else round(max(0.0, s.score - (s.late_submission_penalty or 0.0)), 4)
+            ungraded.update(missing := awaits_regrade(s))
+            final = None if missing else round(max(0.0, s.score - (s.late_submission_penalty or 0.0)), 4)
             scores.setdefault(s.student.id, {})[assignment.name] = final
             both = s.student.last_name, s.student.first_name
             names[s.student.id] = ", ".join(filter(None, both)) or s.student.id
             unmarked += final is not None and s.needs_manual_grade
-    return Totals({a.name: a.max_score for a in chosen}, dict(sorted(scores.items())), names, unmarked)
+    return Totals(
+        {a.name: a.max_score for a in chosen}, dict(sorted(scores.items())), names, unmarked, tuple(sorted(ungraded))
+    )
 
 
 def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
@@ -69,6 +73,8 @@ def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
         ["    Points Possible", "", "", "", "", *t.assignments.values()],
     ]
     for student, scores in t.scores.items():
+        if all(score is None for score in scores.values()):
+            continue
         person = {"Student": t.names.get(student, student), "SIS Login ID": student}
         if roster:
             if student not in roster.people:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from autograder.challenges import budgets, consistency
 from autograder.challenges.tracks import Track
 from autograder.exercises.base import AnswerError, Asks, Check, Failed, Probe
+from autograder.folders import temporary
 from autograder.judging import CHECK_S, THREADS
 from autograder.limits import Failure, Limits
 from autograder.sandbox import Child
@@ -79,7 +79,7 @@ def examine(
 ) -> list[Finding]:
     """As `ask`, in a sandbox of its own; Failure where the machinery fails, and not the answer's process."""
     tell(f"{len(checks(track)) + 1} properties to check before any training")
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+    with temporary() as folder:
         try:
             with Child(
                 stage(track.exercise, Path(folder) / "code"), Limits(), sandboxed=sandboxed, threads=THREADS

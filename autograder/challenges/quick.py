@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from autograder import harness as course
 from autograder.challenges.figures import judge_name, seed_of
 from autograder.challenges.tracks import Track, track
 from autograder.exercises.base import Failed, Probe
+from autograder.folders import temporary
 from autograder.judging import THREADS, TRAIN_S
 from autograder.limits import Failure, Limits
 from autograder.provenance import JUDGES
@@ -83,7 +83,7 @@ def run(job: Job) -> Outcome:
     t, start = track(job.track), time.monotonic()
     harness = job.harness or course.HARNESSES[t.exercise.name]
     judge = course.Judge.of(load_classifier(JUDGES[job.judge]))
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+    with temporary() as folder:
         try:
             code = stage(t.exercise, Path(folder) / "code")
             with Child(code, Limits(), sandboxed=job.sandboxed, threads=THREADS) as child:

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import argparse
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from autograder.folders import usable
+
 TRACKS = ("conditioning", "prediction", "architecture")
 RECORD = Path("build/challenges")
-
-
-def usable(folder: Path, option: str) -> Path:
-    """The folder, made where it is missing; ValueError where nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as e:
-        raise ValueError(f"{folder} cannot be written to ({e.strerror}); choose another folder with {option}") from None
 
 
 def known(folder: Path) -> Path:
@@ -49,6 +40,8 @@ def test(a: argparse.Namespace) -> None:
 
     if not a.unsandboxed and (why := sandbox.available()):
         raise ValueError(f"{why} Or test with --unsandboxed: the log will say so.")
+    if not a.notebook.is_file():
+        raise ValueError(f"there is no notebook {a.notebook}; `autograder challenge init {a.track}` writes one")
     t, folder = track(a.track), usable(a.record, "--record")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # logged like Ctrl-C
     tested = testing.run(t, a.name, a.notebook, folder, Tier(), not a.unsandboxed, lambda line: print(line, flush=True))

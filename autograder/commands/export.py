@@ -38,7 +38,11 @@ def run(a: argparse.Namespace) -> None:
     if totals.unmarked:
         print(f"{totals.unmarked} submission(s) still have written answers without a mark", file=sys.stderr)
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
-        print(f"{empty} submission(s) have no score yet; `autograder grade` tries them again", file=sys.stderr)
+        print(
+            f"{empty} submission(s) have no score yet, for want of {', '.join(totals.ungraded)}: `autograder grade` "
+            "without --notebook grades what is left; Canvas gets no row for whom nothing is graded",
+            file=sys.stderr,
+        )
 
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from autograder.folders import usable
+
 
 def run(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
-    print(similarity.report(a.submitted, a.out, a.assignment, a.course, a.threshold))
+    print(similarity.report(a.submitted, usable(a.out), a.assignment, a.course, a.threshold))
 
 
 def share(text: str) -> float:

@@ -59,15 +59,52 @@ def test_checking_what_is_no_answer(students, tmp_path):
 
 
 def test_the_bundle_replaces_itself_but_nothing_else(students, tmp_path):
-    (students / "old.txt").write_text("of an earlier release")
+    again = bundle.make(students, ROOT)
+    assert again == students.resolve() and (students / "lessons").is_dir()
+    (students / "exercises/__pycache__").mkdir()
+    (students / "exercises/__pycache__/x.pyc").write_text("what Python leaves is nobody's work")
     bundle.make(students, ROOT)
-    assert not (students / "old.txt").exists()
+    (students / "exercises/mine.ipynb").write_text("a night's work")
+    with pytest.raises(ValueError, match=r"new or changed since \(exercises/mine.ipynb\); move that away"):
+        bundle.make(students, ROOT)
+    assert (students / "exercises/mine.ipynb").read_text() == "a night's work"
+    (students / "exercises/mine.ipynb").unlink()
+    notebook = students / "exercises/5_2_guidance/ema.ipynb"
+    released = notebook.read_text(encoding="utf-8")
+    notebook.write_text(released.replace("ema", "EMA"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"5_2_guidance/ema\.ipynb"):
+        bundle.make(students, ROOT)
+    notebook.write_text(released, encoding="utf-8")
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match="holds something else"):
         bundle.make(tmp_path, ROOT)
-    assert (tmp_path / "thesis.tex").exists()
+    with pytest.raises(ValueError, match="holds a file"):
+        bundle.make(tmp_path / "thesis.tex", ROOT)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ValueError, match="is not the course's folder"):
         bundle.make(tmp_path / "x", tmp_path)
+
+
+def test_a_bundle_is_never_written_over_what_it_is_made_from(students, monkeypatch):
+    """The bundle ships `release`: typed in there, it must not eat the student's own work."""
+    before = bundle.contents(students)
+    monkeypatch.chdir(students)
+    for out in (".", "..", "lessons", "data/new"):
+        with pytest.raises(ValueError, match="holds the course itself"):
+            bundle.make(Path(out), Path("."))
+    assert bundle.contents(students) == before
+
+
+def test_a_release_cut_short_is_made_again(tmp_path, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(bundle.shutil, "copyfile", stop)
+        bundle.make(tmp_path / "students", ROOT)
+    assert not (tmp_path / "students").exists()
+    bundle.make(tmp_path / "students", ROOT)
+    assert [p.name for p in tmp_path.iterdir()] == ["students"]
 
 
 @pytest.mark.parametrize(

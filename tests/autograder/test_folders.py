@@ -1,0 +1,116 @@
+"""What a command writes to: never what was handed in, checked at the start, and tidied up when it is cut short."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from autograder import cli, folders, grading, samples
+from autograder.submissions import Submission, apart, find, unrecognised
+
+RELEASED = Path(__file__).resolve().parents[2] / "exercises"
+TASK = samples.ASSIGNMENT
+
+
+def says(capsys, *words: object) -> str:
+    """The one line with which a command ends."""
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(word) for word in words])
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.count("\n") == 1, error
+    return error
+
+
+@pytest.fixture
+def handed_in(tmp_path) -> Path:
+    samples.write(tmp_path / "submitted", RELEASED, ("zoe-blank",))
+    (tmp_path / f"submitted/zoe-blank/{TASK}/readme.txt").write_text("keep")
+    return tmp_path / "submitted"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.mark.parametrize("out", ["submitted", "submitted/../submitted", "link", f"submitted/zoe-blank/{TASK}/../.."])
+def test_records_never_lie_among_what_was_handed_in(handed_in, capsys, out, monkeypatch):
+    (handed_in.parent / "link").symlink_to(handed_in)
+    before = files(handed_in)
+    monkeypatch.chdir(handed_in.parent)
+    assert "into a submission; choose a folder of its own" in says(capsys, "grade", handed_in, "--out", out)
+    assert files(handed_in) == before
+
+
+def test_other_places_are_fine(handed_in):
+    found = find(handed_in)
+    for out in (handed_in / "grades", handed_in.parent / "grades", handed_in.parent):
+        apart(found, out)
+    victim = Submission("ada", TASK, handed_in / "ada" / TASK)
+    (handed_in / "eve").mkdir()
+    (handed_in / "eve" / TASK).symlink_to(handed_in.parent / "grades" / "ada" / TASK)  # would stop the whole class
+    apart([victim, Submission("eve", TASK, handed_in / "eve" / TASK)], handed_in.parent / "grades")
+
+
+def test_only_the_grader_s_own_files_are_taken_back(tmp_path):
+    s = Submission("ada", TASK, tmp_path / "submitted/ada" / TASK)
+    folder = s.records(tmp_path / "out")
+    folder.mkdir(parents=True)
+    for name in ("results.json", "instructor.json", "conditioner.png", "mine.txt"):
+        (folder / name).write_text("x")
+    grading.withdraw(s, tmp_path / "out")
+    assert [f.name for f in folder.iterdir()] == ["mine.txt"]
+    (folder / "mine.txt").unlink()
+    grading.withdraw(s, tmp_path / "out")
+    assert not folder.exists()
+
+
+def test_folders_that_nobody_recognises_are_named(handed_in):
+    for name in ("wrong/5_2_guidence", f"ada/{TASK}", "ada/5_9", "ben", ".git/x", "grades/ada", f"ada/{TASK}/deep"):
+        (handed_in / name).mkdir(parents=True)
+    (handed_in / "grades.csv").touch()
+    assert unrecognised(handed_in, handed_in / "grades") == ["ada/5_9", "ben", "wrong/5_2_guidence"]
+
+
+def test_a_damaged_file_is_named_and_nothing_is_guessed(handed_in, tmp_path, capsys):
+    out = tmp_path / "out"
+    record = out / "ada" / TASK / "results.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"half')
+    with pytest.raises(ValueError, match=r"results\.json is damaged; remove it, and grade that student again"):
+        grading.all_records(out)
+    (out / "run.json").write_text("{bad")
+    assert "run.json is damaged, and with it the seed" in says(capsys, "grade", handed_in, "--out", out)
+    assert grading.seed_of_batch(out, 7) == 7 == json.loads((out / "run.json").read_text())["seed"]
+
+
+def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, capsys):
+    (file := tmp_path / "file").write_text("mine, and no database")
+    (tmp_path / "folder").mkdir()
+    for words, part in (
+        (["grade", handed_in, "--out", file], "cannot be written to (File exists)"),
+        (["status", "--out", file], "no batch was graded into"),
+        (["similarity", handed_in, "--out", file], "cannot be written to (File exists)"),
+        (["demo", "--out", file / "below"], "cannot be written to (Not a directory)"),
+        (["release", "--out", file], "holds a file"),
+        (["package-gradescope", "5_2_guidance", "--out", tmp_path / "folder"], "cannot be used (Is a directory)"),
+        (["check", tmp_path / "folder"], "is not a graded notebook"),
+        (["challenge", "test", tmp_path / "none.ipynb", "--name", "x", "--track", "conditioning"], "there is no noteb"),
+        (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", "postgresql+psycopg://me@h:abc/x"], "URL is not"),
+        (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", f"sqlite:///{file}"], "is no gradebook"),
+    ):
+        error = says(capsys, *words)
+        assert part in error and "Errno" not in error, error
+    assert file.read_text() == "mine, and no database" and not (tmp_path / "o").exists()
+
+
+def test_what_a_run_leaves_is_removed_at_its_end():
+    kept = tempfile.TemporaryDirectory(prefix="autograder-1-")  # another process's
+    rooms = [folders.temporary(ignore_cleanup_errors=True) for _ in range(2)]
+    (Path(rooms[0].name) / "sub").mkdir()
+    folders.clear()
+    assert not any(Path(room.name).exists() for room in rooms) and Path(kept.name).exists()
+    for room in (kept, *rooms):
+        room.cleanup()
