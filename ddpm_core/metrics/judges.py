@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from ddpm_core import checkpoint
+from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.classifier import AnyClassifier, load_classifier
 from ddpm_core.metrics.features import COURSE, shipped
@@ -37,12 +38,14 @@ def knows(path: Path | str, data: ImageData) -> bool:
 
 
 def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str]) -> bool:
-    """As `knows`, where the data themselves are not at hand: image_shape is (C, H, W)."""
+    """As `knows`, without the data themselves: image_shape is (C, H, W). CheckpointError for no classifier."""
     record = checkpoint.read(path)[1]
-    c = record["config"]
-    classes = record.get("classes") or list(map(str, range(c["num_classes"])))
-    shape = (c["image_channels"], c["image_size"], c["image_size"])
-    return shape == image_shape and classes == list(classes)
+    try:
+        channels, size, k = (record["config"][name] for name in ("image_channels", "image_size", "num_classes"))
+    except (KeyError, TypeError) as e:
+        raise CheckpointError(f"{path} is not a classifier; train one with `ddpm classifier`") from e
+    known = record.get("classes") or list(map(str, range(k)))
+    return (channels, size, size) == image_shape and known == list(classes)
 
 
 def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:

@@ -111,6 +111,29 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["evaluate", "--seeds", 0, 1, 0], "--seeds names 0 more than once; give each value once"),
+        (["sweep", "--w", 1, 2, "1.0"], "--w names 1.0 more than once"),
+        (["sample", "--n", 10**12], "must be at most 600, which one picture can hold"),
+        (["interpolate", "--pair", 1, 2, "--n", 601], "must be at most 600"),
+        (["sweep", "--n", 10**12], "--n 1000000000000 images need 5.12e+05 GB, and"),
+        (["evaluate", "--n", 10**12], "of memory are free; draw fewer"),
+        (["sample", "--n", "1.5"], "must be a whole number of at least 1, got '1.5'"),
+        (["sample", "--w", "nan"], "must be a number, got 'nan'"),
+        (["train", "--lr", "fast"], "must be a number, got 'fast'"),
+        (["sample", "--device", "cpu:x"], "unknown device 'cpu:x'; a number may follow the kind"),
+        (["sweep", "--classifier", SHIPPED], "is not a classifier; train one with `ddpm classifier`"),
+        (["evaluate", "--n", 20, "--classifier", SHIPPED], "is not a classifier; train one with `ddpm classifier`"),
+    ],
+)
+def test_numbers_and_models_that_make_no_sense(argv, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert says in sentence(capsys, *argv)
+    assert not list(tmp_path.iterdir())
+
+
 def test_autoguidance_by_a_snapshot(monkeypatch, tmp_path, capsys):
     """A snapshot of the same run is asked as often as the model; one of another kind is refused."""
     for suffix in (".json", ".safetensors"):
