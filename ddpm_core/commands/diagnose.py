@@ -6,12 +6,18 @@ import argparse
 import importlib.util
 import json
 import sys
+import traceback
+from dataclasses import replace
 from pathlib import Path
 
-from ddpm_core import checkpoint
+import torch
+from torch import Tensor
+
+from ddpm_core import checkpoint, outputs
 from ddpm_core.checkpoint import Loaded, write_text
 from ddpm_core.commands.base import CLASSIFIER, command, device_of, positive, scale
 from ddpm_core.conditioning import strategy
+from ddpm_core.config import Preset
 from ddpm_core.data import ImageData, load_data
 from ddpm_core.diagnosis import Settings, diagnose
 from ddpm_core.diagnosis.reference import reference_curve, save_reference
@@ -24,19 +30,63 @@ from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.unet import build_unet
 
 
+def blame(error: Exception, file: str) -> str:
+    """`line 3: ZeroDivisionError: division by zero`, the line being the last in that file."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    lines += [error.lineno] if isinstance(error, SyntaxError) and error.filename == file else []
+    said = next(iter(str(error).splitlines()), "")
+    return f"{f'line {lines[-1]}: ' if lines else ''}{type(error).__name__}: {said}"
+
+
 def user_sampler(text: str) -> Sampler:
-    """FILE.py:NAME -> the function NAME(network, y) -> images of that file; ValueError where there is none."""
+    """FILE.py:NAME -> the function NAME(network, y) -> images of that file; ValueError where there is none.
+
+    What fails in it, then or when it is called, becomes a ValueError that says where: it is not our code, and may
+    raise anything.
+    """
     file, _, name = text.rpartition(":")
+    if not file and Path(text).is_file():
+        raise ValueError(f"--sampler takes FILE.py:FUNCTION; say which function of it draws, such as {text}:sample")
     if not file or not Path(file).is_file():
         raise ValueError(f"--sampler takes FILE.py:FUNCTION, and there is no file '{file or text}'")
     spec = importlib.util.spec_from_file_location("user_sampler", file)
     if spec is None or spec.loader is None:
         raise ValueError(f"--sampler takes a Python file, and '{file}' is none")
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    if not callable(getattr(module, name, None)):
+    try:
+        spec.loader.exec_module(module)
+    except Exception as e:
+        raise ValueError(f"{file} cannot be imported: {blame(e, spec.origin)}") from e
+    function = getattr(module, name, None)
+    if not callable(function):
         raise ValueError(f"{file} defines no function '{name}'; it should be {name}(network, y) -> images")
-    return getattr(module, name)
+
+    def told(network: Network, y: Tensor) -> Tensor:
+        try:
+            return function(network, y)
+        except Exception as e:
+            raise ValueError(f"{name}(network, y) of {file} failed: {blame(e, spec.origin)}") from e
+
+    return told
+
+
+def heldout(name: str, p: Preset, path: Path) -> ImageData:
+    """Held-out images as the network takes them; one without classes knows its null class alone."""
+    data, k = load_data(name, "heldout", size=p.unet.image_size, channels=p.unet.image_channels), p.unet.num_classes
+    if k and k != len(data.classes):
+        raise ValueError(f"{path} knows {k} classes and {data.name} has {len(data.classes)}; name other --data")
+    return data if k else replace(data, labels=torch.zeros(len(data), dtype=torch.long), classes=("any",))
+
+
+def losses_of(path: Path) -> list[float]:
+    """The training loss, step by step; ValueError where the file holds something else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise ValueError(f"--losses {path} cannot be read: {e}; it should be a JSON list of numbers") from e
+    if not isinstance(values, list) or not all(type(v) in (int, float) for v in values):
+        raise ValueError(f"--losses {path} is no JSON list of numbers, the training loss step by step")
+    return values
 
 
 def course_sampler(loaded: Loaded, schedule: DiffusionSchedule, w: float, steps: int, seed: int) -> Sampler:
@@ -51,12 +101,14 @@ def judge_of(data: ImageData) -> Network | None:
 
 def run(a: argparse.Namespace) -> None:
     device = device_of(a.device)
+    if a.save_reference:
+        outputs.file(a.save_reference, "--save-reference")
     loaded = checkpoint.load(a.checkpoint, device)
     p = loaded.preset
-    data = load_data(a.data or p.data, "heldout")
+    data = heldout(a.data or p.data, p, a.checkpoint)
     schedule = DiffusionSchedule.named(p.schedule)
     own = DiffusionSchedule.named(a.schedule or p.schedule)
-    losses = json.loads(a.losses.read_text(encoding="utf-8")) if a.losses else loaded.record.get("losses", ())
+    losses = losses_of(a.losses) if a.losses else loaded.record.get("losses", ())
     judge = judge_of(data)
     report = diagnose(
         loaded.ema, schedule, data,

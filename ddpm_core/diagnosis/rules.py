@@ -19,6 +19,7 @@ RULES = (
     training_rules.unlearnt,
     training_rules.labels_unused,
     training_rules.labels_swapped,
+    sampling_rules.sampler_broken,
     sampling_rules.sampler_times,
     sampling_rules.sampler_noise,
     sampling_rules.sampler_output,

@@ -155,7 +155,10 @@ def run(sampler: Sampler, network: Network, y: Tensor, seed: int) -> Tensor:
     """The sampler's images; the global random stream is fixed for it and left as it was."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        return sampler(network, y).detach()
+        images = sampler(network, y)
+    if not isinstance(images, Tensor):
+        raise ValueError(f"the sampler must return images, a tensor of shape (B, C, H, W), got {type(images).__name__}")
+    return images.detach()
 
 
 def check(

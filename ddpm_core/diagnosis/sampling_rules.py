@@ -18,6 +18,18 @@ def failing(e: Evidence) -> SamplerEvidence | None:
     return e.sampler if e.sampler and not e.sampler.ratio < WORSE else None
 
 
+def sampler_broken(e: Evidence) -> Verdict | None:
+    """A sampler's image that is not finite cannot be compared with anything; the network's own output is."""
+    if e.sampler is None or e.sampler.images.isfinite().all():
+        return None
+    bad = int((~e.sampler.images.isfinite().flatten(1).all(1)).sum())
+    return Verdict(
+        "sampler not finite", "sampling",
+        f"The sampler returns NaN or infinite values in {bad} of its {len(e.sampler.images)} images.",
+        "Look for a division by zero, as by 1 - abar or abar at the ends of the schedule, or the root of a negative.",
+    )  # fmt: skip
+
+
 def sampler_times(e: Evidence) -> Verdict | None:
     """The images are worse than the reference's, and the network's timesteps do not run from about T - 1 down: a list
     that starts below three quarters of it leaves out most of the noise."""

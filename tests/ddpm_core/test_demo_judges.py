@@ -29,9 +29,7 @@ def test_the_classifier_is_the_one_that_knows_the_classes(loaded):
     with pytest.raises(ValueError, match="knows fashion-mnist"):
         unet = replace(preset.unet, image_channels=1, image_size=28)
         demo.judge_of(replace(loaded, preset=replace(preset, data="fashion-mnist", unet=unet)))
-    letters = replace(
-        loaded, record={"provenance": {"classes": list("abcdefghij")}}
-    )  # no digits, but as large
+    letters = replace(loaded, record={"provenance": {"classes": list("abcdefghij")}})  # no digits, but as large
     with pytest.raises(ValueError, match="no classifier knows"):
         demo.judge_of(letters)
     with pytest.raises(ValueError, match="other classes, or at another picture size"):

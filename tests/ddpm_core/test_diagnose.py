@@ -204,20 +204,6 @@ def test_the_missing_clamp_is_named_and_the_page_written(tmp_path, capsys):
     assert "does not clamp x0" in html and html.count("<tr>") > len(RULES) + 10
 
 
-@pytest.mark.parametrize(
-    "argument, words",
-    [
-        ("none.py:draw", "no file 'none.py'"),
-        ("draw", "FILE.py:FUNCTION"),
-        (f"{__file__}:nothing", "no function 'nothing'"),
-    ],
-)
-def test_a_sampler_that_is_not_there_is_one_sentence(argument, words, capsys, tmp_path):
-    with pytest.raises(SystemExit):
-        main(["diagnose", "--sampler", argument, "--out", str(tmp_path)])
-    assert words in capsys.readouterr().err.strip().splitlines()[-1]
-
-
 def test_help_shows_an_example_that_parses(capsys):
     with pytest.raises(SystemExit):
         main(["diagnose", "--help"])
