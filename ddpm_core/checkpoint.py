@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset, from_dict, to_dict
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.schedule import SCHEDULES
 from ddpm_core.training import TrainState
 from ddpm_core.unet import build_unet
 
@@ -98,6 +100,10 @@ def read(path: Path | str, skip: str = "no such prefix") -> tuple[dict[str, Tens
     weights, text = with_suffix(path, ".safetensors"), with_suffix(path, ".json")
     for file in (weights, text):
         if not file.is_file():
+            if path.is_dir():
+                inside = sorted(p.stem for p in path.glob("*.safetensors"))
+                some = f"name a checkpoint in it, such as {path / inside[0]}" if inside else "it holds no checkpoint"
+                raise CheckpointError(f"{path} is a folder; {some}")
             raise CheckpointError(f"no checkpoint at {path}: {file.name} is missing; train one with `ddpm train`")
     try:
         record = json.loads(text.read_text(encoding="utf-8"))
@@ -201,10 +207,22 @@ def _config(record: dict[str, Any], path: Path | str) -> Preset:
         raise CheckpointError(f"{path} is not a checkpoint of a diffusion model: {e}") from e
 
 
+def _step(tensors: dict[str, Tensor], path: Path | str) -> int:
+    if "step" not in tensors or tensors["step"].shape != (2,):
+        raise CheckpointError(f"{path} does not say how many steps it was trained for: made by another program")
+    return int(tensors["step"][0])
+
+
 def load(path: Path | str, device: torch.device | str = "cpu") -> Loaded:
     """EMA and raw networks in eval mode."""
     tensors, record = read(path, skip="optimizer.")
     config = _config(record, path)
+    for what, name, known in (
+        ("parameterization", config.parameterization, PARAMETERIZATIONS),
+        ("schedule", config.schedule, SCHEDULES),
+    ):
+        if name not in known:
+            raise CheckpointError(f"{path} has an unknown {what} '{name}'; known: {', '.join(known)}")
     nets: list[nn.Module | None] = []
     for prefix in ("ema.", "model."):
         if prefix == "model." and not any(k.startswith(prefix) for k in tensors):
@@ -213,14 +231,14 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Loaded:
         net = build_unet(config.unet, strategy(config.conditioning))
         _fill(net, tensors, prefix, path)  # float16 becomes float32
         nets.append(net.eval().requires_grad_(False).to(device))
-    return Loaded(config, *nets, int(tensors["step"][0]), record)
+    return Loaded(config, *nets, _step(tensors, path), record)
 
 
 def finished(path: Path | str, config: Preset) -> bool:
     """Whether the checkpoint is the end of a run of this config."""
     tensors, record = read(path, skip="model.")
     resumable = any(k.startswith("optimizer.") for k in tensors)
-    return not resumable and _config(record, path) == config and int(tensors["step"][0]) == config.train.steps
+    return not resumable and _config(record, path) == config and _step(tensors, path) == config.train.steps
 
 
 def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
@@ -232,11 +250,11 @@ def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
         raise CheckpointError(
             f"{path} was trained with another config ({', '.join(keys)} differ); choose another --out"
         )
-    if "step" not in tensors or not any(k.startswith("optimizer.") for k in tensors):
+    if not any(k.startswith("optimizer.") for k in tensors):
         raise CheckpointError(f"{path} holds a finished model without optimiser state, it cannot be resumed")
     _fill(state.model, tensors, "model.", path)
     _fill(state.ema.module, tensors, "ema.", path)
-    state.step, state.ema.updates = tensors["step"].tolist()
+    state.step, state.ema.updates = _step(tensors, path), int(tensors["step"][1])
     moments: dict[int, dict[str, Tensor]] = {}
     for k, v in tensors.items():
         if k.startswith("optimizer."):

@@ -180,6 +180,38 @@ def test_a_classifier_is_no_diffusion_model(tmp_path):
         checkpoint.load(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("parameterization", "foo", "a has an unknown parameterization 'foo'; known: epsilon, v"),
+        ("schedule", "foo", "a has an unknown schedule 'foo'; known: "),
+        ("step", None, "a does not say how many steps"),
+        ("step", torch.tensor(3), "a does not say how many steps"),
+    ],
+)
+def test_checkpoints_made_by_hand_are_told(saved, key, value, says):
+    path, _ = saved
+    tensors, record = checkpoint.read(path)
+    if key == "step":
+        tensors = {k: v for k, v in tensors.items() if k != key} | ({} if value is None else {key: value})
+    else:
+        record["config"][key] = value
+    checkpoint.write(path, tensors, record["config"])
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.load(path)
+    if key == "step":
+        with pytest.raises(CheckpointError, match=says):
+            checkpoint.resume(path, PRESET, start())
+
+
+def test_a_folder_is_no_checkpoint_but_may_hold_one(saved, tmp_path):
+    with pytest.raises(CheckpointError, match=r"is a folder; name a checkpoint in it, such as .*/a$"):
+        checkpoint.load(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="empty is a folder; it holds no checkpoint"):
+        checkpoint.load(tmp_path / "empty")
+
+
 def test_resuming_another_run_is_refused(saved):
     other = replace(PRESET, conditioning="add", train=replace(CONFIG, lr=1.0))
     with pytest.raises(CheckpointError, match=r"another config \(conditioning, train.lr differ\)"):
