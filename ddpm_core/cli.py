@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 
-from ddpm_core.commands import diagnose, draw, evaluate, export, onnx, results, train
-
 
 def parser() -> argparse.ArgumentParser:
+    # Seconds of imports: here, so that `main` hears a Ctrl-C among them
+    from ddpm_core.commands import diagnose, draw, evaluate, export, onnx, results, train
+
     root = argparse.ArgumentParser(prog="ddpm", description="Conditional diffusion models: train, draw, measure.")
     sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in (train, draw, evaluate, export, onnx, diagnose, results):
@@ -19,14 +20,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    a = parser().parse_args(argv)
+    name = "ddpm"
     try:
-        a.run(a)
-    except (ValueError, FloatingPointError, OSError, json.JSONDecodeError) as e:
-        print(f"ddpm {a.command}: {e}", file=sys.stderr)
-        raise SystemExit(2) from None
+        a = parser().parse_args(argv)
+        name = f"ddpm {a.command}"
+        try:
+            a.run(a)
+        except (ValueError, FloatingPointError, OSError, json.JSONDecodeError) as e:
+            print(f"{name}: {e}", file=sys.stderr)
+            raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print(f"\nddpm {a.command}: interrupted", file=sys.stderr)
+        print(f"\n{name}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
 
 

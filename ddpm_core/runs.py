@@ -17,6 +17,8 @@ from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
 from ddpm_core.upkeep import Keeper, Upkeep
 
+LARGEST_BATCH = 16  # times the training images: a few pictures may fill a batch, but none is made of repeats alone
+
 
 def class_index(name: str, classes: tuple[str, ...]) -> int:
     """The index of a class name; ValueError lists the known ones."""
@@ -47,6 +49,11 @@ def training_data(config: Preset) -> ImageData:
     u = config.unet
     data = load_data(config.data, config.split, size=u.image_size, channels=u.image_channels)
     fit(config, data)
+    if (batch := config.train.batch_size) > (most := LARGEST_BATCH * max(len(data), 128)):
+        raise ValueError(
+            f"a batch of {batch} images is far more than the {len(data)} training images of {data.name}; "
+            f"choose a --batch-size of at most {most}"
+        )
     return data if u.num_classes else replace(data, labels=torch.zeros(len(data), dtype=torch.long))
 
 

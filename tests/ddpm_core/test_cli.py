@@ -133,3 +133,18 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path):
     assert again.returncode == 0
     a, b = (checkpoint.read(tmp_path / x)[0] for x in "ab")
     assert all(torch.equal(a[k], b[k]) for k in a) and set(a) == set(b)
+
+
+def test_ctrl_c_among_the_imports_is_one_line():
+    code = """
+import sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "ddpm_core.commands.train":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+from ddpm_core.cli import main
+main(["sample"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130 and done.stderr.strip() == "ddpm: interrupted"

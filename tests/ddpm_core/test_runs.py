@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from ddpm_core import checkpoint, upkeep
 from ddpm_core.conditioning import STRATEGIES
@@ -177,6 +178,21 @@ def test_an_unconditional_network_takes_any_labels(tmp_path):
     assert (training_data(config).labels == 0).all()
     path = train_run(config, tmp_path / "run", upkeep=replace(QUIET, previews=tmp_path))
     assert checkpoint.load(path).step == 5 and (tmp_path / "4.png").is_file()
+
+
+def test_a_batch_may_be_larger_than_the_data_but_not_without_end(tmp_path):
+    for i in range(20):
+        (tmp_path / f"few/{i % 10}").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 12 * i).save(tmp_path / f"few/{i % 10}/{i}.png")
+
+    def config(data, batch_size):
+        return replace(PRESET, data=data, train=replace(PRESET.train, steps=1, batch_size=batch_size))
+
+    few = config(str(tmp_path / "few"), 128)
+    assert len(training_data(few)) == 20 and train_run(few, tmp_path / "run", upkeep=QUIET)
+    for data, size, most in (("digits", 10**11, 22992), (few.data, 2049, 2048)):
+        with pytest.raises(ValueError, match=f"a batch of {size} images is far more .* --batch-size of at most {most}"):
+            train_run(config(data, size), tmp_path / "other", upkeep=QUIET)
 
 
 def test_data_that_do_not_fit_are_named():
