@@ -79,7 +79,7 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
         ax.set_ylabel(LABELS[name])
         ax.grid(alpha=0.3)
     about = scores[0].about
-    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights; reference {labelled(about.reference)}"
+    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights\nreference {labelled(about.reference)}"
     fig.suptitle(title or f"{about.extractor}, n = {about.n}, {made}", fontsize=10)
     return fig
 
