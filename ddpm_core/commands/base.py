@@ -103,10 +103,12 @@ def command(
     out: str,
     writes: Callable[[Path], Path] = outputs.folder,
     checkpoint: bool = True,
+    device: bool = True,
 ) -> argparse.ArgumentParser:
     """A sub-command with the options that all of them have, and an example in its help.
 
-    `writes` looks at --out before anything is done, and raises ValueError where it cannot be written.
+    `writes` looks at --out before anything is done, and raises ValueError where it cannot be written. `device` is false
+    where the CPU alone is known.
     """
 
     def looked_ahead(a: argparse.Namespace) -> None:
@@ -120,5 +122,6 @@ def command(
         p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=place, default=Path(out), help=f"default: {out}")
     p.add_argument("--seed", type=int, default=None if name == "train" else 0)
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    if device:
+        p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     return p

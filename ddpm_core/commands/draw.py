@@ -144,6 +144,6 @@ def register(sub: argparse._SubParsersAction) -> None:
 
     p = command(
         sub, "demo", all_pictures, "All pictures of the course's model on one page.", "ddpm demo --train",
-        out="build/demo",
+        out="build/demo", device=False,
     )  # fmt: skip
     p.add_argument("--train", action="store_true", help="train even where the shipped checkpoint matches the code")

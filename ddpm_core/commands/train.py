@@ -131,13 +131,13 @@ def register(sub: argparse._SubParsersAction) -> None:
     p = command(
         sub, "shrink", shrink, "Write the averaged weights alone, in float16: a quarter of the size.",
         "ddpm shrink --checkpoint build/runs/digits --out build/digits-half", out="build/shrunk",
-        writes=outputs.checkpoint,
+        writes=outputs.checkpoint, device=False,
     )  # fmt: skip
 
     p = command(
         sub, "classifier", classifier, "Train a classifier that measures adherence and features.",
         "ddpm classifier --data digits --seed 7 --out build/classifier",
-        checkpoint=False, out="build/classifier", writes=outputs.checkpoint,
+        checkpoint=False, out="build/classifier", writes=outputs.checkpoint, device=False,
     )  # fmt: skip
     p.add_argument("--data", default="digits")
     p.add_argument("--heldout", help="other data to measure the accuracy on; default: the data's own held-out part")

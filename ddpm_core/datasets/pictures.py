@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 
 GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes without colour
 
+LARGEST = 4096  # pixels: far beyond what a network here takes; one such picture fills 50 MB
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -21,6 +23,8 @@ class ImageSpec:
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
             raise ValueError(f"the image size must be at least 1, got {self.size}")
+        if self.size is not None and self.size > LARGEST:
+            raise ValueError(f"the image size must be at most {LARGEST} pixels, got {self.size}")
         if self.channels not in (None, 1, 3):
             raise ValueError(f"images have 1 channel (grey) or 3 (RGB), got {self.channels}")
 

@@ -124,6 +124,10 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         (["sample", "--w", "nan"], "must be a number, got 'nan'"),
         (["train", "--lr", "fast"], "must be a number, got 'fast'"),
         (["sample", "--device", "cpu:x"], "unknown device 'cpu:x'; a number may follow the kind"),
+        (["classifier", "--device", "cuda"], "unrecognized arguments: --device cuda"),  # it knows the CPU alone
+        (["reference", "--size", 99999999], "the image size must be at most 4096 pixels, got 99999999"),
+        (["reference", "--data", SHIPPED.parents[1], "--size", 99999999], "at most 4096 pixels"),
+        (["sample", "--checkpoint", SHIPPED.parent], "checkpoints is a folder; name a checkpoint in it, such as"),
         (["sweep", "--classifier", SHIPPED], "is not a classifier; train one with `ddpm classifier`"),
         (["evaluate", "--n", 20, "--classifier", SHIPPED], "is not a classifier; train one with `ddpm classifier`"),
     ],

@@ -110,6 +110,7 @@ def test_inception_with_weights_is_fed_as_clean_fid_feeds_it(tmp_path, photos):
 
 def test_heavy_packages_wait_until_they_are_needed():
     code = "import sys, ddpm_core.cli, ddpm_core.metrics.features, ddpm_core.metrics.evaluation as e; "
+    code += "ddpm_core.cli.parser(); "
     code += "print([m for m in ('torchvision', 'cleanfid', 'efficientnet_lite_pytorch', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
