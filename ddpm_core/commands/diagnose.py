@@ -7,10 +7,8 @@ import importlib.util
 import json
 import sys
 import traceback
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ddpm_core import checkpoint, outputs
@@ -71,11 +69,11 @@ def user_sampler(text: str) -> Sampler:
 
 
 def heldout(name: str, p: Preset, path: Path) -> ImageData:
-    """Held-out images as the network takes them; one without classes knows its null class alone."""
+    """Held-out images as the network takes them; ValueError where they have other classes than it."""
     data, k = load_data(name, "heldout", size=p.unet.image_size, channels=p.unet.image_channels), p.unet.num_classes
     if k and k != len(data.classes):
         raise ValueError(f"{path} knows {k} classes and {data.name} has {len(data.classes)}; name other --data")
-    return data if k else replace(data, labels=torch.zeros(len(data), dtype=torch.long), classes=("any",))
+    return data
 
 
 def losses_of(path: Path) -> list[float]:

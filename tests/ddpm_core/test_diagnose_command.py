@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ddpm_core import checkpoint
 from ddpm_core.cli import main
-from ddpm_core.conditioning import strategy
-from ddpm_core.unet import build_unet
 
 SAMPLERS = """
 import torch
@@ -86,17 +83,6 @@ def test_data_are_read_as_the_network_takes_them(tmp_path, capsys):
     with pytest.raises(SystemExit) as e:
         diagnosed(tmp_path, "--data", tmp_path / "two")
     assert e.value.code == 2 and "knows 10 classes and two has 2; name other --data" in capsys.readouterr().err
-
-
-def test_a_network_without_classes(tmp_path):
-    from ddpm_core.config import Preset
-    from ddpm_core.training import TrainConfig, TrainState
-    from ddpm_core.unet import UNetConfig
-
-    config = Preset(unet=UNetConfig(1, 8, 0, (32, 32), 1, cond_dim=32), conditioning="none", train=TrainConfig(steps=3))
-    state = TrainState.start(build_unet(config.unet, strategy("none"), 0), config.train)
-    diagnosed(tmp_path, "--checkpoint", checkpoint.save_training(tmp_path / "a", state, config))
-    assert json.loads((tmp_path / "d/diagnosis.json").read_text())["verdict"]["where"] == "training"
 
 
 def test_a_sampler_that_returns_nan_is_told_so(tmp_path, capsys):
