@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autograder import batch, board, bundle, folders
+from autograder import bundle, folders  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from autograder.commands import challenge, export, gradescope, similarity
-from autograder.exercises import EXERCISES
 
 
 def positive(text: str) -> int:
@@ -21,6 +20,8 @@ def positive(text: str) -> int:
 
 
 def cmd_grade(a: argparse.Namespace) -> None:
+    from autograder import batch
+
     if (a.course / "solutions").is_dir():
         from autograder.adapters import database  # nbgrader: not needed by students
 
@@ -34,10 +35,14 @@ def cmd_grade(a: argparse.Namespace) -> None:
 
 
 def cmd_status(a: argparse.Namespace) -> None:
+    from autograder import board
+
     print(board.describe(a.out))
 
 
 def cmd_check(a: argparse.Namespace) -> None:
+    from autograder import batch
+
     passed = batch.check_notebook(a.notebook, gate=not a.no_gate, seed=a.seed)
     raise SystemExit(0 if passed else 1)
 
@@ -48,6 +53,7 @@ def cmd_release(a: argparse.Namespace) -> None:
 
 def cmd_calibrate(a: argparse.Namespace) -> None:
     from autograder.calibrate import calibrate  # reference answers: not in the students' bundle
+    from autograder.exercises import EXERCISES
 
     exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
     if exercise is None:

@@ -1,8 +1,10 @@
-"""What a command writes to: never what was handed in, checked at the start, and tidied up when it is cut short."""
+"""What a command writes to: never what was handed in, checked at the start, tidied up when it is cut short."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -114,3 +116,19 @@ def test_what_a_run_leaves_is_removed_at_its_end():
     assert not any(Path(room.name).exists() for room in rooms) and Path(kept.name).exists()
     for room in (kept, *rooms):
         room.cleanup()
+
+
+def test_ctrl_c_among_the_imports_is_one_line():
+    code = """
+import sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+from autograder.cli import main
+main(["status"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    told = "autograder status: interrupted; the same command goes on where it stopped"
+    assert done.returncode == 130 and done.stderr.strip() == told
