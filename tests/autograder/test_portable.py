@@ -18,7 +18,7 @@ NOTEBOOK = "label_dropout.ipynb"
 RUN = """
 import sys
 sys.path.insert(0, ".")
-import autograder.cli as cli
+import autograder.batch, autograder.cli as cli  # all that `check` imports, libraries included, before the change
 assert "students" in cli.__file__, cli.__file__
 {change}
 cli.main()
