@@ -130,7 +130,8 @@ def proportion(hits: Tensor) -> Estimate:
     n, p, z = len(hits), float(hits.double().mean()), 1.96
     middle, width = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
     half_width = width * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return Estimate(p, max(0.0, middle - half_width), min(1.0, middle + half_width), half_width / z)
+    low, high = min(p, middle - half_width), max(p, middle + half_width)  # at 0 and 1 they meet p, but for rounding
+    return Estimate(p, max(0.0, low), min(1.0, high), half_width / z)
 
 
 def halves(

@@ -54,6 +54,10 @@ def test_proportions_have_wilsons_interval():
         theirs = binomtest(hits, n).proportion_ci(method="wilson")
         e = proportion((torch.arange(n) < hits).double())
         assert (e.low, e.high) == pytest.approx((theirs.low, theirs.high), abs=2e-4)
+    for n in range(2, 600):  # rounding must not put a value outside of its own interval: no plot could show it
+        for all_or_none in (torch.ones(n), torch.zeros(n)):
+            e = proportion(all_or_none)
+            assert 0 <= e.low <= e.value <= e.high <= 1
 
 
 def test_halves_estimate_the_scatter_of_a_figure_that_duplicates_would_spoil(rng):
