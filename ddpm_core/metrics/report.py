@@ -104,8 +104,8 @@ def half(e: Estimate) -> float:
 
 
 def interval(value: float, se: float, low: float = 0.0, top: float = float("inf"), times: float = 1.96) -> Estimate:
-    """value ± times standard errors, cut off at `low` and `top`."""
-    return Estimate(value, max(low, value - times * se), min(top, value + times * se), se)
+    """value ± times standard errors, cut off at `low` and `top`, or at a value that rounding puts beyond these."""
+    return Estimate(value, min(value, max(low, value - times * se)), max(value, min(top, value + times * se)), se)
 
 
 def bootstrap(

@@ -58,6 +58,8 @@ def test_proportions_have_wilsons_interval():
         for all_or_none in (torch.ones(n), torch.zeros(n)):
             e = proportion(all_or_none)
             assert 0 <= e.low <= e.value <= e.high <= 1
+    for e in (interval(-1e-12, 0.1), interval(1 + 1e-12, 0.1, top=1.0)):  # a distance of nothing, say
+        assert e.low <= e.value <= e.high
 
 
 def test_halves_estimate_the_scatter_of_a_figure_that_duplicates_would_spoil(rng):
