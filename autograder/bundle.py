@@ -25,8 +25,6 @@ LEFT_OUT = (
     "data/judges",
 )  # fmt: skip
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
-
-
 MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
 
 

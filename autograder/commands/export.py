@@ -40,7 +40,8 @@ def run(a: argparse.Namespace) -> None:
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
         print(
             f"{empty} submission(s) have no score yet, for want of {', '.join(totals.ungraded)}: `autograder grade` "
-            "without --notebook grades what is left; Canvas gets no row for whom nothing is graded",
+            "without --notebook grades what is left"
+            + ("; whoever has no score at all has no row" if a.format == "canvas" else ""),
             file=sys.stderr,
         )
 
