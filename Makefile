@@ -63,7 +63,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 exercises: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m autograder.release
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m autograder.release.generate
 
 # torch's CUDA packages exist for Linux alone; elsewhere they are left out.
 lock: setup

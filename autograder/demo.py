@@ -5,24 +5,27 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from autograder import grading, samples, sandbox
+from autograder import samples
 from autograder.adapters import table
-from autograder.batch import write_gradebook
-from ddpm_core import demo, page
+from autograder.cli.grade import write_gradebook
+from autograder.grading import batch
+from autograder.sandbox import child_process
 from ddpm_core.config import DATA_DIR
+from ddpm_tools import demo
+from ddpm_tools.reports import page
 
 
 def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path(".")) -> Path:
     """Pictures, then grades; prints the table and the page's path. What is there already is kept."""
     demo.run(out, DATA_DIR / "checkpoints/digits", seed, retrain=train)
-    why = sandbox.available()
+    why = child_process.available()
     students = [s for s in samples.STUDENTS if why is None or s not in samples.HOSTILE]
     submitted, grades = out / "submitted", out / "grades"
     for left_over in set(samples.STUDENTS) - set(students):  # of a run with a sandbox
         shutil.rmtree(submitted / left_over, ignore_errors=True)
     samples.write(submitted, course / "exercises", tuple(students))
-    with grading.only_one(grades):
-        records = grading.grade(grading.find(submitted, only=(samples.EXERCISE,)), grades, seed, sandboxed=why is None)
+    with batch.only_one(grades):
+        records = batch.grade(batch.find(submitted, only=(samples.EXERCISE,)), grades, seed, sandboxed=why is None)
         table.write_csv(records, grades / "grades.csv")
         table.write_report(records, grades)
         write_gradebook(records, submitted, grades, None, course)

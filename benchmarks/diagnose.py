@@ -18,22 +18,22 @@ import torch
 from torch import Tensor
 
 from ddpm_core import checkpoint
-from ddpm_core.commands.base import CLASSIFIER
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import PRESETS, Preset
 from ddpm_core.data import ImageData, digits
-from ddpm_core.diagnosis.denoising import Convention
-from ddpm_core.diagnosis.evidence import Evidence, of_network, with_sampler
-from ddpm_core.diagnosis.reference import reference_curve
-from ddpm_core.diagnosis.report import Report
-from ddpm_core.diagnosis.rules import judge
-from ddpm_core.diagnosis.sampling import Sampler
 from ddpm_core.guidance import Network
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import ConditionalUNetV2, build_unet
+from ddpm_tools.cli.base import CLASSIFIER
+from ddpm_tools.diagnosis.denoising import Convention
+from ddpm_tools.diagnosis.evidence import Evidence, of_network, with_sampler
+from ddpm_tools.diagnosis.reference import reference_curve
+from ddpm_tools.diagnosis.report import Report
+from ddpm_tools.diagnosis.rules import judge
+from ddpm_tools.diagnosis.sampling import Sampler
 
 FOLDER = Path(__file__).resolve().parents[1] / "build/diagnose"
 SHORT = replace(PRESETS["digits"].train, steps=320, batch_size=64, ema_decay=0.99)

@@ -20,12 +20,12 @@ from cleanfid.fid import frechet_distance as peer
 
 from ddpm_core.data import ImageData, load_data
 from ddpm_core.metrics.distances import Moments, frechet_distance
-from ddpm_core.metrics.evaluation import METRICS, evaluate
-from ddpm_core.metrics.features import network
-from ddpm_core.metrics.judges import find_judge
-from ddpm_core.metrics.reference import make_reference
 from ddpm_core.metrics.report import Provenance
-from ddpm_core.metrics.sources import tensor_source
+from ddpm_tools.evaluation.evaluation import METRICS, evaluate
+from ddpm_tools.evaluation.features import network
+from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.reference import make_reference
+from ddpm_tools.evaluation.sources import tensor_source
 
 ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
 

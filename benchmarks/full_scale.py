@@ -26,15 +26,15 @@ from diffusers import DDIMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from ddpm_core.commands.base import device_of
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import PRESETS, Preset, preset
 from ddpm_core.data import ImageData
-from ddpm_core.diffusers_unet import to_diffusers_config
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule, linear_beta_schedule
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
+from ddpm_tools.cli.base import device_of
+from ddpm_tools.export.diffusers_unet import to_diffusers_config
 
 TARGETS = {
     "cifar10-small": {"train_steps_per_s": 73, "sample_images_per_s": 278},

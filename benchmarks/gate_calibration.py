@@ -25,15 +25,16 @@ from statistics import fmean
 import torch
 from scipy.stats import spearmanr
 
-from autograder import mutants, supply
-from autograder.calibrate import load_judges, one_run
+from autograder import mutants
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Exercise, Failed
-from autograder.gate import judge_run, load_bands
-from autograder.grading import band_file
-from autograder.harness import HARNESSES, describe
-from autograder.limits import Failure
+from autograder.gate.bands import judge_run, load_bands
+from autograder.gate.calibrate import load_judges, one_run
+from autograder.gate.harness import HARNESSES, describe
+from autograder.grading.batch import band_file
+from autograder.intake import model_solutions
 from autograder.references import ROLES, UNSEEN, cells
+from autograder.sandbox.limits import Failure
 from ddpm_core.checkpoint import digest
 from ddpm_core.streams import derive_seed
 
@@ -70,7 +71,7 @@ def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
     """Every design by name: (right or wrong, its answer cells)."""
     roles, unseen, name = ROLES[exercise.name], UNSEEN[exercise.name], exercise.name
     right = {d: cells(name, d) for d in (*roles["references"], *unseen["right"])}
-    right["model solution"] = supply.reference(exercise, exercise.answers)
+    right["model solution"] = model_solutions.reference(exercise, exercise.answers)
     for bank in mutants.banks(name) if name == "architecture" else ():
         right |= {d: {bank.answer: source} for d, source in bank.right.items() if d != "a small U-Net"}
     wrong = {d: cells(name, d) for d in (*roles["controls"], *unseen["wrong"])}

@@ -28,13 +28,14 @@ from unittest.mock import patch
 
 import torch
 
-from autograder import grading, samples
+from autograder import samples
 from autograder.exercises import EXERCISES
 from autograder.exercises.conditioner import EXERCISE
-from autograder.extract import grade_id
-from autograder.judging import judge_notebook
+from autograder.grading import batch
+from autograder.grading.judging import judge_notebook
+from autograder.intake.extract import grade_id
 from autograder.references import cells
-from autograder.watchdog import Watchdog
+from autograder.sandbox.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,7 +57,7 @@ def every() -> dict[str, float]:
     took = {}
     for exercise in EXERCISES.values():
         path = ROOT / "solutions" / exercise.assignment / f"{exercise.name}.ipynb"
-        grader, began = grading.make_grader(exercise, seed=0), time.perf_counter()
+        grader, began = batch.make_grader(exercise, seed=0), time.perf_counter()
         result, _ = judge_notebook(exercise, path, grader)
         took[exercise.name] = round(time.perf_counter() - began, 2)
         print(
@@ -65,7 +66,7 @@ def every() -> dict[str, float]:
     return took
 
 
-def batch(n: int, jobs: int, notebook: str) -> dict[str, float | int | str]:
+def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str]:
     """A class of n in a scratch folder, graded as `autograder grade` does, but for tables and gradebook."""
     exercise = next(e for e in EXERCISES.values() if e.name == notebook)
     solution = (ROOT / "solutions" / exercise.assignment / f"{notebook}.ipynb").read_bytes()
@@ -78,7 +79,7 @@ def batch(n: int, jobs: int, notebook: str) -> dict[str, float | int | str]:
         out.mkdir()
         load, began, own = os.getloadavg()[0], time.perf_counter(), time.process_time()
         with children_counted() as children:
-            records = grading.grade(grading.find(submitted, only=(notebook,)), out, seed=0, jobs=jobs)
+            records = batch.grade(batch.find(submitted, only=(notebook,)), out, seed=0, jobs=jobs)
         took, used = time.perf_counter() - began, time.process_time() - own + sum(children.values())
         private = [json.loads(file.read_text(encoding="utf-8")) for file in out.glob("*/*/instructor.json")]
     timings = [rec["extra_data"]["notebooks"][notebook]["timings"] for rec in records]
@@ -125,12 +126,12 @@ def main() -> None:
     a = p.parse_args()
     torch.set_num_threads(1)
     if a.batch:
-        return print(json.dumps(batch(a.batch, a.jobs, a.notebook)))
+        return print(json.dumps(grade_class(a.batch, a.jobs, a.notebook)))
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         samples.write(folder / "burn-in", ROOT / "exercises", ("carl-ignores-label",))
-        grader = grading.make_grader(EXERCISE, seed=0)
+        grader = batch.make_grader(EXERCISE, seed=0)
         judge_notebook(EXERCISE, next((folder / "burn-in").rglob("*.ipynb")), grader)
         if a.every:
             return print(json.dumps(every()))

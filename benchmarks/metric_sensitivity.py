@@ -17,14 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ddpm_core.commands.evaluate import default_network
 from ddpm_core.data import ImageData, load_data
-from ddpm_core.metrics.evaluation import METRICS, Evaluation, evaluate
-from ddpm_core.metrics.features import network
-from ddpm_core.metrics.judges import find_judge
-from ddpm_core.metrics.reference import reference_for
 from ddpm_core.metrics.report import Estimate, Provenance, interval
-from ddpm_core.metrics.sources import tensor_source
+from ddpm_tools.cli.evaluate import default_network
+from ddpm_tools.evaluation.evaluation import METRICS, Evaluation, evaluate
+from ddpm_tools.evaluation.features import network
+from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.reference import reference_for
+from ddpm_tools.evaluation.sources import tensor_source
 
 COLUMNS = [m for m in METRICS if m not in ("frechet_inf",)]
 ABOUT = Provenance("", 0, "", 0, None, None, "unknown")

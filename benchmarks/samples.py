@@ -12,7 +12,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from autograder import grading, samples
+from autograder import samples
+from autograder.grading import batch
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,8 +32,8 @@ def main() -> None:
         out = a.out or Path(scratch)
         samples.write(out / "submitted", ROOT / "exercises")
         for seed in range(repeats):
-            records = grading.grade(
-                grading.find(out / "submitted", only=(samples.EXERCISE,)), out / f"seed{seed}", seed, a.jobs
+            records = batch.grade(
+                batch.find(out / "submitted", only=(samples.EXERCISE,)), out / f"seed{seed}", seed, a.jobs
             )
             for rec in records:
                 student, score = rec["extra_data"]["student"], rec["score"]

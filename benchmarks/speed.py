@@ -25,11 +25,11 @@ from torch import Tensor
 
 from ddpm_core.conditioning import strategy
 from ddpm_core.data import ImageData
-from ddpm_core.diffusers_unet import to_diffusers_config, to_diffusers_weights
 from ddpm_core.samplers import SampleConfig, initial_noise, sample
 from ddpm_core.schedule import DiffusionSchedule, cosine_beta_schedule
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
 
 CONFIGS = {  # (same weights as the peer, our own design at about as many parameters, batch, images to sample)
     "32": (

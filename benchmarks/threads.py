@@ -22,12 +22,12 @@ from unittest.mock import patch
 
 import torch
 
-from autograder import calibrate
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Exercise
-from autograder.gate import turned
-from autograder.grading import band_file
-from autograder.harness import HARNESSES
+from autograder.gate import calibrate
+from autograder.gate.bands import turned
+from autograder.gate.harness import HARNESSES
+from autograder.grading.batch import band_file
 from ddpm_core.checkpoint import write_text
 
 PLAN = (("prediction", "v", 1), ("prediction", "v", 2), ("conditioner", "add", 2), ("architecture", "flat", 2))

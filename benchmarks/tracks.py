@@ -27,9 +27,9 @@ from autograder.challenges import figures, pictures, quick, testing
 from autograder.challenges.board import SAMPLES
 from autograder.challenges.examples import Example, examples
 from autograder.challenges.tracks import METRICS, TRACKS, Track
-from ddpm_core import quick_gate
 from ddpm_core.checkpoint import write_text
-from ddpm_core.metrics.record import aligned
+from ddpm_tools.evaluation.record import aligned
+from ddpm_tools.train import quick_gate
 
 
 def plan(

@@ -1,6 +1,6 @@
 """Data sets as uint8 images and labels. The handwritten digits of scikit-learn are always there, with no download.
 
-Pictures of your own, and the data sets that are downloaded, are read by `ddpm_core.datasets`.
+Pictures of your own, and the data sets that are downloaded, are read by `ddpm_tools.datasets`.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def load_data(
     ValueError, in one sentence, for whatever is wrong with the name or with the pictures.
     """
     # Imported here: the grader's child gets this file without those
-    from ddpm_core.datasets.load import data_files, emoji, resized
-    from ddpm_core.datasets.pictures import ImageSpec
-    from ddpm_core.datasets.vision import TORCHVISION, torchvision_data
+    from ddpm_tools.datasets.load import data_files, emoji, resized
+    from ddpm_tools.datasets.pictures import ImageSpec
+    from ddpm_tools.datasets.vision import TORCHVISION, torchvision_data
 
     if split not in SPLITS:
         raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")

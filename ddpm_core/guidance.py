@@ -4,9 +4,9 @@ A denoiser is a function (xt, t) -> (x0_hat, eps), eps being the noise to step w
 every guidance here works with every sampler. Guidance takes *branches*, which give the two outputs to compare:
 
     batched(network, cond, null)           with the condition against without, in one pass of a doubled batch
-    two_networks(network, weak, cond)      a network against an earlier snapshot of itself
+    autoguidance(network, weak, cond)      a network against an earlier snapshot of itself
 
-and makes a denoiser of them: `guide` (with rescale), or `cfg_pp`. `within` confines any denoiser to an interval.
+and makes a denoiser of them: `guide` (with rescale), or `cfg_pp`. `guidance_interval` confines any denoiser to one.
 cond (B, ...) may be labels (B,), embeddings (B, D) or caption tokens (B, S); null is the empty condition (1, ...).
 """
 
@@ -65,7 +65,7 @@ def batched(network: Network, cond: Tensor, null: Tensor) -> Branches:
     return branches
 
 
-def two_networks(network: Network, weak: Network, cond: Tensor) -> Branches:
+def autoguidance(network: Network, weak: Network, cond: Tensor) -> Branches:
     """Autoguidance (Karras et al. 2024): the same condition, asked of a worse network, such as an earlier snapshot."""
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +101,7 @@ def guide(
     rescale: float = 0.0,
     clip: bool = True,
 ) -> Denoiser:
-    """Guidance by w: classifier-free with `batched` branches, autoguidance with `two_networks`."""
+    """Guidance by w: classifier-free with `batched` branches, autoguidance with `autoguidance`."""
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         weak, strong = branches(xt, t)
@@ -134,7 +134,7 @@ def cfg_pp(
     return denoise
 
 
-def within(low: int, high: int, inside: Denoiser, outside: Denoiser) -> Denoiser:
+def guidance_interval(low: int, high: int, inside: Denoiser, outside: Denoiser) -> Denoiser:
     """`inside` at timesteps low <= t <= high, `outside` elsewhere (Kynkäänniemi et al. 2024).
 
     With plain conditional answers outside (w = 1), the second pass is spent only where guidance helps: at high noise

@@ -3,8 +3,7 @@
 epsilon: A = 1, B = 0 (Ho et al. 2020).         v:     A = sqrt(abar), B = sqrt(1 - abar) (Salimans & Ho 2022).
 x0:      A = 0, B = -1.                         blend: (1 - abar)·eps + abar·v.
 
-The same four as a student of the prediction track writes them, each a module with two plain functions, are in
-`ddpm_core.prediction`; `from_functions` makes a Parameterization of any such pair.
+`from_functions` makes a Parameterization of any pair of plain functions, as the prediction track asks for them.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_core.data import ImageData
-from ddpm_core.distributed import ALONE, Ranks
 from ddpm_core.ema import EMA
 from ddpm_core.parameterization import EPSILON, Parameterization
 from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.speed import Speed, compiled, hardware, resolve
 from ddpm_core.streams import stream
+from ddpm_tools.train.distributed import ALONE, Ranks
+from ddpm_tools.train.speed import Speed, compiled, hardware, resolve
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from importlib.metadata import files as package_files
 from pathlib import Path
 
 from ddpm_core import checkpoint
-from ddpm_core.onnx_io import export_onnx
+from ddpm_tools.export.onnx_models import export_onnx
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

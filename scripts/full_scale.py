@@ -7,7 +7,7 @@
     python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 1000 --ship  (what a CPU can: hours)
 
 Safe to kill at any time: a training resumes from its last save, a finished run is skipped. On several GPUs the training
-alone is worth sharing: `torchrun --nproc-per-node N -m ddpm_core.cli train --preset ... --out build/full/NAME`, then
+alone is worth sharing: `torchrun --nproc-per-node N -m ddpm_tools.cli train --preset ... --out build/full/NAME`, then
 this script measures what lies there. Records go to data/results (reduced ones to build/full/results);
 `ddpm results` prints them.
 """
@@ -25,19 +25,20 @@ from typing import Any
 
 import torch
 
-from ddpm_core import checkpoint, results
-from ddpm_core.commands.base import device_of
+from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR, Preset, preset
 from ddpm_core.data import ImageData, load_data
-from ddpm_core.metrics.candidates import Drawing, drawn
-from ddpm_core.metrics.evaluation import evaluate
-from ddpm_core.metrics.features import network
-from ddpm_core.metrics.judges import find_judge
-from ddpm_core.metrics.reference import reference_for
-from ddpm_core.quick_gate import FULL_SCALE, require
-from ddpm_core.runs import train_run
 from ddpm_core.samplers import SampleConfig
-from ddpm_core.upkeep import Upkeep
+from ddpm_tools.cli.base import device_of
+from ddpm_tools.evaluation.candidates import Drawing, drawn
+from ddpm_tools.evaluation.evaluation import evaluate
+from ddpm_tools.evaluation.features import network
+from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.reference import reference_for
+from ddpm_tools.reports import results
+from ddpm_tools.train.callbacks import CallbackConfig
+from ddpm_tools.train.quick_gate import FULL_SCALE, require
+from ddpm_tools.train.runs import train_run
 
 EXTRACTORS = ("efficientnet-lite0-320", "cifar10-classifier")  # all that install offline; Inception joins where at hand
 ALL_LEVELS = (0, 1, 2, 3)
@@ -132,7 +133,7 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
     path = a.work / (run.name + ("-reduced" if a.reduced else ""))
     asked = run.preset in FULL_SCALE and not (a.reduced or a.ungated)
     gate = require(config) if asked else "not asked for"
-    train_run(config, path, device, Upkeep(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
+    train_run(config, path, device, CallbackConfig(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
     minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
     figures, rate = measure(run, path, data, device, *((64, 10) if a.reduced else (a.n, run.steps)))
     name = Path(a.data).name  # what is kept names no one's folders

@@ -4,8 +4,9 @@ import pytest
 
 from autograder import demo as whole
 from autograder import samples
-from ddpm_core import demo, page
 from ddpm_core.config import DATA_DIR
+from ddpm_tools import demo
+from ddpm_tools.reports import page
 
 SMALL = demo.Sizes(sweep_n=40, sweep_steps=3, steps=3, colour_n=20, colour_steps=2)
 

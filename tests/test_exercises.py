@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from nbgrader.nbgraderformat import MetadataValidator
 from torch import nn
 
-from autograder.release import CONFIG_FILE, generate_exercises
+from autograder.release.generate import CONFIG_FILE, generate_exercises
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +49,7 @@ def test_exercises_are_up_to_date_and_generation_repeats(course: Path):
     assert tree(course / "exercises") == first
     assert not list(course.rglob("gradebook.db*"))
     assert not (course / "exercises" / "a_solution_that_is_gone").exists()
-    assert tree(ROOT / "exercises") == first, "run: python -m autograder.release"
+    assert tree(ROOT / "exercises") == first, "run: python -m autograder.release.generate"
 
 
 def test_the_nbgrader_command_makes_the_same_files(course: Path):

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm_core import results
-from ddpm_core.cli import main
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import preset
 from ddpm_core.unet import build_unet
+from ddpm_tools.cli.main import main
+from ddpm_tools.reports import results
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts/full_scale.py"

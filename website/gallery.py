@@ -7,8 +7,10 @@ import io
 import shlex
 from pathlib import Path
 
-from ddpm_core import checkpoint, cli, demo
+from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
+from ddpm_tools import demo
+from ddpm_tools.cli import main
 from website.fingerprint import ROOT, fingerprint, library
 
 OUT = ROOT / "build/gallery"
@@ -97,10 +99,10 @@ def draw(out: Path = OUT) -> None:
     print("drawing the gallery ...", flush=True)
     with contextlib.redirect_stdout(io.StringIO()):
         for command in COMMANDS:
-            cli.main(shlex.split(command.format(out=shlex.quote(str(out))))[1:])
+            main.main(shlex.split(command.format(out=shlex.quote(str(out))))[1:])
         for command in COLOUR_COMMANDS:
             places = {"model": shlex.quote(str(ROOT / MODEL)), "out": shlex.quote(str(out / "cifar10"))}
-            cli.main(shlex.split(command.format(**places))[1:])
+            main.main(shlex.split(command.format(**places))[1:])
     demo.ema_against_raw(checkpoint.load(DATA_DIR / "checkpoints/digits"), out, steps=20)
     mark.write_text(made_from)
 

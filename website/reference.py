@@ -17,7 +17,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "Samplers": ("samplers",),
     "Interpolation": ("interpolation",),
     "EMA": ("ema",),
-    "Training": ("training", "runs", "config", "streams", "speed", "distributed", "logs", "interrupt", "upkeep"),
+    "Training": ("training", "runs", "config", "streams", "speed", "distributed", "logs", "interrupt", "callbacks"),
     "Data": ("data", "datasets"),
     "Checkpoint": ("checkpoint", "diffusers_io", "onnx_io"),
     "Metrics": ("metrics", "results"),

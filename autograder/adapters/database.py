@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-from autograder.release import load_config
+from autograder.release.generate import load_config
 
 CONNECT_S = "10"  # a host that does not answer at all would hold a batch for minutes
 MAGIC = b"SQLite format 3"  # how a file of SQLite begins

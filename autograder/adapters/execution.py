@@ -20,11 +20,11 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execute, LimitOutput, NbGraderPreprocessor
 from traitlets import Integer
 
-from autograder import bubblewrap
 from autograder.adapters import feedback, restore
-from autograder.kernel import SandboxedKernelManager
-from autograder.names import folder_of
-from autograder.release import load_config, release_notebook
+from autograder.intake.student_ids import folder_of
+from autograder.release.generate import load_config, release_notebook
+from autograder.sandbox import bubblewrap
+from autograder.sandbox.kernel import SandboxedKernelManager
 
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")  # a page holds it in an attribute: a quote in it could end that

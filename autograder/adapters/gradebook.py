@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
 from autograder.adapters import database, feedback, late, restore, workspace
-from autograder.names import folder_of
-from autograder.release import load_config, record_assignment
+from autograder.intake.student_ids import folder_of
+from autograder.release.generate import load_config, record_assignment
 
 NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then has 0 points
 REGRADE = "The grader could not finish (its failure, not yours). No points were taken; this will be graded again."

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from autograder.exercises import assignments, of_assignment
-from autograder.folders import temporary
+from autograder.sandbox.scratch import temporary
 
-PACKAGES = ("autograder", "ddpm_core")
+PACKAGES = ("autograder", "ddpm_core", "ddpm_tools")
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
 # What makes or tests the course and never grades; answers that are known to be right or wrong least of all.
-LEFT_OUT = ("autograder/mutants", "autograder/samples", "autograder/references", "autograder/calibrate.py")
+LEFT_OUT = ("autograder/mutants", "autograder/samples", "autograder/references", "autograder/gate/calibrate.py")
 FILES = ("requirements.lock", "LICENSE")
 NEEDED = (  # packages of the lock that grading imports; the rest of the lock only says which versions
     *("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "tqdm", "safetensors", "psutil"),
@@ -53,7 +53,7 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet -r requirements.txt -c requirements.lock
-.venv/bin/python -c "from autograder import sandbox; print(sandbox.available() or 'the sandbox works here')"
+.venv/bin/python -c "from autograder.sandbox import bubblewrap; print(bubblewrap.available() or 'it works')"
 """
 
 RUN = """#!/usr/bin/env bash
@@ -130,8 +130,8 @@ def submitted_folder(submission: Path, names: Iterable[str]) -> Path:
 
 def run(root: Path) -> dict[str, Any]:
     """Grade ROOT/submission and write ROOT/results/results.json; returns it."""
-    from autograder import grading
-    from autograder.submissions import Submission
+    from autograder.grading import batch
+    from autograder.intake.submissions import Submission
 
     settings = json.loads((root / "source" / SETTINGS).read_text(encoding="utf-8"))
     only, seed = tuple(settings["notebooks"]), int.from_bytes(os.urandom(8), "big")
@@ -139,7 +139,7 @@ def run(root: Path) -> dict[str, Any]:
     folder = submitted_folder(root / "submission", names)
     with temporary() as scratch:
         handed_in = [Submission("submission", settings["assignment"], folder, only)]
-        record = grading.grade(handed_in, Path(scratch), seed, sandboxed=settings["sandboxed"], progress=False)[0]
+        record = batch.grade(handed_in, Path(scratch), seed, sandboxed=settings["sandboxed"], progress=False)[0]
         private = next(Path(scratch).glob("*/*/instructor.json"), None)
         print(private.read_text(encoding="utf-8") if private else f"seed {seed}")  # for the instructor alone
     written = results(record)

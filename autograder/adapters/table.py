@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograder.names import folder_of
-from ddpm_core import page
+from autograder.intake.student_ids import folder_of
 from ddpm_core.checkpoint import write_text
+from ddpm_tools.reports import page
 
 HEADER = ("student", "outcome", "score", "adherence", "distance", "reason")
 

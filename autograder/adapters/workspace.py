@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from autograder.release import CONFIG_FILE
+from autograder.release.generate import CONFIG_FILE
 
 TEXT = '''"""nbgrader's settings in this folder. Written by `autograder grade`: edit those of the course instead."""
 

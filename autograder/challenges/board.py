@@ -16,7 +16,7 @@ from autograder.adapters.table import harmless
 from autograder.challenges import attempts, figures, published, record
 from autograder.challenges.figures import Runs
 from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, Track
-from autograder.provenance import sha256
+from autograder.grading.provenance import sha256
 from ddpm_core.checkpoint import write_text
 from ddpm_core.metrics.report import Estimate
 

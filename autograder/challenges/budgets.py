@@ -13,7 +13,7 @@ from autograder.exercises.base import Check, Failed, Probe
 from autograder.exercises.calls import call
 from autograder.exercises.conditioner import UNET
 from autograder.exercises.prediction import ARGUMENTS, INVERSE, TARGET, schedule_of
-from autograder.trunk import names_of, with_pair, without_classes
+from autograder.gate.remote_modules import names_of, with_pair, without_classes
 from ddpm_core.schedule import DiffusionSchedule
 
 SMALL = 8_950_000  # parameters of the published network at small scale, without classes

@@ -9,12 +9,12 @@ from pathlib import Path
 from autograder.challenges import budgets, consistency
 from autograder.challenges.tracks import Track
 from autograder.exercises.base import AnswerError, Asks, Check, Failed, Probe
-from autograder.folders import temporary
-from autograder.judging import CHECK_S, THREADS
-from autograder.limits import Failure, Limits
-from autograder.sandbox import Child
-from autograder.staging import stage
-from autograder.words import load_error, load_failure, sentence
+from autograder.grading.judging import CHECK_S, THREADS
+from autograder.grading.messages import load_error, load_failure, sentence
+from autograder.sandbox.child_process import Child
+from autograder.sandbox.limits import Failure, Limits
+from autograder.sandbox.scratch import temporary
+from autograder.sandbox.staging import stage
 from ddpm_core.streams import stream
 
 

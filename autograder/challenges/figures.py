@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 from autograder.challenges.examples import EXAMPLES, Example
 from autograder.challenges.tracks import METRICS, Track
-from autograder.harness import HARNESSES, Harness, describe
-from autograder.provenance import JUDGES
+from autograder.gate.harness import HARNESSES, Harness, describe
+from autograder.grading.provenance import JUDGES
 from ddpm_core.checkpoint import digest
 from ddpm_core.config import DATA_DIR
 from ddpm_core.metrics.report import Estimate

@@ -21,21 +21,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autograder import harness as course
 from autograder.challenges.figures import judge_name, seed_of
 from autograder.challenges.tracks import Track, track
 from autograder.exercises.base import Failed, Probe
-from autograder.folders import temporary
-from autograder.judging import THREADS, TRAIN_S
-from autograder.limits import Failure, Limits
-from autograder.provenance import JUDGES
-from autograder.sandbox import Child
-from autograder.staging import stage
-from autograder.words import sentence
+from autograder.gate import harness as course
+from autograder.grading.judging import THREADS, TRAIN_S
+from autograder.grading.messages import sentence
+from autograder.grading.provenance import JUDGES
+from autograder.sandbox.child_process import Child
+from autograder.sandbox.limits import Failure, Limits
+from autograder.sandbox.scratch import temporary
+from autograder.sandbox.staging import stage
 from ddpm_core.data import digits, to_uint8
 from ddpm_core.metrics.classifier import classify, load_classifier
-from ddpm_core.metrics.kernel import kid
-from ddpm_core.metrics.manifold import Manifold
+from ddpm_tools.evaluation.kernel import kid
+from ddpm_tools.evaluation.manifold import Manifold
 
 NEIGHBOURS = 3  # precision and recall as published (Kynkäänniemi et al. 2019)
 SUBSETS = 10  # of KID; the seeds tell its scatter, not the subsets

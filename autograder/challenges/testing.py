@@ -13,11 +13,11 @@ import torch
 
 from autograder.challenges import attempts, contract, figures, pictures, quick, record
 from autograder.challenges.tracks import METRICS, Track
-from autograder.extract import Unreadable, extract, read_bytes
-from autograder.gate import judge_run, load_bands
-from autograder.grading import band_file
-from autograder.limits import Failure
-from autograder.provenance import grader_hash, sha256
+from autograder.gate.bands import judge_run, load_bands
+from autograder.grading.batch import band_file
+from autograder.grading.provenance import grader_hash, sha256
+from autograder.intake.extract import Unreadable, extract, read_bytes
+from autograder.sandbox.limits import Failure
 
 Tell = Callable[[str], None]
 

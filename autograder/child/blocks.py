@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autograder.child.places import Elsewhere
+from autograder.child.fake_device import FakeDevice
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 MOVED = 0.1  # how far each parameter is moved, half of it more or less
@@ -48,7 +48,7 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
     random numbers for every call; `autocast` under bfloat16; `elsewhere` with module and inputs as if on a GPU.
     """
     module = build(answers, header).train(header.get("training", False))
-    place = Elsewhere([*x.values(), *module.parameters(), *module.buffers()])
+    place = FakeDevice([*x.values(), *module.parameters(), *module.buffers()])
     outs: list[Any] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.no_grad())

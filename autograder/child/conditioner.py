@@ -1,7 +1,7 @@
 """The questions that the conditioner exercise asks of an answer: its halves alone, and as plugged into a network.
 
 Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
-answer cells; it also keeps the conditioners. The network itself is the parent's (autograder/trunk.py).
+answer cells; it also keeps the conditioners. The network itself is the parent's (autograder/gate/remote_modules.py).
 """
 
 from __future__ import annotations

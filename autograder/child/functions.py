@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.child.places import Elsewhere
+from autograder.child.fake_device import FakeDevice
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 
@@ -43,7 +43,7 @@ def call(
     kwargs = {k: argument(a, x, things or {}) for k, a in header["kwargs"].items()}
     torch.manual_seed(header["seed"])
     before = torch.get_rng_state()
-    place = Elsewhere(x.values())
+    place = FakeDevice(x.values())
     with place if header["elsewhere"] else contextlib.nullcontext():
         outs = [answers[header["name"]](*args, **kwargs) for _ in range(header.get("repeat", 1))]
     drew = not torch.equal(before, torch.get_rng_state())

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autograder.child.fake_device import FakeDevice
 from autograder.child.functions import Reply, call
-from autograder.child.places import Elsewhere
 from ddpm_core.schedule import DiffusionSchedule
 
 __all__ = ["call", "row"]
@@ -64,7 +64,7 @@ def row(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -
     if seed is not None:
         rest["generator"] = torch.Generator().manual_seed(seed)
     torch.manual_seed(header["seed"])
-    place = Elsewhere([*model.parameters(), *model.buffers()])
+    place = FakeDevice([*model.parameters(), *model.buffers()])
     with place if header.get("elsewhere") else contextlib.nullcontext():
         out = answers["interpolate_classes"](model, schedule, *header["args"], tuple(header["shape"]), **rest)
     about: dict[str, Any] = {"kind": type(out).__name__, "elsewhere": place.holds(out)}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor
 
-from autograder.limits import Failure
+from autograder.sandbox.limits import Failure
 
 VALUES = re.compile(
     r"-?\d+\.\d*(e[-+]?\d+)?"
@@ -79,7 +79,7 @@ class Check:
 class Exercise:
     """One notebook with its answer cells.
 
-    Its answers are judged one by one (autograder/parts.py), so that one error is not punished twice, except where
+    Its answers are judged one by one (grading/per_answer.py), so that one error is not punished twice, except where
     `judged_as_pair`: then all of them share one namespace, as a gate needs it.
     """
 
@@ -95,7 +95,9 @@ class Exercise:
     gate_points: float = 0.0
     judged_as_pair: bool = False  # the answers are judged together: none can be supplied from the reference
     written: tuple[str, ...] = field(default=())  # manually graded
-    packages: tuple[str, ...] = ()  # of those that hold answers (autograder/staging.py), the ones that it may import
+    packages: tuple[
+        str, ...
+    ] = ()  # of those that hold answers (autograder/sandbox/staging.py), the ones that it may import
     questions: tuple[str, ...] = ()  # further modules of autograder/child that `operations` imports
     # Answers that an answer may build on, each supplied from the model solution, in a child of its own: whoever is
     # given the reference of one cell must not be able to hand it in as another.

@@ -79,7 +79,7 @@ def call(
 ) -> Returned:
     """name(*args, **kwargs) in the child. `rename` gives tensors among args their names for messages.
 
-    `elsewhere`: the inputs count as being on a GPU (autograder/child/places.py).
+    `elsewhere`: the inputs count as being on a GPU (autograder/child/fake_device.py).
     """
     given: dict[str, Tensor] = {**(besides or {})}
 

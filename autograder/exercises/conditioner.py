@@ -2,8 +2,8 @@
 
 Either half may be trivial, so what matters (does the class, the time, only the own sample reach the output?) is asked
 of the course's network with the pair plugged in and all parameters perturbed: zero-initialised gates are right. The
-network runs in the parent (autograder/trunk.py), so that its outputs and its parameters are no hearsay. The gradient is
-the child's word: half a point, and a wrong one spoils the pair's own training.
+network runs in the parent (gate/remote_modules.py), so that its outputs and its parameters are no hearsay. The
+gradient is the child's word: half a point, and a wrong one spoils the pair's own training.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, tensor
-from autograder.trunk import with_pair
+from autograder.gate.remote_modules import with_pair
 from ddpm_core.unet import ConditionalUNetV2
 
 UNET = {

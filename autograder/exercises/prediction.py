@@ -1,7 +1,7 @@
 """Checks of the prediction exercise: the velocity as the training target, and the image back from it.
 
 Each function is judged alone, against the definition; that they invert each other follows, and the gate shows it. The
-gate's network is the parent's (autograder/learning.py); the child is asked for nothing but calls of the two functions.
+gate's network is the parent's (gate/learning.py); the child is asked for nothing but calls of the two functions.
 """
 
 from __future__ import annotations

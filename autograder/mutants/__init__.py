@@ -26,10 +26,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from autograder import supply
 from autograder.child import answers, protocol
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Check, Exercise, Failed, Probe
+from autograder.intake import model_solutions
 from ddpm_core.streams import stream
 
 HERE = Path(__file__).parent
@@ -144,7 +144,7 @@ def failures(
     """Checks (all, or only these) that an answer fails, with the messages; `child` is a sandbox, or this process."""
     exercise = bank.exercise
     probe = Probe(child or InProcess(import_module(f"autograder.child.{exercise.operations}")))
-    supplied = supply.reference(exercise, needed) if (needed := exercise.needs.get(bank.answer)) else {}
+    supplied = model_solutions.reference(exercise, needed) if (needed := exercise.needs.get(bank.answer)) else {}
     failed = {}
     try:
         probe("load", cells=bank.cells(source), supplied=supplied, operations=exercise.operations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from autograder.extract import grade_id
+from autograder.intake.extract import grade_id
 from autograder.references import cells_of
 
 ASSIGNMENT, EXERCISE = "5_3_conditioning", "conditioner"

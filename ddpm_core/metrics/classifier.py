@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 from ddpm_core.checkpoint import CheckpointError, read, write
 from ddpm_core.config import from_dict, to_dict
 from ddpm_core.data import ImageData, load_data
-from ddpm_core.metrics.resnet import ResNet, ResNetConfig, ResNetTraining, train_resnet
 from ddpm_core.streams import stream
+from ddpm_tools.evaluation.resnet import ResNet, ResNetConfig, ResNetTraining, train_resnet
 
 SMALL = 16  # pixels: up to here the plain network, above the residual one
 

@@ -25,7 +25,7 @@ class Estimate:
     value: float
     low: float
     high: float
-    se: float | None = None  # standard error; the interval may have been cut off where no value can lie
+    se: float | None = None  # reference error; the interval may have been cut off where no value can lie
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
@@ -57,7 +57,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricResult:
     """One metric's value and what it depends on."""
 
     metric: str
@@ -78,7 +78,7 @@ REASONS = {
 }
 
 
-def check_comparable(a: Figure, b: Figure, varying: Collection[str] = ()) -> None:
+def check_comparable(a: MetricResult, b: MetricResult, varying: Collection[str] = ()) -> None:
     """Incomparable where the two differ in metric, extractor, n, reference or weights.
 
     `varying` may name "weights", where the weights are what is being compared; seed, steps and w always may differ.
@@ -91,7 +91,7 @@ def check_comparable(a: Figure, b: Figure, varying: Collection[str] = ()) -> Non
             raise Incomparable(f"{a.metric} is not comparable: {name} is {x} in one and {y} in the other, and {reason}")
 
 
-def compare(a: Figure, b: Figure, varying: Collection[str] = ()) -> Estimate:
+def compare(a: MetricResult, b: MetricResult, varying: Collection[str] = ()) -> Estimate:
     """b - a with the interval of the difference of independent figures; Incomparable as check_comparable has it."""
     check_comparable(a, b, varying)
     se = [f.estimate.se if f.estimate.se is not None else half(f.estimate) / 1.96 for f in (a, b)]
@@ -104,14 +104,14 @@ def half(e: Estimate) -> float:
 
 
 def interval(value: float, se: float, low: float = 0.0, top: float = float("inf"), times: float = 1.96) -> Estimate:
-    """value ± times standard errors, cut off at `low` and `top`, or at a value that rounding puts beyond these."""
+    """value ± times reference errors, cut off at `low` and `top`, or at a value that rounding puts beyond these."""
     return Estimate(value, min(value, max(low, value - times * se)), max(value, min(top, value + times * se)), se)
 
 
 def bootstrap(
     statistic: Callable[[Tensor], float], n: int, repeats: int, seed: int, top: float = float("inf")
 ) -> Estimate:
-    """value ± 1.96 bootstrap standard errors of statistic(indices), cut off at 0 and `top` (Efron 1979).
+    """value ± 1.96 bootstrap reference errors of statistic(indices), cut off at 0 and `top` (Efron 1979).
 
     Not the bootstrap's quantiles: a Fréchet distance rises when images are drawn twice, so that they would lie beside
     the value. The interval is for this n; the distance's own bias at finite n is the same in all figures of one n.
@@ -148,7 +148,7 @@ def halves(
     return interval(statistic(torch.arange(n)), draws.std().item(), top=top)
 
 
-def over_seeds(figures: Sequence[Figure]) -> Figure:
+def over_seeds(figures: Sequence[MetricResult]) -> MetricResult:
     """One metric at several seeds: their mean, with the interval that the seeds' own scatter gives.
 
     The scatter holds that of the images too. It is the bootstrap over seeds in closed form, widened from the few seeds
@@ -167,7 +167,7 @@ def over_seeds(figures: Sequence[Figure]) -> Figure:
     times = float(student.ppf(0.975, len(values) - 1))  # 12.7 for two seeds: they say little
     top = TOPS.get(first.metric, float("inf"))
     seeds = tuple(f.about.seed for f in figures)
-    return Figure(first.metric, interval(mean(values), se, low, top, times), replace(first.about, seed=seeds))
+    return MetricResult(first.metric, interval(mean(values), se, low, top, times), replace(first.about, seed=seeds))
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Standard:
+class ReferenceStatistics:
     """What scored features are held against: the moments of real ones, and their spread within a class."""
 
     name: str
@@ -192,7 +192,7 @@ class Standard:
     spread: float
 
     @classmethod
-    def of(cls, real: ImageData, classifier: Classifier) -> Standard:
+    def of(cls, real: ImageData, classifier: Classifier) -> ReferenceStatistics:
         _, features = classify(classifier, real.floats())
         return cls(f"{real.name}/{real.split}", Moments.of(features), diversity(features, real.labels))
 
@@ -200,7 +200,7 @@ class Standard:
 def score(
     images: Tensor,
     y: Tensor,
-    real: ImageData | Standard,
+    real: ImageData | ReferenceStatistics,
     classifier: Classifier,
     about: Provenance,
     repeats: int = 100,
@@ -210,11 +210,11 @@ def score(
     Error bars are those of `evaluate`: Wilson's, random halves, and the bootstrap, all over the images.
     """
     predicted, features = classify(classifier, images)
-    standard = real if isinstance(real, Standard) else Standard.of(real, classifier)
+    reference = real if isinstance(real, ReferenceStatistics) else ReferenceStatistics.of(real, classifier)
     n = len(images)
     return Scores(
         adherence=proportion(predicted == y),
-        distance=halves(frechet_resampler(features, standard.moments), n, repeats, about.seed),
-        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / standard.spread, n, repeats, about.seed),
+        distance=halves(frechet_resampler(features, reference.moments), n, repeats, about.seed),
+        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / reference.spread, n, repeats, about.seed),
         about=about,
     )

@@ -68,12 +68,12 @@ def denoiser(
     if weak is None and config.lam is None:
         strong = guidance.guided(network, schedule, cond, null, w, parameterization, config.rescale, config.clip)
     else:
-        branches = guidance.two_networks(network, weak, cond) if weak else guidance.batched(network, cond, null)
+        branches = guidance.autoguidance(network, weak, cond) if weak else guidance.batched(network, cond, null)
         if config.lam is not None:
             strong = guidance.cfg_pp(branches, schedule, config.lam, parameterization, config.clip)
         else:
             strong = guidance.guide(branches, schedule, w, parameterization, config.rescale, config.clip)
-    return guidance.within(*config.interval, strong, lone) if config.interval else strong
+    return guidance.guidance_interval(*config.interval, strong, lone) if config.interval else strong
 
 
 def solve(

@@ -30,10 +30,12 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 
-from autograder import batch, grading, provenance, samples
+from autograder import samples
 from autograder.adapters import gradebook, table
+from autograder.cli import grade
 from autograder.exercises import EXERCISES
-from autograder.results import NotebookResult, Test
+from autograder.grading import batch, provenance
+from autograder.grading.results import NotebookResult, Test
 
 IMPORTED = (gradebook, table)  # which `batch` would import anew in each run
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +61,7 @@ def run(submitted: Path, out: Path, course: Path, before: Callable[[], None] = l
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         before()
-        batch.grade_folder(submitted, out, seed=3, jobs=2, course=course, progress=False, only=(samples.EXERCISE,))
+        grade.grade_folder(submitted, out, seed=3, jobs=2, course=course, progress=False, only=(samples.EXERCISE,))
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -143,7 +145,7 @@ def at_points(folder: Path, kills: int, chance: random.Random) -> int:
     submitted, out, empty = folder / "few", folder / "killed", folder / "empty"
     samples.write(submitted, ROOT / "exercises", POINTS)
     empty.mkdir()
-    grading.grade_notebook, real = stand_in, grading.grade_notebook
+    batch.grade_notebook, real = stand_in, batch.grade_notebook
     try:
         assert not killed(run(submitted, folder / "whole", empty))
         expected = grades(folder / "whole")
@@ -154,7 +156,7 @@ def at_points(folder: Path, kills: int, chance: random.Random) -> int:
 
         return rounds(kills, start, out, expected)
     finally:
-        grading.grade_notebook = real
+        batch.grade_notebook = real
 
 
 def at_moments(folder: Path, kills: int, chance: random.Random) -> int:
@@ -187,9 +189,9 @@ def main() -> None:
     p.add_argument("--seed", type=int, default=0)
     a = p.parse_args()
     print(f"seed {a.seed}", flush=True)
-    ready = grading.make_grader(EXERCISES[samples.ASSIGNMENT, samples.EXERCISE], 3)
+    ready = batch.make_grader(EXERCISES[samples.ASSIGNMENT, samples.EXERCISE], 3)
     provenance.grader_hash()  # read once, for all runs
-    grading.make_grader = lambda exercise, seed, sandboxed: ready  # its classifier is loaded once, for all runs
+    batch.make_grader = lambda exercise, seed, sandboxed: ready  # its classifier is loaded once, for all runs
     chance = random.Random(a.seed)
     points = at_points(a.folder, a.points, chance)
     moments = at_moments(a.folder, a.moments, chance) if a.moments else 0

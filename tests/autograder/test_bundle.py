@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import bundle, samples
-from autograder.cli import main, parser
+from autograder import samples
+from autograder.cli.main import main, parser
+from autograder.release import bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +31,8 @@ def test_nothing_in_it_gives_an_answer_away(students):
 
 def check(students, notebook, *more):
     """`autograder check` with the bundle's own packages, as a student runs it."""
-    code = "import sys; sys.path.insert(0, '.'); import autograder.cli as c; assert 'students' in c.__file__; c.main()"
+    code = "import sys; sys.path.insert(0, '.'); import autograder.cli.main as c; "
+    code += "assert 'students' in c.__file__; c.main()"
     words = [sys.executable, "-c", code, "check", str(notebook), "--no-gate", *more]
     return subprocess.run(words, cwd=students, capture_output=True, text=True, timeout=300)
 

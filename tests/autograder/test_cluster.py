@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import batch, cli, cluster, grading, provenance, samples
+from autograder import samples
+from autograder.cli import main
+from autograder.grading import batch, cluster, provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = ("carl-ignores-label", "nina-nan", "otto-not-a-notebook", "zoe-blank")  # two need a child, two do not
@@ -71,11 +73,11 @@ def submissions(tmp_path_factory):
     samples.write(submitted, ROOT / "exercises", STUDENTS)
     (submitted / "lena-link").mkdir()
     (submitted / "lena-link" / samples.ASSIGNMENT).symlink_to(submitted / "nina-nan" / samples.ASSIGNMENT)
-    return grading.find(submitted, only=ONLY)
+    return batch.find(submitted, only=ONLY)
 
 
 def graders(submissions):
-    return {e.name: grading.make_grader(e, SEED) for s in submissions for e in s.exercises}
+    return {e.name: batch.make_grader(e, SEED) for s in submissions for e in s.exercises}
 
 
 def plain(file):
@@ -92,7 +94,7 @@ def plain(file):
 def test_no_scheduler_and_no_worker_are_one_sentence_each(dask, submissions, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(ValueError, match=rf"no Dask scheduler answers at {dask.address} .*`dask scheduler`"):
-        grading.grade(submissions, tmp_path, SEED, progress=False, scheduler=dask.address)
+        batch.grade(submissions, tmp_path, SEED, progress=False, scheduler=dask.address)
     with pytest.raises(ValueError, match="no Dask scheduler answers at nonsense://x"):
         cluster.connect("nonsense://x", True)
     monkeypatch.undo()
@@ -108,15 +110,15 @@ def test_a_worker_dies_and_every_record_is_as_of_an_undisturbed_run(dask, submis
     alone.mkdir(), spread.mkdir()
     for name in ("one", "two"):
         dask.worker(name)
-    grading.grade(submissions, alone, SEED, progress=False)
+    batch.grade(submissions, alone, SEED, progress=False)
     with cluster.connect(dask.address, True) as client:
         client.wait_for_workers(2, timeout=60)
 
-    starts, written, write_record, start = [], [], grading.write_record, grading.Board.start
-    monkeypatch.setattr(grading, "write_record", lambda s, *more: written.append(s.student) or write_record(s, *more))
-    monkeypatch.setattr(grading.Board, "start", lambda self, *more: starts.append(more) or start(self, *more))
+    starts, written, write_record, start = [], [], batch.write_record, batch.Progress.start
+    monkeypatch.setattr(batch, "write_record", lambda s, *more: written.append(s.student) or write_record(s, *more))
+    monkeypatch.setattr(batch.Progress, "start", lambda self, *more: starts.append(more) or start(self, *more))
     thread = threading.Thread(
-        target=grading.grade, args=(submissions, spread, SEED), kwargs={"progress": False, "scheduler": dask.address}
+        target=batch.grade, args=(submissions, spread, SEED), kwargs={"progress": False, "scheduler": dask.address}
     )
     thread.start()
     victim = wait_for(lambda: next((where for name, where in starts if name.startswith("carl")), None))
@@ -132,18 +134,18 @@ def test_a_worker_dies_and_every_record_is_as_of_an_undisturbed_run(dask, submis
     for s in submissions:
         assert plain(s.records(spread) / "results.json") == plain(s.records(alone) / "results.json"), s.student
     before = {s: (s.records(spread) / "results.json").read_bytes() for s in submissions}
-    grading.grade(submissions, spread, SEED, progress=False, scheduler="tcp://127.0.0.1:1")  # nothing left to do
+    batch.grade(submissions, spread, SEED, progress=False, scheduler="tcp://127.0.0.1:1")  # nothing left to do
     assert {s: (s.records(spread) / "results.json").read_bytes() for s in submissions} == before
 
 
 def test_a_worker_with_another_course_is_told_apart(dask, submissions, monkeypatch):
-    hashes = grading.hashes_of
+    hashes = batch.hashes_of
     monkeypatch.setattr(provenance, "grader_hash", lambda: "ours")
     with pytest.raises(ValueError, match=r"the worker tcp://127.* has another version of the course; install"):
         cluster.connect(dask.address, True)
     monkeypatch.undo()
     with cluster.connect(dask.address, True) as client:  # one that joins later is asked with each task
-        monkeypatch.setattr(grading, "hashes_of", lambda *a: hashes(*a) | {"settings": "others"})
+        monkeypatch.setattr(batch, "hashes_of", lambda *a: hashes(*a) | {"settings": "others"})
         with pytest.raises(ValueError, match="another version of torch or of the course's data"):
             list(cluster.run(client, submissions, graders(submissions)))
 
@@ -160,8 +162,8 @@ def test_the_command_hands_the_address_on(tmp_path, submissions, monkeypatch, ca
     def grade(*a):
         raise ValueError(f"asked for {a[-1]}")
 
-    monkeypatch.setattr(grading, "grade", grade)
-    monkeypatch.setattr(batch.sandbox, "available", lambda: "none here, but the workers have one")
+    monkeypatch.setattr(batch, "grade", grade)
+    monkeypatch.setattr(grade.sandbox, "available", lambda: "none here, but the workers have one")
     with pytest.raises(SystemExit):
-        cli.main(["grade", str(submissions[0].folder.parents[1]), "--out", str(tmp_path), "--scheduler", "tcp://x:1"])
+        main.main(["grade", str(submissions[0].folder.parents[1]), "--out", str(tmp_path), "--scheduler", "tcp://x:1"])
     assert capsys.readouterr().err == "autograder grade: asked for tcp://x:1\n"

@@ -8,8 +8,8 @@ import pytest
 from autograder.exercises.base import Failed, Probe
 from autograder.exercises.conditioner import EXERCISE
 from autograder.references import cells
-from autograder.sandbox import Child, Limits
-from autograder.staging import stage
+from autograder.sandbox.child_process import Child, Limits
+from autograder.sandbox.staging import stage
 from ddpm_core.streams import stream
 
 TIME = "def prepare_conditioning(time_emb, class_emb):\n    return time_emb\n"

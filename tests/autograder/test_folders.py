@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder import cli, folders, grading, samples
-from autograder.submissions import Submission, apart, find, unrecognised
+from autograder import samples
+from autograder.cli import main
+from autograder.grading import batch
+from autograder.intake.submissions import Submission, apart, find, unrecognised
+from autograder.sandbox import scratch
 
 RELEASED = Path(__file__).resolve().parents[2] / "exercises"
 TASK = samples.ASSIGNMENT
@@ -20,7 +23,7 @@ TASK = samples.ASSIGNMENT
 def says(capsys, *words: object) -> str:
     """The one line with which a command ends."""
     with pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
+        main.main([str(word) for word in words])
     error = capsys.readouterr().err
     assert end.value.code == 2 and error.count("\n") == 1, error
     return error
@@ -62,10 +65,10 @@ def test_only_the_grader_s_own_files_are_taken_back(tmp_path):
     folder.mkdir(parents=True)
     for name in ("results.json", "instructor.json", "conditioner.png", "mine.txt"):
         (folder / name).write_text("x")
-    grading.withdraw(s, tmp_path / "out")
+    batch.withdraw(s, tmp_path / "out")
     assert [f.name for f in folder.iterdir()] == ["mine.txt"]
     (folder / "mine.txt").unlink()
-    grading.withdraw(s, tmp_path / "out")
+    batch.withdraw(s, tmp_path / "out")
     assert not folder.exists()
 
 
@@ -82,10 +85,10 @@ def test_a_damaged_file_is_named_and_nothing_is_guessed(handed_in, tmp_path, cap
     record.parent.mkdir(parents=True)
     record.write_text('{"half')
     with pytest.raises(ValueError, match=r"results\.json is damaged; remove it, and grade that student again"):
-        grading.all_records(out)
+        batch.all_records(out)
     (out / "run.json").write_text("{bad")
     assert "run.json is damaged, and with it the seed" in says(capsys, "grade", handed_in, "--out", out)
-    assert grading.seed_of_batch(out, 7) == 7 == json.loads((out / "run.json").read_text())["seed"]
+    assert batch.seed_of_batch(out, 7) == 7 == json.loads((out / "run.json").read_text())["seed"]
 
 
 def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, capsys):
@@ -110,9 +113,9 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
 
 def test_what_a_run_leaves_is_removed_at_its_end():
     kept = tempfile.TemporaryDirectory(prefix="autograder-1-")  # another process's
-    rooms = [folders.temporary(ignore_cleanup_errors=True) for _ in range(2)]
+    rooms = [scratch.temporary(ignore_cleanup_errors=True) for _ in range(2)]
     (Path(rooms[0].name) / "sub").mkdir()
-    folders.clear()
+    scratch.clear()
     assert not any(Path(room.name).exists() for room in rooms) and Path(kept.name).exists()
     for room in (kept, *rooms):
         room.cleanup()

@@ -4,9 +4,9 @@ import math
 import pytest
 import torch
 
-from autograder import gate_plot
-from autograder.gate import CONTROLS, Band, bands, judge_run, load_bands, numbers
-from autograder.harness import (
+from autograder.gate import plot
+from autograder.gate.bands import CONTROLS, Band, bands, judge_run, load_bands, numbers
+from autograder.gate.harness import (
     HARNESSES,
     Harness,
     Judge,
@@ -153,13 +153,11 @@ def test_the_loss_of_an_unconditional_run_counts_every_noise_level_alike():
 def test_the_picture_shows_the_run_among_the_others(name, tmp_path):
     metrics = {"adherence": 0.8, "distance": 12.0, "heldout_loss": 0.11, "copies": 0.0}
     classifier = load_classifier(DATA_DIR / "judges/digits")
-    fig = gate_plot.figure(RECORDS[name], "judge", metrics, digits("heldout").floats()[:200], classifier)
+    fig = plot.figure(RECORDS[name], "judge", metrics, digits("heldout").floats()[:200], classifier)
     axes = [ax for sub in fig.subfigs for ax in sub.axes]
     assert all(ax.get_xlabel() for ax in axes if ax.get_xticks().size)
     panels = axes[: len(CONTROLS[name])]
     stars = [ax.collections[-1].get_offsets()[0] for ax in panels]
     assert stars[list(CONTROLS[name]).index("distance")][0] == pytest.approx(12.0)
     assert [t.get_text() for t in panels[0].get_yticklabels()][-1] == "your run"
-    assert gate_plot.save(
-        tmp_path / "a.png", FILES[name], "judge", metrics, digits().floats()[:100], classifier
-    ).is_file()
+    assert plot.save(tmp_path / "a.png", FILES[name], "judge", metrics, digits().floats()[:100], classifier).is_file()

@@ -13,7 +13,7 @@ import pytest
 
 from autograder.adapters import gradescope
 from autograder.cli import main
-from autograder.extract import grade_id
+from autograder.intake.extract import grade_id
 from autograder.mutants import banks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,9 +93,13 @@ def test_the_zip_has_what_it_needs_and_nothing_else(archive, tmp_path):
         names = z.namelist()
         texts = {n: z.read(n) for n in names}
         assert {n for n in names if z.getinfo(n).external_attr >> 16 & 0o111} == {"setup.sh", "run_autograder"}
-    assert {"setup.sh", "run_autograder", "requirements.txt", "requirements.lock", "autograder/sandbox.py"} <= set(
-        names
-    )
+    assert {
+        "setup.sh",
+        "run_autograder",
+        "requirements.txt",
+        "requirements.lock",
+        "autograder/sandbox/child_process.py",
+    } <= set(names)
     assert "solutions/5_2_guidance/guided_sampling.ipynb" in names and "data/judges/digits.safetensors" in names
     for word in ("mutants", "references", "samples/", "__pycache__", "5_1_unconditional/", ".ipynb_checkpoints", "/."):
         assert not [n for n in names if word in n], word

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import grading, provenance, samples
+from autograder import samples
 from autograder.adapters import table
 from autograder.exercises.conditioner import EXERCISE
-from autograder.judging import Grader, judge_notebook
-from autograder.results import NotebookResult, record
+from autograder.grading import batch, provenance
+from autograder.grading.judging import Grader, judge_notebook
+from autograder.grading.results import NotebookResult, record
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASED = ROOT / "exercises"
@@ -130,26 +131,26 @@ def stand_in(picture):
 
 
 def test_a_regrade_leaves_nothing_of_the_old_record(submitted, tmp_path, monkeypatch):
-    (zoe,) = grading.find(submitted, student="zoe-blank", only=(samples.EXERCISE,))
-    monkeypatch.setattr(grading, "make_grader", no_judge)
-    monkeypatch.setattr(grading, "grade_notebook", stand_in(picture=True))
-    first = grading.grade([zoe], tmp_path, 1, progress=False)
+    (zoe,) = batch.find(submitted, student="zoe-blank", only=(samples.EXERCISE,))
+    monkeypatch.setattr(batch, "make_grader", no_judge)
+    monkeypatch.setattr(batch, "grade_notebook", stand_in(picture=True))
+    first = batch.grade([zoe], tmp_path, 1, progress=False)
     assert (zoe.records(tmp_path) / "conditioner.png").is_file()
-    monkeypatch.setattr(grading, "grade_notebook", stand_in(picture=False))
-    assert grading.grade([zoe], tmp_path, 1, progress=False) == first  # nothing has changed: not judged again
-    second = grading.grade([zoe], tmp_path, 2, progress=False)
+    monkeypatch.setattr(batch, "grade_notebook", stand_in(picture=False))
+    assert batch.grade([zoe], tmp_path, 1, progress=False) == first  # nothing has changed: not judged again
+    second = batch.grade([zoe], tmp_path, 2, progress=False)
     assert sorted(p.name for p in zoe.records(tmp_path).iterdir()) == ["instructor.json", "results.json"]
     assert second != first
 
 
 def test_a_record_tells_what_it_depends_on_apart(submitted, tmp_path, monkeypatch):
-    monkeypatch.setattr(grading, "make_grader", no_judge)
-    monkeypatch.setattr(grading, "grade_notebook", stand_in(picture=False))
+    monkeypatch.setattr(batch, "make_grader", no_judge)
+    monkeypatch.setattr(batch, "grade_notebook", stand_in(picture=False))
     shutil.copytree(submitted / "zoe-blank", tmp_path / "s" / "zoe-blank")
-    (zoe,) = grading.find(tmp_path / "s", only=(samples.EXERCISE,))
+    (zoe,) = batch.find(tmp_path / "s", only=(samples.EXERCISE,))
 
     def hashes(seed):
-        (rec,) = grading.grade([zoe], tmp_path / "o", seed, progress=False)
+        (rec,) = batch.grade([zoe], tmp_path / "o", seed, progress=False)
         assert rec["extra_data"]["key"] == provenance.key(rec["extra_data"]["hashes"])
         return rec["extra_data"]["hashes"]
 
@@ -165,7 +166,7 @@ def test_a_record_tells_what_it_depends_on_apart(submitted, tmp_path, monkeypatc
 
 
 def test_every_module_that_judges_is_in_the_graders_hash(tmp_path):
-    for name in ("autograder/gate.py", "autograder/child/ema.py", "ddpm_core/unet.py", "data/gates/x.json"):
+    for name in ("autograder/gate/bands.py", "autograder/child/ema.py", "ddpm_core/unet.py", "data/gates/x.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     (tmp_path / "autograder/adapters").mkdir()
@@ -176,7 +177,7 @@ def test_every_module_that_judges_is_in_the_graders_hash(tmp_path):
         path.write_text("2")
         assert (fresh(tmp_path) == before) == ("adapters" in path.parts), path
         path.write_text("1")
-    (tmp_path / "autograder/gate.py").rename(tmp_path / "autograder/gates.py")
+    (tmp_path / "autograder/gate/bands.py").rename(tmp_path / "autograder/gates.py")
     assert fresh(tmp_path) != before
 
 
@@ -201,7 +202,7 @@ def test_a_changed_submission_is_graded_anew_and_the_others_are_not(graded, subm
 def test_a_hang_costs_its_time_limit_and_nothing_else(tmp_path):
     samples.write(tmp_path, RELEASED, ("eve-endless-loop",))
     path = tmp_path / "eve-endless-loop" / samples.ASSIGNMENT / samples.NOTEBOOK
-    grader = grading.make_grader(EXERCISE, 0, check_s=3.0)
+    grader = batch.make_grader(EXERCISE, 0, check_s=3.0)
     start = time.monotonic()
     outcome, _ = judge_notebook(EXERCISE, path, grader)
     assert outcome.outcome == "timeout" and "no result within 3 s" in outcome.reason
@@ -216,7 +217,7 @@ def test_an_imported_answer_is_its_own_outcome(tmp_path):
             cell["source"] = "from ddpm_core.conditioning import GatedModulation as ClassConditioner\n"
     path = tmp_path / "conditioner.ipynb"
     path.write_text(json.dumps(nb), encoding="utf-8")
-    outcome, _ = judge_notebook(EXERCISE, path, grading.make_grader(EXERCISE, 0))
+    outcome, _ = judge_notebook(EXERCISE, path, batch.make_grader(EXERCISE, 0))
     assert outcome.code == "imported_answer" and outcome.score == 0
     assert "write it yourself" in outcome.reason
 
@@ -225,15 +226,15 @@ def test_an_infrastructure_error_is_never_a_zero_and_never_kept(graded, submitte
     n = NotebookResult(EXERCISE, "infrastructure_error", "The disk is full.")
     rec = record("ada", samples.ASSIGNMENT, [n])
     assert rec["score"] is None and rec["extra_data"]["outcome"] == "infrastructure_error" and rec["tests"] == []
-    submissions = grading.find(submitted, student="zoe-blank")
+    submissions = batch.find(submitted, student="zoe-blank")
 
     def broken(*args):
         raise OSError("no space left")
 
-    monkeypatch.setattr(grading, "judge_notebook", broken)
-    assert grading.grade(submissions, tmp_path, 0, progress=False)[0]["score"] is None
+    monkeypatch.setattr(batch, "judge_notebook", broken)
+    assert batch.grade(submissions, tmp_path, 0, progress=False)[0]["score"] is None
     monkeypatch.undo()
-    assert grading.grade(submissions, tmp_path, 0, progress=False)[0]["extra_data"]["outcome"] == "missing"
+    assert batch.grade(submissions, tmp_path, 0, progress=False)[0]["extra_data"]["outcome"] == "missing"
 
 
 @pytest.mark.parametrize(
@@ -252,9 +253,9 @@ def test_bad_input_gets_one_sentence(tmp_path, make, more, says):
 
 
 def test_two_graders_do_not_write_to_one_folder(tmp_path):
-    with grading.only_one(tmp_path):
+    with batch.only_one(tmp_path):
         with pytest.raises(ValueError, match="another `autograder grade` is writing"):
-            with grading.only_one(tmp_path):
+            with batch.only_one(tmp_path):
                 pass
 
 

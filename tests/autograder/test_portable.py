@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from autograder import bundle
-from autograder.extract import grade_id
+from autograder.intake.extract import grade_id
 from autograder.mutants import banks
+from autograder.release import bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = "label_dropout.ipynb"
 RUN = """
 import sys
 sys.path.insert(0, ".")
-import autograder.batch, autograder.cli as cli  # all that `check` imports, libraries included, before the change
+# all that `check` imports, libraries included, before the change
+import autograder.cli.grade, autograder.cli.main as cli
 assert "students" in cli.__file__, cli.__file__
 {change}
 cli.main()
@@ -82,7 +83,7 @@ def test_an_ordinary_user_without_bubblewrap(students, tmp_path, platform):
 
 def test_root_on_macos_needs_no_abstract_socket(students):
     code = """
-import sys, socket, autograder.uids as uids
+import sys, socket, autograder.sandbox.uids as uids
 sys.platform = "darwin"
 def none(*a): raise AssertionError("a socket was made")
 socket.socket = none

@@ -9,11 +9,12 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from autograder import gate_plot, grading
 from autograder.adapters import report, table
 from autograder.adapters.report import figures
 from autograder.exercises import EXERCISES
-from autograder.results import NotebookResult, Test, record
+from autograder.gate import plot
+from autograder.grading import batch
+from autograder.grading.results import NotebookResult, Test, record
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
 
@@ -70,12 +71,12 @@ def class_of(n, seed=0):
 def picture(tmp_path_factory):
     """One picture of a gate as the grader draws it."""
     file = tmp_path_factory.mktemp("gate") / "conditioner.png"
-    judge = load_classifier(grading.JUDGES["judge"])
+    judge = load_classifier(batch.JUDGES["judge"])
     order = torch.stack([torch.nonzero(digits().labels == k)[:100, 0] for k in range(10)], 1).flatten()
     images = digits().floats()[order]
     metrics = {"adherence": 0.9, "distance": 4.0, "heldout_loss": 0.3, "copies": 0.01}
     conditioner = EXERCISES["5_3_conditioning", "conditioner"]
-    return gate_plot.save(file, grading.band_file(conditioner), "judge", metrics, images, judge)
+    return plot.save(file, batch.band_file(conditioner), "judge", metrics, images, judge)
 
 
 class Reader(HTMLParser):
@@ -181,11 +182,11 @@ def test_the_report_tells_what_stands_out(tmp_path):
 
 
 def test_the_samples_are_cut_out_of_the_gates_picture(picture, tmp_path):
-    grid = gate_plot.samples_of(picture, labelled=True)
+    grid = plot.samples_of(picture, labelled=True)
     assert grid.mode == "L" and max(grid.size) == 260 and 0.97 < grid.size[0] / grid.size[1] < 1.03
     assert grid.resize((1, 1)).getpixel((0, 0)) < 140  # digits on black, and no margin of white
     with pytest.raises(OSError):
-        gate_plot.samples_of(tmp_path / "none.png", labelled=True)
+        plot.samples_of(tmp_path / "none.png", labelled=True)
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs the browser that `make tools` installs")

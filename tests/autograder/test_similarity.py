@@ -13,7 +13,7 @@ from autograder.adapters.similarity.compare import Source, fingerprints, matches
 from autograder.adapters.similarity.tokens import tokens
 from autograder.cli import main
 from autograder.exercises import EXERCISES
-from autograder.extract import grade_id
+from autograder.intake.extract import grade_id
 from autograder.mutants import HERE, banks
 
 ROOT = Path(__file__).resolve().parents[2]

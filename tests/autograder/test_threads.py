@@ -5,8 +5,8 @@ import json
 import pytest
 
 from autograder.exercises import EXERCISES
-from autograder.gate import CONTROLS, FLOOR, load_bands, turned
-from autograder.grading import band_file
+from autograder.gate.bands import CONTROLS, FLOOR, load_bands, turned
+from autograder.grading.batch import band_file
 from ddpm_core.config import DATA_DIR
 
 RUNS = json.loads((DATA_DIR / "gates/threads.json").read_text(encoding="utf-8"))["runs"]

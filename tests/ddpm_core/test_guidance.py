@@ -6,7 +6,7 @@ from diffusers.guiders.guider_utils import rescale_noise_cfg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_core.guidance import batched, cfg_pp, guide, guided, plain, two_networks, within
+from ddpm_core.guidance import autoguidance, batched, cfg_pp, guidance_interval, guide, guided, plain
 from ddpm_core.parameterization import PARAMETERIZATIONS, V
 from ddpm_core.samplers import ddim, dpm_solver_pp
 from ddpm_core.schedule import DiffusionSchedule, at
@@ -123,7 +123,7 @@ def test_an_interval_is_guided_inside_and_conditional_outside(rng):
     xt, _, y = case(rng)
     net = Network()
     parts = guided(net, SCHEDULE, y, NULL, 3.0), plain(net, SCHEDULE, y)
-    denoise = within(200, 400, *parts)
+    denoise = guidance_interval(200, 400, *parts)
     for when, images in ((199, 4), (200, 8), (400, 8), (401, 4)):
         t, net.images = torch.full((4,), when), 0
         got = denoise(xt, t)
@@ -189,10 +189,10 @@ def test_guided_paths_match_their_closed_form(kind, w):
     cfg = guide(batched(split_by(narrow, wide), y, torch.tensor([1])), EXACT, w, clip=False)
     denoise, edges = cfg, [(999, 39, w)]
     if kind == "interval":
-        denoise = within(200, 599, cfg, plain(split_by(narrow, wide), EXACT, y, clip=False))
+        denoise = guidance_interval(200, 599, cfg, plain(split_by(narrow, wide), EXACT, y, clip=False))
         edges = [(999, 599, 1.0), (599, 199, w), (199, 39, 1.0)]
     if kind == "autoguidance":
-        denoise = guide(two_networks(narrow.network, wide.network, y), EXACT, w, clip=False)
+        denoise = guide(autoguidance(narrow.network, wide.network, y), EXACT, w, clip=False)
     *_, (x_end, _), _ = dpm_solver_pp(denoise, xt, EXACT, times)  # at t = 39, before the step to the clean image
     gone = xt / at(EXACT.alphas_cumprod, torch.tensor([999]), xt).sqrt() - 0.3
     for a, b, scale in edges:

@@ -43,6 +43,8 @@ def same(ours, theirs, step):
 def test_ddim_equals_diffusers_step_by_step(name, steps, kind, clip, eta, rng):
     denoise, schedule, xt, told = setting(name, kind, clip, rng)
     theirs = DDIMScheduler(**told, clip_sample=clip, timestep_spacing="trailing", set_alpha_to_one=True)
+    # In float32 its 1 - abar - sigma^2 rounds below zero on some processors (eta = 1, tiny abar): the root is nan
+    theirs.alphas_cumprod = torch.cumprod(1 - torch.as_tensor(told["trained_betas"]), 0)
     theirs.set_timesteps(steps)
     times = ddim_timesteps(1000, steps).tolist()
     if 1000 % steps == 0:

@@ -11,9 +11,9 @@ from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
 from ddpm_core.data import digits
 from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.speed import Hardware, Speed, resolve
 from ddpm_core.training import TrainConfig, TrainState, batches, drop_labels, lr_at, train
 from ddpm_core.unet import Conditioning, UNetConfig, build_unet
+from ddpm_tools.train.speed import Hardware, Speed, resolve
 
 UNET = UNetConfig(1, 8, 10, (32, 32), 1, cond_dim=32)
 CONFIG = TrainConfig(steps=12, lr=2e-3, batch_size=16, warmup=2, ema_decay=0.9)

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ddpm_core.conditioning import STRATEGIES, add_embeddings, strategy
-from ddpm_core.diffusers_unet import to_diffusers_config, to_diffusers_weights
 from ddpm_core.network import Conditioning, UNetConfig
 from ddpm_core.unet import build_unet
 from ddpm_core.unet2d import UNet2D
+from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
 from tests.ddpm_core.test_unet import perturbed
 
 SMALL = UNetConfig(1, 8, 10, (32, 64), 1, (1,), architecture="unet2d", groups=8)

@@ -10,8 +10,8 @@ import pytest
 from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
-from ddpm_core.commands.base import CHECKPOINT
 from ddpm_core.network import UNetConfig
+from ddpm_tools.cli.base import CHECKPOINT
 from playground.build import build, server
 from tests.ddpm_core.test_onnx_io import made
 

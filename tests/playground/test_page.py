@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from ddpm_core import checkpoint
-from ddpm_core.commands.base import CHECKPOINT
 from ddpm_core.interpolation import interpolate_embeddings
 from ddpm_core.samplers import SampleConfig, denoiser, initial_noise, last, solve, spaced_timesteps, step_noise
 from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.cli.base import CHECKPOINT
 from playground.build import HERE
 
 STEPS = 8

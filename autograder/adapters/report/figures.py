@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.exercises import EXERCISES
-from autograder.names import folder_of
+from autograder.intake.student_ids import folder_of
 
 GATE = "reference gate"
 HELD, PART, FAILED, NOT_RUN = "held", "part", "failed", "not run"  # how one check of one notebook ended

@@ -12,8 +12,8 @@ from typing import Any
 
 from autograder.adapters.report.figures import FAILED, HELD, NOT_RUN, PART, Entry
 from autograder.adapters.report.widgets import CSS_CLASS, card, esc, folded, key, percent, plural, stack
-from autograder.gate import Band, turned
-from autograder.gate_plot import LABELS, samples_of
+from autograder.gate.bands import Band, turned
+from autograder.gate.plot import LABELS, samples_of
 from ddpm_core.config import DATA_DIR
 
 SHOWN = 24  # grids of an exercise before the rest is folded away

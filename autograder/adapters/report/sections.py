@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from autograder.adapters.report import figures, widgets
 from autograder.adapters.report.figures import FAILED, HELD, NOT_RUN, PART, Entry, Misconception
 from autograder.adapters.report.widgets import chips, esc, folded, percent, plural
-from autograder.results import OUTCOMES
+from autograder.grading.results import OUTCOMES
 
 TOP = 12  # properties and misconceptions shown before the rest is folded away
 FEW = 3  # a property that so few answers were judged on tells nothing of a class

@@ -8,8 +8,8 @@ from pathlib import Path
 from autograder.adapters.similarity import page
 from autograder.adapters.similarity.compare import ENOUGH, Source, fingerprints, matches
 from autograder.exercises.base import Exercise
-from autograder.extract import Unreadable, code_cells, extract, read_notebook, source_of
-from autograder.submissions import Submission, find
+from autograder.intake.extract import Unreadable, code_cells, extract, read_notebook, source_of
+from autograder.intake.submissions import Submission, find
 from ddpm_core.checkpoint import write_text
 
 

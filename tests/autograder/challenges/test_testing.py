@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from autograder import harness, sandbox
 from autograder.challenges import attempts, board, contract, figures, page, published, quick, record, starter, testing
 from autograder.challenges.examples import examples
 from autograder.challenges.tracks import METRICS, TRACKS
-from autograder.limits import Failure
+from autograder.gate import harness
+from autograder.sandbox import child_process
+from autograder.sandbox.limits import Failure
 
 T = TRACKS["prediction"]
 METRICS_OF_A_RUN = {"distance": 15.0, "kid": 0.1, "precision": 0.5, "recall": 0.5, "heldout_loss": 0.09, "copies": 0.0}
@@ -126,7 +127,7 @@ def test_the_quick_tier_keeps_to_its_time_and_stops_at_the_first_failure(monkeyp
     assert count(10, fails=2) == 3
 
 
-@pytest.mark.skipif(sandbox.available() is not None, reason="no sandbox here")
+@pytest.mark.skipif(child_process.available() is not None, reason="no sandbox here")
 def test_one_tiny_test_through_the_sandbox(notebook, tmp_path):
     small = harness.HARNESSES["prediction"]
     train = {**small.train, "steps": 4, "warmup": 1}

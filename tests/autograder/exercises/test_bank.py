@@ -6,8 +6,8 @@ import pytest
 
 from autograder import mutants
 from autograder.exercises import EXERCISES
-from autograder.sandbox import Child, Limits
-from autograder.staging import stage
+from autograder.sandbox.child_process import Child, Limits
+from autograder.sandbox.staging import stage
 
 BANKS = list(mutants.banks())
 SEEDS = range(10)

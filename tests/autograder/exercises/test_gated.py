@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder import grading
 from autograder.exercises import EXERCISES
-from autograder.extract import grade_id
-from autograder.judging import judge_notebook
+from autograder.grading import batch
+from autograder.grading.judging import judge_notebook
+from autograder.intake.extract import grade_id
 from autograder.references import cells
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,7 +32,7 @@ def submission(folder, exercise, answers):
 
 @pytest.mark.parametrize("exercise", GATED, ids=lambda e: e.name)
 def test_the_solution_earns_every_point_and_the_stub_none(exercise):
-    grader = grading.make_grader(exercise, seed=5)
+    grader = batch.make_grader(exercise, seed=5)
     result, images = judge_notebook(exercise, path_of("solutions", exercise), grader)
     assert result.score == result.exercise.max_score == 20, [t for t in result.tests if not t.passed]
     assert result.outcome == "graded" and images is not None and result.gate == 1.0
@@ -44,7 +44,7 @@ def test_the_solution_earns_every_point_and_the_stub_none(exercise):
 
 def short(exercise):
     """A grader whose training is too short for anything but to see what is trained."""
-    grader = grading.make_grader(exercise, seed=6)
+    grader = batch.make_grader(exercise, seed=6)
     train = {**grader.run.train, "steps": 2, "warmup": 1}
     return replace(grader, run=replace(grader.run, train=train, samples=40, batch=40, sample_steps=2))
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder import grading, mutants
+from autograder import mutants
 from autograder.exercises import EXERCISES
-from autograder.extract import grade_id
-from autograder.judging import judge_notebook
+from autograder.grading import batch
+from autograder.grading.judging import judge_notebook
+from autograder.intake.extract import grade_id
 
 ROOT = Path(__file__).resolve().parents[3]
 UNGATED = [e for e in EXERCISES.values() if not e.gate_cell]
@@ -30,7 +31,7 @@ def cells(part, exercise):
 
 @pytest.mark.parametrize("exercise", UNGATED, ids=lambda e: e.name)
 def test_the_solution_earns_every_point_and_the_stub_none(exercise):
-    grader = grading.make_grader(exercise, seed=5)
+    grader = batch.make_grader(exercise, seed=5)
     result, _ = judge_notebook(exercise, path_of("solutions", exercise), grader)
     assert result.outcome == "graded" and result.reason == "Every check holds."
     assert result.score == result.exercise.max_score == 10, [t for t in result.tests if not t.passed]
@@ -84,7 +85,10 @@ def test_the_self_checks_of_the_notebook_let_every_right_answer_pass_and_stop_th
 
 def bundle_check(notebook):
     done = subprocess.run(
-        [sys.executable, "-m", "autograder.cli", "check", str(notebook)], capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "autograder.cli", "check", str(notebook)],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder import grading, parts, supply
 from autograder.exercises import schedules
-from autograder.judging import judge_notebook
-from autograder.limits import Failure
+from autograder.grading import batch, per_answer
+from autograder.grading.judging import judge_notebook
+from autograder.intake import model_solutions
+from autograder.sandbox.limits import Failure
 
 EXERCISE = schedules.EXERCISE
-RIGHT = {n: supply.reference(EXERCISE, (n,))[n] for n in EXERCISE.answers}
+RIGHT = {n: model_solutions.reference(EXERCISE, (n,))[n] for n in EXERCISE.answers}
 
 
 def judge(tmp_path, cells, exercise=EXERCISE, **changes):
@@ -20,7 +21,7 @@ def judge(tmp_path, cells, exercise=EXERCISE, **changes):
     made = [{"cell_type": "code", "metadata": {"nbgrader": {"grade_id": n}}, "source": s} for n, s in cells.items()]
     path = tmp_path / "schedules.ipynb"
     path.write_text(json.dumps({"cells": made, "nbformat": 4}), encoding="utf-8")
-    return judge_notebook(exercise, path, grading.make_grader(exercise, 0, **changes))[0]
+    return judge_notebook(exercise, path, batch.make_grader(exercise, 0, **changes))[0]
 
 
 HANG = "def linear_beta_schedule(timesteps, beta_start=0, beta_end=1):\n    while True:\n        pass\n"
@@ -73,7 +74,7 @@ NEEDS = replace(EXERCISE, needs={"q_sample": ("linear_beta_schedule",)})
 
 
 def test_what_an_answer_builds_on_is_supplied_and_its_own_solution_is_not(tmp_path):
-    assert list(parts.groups(NEEDS, RIGHT)) == [("linear_beta_schedule", "cosine_beta_schedule"), ("q_sample",)]
+    assert list(per_answer.groups(NEEDS, RIGHT)) == [("linear_beta_schedule", "cosine_beta_schedule"), ("q_sample",)]
     uses = RIGHT["q_sample"].replace("abar = ", "assert len(linear_beta_schedule(7)) == 7\n    abar = ")
     result = judge(tmp_path, {"q_sample": uses, "linear_beta_schedule": LATE}, NEEDS)
     assert result.cells() == {"linear_beta_schedule_checks": 0, "cosine_beta_schedule_checks": 0, "q_sample_checks": 4}
@@ -89,6 +90,6 @@ def test_at_home_the_own_cells_stand_in_and_without_solutions_nothing_is_graded(
     result = judge(tmp_path, {"q_sample": uses, "linear_beta_schedule": mine}, NEEDS, solutions=None)
     assert result.cells()["q_sample_checks"] == 4
     with pytest.raises(Failure, match="infrastructure_error"):
-        supply.reference(EXERCISE, ("q_sample",), Path("/nowhere"))
+        model_solutions.reference(EXERCISE, ("q_sample",), Path("/nowhere"))
     result = judge(tmp_path, {"q_sample": uses}, NEEDS, solutions=tmp_path)
     assert result.outcome == "infrastructure_error" and result.score is None

@@ -20,7 +20,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import ExportApp
 
 from autograder.adapters.gradebook import write_gradebook
-from autograder.release import CONFIG_FILE
+from autograder.release.generate import CONFIG_FILE
 
 ROOT = Path(__file__).resolve().parents[3]
 TASK, NOTEBOOK, FILE = "5_3_conditioning", "conditioner", "conditioner.ipynb"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder import cli
 from autograder.adapters import lms, roster
 from autograder.adapters.lms import Totals
 from autograder.adapters.roster import Roster
+from autograder.cli import main
 
 TASK, NOTEBOOK = "5_3_conditioning", "conditioner"
 CHECKS, GATE, WRITTEN = "conditioner_checks", "conditioner_gate", "conditioner_written"
@@ -52,7 +52,7 @@ def graded(course, record):
 
 
 def export(course, *options: str) -> None:
-    cli.main(["export", str(course.out), "--course", str(course.root), *options])
+    main.main(["export", str(course.out), "--course", str(course.root), *options])
 
 
 def test_a_row_for_every_student_and_question(graded, capsys):

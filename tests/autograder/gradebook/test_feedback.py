@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from autograder import results
 from autograder.exercises import EXERCISES
-from autograder.names import folder_of
-from autograder.results import NotebookResult, Test
+from autograder.grading import results
+from autograder.grading.results import NotebookResult, Test
+from autograder.intake.student_ids import folder_of
 
 TASK, NOTEBOOK, FILE = "5_3_conditioning", "conditioner", "conditioner.ipynb"
 SEED, SECRET = 8_765_432_109_876_543, "instructor-only-text"

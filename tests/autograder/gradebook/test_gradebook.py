@@ -12,7 +12,7 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import MetadataValidator
 
-from autograder.release import load_config
+from autograder.release.generate import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 TASK, NOTEBOOK, FILE = "5_3_conditioning", "conditioner", "conditioner.ipynb"

@@ -8,7 +8,7 @@ import pytest
 from traitlets.config import Config
 
 from autograder.adapters.late import LatePolicy, rule
-from autograder.release import CONFIG_FILE
+from autograder.release.generate import CONFIG_FILE
 
 TASK = "5_3_conditioning"
 DUE = datetime.datetime(2026, 1, 31, 12, 0)

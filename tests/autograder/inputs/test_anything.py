@@ -8,10 +8,10 @@ import random
 
 import nbformat
 
-from autograder import grading, parts
 from autograder.adapters import restore, table
-from autograder.extract import Answers, Unreadable, extract
-from autograder.results import OUTCOMES
+from autograder.grading import batch, per_answer
+from autograder.grading.results import OUTCOMES
+from autograder.intake.extract import Answers, Unreadable, extract
 from tests.autograder.inputs.notebooks import EXERCISE, ROOT, TEXT, write
 
 ODD = (None, True, -1, 1e999, "", "code", "q_sample", "\ud800", "\0", [], {}, [[]], [1], {"nbgrader": 1}, 10**400)
@@ -82,14 +82,14 @@ class Nobody:
 
 
 def test_of_600_corrupted_notebooks_none_stops_a_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "Child", Nobody)
-    monkeypatch.setattr(parts, "stage", lambda exercise, folder: folder)
+    monkeypatch.setattr(per_answer, "Child", Nobody)
+    monkeypatch.setattr(per_answer, "stage", lambda exercise, folder: folder)
     for i in range(600):
         folder = tmp_path / "submitted" / f"s{i:03}" / EXERCISE.assignment
         folder.mkdir(parents=True)
         write(folder, corrupted(i))
-    submissions = grading.find(tmp_path / "submitted")
-    records = grading.grade(submissions, tmp_path / "out", 0, progress=False)
+    submissions = batch.find(tmp_path / "submitted")
+    records = batch.grade(submissions, tmp_path / "out", 0, progress=False)
     assert len(records) == 600
     outcomes = [r["extra_data"]["notebooks"]["schedules"]["outcome"] for r in records]
     assert set(outcomes) <= set(OUTCOMES) - {"infrastructure_error"}
@@ -98,7 +98,7 @@ def test_of_600_corrupted_notebooks_none_stops_a_batch(tmp_path, monkeypatch):
     assert all(r.isprintable() and r.endswith((".", "!", "?")) for r in reasons)
     table.write_csv(records, tmp_path / "grades.csv")
     table.write_report(records, tmp_path)
-    assert grading.grade(submissions, tmp_path / "out", 0, progress=False) == records  # all found again
+    assert batch.grade(submissions, tmp_path / "out", 0, progress=False) == records  # all found again
     released = nbformat.read(ROOT / "exercises/5_1_unconditional/schedules.ipynb", as_version=4)
     for s in submissions[::4]:
         nbformat.writes(restore.viewable(s.files["schedules"], released))

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from autograder import grading, judging, parts
 from autograder.adapters import restore
-from autograder.extract import Unreadable, extract
-from autograder.judging import judge_notebook
-from autograder.results import NotebookResult
+from autograder.grading import batch, judging, per_answer
+from autograder.grading.judging import judge_notebook
+from autograder.grading.results import NotebookResult
+from autograder.intake.extract import Unreadable, extract
 from tests.autograder.inputs.notebooks import COSINE, EXERCISE, LINEAR, NOISY, TEXT, cell, write
 
 STUB = "def q_sample(x_0, t, noise, alphas_cumprod):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
@@ -134,23 +134,23 @@ def test_an_answer_that_is_not_there_costs_its_own_points_and_says_why(how, nb, 
 @pytest.fixture(scope="module")
 def fates(tmp_path_factory):
     """How each of RUN fares, by one child: its answers are judged one after the other as those of a notebook are."""
-    told, grader = {}, grading.make_grader(EXERCISE, 0, check_s=8.0)
+    told, grader = {}, batch.make_grader(EXERCISE, 0, check_s=8.0)
     folder = tmp_path_factory.mktemp("run")
     alone = EXERCISE.checks_of(NOISY)
-    code = parts.stage(EXERCISE, folder / "code")
+    code = per_answer.stage(EXERCISE, folder / "code")
     waiting = list(RUN)
     while waiting:
-        with parts.Child(code, grader.limits) as child:
-            probe = parts.Probe(child, timeout_s=8.0)
+        with per_answer.Child(code, grader.limits) as child:
+            probe = per_answer.Probe(child, timeout_s=8.0)
             while waiting:
                 how = waiting.pop(0)
                 nb = edit(json.loads(TEXT), how)
                 answers = extract(write(folder, nb), EXERCISE.answers)
                 result = NotebookResult(EXERCISE, "graded", "")
                 try:
-                    parts.judge_answer(EXERCISE, NOISY, answers, probe, result, 0, None)
-                except parts.Failure as e:
-                    parts.lose(EXERCISE, NOISY, result, e.message)
+                    per_answer.judge_answer(EXERCISE, NOISY, answers, probe, result, 0, None)
+                except per_answer.Failure as e:
+                    per_answer.lose(EXERCISE, NOISY, result, e.message)
                     told[how] = [t for t in result.tests if t.name in [c.name for c in alone]], answers
                     break
                 told[how] = result.tests, answers
@@ -169,8 +169,8 @@ def test_an_answer_that_runs_elsewhere_runs_here_or_says_why(how, fates):
 
 
 def test_a_remark_reaches_the_student(nb, tmp_path, monkeypatch):
-    monkeypatch.setattr(judging, "judge_parts", lambda *a: setattr(a[3], "reason", "Every check holds."))
-    result, _ = judge_notebook(EXERCISE, write(tmp_path, edit(nb, "twice")), grading.make_grader(EXERCISE, 0))
+    monkeypatch.setattr(judging, "judge_per_answer", lambda *a: setattr(a[3], "reason", "Every check holds."))
+    result, _ = judge_notebook(EXERCISE, write(tmp_path, edit(nb, "twice")), batch.make_grader(EXERCISE, 0))
     assert result.reason.startswith("Every check holds. The cell `q_sample` occurs more than once")
 
 

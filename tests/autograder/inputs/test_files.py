@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from autograder import grading
 from autograder.exercises import of_assignment
-from autograder.extract import extract
-from autograder.judging import judge_notebook
+from autograder.grading import batch
+from autograder.grading.judging import judge_notebook
+from autograder.intake.extract import extract
 from tests.autograder.inputs.notebooks import EXERCISE, SOLUTION, TEXT, write
 
 DEEP = '{"cells": [{"cell_type": "code", "metadata": {"nbgrader": {"grade_id": "q_sample"}}, "source": %s}]}'
@@ -39,7 +39,7 @@ NO_NOTEBOOK = {
 def test_files_that_are_no_notebooks_are_missing_answers(name, tmp_path):
     content, says = NO_NOTEBOOK[name]
     start = time.monotonic()
-    result, _ = judge_notebook(EXERCISE, write(tmp_path, content), grading.make_grader(EXERCISE, 0))
+    result, _ = judge_notebook(EXERCISE, write(tmp_path, content), batch.make_grader(EXERCISE, 0))
     assert result.outcome == "missing" and result.score == 0
     assert says in result.reason and result.reason.endswith(".") and len(result.reason) < 200
     assert sum(t.max_score for t in result.all_tests()) == EXERCISE.max_score
@@ -47,7 +47,7 @@ def test_files_that_are_no_notebooks_are_missing_answers(name, tmp_path):
 
 
 def test_what_is_no_file(tmp_path):
-    path, grader = tmp_path / "schedules.ipynb", grading.make_grader(EXERCISE, 0)
+    path, grader = tmp_path / "schedules.ipynb", batch.make_grader(EXERCISE, 0)
 
     def says() -> str:
         result, _ = judge_notebook(EXERCISE, path, grader)
@@ -72,6 +72,6 @@ def test_byte_order_mark_and_windows_line_ends(encode, tmp_path):
 
 def test_every_exercise_of_the_assignment_gets_a_line(tmp_path):
     (tmp_path / "s/ada" / EXERCISE.assignment).mkdir(parents=True)
-    rec = grading.grade(grading.find(tmp_path / "s"), tmp_path / "o", 0, progress=False)[0]
+    rec = batch.grade(batch.find(tmp_path / "s"), tmp_path / "o", 0, progress=False)[0]
     assert set(rec["extra_data"]["notebooks"]) == {e.name for e in of_assignment(EXERCISE.assignment)}
     assert rec["extra_data"]["outcome"] == "missing" and rec["score"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autograder.exercises.base import AnswerError
-from autograder.words import load_error
+from autograder.grading.messages import load_error
 
 
 @pytest.mark.parametrize("mark", ["%matplotlib inline", "%%time", "!pip install einops", "  ?help"])

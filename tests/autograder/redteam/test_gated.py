@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import grading
 from autograder.exercises import EXERCISES
-from autograder.judging import judge_notebook
+from autograder.grading import batch
+from autograder.grading.judging import judge_notebook
 from autograder.references import cells
 from ddpm_core.data import digits
 
@@ -45,7 +45,7 @@ def judged(world, tmp_path_factory):
         ]
         path = tmp_path_factory.mktemp("submitted") / f"{name}.ipynb"
         path.write_text(json.dumps({"cells": made, "nbformat": 4}), encoding="utf-8")
-        grader = grading.make_grader(BY_NAME[name], 7)
+        grader = batch.make_grader(BY_NAME[name], 7)
         run = replace(grader.run, train={**grader.run.train, **SHORT}, samples=60, batch=60, sample_steps=4)
         result, _ = judge_notebook(BY_NAME[name], path, replace(grader, run=run))
         world.unharmed()

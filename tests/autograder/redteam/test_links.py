@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder import grading
 from autograder.adapters.gradebook import write_gradebook
-from autograder.extract import Unreadable, read_bytes
-from autograder.release import CONFIG_FILE
+from autograder.grading import batch
+from autograder.intake.extract import Unreadable, read_bytes
+from autograder.release.generate import CONFIG_FILE
 
 REPO = Path(__file__).resolve().parents[3]
 TASK, NOTEBOOK = "5_3_conditioning", "conditioner"
@@ -35,8 +35,8 @@ def course(tmp_path) -> Path:
 
 
 def test_a_linked_folder_is_neither_graded_nor_shown(course):
-    submissions = [s for s in grading.find(course / "submitted") if s.student != "ada"]
-    records = grading.grade(submissions, course / "out", 0, progress=False)
+    submissions = [s for s in batch.find(course / "submitted") if s.student != "ada"]
+    records = batch.grade(submissions, course / "out", 0, progress=False)
     assert [r["extra_data"]["student"] for r in records] == ["copier", "linker"]
     for record in records:
         assert record["score"] == 0 and record["extra_data"]["notebooks"][NOTEBOOK]["outcome"] == "missing"

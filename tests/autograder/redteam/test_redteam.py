@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder import batch, grading, parts
+from autograder.cli import grade
 from autograder.exercises import EXERCISES
-from autograder.judging import judge_notebook
-from autograder.limits import Limits
-from autograder.results import OUTCOMES, record
+from autograder.grading import batch, per_answer
+from autograder.grading.judging import judge_notebook
+from autograder.grading.results import OUTCOMES, record
+from autograder.sandbox.limits import Limits
 
 HERE = Path(__file__).parent
 spec = importlib.util.spec_from_file_location("redteam_world", HERE / "world.py")
@@ -60,7 +61,7 @@ def submit(folder: Path, name: str, cells: dict[str, str]) -> Path:
 
 def judged(path: Path, world, exercise=SCHEDULES, **changes):
     """The result, after what must hold whatever happened."""
-    grader = grading.make_grader(exercise, 7, **changes)
+    grader = batch.make_grader(exercise, 7, **changes)
     result, _ = judge_notebook(exercise, path, grader)
     told = json.dumps([record("mallory", exercise.assignment, [result]), result.instructor], ensure_ascii=False)
     world_module.told(told)
@@ -141,7 +142,7 @@ def test_no_message_gains_anything(name, world, tmp_path, monkeypatch):
         (folder / "runner.py").write_text(RUNNER + world.fill(body))
         return folder
 
-    monkeypatch.setattr(parts, "stage", stage)
+    monkeypatch.setattr(per_answer, "stage", stage)
     start, patience = time.monotonic(), 1.5 if "timeout" in outcomes else 15.0  # a busy machine is no verdict
     result = judged(submit(tmp_path, "schedules", WRONG), world, ONE, check_s=patience, limits=SMALL)
     assert result.outcome in outcomes, result.reason
@@ -192,9 +193,9 @@ def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch):
     (submitted / "linker/5_1_unconditional").symlink_to(submitted / "ada/5_1_unconditional")
     with (submitted / "ada/5_1_unconditional/ddim.ipynb").open("wb") as file:
         file.truncate(1 << 40)  # a sparse file: as long as 200 million notebooks, and as large as none
-    make = grading.make_grader
-    monkeypatch.setattr(grading, "make_grader", lambda *a, **k: make(*a, **k, check_s=8.0))
-    records = batch.grade_folder(submitted, out, "5_1_unconditional", jobs=2, seed=3, progress=False)
+    make = batch.make_grader
+    monkeypatch.setattr(batch, "make_grader", lambda *a, **k: make(*a, **k, check_s=8.0))
+    records = grade.grade_folder(submitted, out, "5_1_unconditional", jobs=2, seed=3, progress=False)
     by_name = {r["extra_data"]["student"]: r for r in records}
     expected = {v for v in NAMES.values() if v} | {"mallory0", "mallory1", "mallory2", "copier", "linker"}
     assert set(by_name) == expected and len(records) == len(expected)
@@ -215,9 +216,9 @@ def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch):
     # each has a folder of records of its own, inside the output folder; a second run finds all of them again
     assert len(list(out.glob("*/5_1_unconditional/results.json"))) == len(expected)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "submitted"]
-    graders = {e.name: grading.make_grader(e, 3) for e in EXERCISES.values() if e.assignment == "5_1_unconditional"}
-    assert all(grading.existing(s, graders, out) for s in grading.find(submitted, "5_1_unconditional"))
-    assert {r["extra_data"]["student"] for r in grading.all_records(out)} == expected
+    graders = {e.name: batch.make_grader(e, 3) for e in EXERCISES.values() if e.assignment == "5_1_unconditional"}
+    assert all(batch.existing(s, graders, out) for s in batch.find(submitted, "5_1_unconditional"))
+    assert {r["extra_data"]["student"] for r in batch.all_records(out)} == expected
     said = capsys.readouterr()
     assert "\x1b" not in said.out + said.err and "‮" not in said.out + said.err
     page = (out / "report.html").read_text(encoding="utf-8")
@@ -232,8 +233,8 @@ def test_a_student_cannot_look_up_the_next_questions(tmp_path):
     """The checks travel with the bundle; with the seed of a batch anybody could answer from a table."""
     path = tmp_path / "s/eve/5_1_unconditional"
     path.mkdir(parents=True)
-    seeds = {grading.seed_of_batch(tmp_path / str(i), None) for i in range(3)}
+    seeds = {batch.seed_of_batch(tmp_path / str(i), None) for i in range(3)}
     assert len(seeds) == 3 and max(seeds) > 2**48
-    rec = grading.grade(grading.find(tmp_path / "s"), tmp_path, 123454321, progress=False)[0]
+    rec = batch.grade(batch.find(tmp_path / "s"), tmp_path, 123454321, progress=False)[0]
     assert "123454321" not in json.dumps(rec)
     assert "123454321" in (tmp_path / "eve/5_1_unconditional/instructor.json").read_text()

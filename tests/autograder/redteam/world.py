@@ -56,7 +56,7 @@ class World:
     def fill(self, source: str, **more: str) -> str:
         """An attack with the places it aims at."""
         targets = [str(p) for p in self.secrets] + [str(REPO / "data/judges/digits.safetensors")]
-        targets += [str(REPO / "solutions/5_1_unconditional/schedules.ipynb"), str(REPO / "autograder/gate.py")]
+        targets += [str(REPO / "solutions/5_1_unconditional/schedules.ipynb"), str(REPO / "autograder/gate/bands.py")]
         words = {"SECRET_FILES": repr(targets), "SECRET_HALF": HALVES[0], "REPO": str(REPO), "MARK": self.mark}
         words |= {"COURSE": str(self.folder), "PORT": str(self.tcp.getsockname()[1]), "PID": str(os.getpid())}
         for word, text in (words | {"ABSTRACT": self.mark} | more).items():

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from autograder.child import protocol
-from autograder.sandbox import Child, Failure, Limits
+from autograder.sandbox.child_process import Child, Failure, Limits
 
 REPO = Path(__file__).resolve().parents[3]
 MIB = 1 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.sandbox import Child, Limits
+from autograder.sandbox.child_process import Child, Limits
 from tests.autograder.sandbox.children import MIB, SECRET, SHELL, runner
 
 

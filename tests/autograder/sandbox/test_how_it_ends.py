@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
-from autograder.sandbox import Failure, Limits
-from autograder.watchdog import PAUSE_S
+from autograder.sandbox.child_process import Failure, Limits
+from autograder.sandbox.watchdog import PAUSE_S
 from tests.autograder.sandbox.children import MIB, alive, failure_of, family, raw
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.sandbox import Limits
+from autograder.sandbox.child_process import Limits
 from tests.autograder.sandbox.children import BOMB, LINGER, RAW, REPO, alive, failure_of, lingering, raw, runner
 
 
@@ -70,7 +70,7 @@ def test_nothing_survives_a_killed_grader(tmp_path):
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(REPO)!r})
-from autograder.sandbox import Child, Limits
+from autograder.sandbox.child_process import Child, Limits
 child = Child(Path({str(tmp_path / "code")!r}), Limits())
 child.ask({{}})
 print(child._process.pid, flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from autograder import bubblewrap, seccomp
+from autograder.sandbox import bubblewrap, seccomp
 from tests.autograder.sandbox.children import MIB
 
 

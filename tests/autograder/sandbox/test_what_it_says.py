@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from autograder.sandbox import Failure, Limits
+from autograder.sandbox.child_process import Failure, Limits
 from tests.autograder.sandbox.children import MIB, failure_of, raw
 
 

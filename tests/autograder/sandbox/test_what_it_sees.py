@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from autograder import bubblewrap
-from autograder.sandbox import available
+from autograder.sandbox import bubblewrap
+from autograder.sandbox.child_process import available
 from tests.autograder.sandbox.children import MIB, REPO, SECRET
 
 
@@ -68,7 +68,7 @@ def test_nothing_of_the_course_or_the_home_is_visible(inside, tmp_path):
         paths += [str(entry) for entry in Path(sys.prefix).iterdir() if entry.name in ("etc", "share", "include")]
         assert inside(f"import os; value = [p for p in {paths!r} if os.path.lexists(p)]") == []
     # not `import autograder`: of an editable installation its path file remains, and makes an empty namespace of it
-    assert inside("import autograder.limits")[0] == "ModuleNotFoundError"
+    assert inside("import autograder.sandbox.limits")[0] == "ModuleNotFoundError"
     assert inside("import ddpm_core.schedule")[0] == "ModuleNotFoundError"
     assert inside("import os; value = sorted(os.listdir('/code'))") == ["link", "protocol.py", "runner.py"]
     assert inside("open('/code/link')")[0] == "FileNotFoundError"

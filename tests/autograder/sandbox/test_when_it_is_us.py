@@ -8,8 +8,8 @@ import os
 import psutil
 import pytest
 
-from autograder import bubblewrap
-from autograder.sandbox import Child, Failure, Limits, available
+from autograder.sandbox import bubblewrap
+from autograder.sandbox.child_process import Child, Failure, Limits, available
 from tests.autograder.sandbox.children import MIB, SECRET, failure_of, raw, runner
 
 NOT_READY = [
@@ -31,7 +31,7 @@ def test_a_runner_that_does_not_start_is_not_the_students_fault(tmp_path, start,
 
 
 def test_a_slow_start_is_not_the_students_fault(tmp_path, monkeypatch):
-    monkeypatch.setattr("autograder.sandbox.START_S", 0.5)
+    monkeypatch.setattr("autograder.sandbox.child_process.START_S", 0.5)
     with pytest.raises(Failure, match="not ready within") as caught:
         Child(runner(tmp_path / "code", "import time; time.sleep(60)"), Limits())
     assert caught.value.outcome == "infrastructure_error"

@@ -15,9 +15,9 @@ import psutil
 import pytest
 import torch
 
-from autograder import bubblewrap
-from autograder.sandbox import Limits
-from autograder.uids import Uid
+from autograder.sandbox import bubblewrap
+from autograder.sandbox.child_process import Limits
+from autograder.sandbox.uids import Uid
 from tests.autograder.sandbox.children import BOMB, RAW, REPO, SECRET, raw, runner
 
 
@@ -43,7 +43,8 @@ def test_graders_side_by_side_use_different_user_ids(tmp_path):
     """Another grader is another process, which knows nothing of the children here."""
     if os.geteuid():
         pytest.skip("an ordinary user's children all have that user's id")
-    other = "import sys; from autograder.uids import Uid; uid = Uid(); print(uid.number, flush=True); sys.stdin.read()"
+    other = "import sys; from autograder.sandbox.uids import Uid; uid = Uid(); "
+    other += "print(uid.number, flush=True); sys.stdin.read()"
     with raw(tmp_path, "question(); send(frame({'uid': os.getuid()}))") as child:
         with subprocess.Popen([sys.executable, "-c", other], stdin=-1, stdout=-1, text=True) as beside:
             theirs, mine = int(beside.stdout.readline()), child.ask({})[0]["uid"]
@@ -70,7 +71,7 @@ import psutil
 def alive(process):
     return process.is_running() and process.status() != "zombie"
 sys.path.insert(0, sys.argv[1])
-from autograder.sandbox import Child, Failure, Limits, available
+from autograder.sandbox.child_process import Child, Failure, Limits, available
 assert os.geteuid() != 0
 assert available() is None, available()
 with Child(Path(sys.argv[2], "look"), Limits()) as child:

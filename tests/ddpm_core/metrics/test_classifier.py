@@ -7,7 +7,7 @@ from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import ImageData, digits
 from ddpm_core.metrics.classifier import classify, fit_and_save, load_classifier
-from ddpm_core.metrics.resnet import ResNet, ResNetConfig, ResNetTraining, augment, train_resnet
+from ddpm_tools.evaluation.resnet import ResNet, ResNetConfig, ResNetTraining, augment, train_resnet
 
 
 @pytest.mark.parametrize("name", ["classifiers/digits", "judges/digits"])
@@ -21,7 +21,7 @@ def test_shipped_classifiers_are_as_good_as_they_say(name):
 def test_the_shipped_cifar_classifier_is_small_and_says_what_it_is():
     """Its accuracy is measured on CIFAR-10's test part, which does not ship."""
     from ddpm_core.data import CIFAR10_CLASSES
-    from ddpm_core.metrics.judges import knows
+    from ddpm_tools.evaluation.judges import knows
 
     path = DATA_DIR / "classifiers/cifar10"
     about = json.loads(path.with_suffix(".json").read_text())

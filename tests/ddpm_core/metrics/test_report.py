@@ -8,11 +8,10 @@ from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.distances import Moments, frechet_distance, frechet_resampler
-from ddpm_core.metrics.record import text_table
 from ddpm_core.metrics.report import (
     Estimate,
-    Figure,
     Incomparable,
+    MetricResult,
     Provenance,
     bootstrap,
     compare,
@@ -23,6 +22,7 @@ from ddpm_core.metrics.report import (
     proportion,
     score,
 )
+from ddpm_tools.evaluation.record import text_table
 
 ABOUT = Provenance("net abc", 1000, "digits/train", 0, 50, 1.0, "ema")
 
@@ -96,14 +96,14 @@ def test_halves_know_the_scatter_of_a_distance_where_a_bootstrap_does_not(rng):
     ],
 )
 def test_figures_that_do_not_compare_are_refused_with_the_reason(change, reason):
-    a = Figure("frechet", Estimate(3, 2, 4, 0.5), ABOUT)
+    a = MetricResult("frechet", Estimate(3, 2, 4, 0.5), ABOUT)
     with pytest.raises(Incomparable, match=reason):
-        compare(a, Figure("frechet", Estimate(4, 3, 5, 0.5), replace(ABOUT, **change)))
+        compare(a, MetricResult("frechet", Estimate(4, 3, 5, 0.5), replace(ABOUT, **change)))
 
 
 def test_figures_of_one_kind_compare_and_carry_both_errors():
-    a = Figure("frechet", Estimate(3, 0, 6, 3 / 1.96), ABOUT)
-    b = Figure("frechet", Estimate(9, 5, 13, 4 / 1.96), replace(ABOUT, w=4.0, seed=7, steps=20))
+    a = MetricResult("frechet", Estimate(3, 0, 6, 3 / 1.96), ABOUT)
+    b = MetricResult("frechet", Estimate(9, 5, 13, 4 / 1.96), replace(ABOUT, w=4.0, seed=7, steps=20))
     d = compare(a, b)
     assert (d.value, d.low, d.high) == pytest.approx((6, 1, 11))
     raw = replace(b, about=replace(b.about, weights="raw"))
@@ -115,7 +115,9 @@ def test_figures_of_one_kind_compare_and_carry_both_errors():
 
 
 def test_several_seeds_widen_the_interval_to_their_own_scatter():
-    figures = [Figure("frechet", interval(v, 0.01), replace(ABOUT, seed=i)) for i, v in enumerate((4.0, 5.0, 6.0))]
+    figures = [
+        MetricResult("frechet", interval(v, 0.01), replace(ABOUT, seed=i)) for i, v in enumerate((4.0, 5.0, 6.0))
+    ]
     f = over_seeds(figures)
     half = 4.303 * 1 / 3**0.5  # Student's t with two degrees of freedom
     assert f.estimate.value == 5 and f.about.seed == (0, 1, 2)
@@ -142,7 +144,7 @@ def test_scores_tell_real_from_wrong(rng):
 
 def test_a_figure_says_all_that_it_depends_on():
     about = replace(ABOUT, reference="cifar10-train-jpeg/all", seed=3, steps=10, w=2.0)
-    line = text_table([Figure("frechet", interval(4.0, 0.1), about)]).splitlines()[0]
+    line = text_table([MetricResult("frechet", interval(4.0, 0.1), about)]).splitlines()[0]
     reference = "reference cifar10-train-jpeg/all: CIFAR-10 (JPEG)"
     for part in (about.extractor, "n = 1000", reference, "seed 3", "10 steps", "w = 2", "weights: ema"):
         assert part in line

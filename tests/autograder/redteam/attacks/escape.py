@@ -16,7 +16,7 @@ for path in glob.glob("/proc/[0-9]*/environ") + glob.glob("/proc/[0-9]*/cmdline"
 BASE""",
     "links out of the scratch and writes through them": """
 import os
-for i, path in enumerate(@SECRET_FILES@ + ["@REPO@/autograder/gate.py"]):
+for i, path in enumerate(@SECRET_FILES@ + ["@REPO@/autograder/gate/bands.py"]):
     for make in (os.symlink, os.link):
         try:
             make(path, f"/tmp/link{i}")

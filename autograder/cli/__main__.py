@@ -1,0 +1,3 @@
+from autograder.cli.main import main
+
+main()

@@ -1,0 +1,79 @@
+"""autograder export"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+FORMATS = ("questions", "canvas", "moodle")
+
+
+def run(a: argparse.Namespace) -> None:
+    from autograder.adapters import database, late, lms, questions, roster  # nbgrader: not in the students' bundle
+    from autograder.adapters.table import harmless
+    from autograder.grading.batch import all_records
+    from autograder.release.generate import load_config
+    from ddpm_core.checkpoint import write_text
+
+    url, config = database.in_folder(a.out, a.course, a.gradebook), load_config(a.course)
+    if a.format == "questions" and a.roster:
+        raise ValueError("--roster goes with --format canvas or moodle: rows of questions have the folders' names")
+    database.must_exist(url)
+    with database.open_gradebook(url, config.CourseDirectory.get("course_id", "default_course")) as gb:
+        late.assign_all(gb, late.rule(config))  # marks by hand may have come since
+        totals = lms.totals(gb, a.assignment)
+        rows = questions.rows(gb, all_records(a.out), a.assignment) if a.format == "questions" else []
+    if a.format == "questions":
+        table = [list(questions.COLUMNS), *(list(row.values()) for row in rows)]
+    else:
+        columns = lms.CANVAS if a.format == "canvas" else lms.MOODLE
+        people = roster.read(a.roster, columns, totals.scores, a.key) if a.roster else None
+        table = (lms.canvas if a.format == "canvas" else lms.moodle)(totals, people)
+        if people and people.absent:
+            print(f"not in {a.roster}, so left out: {', '.join(people.absent)}", file=sys.stderr)
+    if totals.unmarked:
+        print(f"{totals.unmarked} submission(s) still have written answers without a mark", file=sys.stderr)
+    if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
+        print(
+            f"{empty} submission(s) have no score yet, for want of {', '.join(totals.ungraded)}: `autograder grade` "
+            "without --notebook grades what is left"
+            + ("; whoever has no score at all has no row" if a.format == "canvas" else ""),
+            file=sys.stderr,
+        )
+
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for row in table:
+        writer.writerow([harmless(c) if isinstance(c, str) and c != lms.NO_GRADE else c for c in row])
+    to = a.to or a.out / f"{a.format}.csv"
+    to.parent.mkdir(parents=True, exist_ok=True)
+    write_text(to, file.getvalue())
+    print(to)
+
+
+def register(
+    command: Callable[..., argparse.ArgumentParser], course: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    p = command(
+        *(
+            "export",
+            run,
+            "Write the grades as CSV: a row for each question, or the columns that Canvas or Moodle import.",
+        ),
+        "autograder export build/grades --format canvas --roster canvas_export.csv --assignment 5_3_conditioning",
+    )
+    p.add_argument("out", type=Path, help="the folder that `autograder grade` wrote")
+    p.add_argument("--format", choices=FORMATS, required=True)
+    p.add_argument("--assignment", action="append", default=[], help="only this one (may be repeated)")
+    p.add_argument("--roster", type=Path, help="CSV export of the class from Canvas or Moodle, to match students with; "
+                   "default: folders are named by SIS Login ID or username")  # fmt: skip
+    p.add_argument(
+        "--key", metavar="COLUMN", help="the roster's column with the folders' names; default: the fitting one"
+    )
+    p.add_argument("--to", type=Path, metavar="FILE", help="default: OUT/FORMAT.csv")
+    p.add_argument("--gradebook", help="database URL; default: nbgrader_config.py's db_url, else OUT/gradebook.db")
+    course(p)

@@ -1,0 +1,163 @@
+"""The command `autograder`: grade, status, check, release, calibrate, demo."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from autograder.cli import challenge, export, gradescope, similarity
+from autograder.release import bundle  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
+from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def cmd_grade(a: argparse.Namespace) -> None:
+    from autograder.cli import grade
+
+    if (a.course / "solutions").is_dir():
+        from autograder.adapters import database  # nbgrader: not needed by students
+
+        a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
+        database.check(a.gradebook)  # before hours of grading, not after them
+    scratch.usable(a.out)
+    grade.grade_folder(
+        a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
+        only=tuple(a.notebook), scheduler=a.scheduler,
+    )  # fmt: skip
+
+
+def cmd_status(a: argparse.Namespace) -> None:
+    from autograder.grading import progress
+
+    print(progress.describe(a.out))
+
+
+def cmd_check(a: argparse.Namespace) -> None:
+    from autograder.cli import grade
+
+    passed = grade.check_notebook(a.notebook, gate=not a.no_gate, seed=a.seed)
+    raise SystemExit(0 if passed else 1)
+
+
+def cmd_release(a: argparse.Namespace) -> None:
+    print(bundle.make(a.out, a.course))
+
+
+def cmd_calibrate(a: argparse.Namespace) -> None:
+    from autograder.exercises import EXERCISES
+    from autograder.gate.calibrate import calibrate  # reference answers: not in the students' bundle
+
+    exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
+    if exercise is None:
+        known = ", ".join(e.name for e in EXERCISES.values() if e.gate_cell)
+        raise ValueError(f"unknown gated exercise '{a.exercise}'; known: {known}")
+    calibrate(exercise, a.out or Path(f"data/gates/{exercise.name}.json"), a.reruns)
+
+
+def cmd_demo(a: argparse.Namespace) -> None:
+    from autograder.demo import run  # sample submissions: not in the students' bundle
+
+    run(scratch.usable(a.out), a.seed, a.train, a.course)
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="autograder", description=__doc__)
+    sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable, about: str, example: str) -> argparse.ArgumentParser:
+        p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
+        p.set_defaults(run=run)
+        return p
+
+    def course(p: argparse.ArgumentParser) -> None:
+        p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here)")
+
+    p = command(
+        "grade", cmd_grade, "Grade SUBMITTED/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb; a killed run goes on where it stopped.",
+        "autograder grade submitted --out build/grades --assignment 5_3_conditioning --jobs 2",
+    )  # fmt: skip
+    p.add_argument("submitted", type=Path)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--assignment", help="default: all")
+    p.add_argument("--student", help="default: all")
+    p.add_argument("--notebook", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
+    p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
+    p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
+    p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
+    p.add_argument(
+        "--gradebook",
+        help="database URL of nbgrader's gradebook, such as "
+        "postgresql+psycopg://me@host/grades; default: nbgrader_config.py's db_url, else OUT/gradebook.db",
+    )
+    p.add_argument("--unsandboxed", action="store_true", help="run student code without walls; every record says so")
+    course(p)
+
+    p = command("status", cmd_status, "How far a batch is, from another terminal: done, running, left.",
+                "autograder status --out build/grades")  # fmt: skip
+    p.add_argument("--out", type=Path, default=Path("build/grades"))
+
+    p = command(
+        "check", cmd_check, "Run the checks on your own notebook, on your own machine. Not of record.",
+        "autograder check exercises/5_3_conditioning/conditioner.ipynb",
+    )  # fmt: skip
+    p.add_argument("notebook", type=Path)
+    p.add_argument("--no-gate", action="store_true", help="leave out the brief training")
+    p.add_argument("--seed", type=int)
+
+    p = command("release", cmd_release, "Make the students' bundle: lessons, exercises, library, checks; no solutions.",
+                "autograder release --out build/students")  # fmt: skip
+    p.add_argument("--out", type=Path, default=Path("build/students"))
+    course(p)
+
+    for extra in (challenge, export, gradescope, similarity):
+        extra.register(command, course)
+
+    p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
+                "autograder calibrate conditioner --reruns 8")  # fmt: skip
+    p.add_argument("exercise")
+    p.add_argument("--reruns", type=positive, default=8)
+    p.add_argument("--out", type=Path)
+
+    p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.",
+                "autograder demo --out build/demo")  # fmt: skip
+    p.add_argument("--out", type=Path, default=Path("build/demo"))
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--train", action="store_true", help="train the model even where the shipped one matches")
+    course(p)
+    return root
+
+
+def sentence_of(error: Exception) -> str:
+    """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        path = error.filename2 or error.filename  # of a rename, what it was to become
+        return f"{os.fspath(path)} cannot be used ({error.strerror}); choose another path, or see to its permissions"
+    return str(error)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    a = parser().parse_args(argv)
+    try:
+        a.run(a)
+    except (ValueError, OSError, ImportError) as e:
+        print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt as e:
+        told = str(e) or "interrupted; the same command goes on where it stopped"
+        print(f"\nautograder {a.command}: {told}", file=sys.stderr)
+        sys.stderr.flush()
+        scratch.clear()
+        os._exit(130)  # threads still wait for children; these end with this process
+
+
+if __name__ == "__main__":
+    main()

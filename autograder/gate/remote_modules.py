@@ -1,0 +1,166 @@
+"""The course's own network, run by the parent, with an answer's pair plugged in that lives in the child.
+
+All weights lie here, the pair's as well, and so do optimiser and averages: the child is asked for nothing but values,
+out = pair(inputs, weights), and for their gradients. It never sees the network, so it cannot train or answer with
+another one, and the parent counts the pair's parameters itself. The numbers are those of one process, bit for bit,
+where the pair uses the class embedding once; else sums are rounded in another order.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autograder.exercises.base import Failed, Probe
+from autograder.sandbox.limits import Failure
+from ddpm_core.unet import ConditionalUNetV2, Conditioning, UNetConfig, build_unet
+
+BUILDING = threading.Lock()  # building seeds torch's global stream, which all graders of this process share
+PREPARE = "prepare"  # the slot of prepare_conditioning; the conditioners' are 0, 1, …
+MOST_WEIGHTS = 10_000  # tensors in all conditioners together; the largest reference has 90
+
+
+class NoConditioner(nn.Module):
+    """Leaves the features as they are."""
+
+    def __init__(self, channels: int, cond_dim: int):
+        super().__init__()
+
+    def forward(self, h: Tensor, class_emb: Tensor) -> Tensor:
+        return h
+
+
+def network(unet: dict[str, Any], pair: Conditioning, seed: int) -> ConditionalUNetV2:
+    config = unet | {k: tuple(unet[k]) for k in ("channels", "attention_levels")}
+    with BUILDING:
+        return build_unet(UNetConfig(**config), pair, seed)
+
+
+def without_classes(unet: dict[str, Any], seed: int) -> ConditionalUNetV2:
+    """The network without any pair: it sees the time and no class."""
+    return network(unet, Conditioning(lambda time_emb, class_emb: time_emb, NoConditioner), seed)
+
+
+def with_pair(probe: Probe, unet: dict[str, Any], seed: int) -> ConditionalUNetV2:
+    """The network with the child's pair; its initial weights, the pair's included, depend on the seed alone.
+
+    In use it raises Failed, or Failure, where the child's values or gradients are none.
+    """
+    link = Link(probe)
+    net = network(unet, Conditioning(link.prepare, link.conditioner), seed)
+    link.build()
+    return net
+
+
+def malformed() -> Failure:
+    return Failure("invalid_output", "The answer's process sent a malformed result.")
+
+
+class Link:
+    """What connects a network with the pair in the child; copies of the network, such as its averages, share it."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.blocks: list[Conditioner] = []
+        self.loaded: dict[int, list] = {}  # which weights each block of the child has
+        self.rng = torch.empty(0)
+
+    def __deepcopy__(self, memo: dict) -> Link:
+        return self
+
+    def conditioner(self, channels: int, cond_dim: int) -> Conditioner:
+        """A block that gets its weights in `build`."""
+        if not self.blocks:  # the trunk is finished: from here on the pair draws
+            self.rng = torch.get_rng_state()
+        self.blocks.append(Conditioner(self, len(self.blocks), channels, cond_dim))
+        return self.blocks[-1]
+
+    def build(self) -> None:
+        """Have the child make its blocks, and take over their weights. What several blocks share, they share here."""
+        shapes = [[b.channels, b.cond_dim] for b in self.blocks]
+        reply, out = self.probe.both("build", {"rng": self.rng}, shapes=shapes)
+        kept: dict[str, Tensor] = {}
+        for block, names in zip(self.blocks, names_of(reply, len(self.blocks))):
+            for name in names:
+                if name not in out:
+                    raise malformed()
+                if name[0] == "b":  # a buffer
+                    block.register_buffer(name, kept.setdefault(name, out[name]))
+                else:  # a parameter: w, or f where it is frozen
+                    learns = name[0] == "w" and out[name].is_floating_point()
+                    block.register_parameter(name, kept.setdefault(name, nn.Parameter(out[name], requires_grad=learns)))
+
+    def prepare(self, time_emb: Tensor, class_emb: Tensor) -> Tensor:
+        """prepare_conditioning: 2 x (B, D) -> (B, D)."""
+        header = {"training": False, "grad": torch.is_grad_enabled()}
+        return Plugged.apply(self, PREPARE, header, {}, (), time_emb, class_emb)
+
+    def values(self, slot: str | int, header: dict[str, Any], given: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`out`, and the buffers where it trains. Its dtype is h's, or what autocast makes of it."""
+        half = torch.is_autocast_enabled("cpu")
+        out, h = self.probe("plug", given, slot=slot, autocast=half, **header), given["h"]
+        value, dtypes = out.get("out"), {h.dtype, torch.float32, torch.bfloat16} if half else {h.dtype}
+        if value is None or value.shape != h.shape or value.dtype not in dtypes:
+            what = "prepare_conditioning" if slot == PREPARE else "ClassConditioner"
+            got = "nothing that is a tensor" if value is None else f"{value.dtype} of shape {tuple(value.shape)}"
+            raise Failed(f"within the network, {what} returns {got} for {h.dtype} of shape {tuple(h.shape)}")
+        return out
+
+    def gradients(self, slot: str | int, grad: Tensor, wanted: dict[str, Tensor]) -> list[Tensor | None]:
+        """Of what the last values of this slot were computed from; None where they do not depend on it."""
+        out = self.probe("pull", {"grad": grad}, slot=slot)
+        if any(n in out and (out[n].shape != w.shape or out[n].dtype != w.dtype) for n, w in wanted.items()):
+            raise malformed()
+        return [out.get(name) for name in wanted]
+
+
+def names_of(reply: dict[str, Any], blocks: int) -> list[list[str]]:
+    """The names of the weights of each block, as the child has them; Failure where they are none."""
+    names = reply.get("weights")
+    if not isinstance(names, list) or len(names) != blocks or not all(isinstance(own, list) for own in names):
+        raise malformed()
+    every = [name for own in names for name in own]
+    right = all(isinstance(n, str) and n[:1] in ("w", "f", "b") and n[1:].isdecimal() and len(n) < 9 for n in every)
+    if not right or len(every) > MOST_WEIGHTS or any(len(set(own)) < len(own) for own in names):
+        raise malformed()
+    return names
+
+
+class Conditioner(nn.Module):
+    """A block of the child: its weights, and forward(h (B, C, H, W), class_emb (B, D)) -> (B, C, H, W)."""
+
+    def __init__(self, link: Link, slot: int, channels: int, cond_dim: int):
+        super().__init__()
+        self.link, self.slot, self.channels, self.cond_dim = link, slot, channels, cond_dim
+
+    def forward(self, h: Tensor, class_emb: Tensor) -> Tensor:
+        weights = dict(self.named_parameters()) | dict(self.named_buffers())
+        now = [id(self), *(w._version for w in weights.values())]
+        sent = {} if self.link.loaded.get(self.slot) == now and not self.training else weights
+        self.link.loaded[self.slot] = now
+        header = {"training": self.training, "grad": torch.is_grad_enabled()}
+        learning = {n: w for n, w in weights.items() if w.requires_grad}
+        return Plugged.apply(self.link, self.slot, header, sent, tuple(learning), h, class_emb, *learning.values())
+
+
+class Plugged(torch.autograd.Function):
+    """Values and gradients from the child, as one operation of the parent's network."""
+
+    @staticmethod
+    def forward(ctx: Any, link: Link, slot: Any, header: dict, weights: dict, names: tuple[str, ...], *given: Tensor):
+        """`given`: h, class_emb and the weights called `names`, which are to learn."""
+        out = link.values(slot, header, {"h": given[0], "class_emb": given[1], **weights})
+        for name in (n for n in weights if n[0] == "b" and n in out):
+            if out[name].shape != weights[name].shape or out[name].dtype != weights[name].dtype:
+                raise malformed()
+            weights[name].copy_(out[name])
+        ctx.link, ctx.slot = link, slot
+        ctx.wanted = dict(zip(("h", "class_emb", *names), (w.detach() for w in given))) if header["grad"] else {}
+        return out["out"]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor):
+        return None, None, None, None, None, *ctx.link.gradients(ctx.slot, grad, ctx.wanted)

@@ -1,0 +1,1 @@
+"""From answers to records: judging, batches, messages."""

@@ -1,0 +1,226 @@
+"""A batch: find submissions, judge them side by side, write each record at once, go on where a killed run stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from autograder.exercises.base import Exercise
+from autograder.gate import plot
+from autograder.gate.bands import load_bands
+from autograder.gate.harness import HARNESSES, Judge
+from autograder.grading import provenance, results
+from autograder.grading.judging import Grader, judge_notebook
+from autograder.grading.messages import sentence
+from autograder.grading.progress import Progress, only_one
+from autograder.grading.provenance import JUDGES, settings
+from autograder.grading.results import NotebookResult, record
+from autograder.intake.submissions import Submission, find
+from autograder.sandbox.scratch import temporary
+from ddpm_core.checkpoint import digest, write_bytes, write_text
+from ddpm_core.config import DATA_DIR
+from ddpm_core.metrics.classifier import load_classifier
+
+__all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader", "only_one", "settings"]
+
+
+def band_file(exercise: Exercise) -> Path:
+    """The limits of an exercise's gate, with every run behind them."""
+    return DATA_DIR / f"gates/{exercise.name}.json"
+
+
+def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
+    """The grader of an exercise; its gate has the judge of record or the course's own classifier."""
+    if not exercise.gate_cell:
+        return Grader(None, {}, seed, sandboxed, **changes)
+    bands = load_bands(band_file(exercise), judge)
+    changes = {"run": HARNESSES[exercise.name], **changes}
+    return Grader(Judge.of(load_classifier(JUDGES[judge])), bands, seed, sandboxed, **changes)
+
+
+def judge_submission(
+    s: Submission, graders: dict[str, Grader], hashes: dict[str, str], progress: Callable[[str], None]
+) -> dict[str, bytes]:
+    """The files of a submission's record, by name. `hashes` were taken before its notebooks are read."""
+    notebooks: list[NotebookResult] = []
+    with temporary() as scratch:
+        for exercise in s.exercises:
+
+            def tell(what: str, share: float, name: str = exercise.name) -> None:
+                progress(f"{s.student[:24]}/{name}: {what} {share:.0%}")
+
+            try:
+                notebooks.append(grade_notebook(exercise, s, graders[exercise.name], Path(scratch), tell))
+            except Exception as e:  # ours, not the student's: said so, and the batch goes on
+                notebooks.append(NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."))
+        pictures = {file.name: file.read_bytes() for file in sorted(Path(scratch).iterdir())}
+    first = graders[s.exercises[0].name]
+    # not the seed: with it, and the checks of the bundle, a student could look up every input of the next attempt
+    extra = {"key": provenance.key(hashes), "hashes": hashes, "sandboxed": first.sandboxed}
+    rec = record(s.student, s.assignment, notebooks, **extra, grader_version=results.GRADER_VERSION)
+    private = {"seed": first.seed} | {n.exercise.name: n.instructor for n in notebooks}
+    texts = {"instructor.json": private, "results.json": rec}
+    return pictures | {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in texts.items()}
+
+
+def grade_notebook(
+    exercise: Exercise, s: Submission, grader: Grader, folder: Path, tell: Callable[[str, float], None]
+) -> NotebookResult:
+    """Judge one notebook of a submission; the picture of its gate, where it came to that, goes into `folder`."""
+    if why := s.problem(exercise.name):
+        return NotebookResult(exercise, "missing", sentence(why))
+    result, images = judge_notebook(exercise, s.files[exercise.name], grader, tell)
+    if images is not None:
+        judge = grader.judge.classifier
+        plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
+    return result
+
+
+def hashes_of(s: Submission, graders: dict[str, Grader]) -> dict[str, str]:
+    """What this submission's record depends on."""
+    files = {name: path for name, path in s.files.items() if not s.problem(name)}
+    return provenance.hashes(files, {e.name: graders[e.name] for e in s.exercises})
+
+
+def withdraw(s: Submission, out: Path) -> None:
+    """An old grade never survives a failed regrade, and a new record never lies beside an old picture.
+
+    What the grader did not write stays.
+    """
+    folder = s.records(out)
+    (folder / "results.json").unlink(missing_ok=True)  # first: without it the rest is no record
+    for file in (folder / "instructor.json", *folder.glob("*.png"), *folder.glob("*.tmp")):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or not empty
+        folder.rmdir()
+
+
+def write_record(s: Submission, files: dict[str, bytes] | str, out: Path) -> dict:
+    """Write a record, results.json last, so that a record is there only when all of it is; returns it.
+
+    Where it cannot be written, or `files` says why there is none: an infrastructure error, which the next run tries
+    again.
+    """
+    try:
+        if isinstance(files, dict):
+            withdraw(s, out)
+            for name, content in sorted(files.items(), key=lambda item: item[0] == "results.json"):
+                write_bytes(s.records(out) / name, content)
+            return json.loads(files["results.json"])
+    except OSError as e:
+        files = f"The record could not be written ({e})."
+    return record(s.student, s.assignment, [NotebookResult(x, "infrastructure_error", files) for x in s.exercises])
+
+
+def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
+    """The record of an earlier run, if it is of exactly this submission and grader; never an infrastructure error."""
+    try:
+        rec = json.loads((s.records(out) / "results.json").read_text(encoding="utf-8"))
+        extra, key = rec["extra_data"], provenance.key(hashes_of(s, graders))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return rec if extra.get("key") == key and extra.get("outcome") != "infrastructure_error" else None
+
+
+def seed_of_batch(out: Path, seed: int | None) -> int:
+    """The seed given, or the one of an earlier run into the same folder, or a fresh one; written down first."""
+    file = out / "run.json"
+    if seed is None and file.is_file():
+        try:
+            return int(json.loads(file.read_text(encoding="utf-8"))["seed"])
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{file} is damaged, and with it the seed of this batch; give it with --seed (each instructor.json "
+                "holds it), or remove the file to grade all anew with other inputs"
+            ) from None
+    seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed  # too many to try them all
+    write_text(file, json.dumps({"seed": seed, "settings": digest({"version": results.GRADER_VERSION})}) + "\n")
+    return seed
+
+
+def grade(
+    submissions: list[Submission],
+    out: Path,
+    seed: int,
+    jobs: int = 1,
+    sandboxed: bool = True,
+    progress: bool = True,
+    scheduler: str | None = None,
+    **changes: Any,
+) -> list[dict]:
+    """Records of all submissions, in order: those that are done already are kept byte for byte.
+
+    `scheduler` is the address of a Dask cluster that does the work in place of `jobs` threads of this process.
+    """
+    for left in out.glob("*.tmp"):  # by a run that was killed while it wrote
+        left.unlink()
+    torch.set_num_threads(1)  # the parent's sums must not depend on the machine's load
+    needed = {e.name: e for s in submissions for e in s.exercises}
+    graders = {name: make_grader(e, seed, sandboxed, **changes) for name, e in needed.items()}
+    done = {s: rec for s in submissions if (rec := existing(s, graders, out))}
+    todo = [s for s in submissions if s not in done]
+    board = Progress(out, len(submissions), [rec["extra_data"]["outcome"] for rec in done.values()])
+    bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
+    with contextlib.closing(bar), workers(scheduler if todo else None, jobs, sandboxed) as judged:
+        for s in todo:
+            with contextlib.suppress(OSError):  # then its new record cannot be written either, and says so
+                withdraw(s, out)
+        for s, files in judged(todo, graders, board, bar):
+            done[s] = write_record(s, files, out)
+            board.finish(s.name, done[s]["extra_data"]["outcome"])
+            bar.update()
+    board.end()
+    return [done[s] for s in submissions]
+
+
+Judged = Iterator[tuple[Submission, dict[str, bytes] | str]]  # in the order in which they are done
+
+
+@contextlib.contextmanager
+def workers(
+    scheduler: str | None, jobs: int, sandboxed: bool
+) -> Iterator[Callable[[list[Submission], dict[str, Grader], Progress, tqdm], Judged]]:
+    """Who does the work: a cluster, or threads of this process, each of which waits for a child of its own."""
+    if scheduler:
+        from autograder.grading import cluster
+
+        with contextlib.closing(cluster.connect(scheduler, sandboxed)) as client:
+            yield lambda todo, graders, board, bar: cluster.run(client, todo, graders, board.start)
+        return
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
+
+    def judged(todo: list[Submission], graders: dict[str, Grader], board: Progress, bar: tqdm) -> Judged:
+        def work(s: Submission) -> dict[str, bytes] | str:
+            board.start(s.name)
+            try:
+                return judge_submission(s, graders, hashes_of(s, graders), bar.set_postfix_str)
+            except Exception as e:  # ours: the others go on, and the next run tries again
+                return f"The grader failed ({e!r})."
+
+        waiting = {pool.submit(work, s): s for s in todo}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+    try:
+        yield judged
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def all_records(out: Path) -> list[dict]:
+    """Every record below OUT, also of runs that graded others; ValueError names a damaged one."""
+    records = []
+    for file in sorted(out.glob("*/*/results.json")):
+        try:
+            records.append(json.loads(file.read_text(encoding="utf-8")))
+        except ValueError:
+            raise ValueError(f"{file} is damaged; remove it, and grade that student again") from None
+    return records

@@ -1,0 +1,195 @@
+"""The same work on a Dask cluster: one task a submission, sent as bytes; its files come back as bytes.
+
+Nothing is shared between the machines but the installed course: no network disk that is slow to show a file or shows
+half of it, and no worker that could write over another's record. Records are written here, once each, by the process
+that holds the batch's lock; so a worker may die at any moment, and Dask gives its task to another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+from autograder.exercises import EXERCISES
+from autograder.grading import batch, provenance
+from autograder.grading.judging import Grader
+from autograder.intake.extract import Unreadable, read_bytes
+from autograder.sandbox import child_process
+from autograder.sandbox.scratch import temporary
+
+CONNECT_S = 10.0  # a scheduler on the same network answers at once
+WORKERS_S = 60.0  # without any worker; a batch system's queue is to be waited for before, not within, a run
+TICK_S = 1.0
+TOPIC = "autograder"
+DEAD = "is gone or was restarted; what is graded is kept: start it, and give the same command again"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One submission on its way to a worker."""
+
+    student: str
+    assignment: str
+    only: tuple[str, ...]
+    files: dict[str, bytes | str]  # by notebook: the content, or why there is none
+    seed: int
+    sandboxed: bool
+    hashes: dict[str, str]  # of the submission, and of the grader and settings that the worker must have, too
+
+
+class WrongWorker(ValueError):
+    """A worker that would grade otherwise than this machine."""
+
+
+def pack(s: batch.Submission, graders: dict[str, Grader]) -> Work:
+    """Read a submission once, here: what travels is what its hash says."""
+    hashes, files = batch.hashes_of(s, graders), {}
+    for name, path in s.files.items():
+        try:
+            files[name] = s.problem(name) or read_bytes(path)
+        except Unreadable as e:
+            files[name] = str(e)
+    first = graders[s.exercises[0].name]
+    return Work(s.student, s.assignment, s.only, files, first.seed, first.sandboxed, hashes)
+
+
+def judge(work: Work, name: str) -> dict[str, bytes]:
+    """On a worker: the files of the submission's record; WrongWorker where its course is another."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    worker.log_event(TOPIC, {"name": name, "where": worker.name if isinstance(worker.name, str) else worker.address})
+    torch.set_num_threads(1)  # as in a batch on one machine
+    with temporary() as scratch:
+        unreadable = {n: content for n, content in work.files.items() if isinstance(content, str)}
+        s = batch.Submission(work.student, work.assignment, Path(scratch), work.only, unreadable)
+        graders = {e.name: _grader(e.assignment, e.name, work.seed, work.sandboxed) for e in s.exercises}
+        here = provenance.hashes({}, graders)
+        if differing := [part for part in ("grader", "settings") if here[part] != work.hashes[part]]:
+            raise WrongWorker(_wrong(worker.address, differing[0]))
+        for n, content in work.files.items():
+            if isinstance(content, bytes):
+                s.files[n].write_bytes(content)
+        return batch.judge_submission(s, graders, work.hashes, lambda text: None)
+
+
+@functools.lru_cache(maxsize=32)
+def _grader(assignment: str, name: str, seed: int, sandboxed: bool) -> Grader:
+    """Once in the life of a worker: a gate's classifier takes a second to load."""
+    return batch.make_grader(EXERCISES[assignment, name], seed, sandboxed)
+
+
+def introduce() -> dict[str, Any]:
+    """On a worker: what it is, before it is given work."""
+    return {"host": platform.node(), "grader": provenance.grader_hash(), "sandbox": child_process.available()}
+
+
+def _wrong(worker: str, part: str) -> str:
+    what = "another version of the course" if part == "grader" else "another version of torch or of the course's data"
+    return f"the worker {worker} has {what}; install there what is installed here, and start it again"
+
+
+def connect(address: str, sandboxed: bool) -> Any:
+    """A client of the scheduler, whose workers can all do this work; ValueError with one sentence otherwise."""
+    from distributed import Client
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # our sentences say it shorter
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, TypeError, ImportError) as e:
+        hint = "start one with `dask scheduler`, which prints its address"
+        raise ValueError(f"no Dask scheduler answers at {address} ({_first_line(e)}); {hint}") from e
+    try:
+        try:
+            client.wait_for_workers(1, timeout=WORKERS_S)
+        except TimeoutError as e:
+            raise ValueError(f"no worker has joined the scheduler at {address}; type `dask worker {address}`") from e
+        for worker, said in client.run(introduce, on_error="return").items():
+            if isinstance(said, BaseException):
+                raise WrongWorker(f"the worker {worker} cannot load the course ({_first_line(said)}); install it there")
+            if said["grader"] != provenance.grader_hash():
+                raise WrongWorker(_wrong(worker, "grader"))
+            if sandboxed and said["sandbox"]:
+                raise WrongWorker(f"on the worker {worker} ({said['host']}): {said['sandbox']}")
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def run(
+    client: Any,
+    submissions: Sequence[batch.Submission],
+    graders: dict[str, Grader],
+    started: Callable[[str, str], None] = lambda name, where: None,
+) -> Iterator[tuple[batch.Submission, dict[str, bytes] | str]]:
+    """Each submission, as it is done, with the files of its record, or with why there are none.
+
+    Few are on their way at a time, so that a scheduler's memory does not hold a whole class. ValueError where the
+    cluster is gone, or where no worker has been left for a minute.
+    """
+    from distributed import wait
+
+    client.subscribe_topic(TOPIC, lambda event: started(event[1]["name"], event[1]["where"]))
+    waiting, going, batch, seen = list(reversed(submissions)), {}, uuid4().hex[:8], time.monotonic()
+    try:
+        while waiting or going:
+            workers = _threads(client)
+            seen = time.monotonic() if workers else seen
+            if time.monotonic() - seen > WORKERS_S:
+                raise ValueError("no worker is left in the cluster; what is graded is kept: start one, and go on")
+            while waiting and len(going) < 2 * max(1, sum(workers.values())):
+                s = waiting.pop()
+                task = f"autograder-{batch}-{len(waiting)}"
+                going[client.submit(judge, pack(s, graders), s.name, key=task, pure=False)] = s
+            try:
+                with client.as_current():
+                    ready = wait(list(going), timeout=TICK_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                continue
+            for future in ready:
+                yield going.pop(future), _result(future)
+                future.release()  # after the record is written; the worker may forget it now
+    finally:
+        with contextlib.suppress(Exception):  # also where there is nobody left to be told
+            client.cancel(list(going))
+
+
+def _threads(client: Any) -> dict[str, int]:
+    """By worker; ValueError where there is no scheduler to ask."""
+    try:
+        if client.status == "running":
+            return client.nthreads()
+    except (OSError, TimeoutError):  # it went away just now
+        pass
+    raise ValueError(f"the scheduler {DEAD}")
+
+
+def _result(future: Any) -> dict[str, bytes] | str:
+    """The files; or, where a submission could not be graded on this cluster, a sentence."""
+    from distributed.scheduler import KilledWorker
+
+    if future.status == "cancelled" or future.status == "lost":
+        raise ValueError(f"the scheduler {DEAD}")
+    try:
+        return future.result(timeout=60)
+    except WrongWorker:
+        raise
+    except KilledWorker as e:
+        return f"Every worker that graded it was lost, the last one was {e.last_worker.address}."
+    except Exception as e:  # ours: the others go on
+        return f"The worker failed ({_first_line(e)})."
+
+
+def _first_line(e: BaseException) -> str:
+    return (str(e).strip().splitlines() or [type(e).__name__])[0]

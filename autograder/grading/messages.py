@@ -1,0 +1,60 @@
+"""How a result is worded for the student."""
+
+from __future__ import annotations
+
+import re
+
+from autograder.exercises.base import AnswerError, Check, Failed
+from autograder.sandbox.limits import Failure
+
+MAGIC = re.compile(r"^[ \t]*([%!?])", re.M)
+
+
+def plain(text: str) -> str:
+    """On one line and printable: texts quote student code, and go to terminals, tables and pages."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
+def sentence(text: str) -> str:
+    """With a capital (a name of a file or of code, as in `w = 1`, keeps its own) and a full stop, whoever wrote it."""
+    text = plain(text)
+    first, _, rest = text.partition(" ")
+    is_word = first.isalpha() and not rest.startswith("= ")
+    return (text[:1].upper() + text[1:] if is_word else text) + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def short(text: str) -> str:
+    """The reason for a table: the property alone, where the small input to see it on makes the message long."""
+    return sentence(text if len(text) <= 120 else text.split(": ")[0])
+
+
+def message(failed: Failed, check: Check) -> str:
+    """The property that failed, and where the lesson explains it."""
+    hidden = isinstance(failed, AnswerError) and failed.hidden
+    return sentence(str(failed)) + (f" See {check.lesson}." if check.lesson and not hidden else "")
+
+
+def load_error(error: AnswerError, cells: dict[str, str]) -> str:
+    """What went wrong when the answer cells were run, and where it is a usual mistake, the remedy."""
+    if error.kind in ("SyntaxError", "IndentationError"):
+        for name, source in cells.items():
+            if found := MAGIC.search(source):
+                line = source.count("\n", 0, found.start()) + 1
+                return sentence(
+                    f"line {line} of the answer cell `{name}` begins with `{found[1]}`: magics and shell lines work in "
+                    "Jupyter only; move it to another cell"
+                )
+    if error.kind == "ModuleNotFoundError" and not error.hidden:
+        return sentence(f"{error}; only the course's packages are there to import (requirements.lock)")
+    return sentence(str(error))
+
+
+def load_failure(failure: Failure, seconds: float) -> Failure:
+    """The same failure, worded for a cell that did not get to its end."""
+    if failure.outcome != "timeout":
+        return failure
+    return Failure(
+        "timeout",
+        f"The answer cell itself ran for more than {seconds:g} s; it should only define what is asked for: leave "
+        "training, sampling and other long work to other cells.",
+    )

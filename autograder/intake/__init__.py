@@ -1,0 +1,1 @@
+"""From a submitted folder to the sources of its answers; nothing is executed."""

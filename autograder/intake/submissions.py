@@ -1,0 +1,98 @@
+"""What was handed in: one student's folder of one assignment, found in nbgrader's layout."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder.exercises import EXERCISES, assignments, of_assignment
+from autograder.exercises.base import Exercise
+from autograder.intake.student_ids import folder_of, student_of
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One student's folder of one assignment, or some of its notebooks."""
+
+    student: str
+    assignment: str
+    folder: Path
+    only: tuple[str, ...] = ()  # notebooks to grade; none named: all
+    unreadable: dict[str, str] = field(default_factory=dict, hash=False)  # why, where a worker could not be sent one
+
+    @property
+    def exercises(self) -> tuple[Exercise, ...]:
+        return tuple(e for e in of_assignment(self.assignment) if not self.only or e.name in self.only)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {e.name: self.folder / f"{e.name}.ipynb" for e in self.exercises}
+
+    @property
+    def name(self) -> str:
+        return f"{self.student}/{self.assignment}"
+
+    def problem(self, notebook: str) -> str | None:
+        """Why a notebook is not even opened: its folder is really another one, such as another student's."""
+        if self.folder.is_symlink() or self.folder.parent.is_symlink():
+            return f"The folder {self.student}/{self.assignment} is a link; hand in the files themselves."
+        return self.unreadable.get(notebook)
+
+    def records(self, out: Path) -> Path:
+        return out / folder_of(self.student) / self.assignment
+
+
+def find(
+    submitted: Path, assignment: str | None = None, student: str | None = None, only: tuple[str, ...] = ()
+) -> list[Submission]:
+    """Submissions in nbgrader's layout; ValueError names what is unknown or missing. `only`: these notebooks alone."""
+    if assignment and assignment not in assignments():
+        raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
+    known = {e.name: a for (a, _), e in EXERCISES.items() if assignment in (None, a)}
+    if unknown := [name for name in only if name not in known]:
+        raise ValueError(f"unknown notebook '{unknown[0]}'; known: {', '.join(known)}")
+    if not submitted.is_dir():
+        raise ValueError(f"there is no folder {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
+    wanted = (assignment,) if assignment else tuple(a for a in assignments() if not only or a in map(known.get, only))
+    found = [
+        Submission(student_of(person.name), a, person / a, only)
+        for person in sorted(submitted.iterdir())
+        if student in (None, person.name, student_of(person.name))
+        for a in wanted
+        if _may_hold(person / a)
+    ]
+    if not found:
+        whose = f" of {student}" if student else ""
+        raise ValueError(f"no submission{whose} in {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
+    return found
+
+
+def apart(submissions: list[Submission], out: Path) -> None:
+    """ValueError where records would be written into what was handed in."""
+    handed_in = {s.folder.parents[1].resolve() / s.folder.parent.name / s.assignment for s in submissions}  # no links
+    for s in submissions:
+        records = s.records(out.resolve())
+        if not handed_in.isdisjoint((records, *records.parents)):
+            raise ValueError(f"{out} would put the records of {s.name} into a submission; choose a folder of its own")
+
+
+def unrecognised(submitted: Path, out: Path) -> list[str]:
+    """STUDENT/FOLDER of folders with no assignment's name, and students whose folder has none within; not `out`."""
+    odd = []
+    for person in sorted(submitted.iterdir()):
+        with suppress(OSError):  # what cannot be looked at gets a record, which says so
+            if not person.is_dir() or person.name.startswith(".") or person.resolve() == out.resolve():
+                continue
+            inside = sorted(f.name for f in person.iterdir() if f.is_dir() and not f.name.startswith("."))
+            odd += [f"{person.name}/{name}" for name in inside if name not in assignments()]
+            odd += [] if inside else [person.name]
+    return odd
+
+
+def _may_hold(folder: Path) -> bool:
+    """Whether something is handed in there; what cannot even be looked at gets a record that says so."""
+    try:
+        return folder.is_dir() or folder.is_symlink()
+    except OSError:
+        return True

@@ -1,0 +1,1 @@
+"""The walls around student code, and the trusted side of the conversation through them."""

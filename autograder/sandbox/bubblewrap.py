@@ -1,0 +1,194 @@
+"""The command line that puts a process into the sandbox, and whether it works on this machine.
+
+Inside there are: the system's programs and libraries, this interpreter with its packages, /code, all read-only; an
+empty /tmp; no network, no other processes, no root. Only what is named here is visible, so that a new folder of the
+repository, or a new file in a home, stays outside by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import site
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from autograder.sandbox import malloc, seccomp, uids
+from autograder.sandbox.limits import Limits
+
+CODE = "/code"  # where the child finds its code
+LIBRARIES = ("lib", "lib32", "lib64", "libx32")
+SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and /usr/local often hold a repository
+ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, and no accounts
+DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
+OWN_PACKAGES = ("autograder", "ddpm_core", "ddpm_tools")  # a copy beside torch would hold reference answers
+DATA = ("sklearn/datasets",)  # in site-packages: the images that the judge holds out
+OPEN_FILES = 256
+
+
+def command(
+    argv: Sequence[str],
+    code: Path,
+    limits: Limits,
+    *,
+    uid: int = uids.FIRST,
+    hide: Sequence[str] = (),
+    filter_fds: Sequence[int] = (),
+    euid: int | None = None,
+    more: Sequence[str] = (),
+    cwd: str = "/tmp",
+) -> list[str]:
+    """argv inside the sandbox, with `code` at /code. `euid` is who starts it (default: whoever runs this).
+
+    `uid` is whom root becomes for it. `more` are further options, such as folders to show.
+    """
+    euid = os.geteuid() if euid is None else euid
+    # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
+    args = [
+        *capped(limits, shared_uid=euid != 0),
+        shutil.which("bwrap") or "bwrap",
+        "--die-with-parent",
+        "--new-session",
+    ]
+    args += ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    # Root needs no user namespace, and in one RLIMIT_NPROC would count for nothing; it becomes another user below.
+    args += ["--unshare-user"] if euid else []
+    args += ["--hostname", "sandbox", "--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"]
+    args += ["--proc", "/proc", "--perms", "0755", "--dir", "/dev"]
+    for device in DEVICES:
+        args += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        args += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
+    args += ["--symlink", "/proc/self/fd", "/dev/fd"]
+    args += ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"]
+    for path in _visible():
+        args += _mount(path, [*OWN_PACKAGES, *hide])
+    args += ["--ro-bind", str(code), CODE]
+    args += [*more, "--remount-ro", "/", "--chdir", cwd]
+    for fd in filter_fds:
+        args += ["--seccomp", str(fd)]
+    args += ["--"]
+    if not euid:
+        args += ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--no-new-privs"]
+        args += ["--bounding-set=-all", "--inh-caps=-all", "--"]
+    return [*args, *argv]
+
+
+def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
+    """The words before a command that limit what one process may use."""
+    import resource  # not on Windows, where the rest of this module should still import
+
+    # Where the child has the grader's uid, the kernel may count all that user's threads; the watchdog counts exactly.
+    processes = limits.processes + (_own_threads() if shared_uid else 0)
+    wanted = {
+        "as": (resource.RLIMIT_AS, limits.address_bytes),
+        "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
+        "nproc": (resource.RLIMIT_NPROC, processes),
+        "nofile": (resource.RLIMIT_NOFILE, OPEN_FILES),
+        "cpu": (resource.RLIMIT_CPU, limits.cpu_s + 1),  # of one process; the watchdog adds up, and says why
+        "core": (resource.RLIMIT_CORE, 1),  # 1, not 0: it also stops a system's crash handler, see core(5)
+    }
+    words = ["prlimit"]
+    for name, (which, value) in wanted.items():
+        hard = resource.getrlimit(which)[1]  # only root may go beyond
+        words.append(f"--{name}={value if hard == resource.RLIM_INFINITY else min(value, hard)}")
+    # When memory is short in spite of everything, the kernel shall take this process and not the grader.
+    return ["choom", "-n", "1000", "--", *words, "--"]
+
+
+def environment(threads: int, home: str = "/tmp") -> dict[str, str]:
+    """All that the child gets of an environment; the caller's own may hold passwords."""
+    blas = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+    user = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "USER": "student"}
+    return {**user, **blas, **malloc.ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def available() -> str | None:
+    """None where the sandbox works on this machine, else one sentence with what to type."""
+    if not sys.platform.startswith("linux"):
+        return "The sandbox needs Linux; on Windows type `wsl --install` and grade in there, on macOS use a container."
+    for tool in ("bwrap", "prlimit", "setpriv", "choom"):
+        if not shutil.which(tool):
+            package = "bubblewrap" if tool == "bwrap" else "util-linux"
+            return f"The sandbox needs the program {tool}: type `sudo apt-get install {package}`."
+    return _start_once(shutil.which("bwrap"), os.geteuid())
+
+
+@functools.cache  # one start in the life of a process is enough to know
+def _start_once(bwrap: str, euid: int) -> str | None:
+    argv = [sys.executable, "-I", "-B", "-c", "pass"]
+    with tempfile.TemporaryDirectory() as folder, seccomp.opened() as fds:
+        words = command(argv, Path(folder), Limits(), filter_fds=fds)
+        common = {"env": environment(1), "cwd": "/", "pass_fds": fds, "stdin": subprocess.DEVNULL}
+        try:
+            ended = subprocess.run(words, **common, capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"The sandbox does not start here ({error}); type `{bwrap} --version` to see whether it runs at all."
+    if ended.returncode == 0:
+        return None
+    said = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
+    return f"The sandbox does not start here ({said}); type {_remedy(said, euid)}."
+
+
+def _remedy(said: str, euid: int) -> str:
+    """The one command that most likely helps, for what bubblewrap said when it failed."""
+    if "nknown option" in said:
+        return "`sudo apt-get install --only-upgrade bubblewrap` (0.7 or later is needed)"
+    if "failed to exec" in said:  # the unprivileged user cannot read the interpreter
+        return f"`chmod -R go+rX {sys.base_prefix} {sys.prefix}`"
+    for setting, bad, good in (
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("kernel.unprivileged_userns_clone", "0", "1"),
+        ("user.max_user_namespaces", "0", "15000"),
+    ):
+        file = Path("/proc/sys", *setting.split("."))
+        if euid and file.exists() and file.read_text().strip() == bad:
+            return f"`sudo sysctl -w {setting}={good}`"
+    if any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+        return "`docker run --privileged …` when starting this container"
+    return "`bwrap --ro-bind / / --unshare-all true` to see why"
+
+
+def _visible() -> list[Path]:
+    """System and interpreter paths to show; none lies within another. What is a link appears as what it leads to."""
+    prefixes = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
+    found = [Path(root, name) for root in SYSTEM for name in ("bin", "sbin", *LIBRARIES)]
+    # Of a prefix only these: it can be the repository itself, or a conda root with every package's archive.
+    for prefix in [*prefixes, *(prefix.resolve() for prefix in prefixes)]:
+        found += [prefix / name for name in ("bin", "pyvenv.cfg", *LIBRARIES)]
+    outside = site.getusersitepackages()  # `python -I` does not read it
+    found += [Path(path) for path in sys.path if path.endswith("-packages") and path != outside]
+    found += [Path(path) for path in ETC] + [Path("/sys/devices/system/cpu")]  # the processor's features, for torch
+    there = {path for path in found if path.exists()}
+    return sorted(path for path in there if there.isdisjoint(path.parents))
+
+
+def _mount(path: Path, hide: Sequence[str]) -> list[str]:
+    """Options that show one path, except for what is to be hidden in its package folders."""
+    args = []
+    for parent in [*reversed(path.parents)][1:]:  # bubblewrap would make them 0700, closed to another uid
+        args += ["--perms", "0755", "--dir", str(parent)]
+    args += ["--ro-bind", str(path), str(path)]
+    packages = [path] if path.name.endswith("-packages") else path.glob("python3*/*-packages")
+    for hidden in (folder / name for folder in packages for name in hide):
+        if hidden.is_dir():
+            args += ["--perms", "0555", "--size", "4096", "--tmpfs", str(hidden), "--remount-ro", str(hidden)]
+        elif hidden.exists():
+            args += ["--ro-bind", "/dev/null", str(hidden)]
+    return args
+
+
+def _own_threads() -> int:
+    import psutil
+
+    total = 0
+    for process in psutil.process_iter():
+        try:
+            total += process.num_threads() if process.uids().real == os.getuid() else 0
+        except psutil.Error:  # gone, or none of ours
+            continue
+    return total

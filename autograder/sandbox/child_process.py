@@ -1,0 +1,216 @@
+"""The trusted side: starts untrusted code within limits, asks it questions and takes nothing but data for an answer.
+
+    with Child(folder_with_runner_py, Limits()) as child:
+        header, tensors = child.ask({"call": "q_sample"}, {"x0": x0, "t": t}, timeout_s=5)
+
+A child may hang, crash, lie about lengths, print without end, fill its memory or leave processes behind: every read
+and write here has a deadline and a bound, and `close` leaves nothing running. What it cannot do is told apart from what
+failed here: until the runner reports that it is ready, no student code is loaded, and any failure is ours.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from autograder.child import protocol
+from autograder.sandbox import launch
+from autograder.sandbox.bubblewrap import DATA, available
+from autograder.sandbox.deadline import Deadline
+from autograder.sandbox.limits import Failure, Limits
+from autograder.sandbox.output import Output
+from autograder.sandbox.scratch import temporary
+from autograder.sandbox.uids import Uid
+from autograder.sandbox.watchdog import Watchdog
+
+__all__ = ["Child", "Failure", "Limits", "available"]
+
+START_S = 60.0  # of the child's own time; importing torch from a cold disk takes 20
+TICK_S = 0.2  # how long a wait may overlook the end of the process
+CHUNK = 1 << 20
+
+
+class Child:
+    """A process that runs `<code_dir>/runner.py` in the sandbox, from construction to `close`.
+
+    Use it from one thread, the one that made it: the kernel ends a sandbox when the thread that started it ends. Any
+    number of threads, and of graders, may each have their own. `hide` names folders of site-packages that the child
+    shall find empty (data sets, say). With `sandboxed=False` only the limits hold, not the walls: the caller must mark
+    the result.
+    """
+
+    def __init__(
+        self,
+        code_dir: Path,
+        limits: Limits,
+        *,
+        sandboxed: bool = True,
+        threads: int = 1,
+        hide: Sequence[str] = DATA,
+    ) -> None:
+        if os.name != "posix":
+            raise Failure("infrastructure_error", "Answers run on Linux or macOS; on Windows type `wsl --install`.")
+        if sandboxed and (why := available()):
+            raise Failure("infrastructure_error", why)
+        self.limits = limits
+        self._failure: Failure | None = None
+        self._uid = Uid()
+        self._folder = temporary(ignore_cleanup_errors=True)
+        try:
+            code = launch.stage(code_dir, Path(self._folder.name))
+            self._process = (
+                launch.inside(code, limits, uid=self._uid.number, threads=threads, hide=hide)
+                if sandboxed
+                else launch.outside(code, limits, threads=threads)
+            )
+        except (OSError, shutil.Error) as error:
+            self._folder.cleanup()
+            self._uid.close()
+            raise Failure("infrastructure_error", f"The answer's process could not be started ({error}).") from error
+        self._output = Output(self._process.stderr, limits.output_bytes)
+        self._watchdog = Watchdog(self._process, limits, None if sandboxed else str(launch.home(code)))
+        try:
+            for pipe in (self._process.stdin, self._process.stdout):
+                os.set_blocking(pipe.fileno(), False)
+                launch.widen(pipe.fileno())
+            self._output.start()
+            self._watchdog.start()
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(
+        self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
+    ) -> tuple[dict, dict[str, Tensor]]:
+        """Send one request and return its reply. A failure ends the child; asking again raises the same failure.
+
+        `timeout_s` counts what the child computes or sleeps, not how long it waits for a processor (deadline.py).
+        """
+        if self._failure:
+            raise self._failure
+        frame = protocol.encode(header, tensors)
+        try:
+            self._expect_silence()
+            with self._watchdog.asking():
+                deadline = Deadline(self._watchdog, timeout_s)
+                self._send(frame, deadline)
+                return self._receive(deadline)
+        except Failure as failure:
+            self._failure = failure
+            self.close()
+            raise
+
+    @property
+    def printed(self) -> str:
+        """What the child wrote to stdout and stderr so far, its middle left out where it is long."""
+        return self._output.text()
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most resident memory that its processes were seen to use together."""
+        return self._watchdog.peak_bytes
+
+    def close(self) -> None:
+        """End every process of the child and release what it held. May be called again."""
+        self._failure = self._failure or Failure("crash", "The answer's process has been closed.")
+        self._watchdog.close()
+        self._output.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            pipe.close()
+        self._folder.cleanup()
+        self._uid.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            with self._watchdog.asking():
+                header, _ = self._receive(Deadline(self._watchdog, START_S, "it was not ready"))
+            if header != {"ready": True}:
+                raise Failure("invalid_output", "its first message was not that it is ready")
+        except Failure as failure:
+            self.close()  # first, so that everything printed has arrived
+            said = self.printed.strip().splitlines()[-1:]
+            reason = f"{failure.message} {said[0] if said else ''}".strip()
+            raise Failure("infrastructure_error", f"The answer's process did not start: {reason}") from failure
+        self._watchdog.begin()
+
+    def _expect_silence(self) -> None:
+        """Nothing may lie in the pipe before a question is asked, or it would be taken for the answer."""
+        try:
+            early = os.read(self._process.stdout.fileno(), 1)
+        except BlockingIOError:
+            return
+        if not early:
+            raise self._death()
+        raise Failure("invalid_output", "The answer's process sent a result before it was asked for one.")
+
+    def _send(self, frame: bytes, deadline: Deadline) -> None:
+        fd, rest = self._process.stdin.fileno(), memoryview(frame)
+        while rest:
+            self._wait(fd, selectors.EVENT_WRITE, deadline)
+            try:
+                rest = rest[os.write(fd, rest[:CHUNK]) :]
+            except OSError:  # nobody is left to read: a broken pipe, or a full one whose process has ended
+                raise self._death() from None
+
+    def _receive(self, deadline: Deadline) -> protocol.Message:
+        text_bytes, blob_bytes = protocol.PREFIX.unpack(self._read(protocol.PREFIX.size, deadline))
+        if text_bytes > protocol.MAX_HEADER or text_bytes + blob_bytes > self.limits.message_bytes:
+            raise Failure("invalid_output", "The answer's process sent a result that is too large, or no valid one.")
+        text, blob = self._read(text_bytes, deadline), self._read(blob_bytes, deadline)
+        try:
+            return protocol.decode(text, blob)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic in safetensors' Rust is not an Exception
+            raise Failure("invalid_output", "The answer's process sent a malformed result.") from error
+
+    def _read(self, count: int, deadline: Deadline) -> bytes:
+        """Exactly count bytes. Memory grows with what arrives, not with what was announced."""
+        fd, parts, missing = self._process.stdout.fileno(), [], count
+        while missing:
+            self._wait(fd, selectors.EVENT_READ, deadline)
+            try:
+                part = os.read(fd, min(CHUNK, missing))
+            except BlockingIOError:  # the process has ended, and another holds its end of the pipe
+                part = b""
+            if not part:
+                raise self._death()
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def _wait(self, fd: int, event: int, deadline: Deadline) -> None:
+        """Until the pipe is ready or the process has ended."""
+        with selectors.PollSelector() as selector:
+            selector.register(fd, event)
+            while (left := deadline.left) > 0:  # asked first: a pipe may be ready all the time
+                if selector.select(min(TICK_S, left)) or self._process.poll() is not None:
+                    return
+        raise deadline.failure
+
+    def _death(self) -> Failure:
+        """Why there is nobody at the other end."""
+        try:
+            code = self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            return Failure("crash", "The answer's process closed its connection to the grader.")
+        if self._watchdog.verdict:
+            return Failure(*self._watchdog.verdict)
+        number = -code if code < 0 else code - 128  # bubblewrap reports signals as a shell does
+        if number in set(signal.Signals):
+            return Failure("crash", f"The answer's process was ended by {signal.Signals(number).name}.")
+        return Failure("crash", f"The answer's process ended with exit status {code} and gave no result.")

@@ -1,0 +1,139 @@
+"""A Jupyter kernel in the sandbox: what runs a student's notebook for nbgrader sees its folder and nothing else.
+
+A kernel provisioner is Jupyter's own seam for where a kernel runs. This one starts ipykernel inside the walls of
+`bubblewrap.py`: no network, no other process, another user, an empty environment, limits. Messages go through sockets
+in a folder that both sides see. The kernel also sees the library and data of the students' bundle, and the notebook's
+folder: its files can be read but not changed, and what is written beside them is gone with the kernel.
+
+What comes out of it is what student code printed and drew. It is never a score.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from autograder.sandbox import bubblewrap, seccomp
+from autograder.sandbox.limits import GIB, Limits
+from autograder.sandbox.uids import Uid
+from autograder.sandbox.watchdog import Watchdog
+
+PROVISIONER = "autograder-sandbox"  # its name among the entry points of pyproject.toml
+ROOT = Path(__file__).resolve().parents[2]
+SHOWN = ("ddpm_core", "ddpm_tools", "data")  # of the course, as in the bundle
+LEFT_OUT = shutil.ignore_patterns("judges", "__pycache__", "*.tmp")
+DESK = "/notebook"  # the kernel's working folder
+MAX_FILES = 200  # of the notebook's folder; each is mounted by itself
+MAX_SOCKET = 90  # characters; the kernel's own limit for a socket's path is 107
+# A whole notebook, with a short training in it: nbgrader has a limit for each cell besides.
+LIMITS = Limits(cpu_s=1800, wall_s=3600.0, memory_bytes=3 * GIB)
+
+
+class SandboxProvisioner(LocalProvisioner):
+    """Starts and ends one kernel at a time; RuntimeError with one sentence where there is no sandbox."""
+
+    limits = LIMITS
+    _room: Path | None = None  # what lies on disk for this kernel, for its owner alone
+    _uid: Uid | None = None
+    _watchdog: Watchdog | None = None
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Choose where the sockets are; the words of the command come from the kernel spec."""
+        if why := bubblewrap.available():
+            raise RuntimeError(why)
+        if self._room is None:
+            self._room = Path(tempfile.mkdtemp(prefix="kernel-"))
+            if len(str(self._room)) > MAX_SOCKET:
+                raise RuntimeError(f"the path of {self._room} is too long for a socket; set TMPDIR to a shorter one")
+            _show_course(self._room / "code")
+        manager = self.parent
+        manager.transport, manager.ip = "ipc", str(self._sockets / "s")  # the kernel has no network to listen on
+        manager.connection_file = str(self._room / "connection.json")
+        return await super().pre_launch(**kwargs)
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
+        """The kernel in the sandbox. Of the environment that Jupyter wants for it, nothing is passed on."""
+        self._uid = Uid()
+        shutil.rmtree(self._sockets, ignore_errors=True)  # of a kernel before a restart
+        self._sockets.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(self._sockets, self._uid.number, self._uid.number)
+        connection = Path(self.parent.connection_file)
+        connection.chmod(0o644)  # nobody else can enter its folder
+        more = [*_folder(self._room), "--bind", *[str(self._sockets)] * 2, "--ro-bind", *[str(connection)] * 2]
+        more += ["--ro-bind-try", *["/etc/fonts"] * 2]  # else a plot comes with a complaint
+        more += _desk(Path(kwargs.get("cwd") or "."), self.limits)
+        env = bubblewrap.environment(1) | {"PYTHONPATH": bubblewrap.CODE}
+        with seccomp.opened() as fds:
+            words = bubblewrap.command(
+                cmd, self._room / "code", self.limits, uid=self._uid.number, filter_fds=fds, more=more, cwd=DESK
+            )  # fmt: skip
+            pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+            self.process = subprocess.Popen(words, env=env, cwd="/", pass_fds=fds, start_new_session=True, **pipes)
+        self._watchdog = Watchdog(self.process, self.limits)
+        self._watchdog.start()
+        self.pid = self.pgid = self.process.pid
+        self.cwd = kwargs.get("cwd")
+        return self.connection_info
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """No process is left, and unless it is to start again no file either."""
+        await super().cleanup(restart)
+        if self._watchdog:
+            self._watchdog.close()
+        if self._uid:
+            self._uid.close()
+        if self._room and not restart:
+            shutil.rmtree(self._room, ignore_errors=True)
+            self._room = None
+
+    @property
+    def _sockets(self) -> Path:
+        return self._room / "io"
+
+
+class SandboxedKernelManager(AsyncKernelManager):
+    """Always our kernel, whatever kernel a notebook's metadata ask for."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """In place of a file of Jupyter's: nothing needs to be installed, and nothing there can be changed."""
+        return KernelSpec(
+            argv=[sys.executable, "-s", "-B", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name="Python 3 in the sandbox",
+            language="python",
+            interrupt_mode="message",  # signals stay outside
+            metadata={"kernel_provisioner": {"provisioner_name": PROVISIONER}},
+        )
+
+
+def _show_course(folder: Path) -> None:
+    """What the notebooks import, copied so that another user can read it."""
+    for name in SHOWN:
+        shutil.copytree(ROOT / name, folder / name, ignore=LEFT_OUT)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _folder(path: Path) -> list[str]:
+    """Options that make a folder inside, with the folders above it."""
+    parents = [p for p in [*reversed(path.parents), path] if str(p) not in ("/", "/tmp")]
+    return [word for parent in parents for word in ("--perms", "0755", "--dir", str(parent))]
+
+
+def _desk(folder: Path, limits: Limits) -> list[str]:
+    """Options that lay out the notebook's folder: an empty one in memory, with the regular files in it read-only."""
+    words = ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", DESK]
+    files = sorted(path for path in folder.resolve().iterdir() if path.is_file() and not path.is_symlink())
+    for path in files[:MAX_FILES]:
+        words += ["--ro-bind", str(path), f"{DESK}/{path.name}"]
+    return words

@@ -1,0 +1,65 @@
+"""Starts `runner.py` in a process of its own: inside the sandbox, or outside it with the limits only."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from autograder.sandbox import bubblewrap, seccomp
+from autograder.sandbox.limits import Limits
+
+# Isolated: neither variables nor a user's own packages change what is imported. Unbuffered: what was printed before the
+# end by a signal is not lost.
+PYTHON = (sys.executable, "-I", "-B", "-u")
+PIPE_BYTES = 1 << 20  # the most that an ordinary user may have, see pipe(7)
+PIPES = {
+    **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0},
+    "start_new_session": True,  # Ctrl-C reaches the grader alone, which then closes its children
+}
+
+
+def stage(code_dir: Path, folder: Path) -> Path:
+    """A copy that another uid can read, in a folder that other users of this machine cannot enter."""
+    code = folder / "code"
+    shutil.copytree(code_dir, code, symlinks=True)  # a link stays one, and leads nowhere inside the sandbox
+    for path in [code, *code.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    return code
+
+
+def inside(code: Path, limits: Limits, *, uid: int, threads: int, hide: Sequence[str]) -> subprocess.Popen:
+    """The runner in the sandbox. No preexec_fn anywhere: it is unsafe in a program with threads."""
+    argv = [*PYTHON, f"{bubblewrap.CODE}/runner.py"]
+    # The environment is set here, not by bubblewrap: its own first process keeps the one that it was started with, for
+    # the child to read at /proc/1/environ.
+    env = bubblewrap.environment(threads)
+    with seccomp.opened() as fds:
+        words = bubblewrap.command(argv, code, limits, uid=uid, hide=hide, filter_fds=fds)
+        return subprocess.Popen(words, env=env, cwd="/", pass_fds=fds, **PIPES)
+
+
+def outside(code: Path, limits: Limits, *, threads: int) -> subprocess.Popen:
+    """The runner without the sandbox: it sees all that its user sees."""
+    scratch = home(code)
+    scratch.mkdir()
+    words = bubblewrap.capped(limits, shared_uid=True) if shutil.which("prlimit") and shutil.which("choom") else []
+    env = bubblewrap.environment(threads, home=str(scratch))
+    return subprocess.Popen([*words, *PYTHON, str(code / "runner.py")], env=env, cwd=scratch, **PIPES)
+
+
+def widen(pipe: int) -> None:
+    """Room for a whole message, where the system allows it: else both sides take turns at every 64 KiB."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def home(code: Path) -> Path:
+    """Where a runner outside the sandbox has its HOME; no other process has the same."""
+    return code.with_name("scratch")

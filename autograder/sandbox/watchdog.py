@@ -1,0 +1,232 @@
+"""Watches a child from outside: what its processes use together, and that none of them stays behind."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from autograder.sandbox.limits import GIB, Limits
+
+PAUSE_S = 0.05  # one core fills about 0.3 GiB meanwhile; a look takes 1 ms
+FAIR_S, SPAN_S = 1.5, 1.0  # processor seconds in this time: an answer has one core, and who takes more goes to the back
+LATE_S = 0.25  # the most that one look may count as sleep: if we looked late, the machine was busy
+PATIENCE_S = 5.0  # for killed processes to disappear
+
+
+class Watchdog(threading.Thread):
+    """A thread that ends the child's processes, all of them, when together they exceed a limit.
+
+    `verdict` is then (outcome, sentence); it is set before the first signal, so whoever sees a process die can trust
+    that its reason is already there.
+    """
+
+    def __init__(self, process: subprocess.Popen, limits: Limits, stray_home: str | None = None) -> None:
+        """Without a sandbox, `stray_home` is the HOME by which processes are known that left the tree of `process`."""
+        super().__init__(name=f"watchdog of {process.pid}", daemon=True)
+        self.verdict: tuple[str, str] | None = None
+        self.peak_bytes = 0
+        self.spent = 0.0  # seconds that the child has taken so far: computing, or asleep over a question
+        self.deadline = float("inf")  # on time.monotonic(), once start-up is over
+        self._process = process
+        self._root = psutil.Process(process.pid)
+        self._limits = limits
+        self._stray_home = stray_home
+        self._seen: set[psutil.Process] = set()  # also those that left the tree when their parent died
+        self._used, self._since = 0.0, time.monotonic()  # processor seconds at the last settling
+        self._cpu_s, self._looked = 0.0, time.monotonic()  # processor seconds at the last look
+        self._asked: float | None = None  # since when a question is open; between questions a child may sleep
+        self._ended = threading.Event()
+        self._looking, self._killing = threading.Lock(), threading.Lock()
+
+    def run(self) -> None:
+        try:
+            while self.verdict is None and not self._ended.wait(PAUSE_S):
+                with self._looking:
+                    self.verdict = self._look()
+        except Exception as error:  # without a watchdog nothing is bounded, so fail closed
+            self.verdict = ("infrastructure_error", f"The watchdog of the sandbox failed ({error!r}).")
+        if self.verdict:
+            self.kill()
+
+    def begin(self) -> None:
+        """Start-up is over: what it took, to the last moment, is not charged to the answer."""
+        with self._looking:
+            self._look()  # a limit that is exceeded already is so at the next look as well
+            self.spent, self.deadline = 0.0, time.monotonic() + self._limits.wall_s
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While a question is open, sleeping counts as well."""
+        self._asked = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked = None
+
+    def close(self) -> None:
+        """Stop watching and leave no process behind."""
+        self._ended.set()
+        self.kill()
+        if self.is_alive():
+            self.join(PATIENCE_S)
+
+    def kill(self) -> None:
+        """End every process of the child, and wait until they are gone."""
+        with self._killing:
+            victims = dict.fromkeys(self._seen)  # as an ordered set
+            with suppress(psutil.Error):
+                self._freeze()  # so that it starts nothing between our look and our blow
+                # The nearest first: in the sandbox that is the init of the PID namespace, with which all others die,
+                # also those that we have not seen. The kernel ends it only when they have gone.
+                victims = dict.fromkeys([*self._root.children(recursive=True), *victims])
+            for victim in victims:
+                with suppress(psutil.Error):
+                    victim.kill()
+            with suppress(psutil.Error):
+                if victims and not self._stray_home:
+                    self._root.resume()  # bubblewrap ends with its init, and reaps it, as a container's PID 1 may not
+                else:
+                    self._root.kill()
+            try:
+                self._process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(PATIENCE_S)
+            for _ in range(5):  # a stray may start another while we look; whoever hides on purpose needs the sandbox
+                for stray in (strays := self._strays()):
+                    with suppress(psutil.Error):
+                        stray.kill()
+                victims |= dict.fromkeys(strays)
+                if not strays:
+                    break
+            deadline = time.monotonic() + PATIENCE_S
+            while any(map(_alive, victims)) and time.monotonic() < deadline:
+                time.sleep(0.002)
+
+    def _strays(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter() if self._stray_home else ():
+            with suppress(psutil.Error, OSError):
+                if process.environ().get("HOME") == self._stray_home and _alive(process):
+                    found.append(process)
+        return found
+
+    def _freeze(self) -> None:
+        self._root.suspend()
+        for _ in range(50):  # the signal takes effect when the process next leaves the kernel
+            if self._root.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return
+            time.sleep(0.001)
+
+    def _look(self) -> tuple[str, str] | None:
+        """Measure once; the verdict if a limit is exceeded."""
+        if time.monotonic() > self.deadline:
+            return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all."
+        with suppress(psutil.Error):
+            self._seen.update(_below(self._root))
+        self._seen = {process for process in self._seen if _alive(process)}
+        processes = [self._root, *self._seen]
+        used = sum(_resident(process) for process in processes)
+        if used > self._limits.memory_bytes and len(processes) > 1:
+            used = sum(_share(process) for process in processes)  # slower; counts what forked processes share once
+        self.peak_bytes = max(self.peak_bytes, used)
+        if used > self._limits.memory_bytes:
+            return "crash", f"The answer used more than {self._limits.memory_bytes / GIB:.1f} GiB of memory."
+        cpu_s = sum(_cpu_seconds(process) for process in processes)
+        self._count(time.monotonic(), cpu_s, processes)
+        self._settle(cpu_s, processes)
+        if cpu_s > self._limits.cpu_s:
+            return "crash", f"The answer used more than {self._limits.cpu_s:g} s of processor time."
+        if self.spent > self._limits.cpu_s:
+            return "timeout", f"The answer took longer than {self._limits.cpu_s:g} s in all."
+        if len(processes) > self._limits.processes + 2:  # two are bubblewrap's
+            return "crash", f"The answer started more than {self._limits.processes} processes."
+        return None
+
+    def _count(self, now: float, cpu_s: float, processes: list[psutil.Process]) -> None:
+        """Add to `spent` what was computed since the last look, or the time that went by where nobody wants to compute.
+
+        Who waits for a processor wants to: this time is the machine's, not the child's.
+        """
+        asked, computed = self._asked, max(0.0, cpu_s - self._cpu_s)
+        slept = 0.0 if asked is None else min(LATE_S, now - max(asked, self._looked))
+        if slept > computed and any(map(_wants_to_run, processes)):
+            slept = 0.0
+        self.spent += max(computed, slept)
+        self._cpu_s, self._looked = cpu_s, now
+
+    def _settle(self, cpu_s: float, processes: list[psutil.Process]) -> None:
+        """Lowest priority for whoever uses more than one core, so that the answer beside it keeps its own."""
+        now = time.monotonic()
+        if now - self._since < SPAN_S:
+            return
+        if cpu_s - self._used > FAIR_S * (now - self._since):
+            for process in processes:
+                with suppress(psutil.Error, OSError):
+                    process.nice(19)  # what it starts later inherits it, and only root can go back
+        self._used, self._since = cpu_s, now
+
+
+def _below(root: psutil.Process) -> list[psutil.Process]:
+    """What descends from it. Linux keeps lists of children, which may lack one that is just being born, until the next
+    look; elsewhere all processes of the machine are searched, and on a server these are many."""
+    if not Path(f"/proc/{root.pid}/task/{root.pid}/children").is_file():
+        return root.children(recursive=True)
+    found, todo = [], [root.pid]
+    while todo:
+        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            with suppress(OSError):  # its parent has just ended
+                todo += (pids := list(map(int, children.read_text().split())))
+                found += pids
+    processes = []
+    for pid in found:
+        with suppress(psutil.Error):
+            processes.append(psutil.Process(pid))
+    return processes
+
+
+def _alive(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _resident(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        return process.memory_info().rss
+    return 0
+
+
+def _share(process: psutil.Process) -> int:
+    """Resident memory with shared pages divided among their users, where the system tells."""
+    with suppress(psutil.Error, AttributeError):
+        return process.memory_full_info().pss
+    return _resident(process)
+
+
+def _wants_to_run(process: psutil.Process) -> bool:
+    """Whether any of its threads computes or waits for a processor; without /proc, whether the process does."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    if not tasks.is_dir():
+        with suppress(psutil.Error):
+            return process.status() == psutil.STATUS_RUNNING
+        return False
+    for stat in tasks.glob("*/stat"):
+        with suppress(OSError):  # it has just ended
+            if stat.read_bytes().rpartition(b") ")[2].startswith(b"R"):
+                return True
+    return False
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        times = process.cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
+    return 0.0

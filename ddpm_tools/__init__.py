@@ -1,0 +1,1 @@
+"""The product around the book: commands, training runs, data sets, evaluation, diagnosis, export, reports."""

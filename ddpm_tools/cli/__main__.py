@@ -1,0 +1,3 @@
+from ddpm_tools.cli.main import main
+
+main()

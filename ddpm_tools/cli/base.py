@@ -1,0 +1,127 @@
+"""What every command shares: argument types, where things lie by default, and the frame of a sub-command."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import torch
+
+from ddpm_core.checkpoint import Loaded
+from ddpm_core.config import DATA_DIR
+from ddpm_tools import outputs
+
+CHECKPOINT = DATA_DIR / "checkpoints/digits"
+CLASSIFIER = DATA_DIR / "classifiers/digits"
+MAX_COLUMNS = 600  # matplotlib draws at most 65,536 pixels in a row, and an image takes about a hundred
+
+
+def positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got '{text[:40]}'") from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def beside(text: str) -> int:
+    """How many images stand beside each other in one picture."""
+    value = positive(text)
+    if value > MAX_COLUMNS:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_COLUMNS}, which one picture can hold, got {value}")
+    return value
+
+
+def number(text: str) -> float:
+    """A number, which nan is not; -inf and inf are for the caller to refuse."""
+    with contextlib.suppress(ValueError):
+        if not math.isnan(value := float(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number, got '{text[:40]}'")
+
+
+def scale(text: str) -> float:
+    value = number(text)
+    if not -100 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"must be a number of moderate size, got {text}")
+    return value
+
+
+def place(text: str) -> Path:
+    """A path, which the empty word is not, though Path takes it for the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a place, got ''")
+    return Path(text)
+
+
+def distinct(values: Sequence[float], option: str) -> Sequence[float]:
+    """The values; ValueError where one comes twice: what is measured twice would pass for more evidence."""
+    if twice := [v for i, v in enumerate(values) if v in values[:i]]:
+        raise ValueError(f"{option} names {twice[0]} more than once; give each value once")
+    return values
+
+
+def device_of(name: str) -> str:
+    """The device that `--device` names; ValueError where there is no such one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"unknown device '{name}'; known: auto, cpu, cuda, mps")
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.mps.is_available()):
+        raise ValueError("no such GPU is available here; leave --device out, or say --device cpu")
+    try:
+        torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"unknown device '{name}'; a number may follow the kind, such as cuda:0") from None
+    return name
+
+
+def room_for(n: int, loaded: Loaded) -> None:
+    """ValueError where n images of the model, as drawn and as a copy, are more than the free memory holds."""
+    u, free = loaded.preset.unet, psutil.virtual_memory().available
+    need = 8 * n * u.image_channels * u.image_size**2
+    if need > free:
+        raise ValueError(
+            f"--n {n} images need {need / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free; draw fewer"
+        )
+
+
+def command(
+    sub: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    about: str,
+    example: str,
+    *,
+    out: str,
+    writes: Callable[[Path], Path] = outputs.folder,
+    checkpoint: bool = True,
+    device: bool = True,
+) -> argparse.ArgumentParser:
+    """A sub-command with the options that all of them have, and an example in its help.
+
+    `writes` looks at --out before anything is done, and raises ValueError where it cannot be written. `device` is false
+    where the CPU alone is known.
+    """
+
+    def looked_ahead(a: argparse.Namespace) -> None:
+        if a.out is not None:
+            writes(a.out)
+        run(a)
+
+    p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
+    p.set_defaults(run=looked_ahead)
+    if checkpoint:
+        p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
+    p.add_argument("--out", type=place, default=Path(out), help=f"default: {out}")
+    p.add_argument("--seed", type=int, default=None if name == "train" else 0)
+    if device:
+        p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    return p

@@ -1,0 +1,150 @@
+"""`ddpm sample`, `sweep`, `interpolate` and `demo`: pictures from a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ddpm_core import checkpoint, plots
+from ddpm_core.checkpoint import Loaded
+from ddpm_core.interpolation import MODES, VARY
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.samplers import SAMPLERS, SPACINGS, SampleConfig, sample_trajectory
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools import demo, outputs
+from ddpm_tools.cli.base import beside, command, device_of, distinct, positive, room_for, scale
+from ddpm_tools.train.runs import class_index
+
+
+def config_of(a: argparse.Namespace) -> SampleConfig:
+    """The options of `sampling_options`; ValueError says which do not go together."""
+    given = {f.name: getattr(a, f.name) for f in fields(SampleConfig) if hasattr(a, f.name)}
+    return SampleConfig(**given | {"interval": tuple(a.interval) if a.interval else None, "clip": not a.no_clip})
+
+
+def weak_network(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
+    """--weak as an option of `sample`; ValueError where the two models do not answer the same question."""
+    if a.weak is None:
+        return {}
+    other = checkpoint.load(a.weak, device_of(a.device))
+    for name, of in (
+        ("images", lambda p: (p.unet.image_channels, p.unet.image_size)),
+        ("classes", lambda p: p.unet.num_classes),
+        ("schedule", lambda p: p.schedule),
+        ("parameterization", lambda p: p.parameterization),
+    ):
+        if of(other.preset) != of(loaded.preset):
+            raise ValueError(f"--weak {a.weak} has other {name} than {a.checkpoint}; take a snapshot of the same run")
+    return {"weak": other.ema}
+
+
+def method(a: argparse.Namespace) -> str:
+    """How the images of a picture were made, for its title."""
+    guidance = f"CFG++ lam = {a.lam:g}" if a.lam is not None else f"w = {a.w:g}"
+    within = f" at t {a.interval[0]}-{a.interval[1]}" if a.interval else ""
+    solver = f" {a.sampler}" if a.sampler != "ddim" else ""
+    return f"{guidance}{within}, {a.steps}{solver} steps, seed {a.seed}"
+
+
+def draw_trajectory(loaded: Loaded, a: argparse.Namespace, y: Tensor, names: Sequence[str], options: dict) -> Path:
+    """The first image of every class on its way: what the network is given, and what it sees in it."""
+    net = loaded.raw if a.raw else loaded.ema
+    schedule, kind = DiffusionSchedule.named(loaded.preset.schedule), PARAMETERIZATIONS[loaded.preset.parameterization]
+    firsts = range(0, len(y), a.n)
+    way = sample_trajectory(net, schedule, y, a.w, a.steps, a.seed, a.trajectory, kind, indices=firsts, **options)
+    both = torch.stack([way.xt, way.x0_hat])  # (2, S, K, C, H, W)
+    rows = both.permute(2, 0, 1, 3, 4, 5).flatten(0, 2)  # (K, 2, S, C, H, W) -> (K·2·S, C, H, W)
+    labels = [f"{name}, {what}" for name in names for what in ("xt", "x0_hat")]
+    picture = plots.grid(rows, len(way.t), labels, [f"t = {t}" for t in way.t], method(a), cell=0.7)
+    return plots.save(picture, a.out.with_name(f"{a.out.stem}_trajectory{a.out.suffix}"))
+
+
+def sample(a: argparse.Namespace) -> None:
+    loaded = checkpoint.load(a.checkpoint, device_of(a.device))
+    classes = demo.classes_of(loaded)
+    names = a.classes or classes
+    y = torch.tensor([class_index(c, classes) for c in names]).repeat_interleave(a.n)
+    options = {"config": config_of(a), **weak_network(a, loaded)}
+    images = demo.draw(loaded, y, a.w, a.steps, a.seed, raw=a.raw, progress=True, batch_size=a.batch_size, **options)
+    print(plots.save(plots.class_grid(images, names, method(a)), a.out))
+    if a.trajectory:
+        print(draw_trajectory(loaded, a, y, names, options))
+
+
+def sweep(a: argparse.Namespace) -> None:
+    loaded = checkpoint.load(a.checkpoint, device_of(a.device))
+    if a.lam is not None:
+        raise ValueError("a sweep is over w, and CFG++ (--lam) has none; leave --lam out")
+    distinct(a.w, "--w")
+    room_for(a.n, loaded)
+    options = {"config": config_of(a), "batch_size": a.batch_size, **weak_network(a, loaded)}
+    for path in demo.sweep(loaded, a.out, a.w, a.n, a.steps, a.seed, a.classifier, progress=True, **options):
+        print(path)
+
+
+def interpolate(a: argparse.Namespace) -> None:
+    loaded = checkpoint.load(a.checkpoint, device_of(a.device))
+    pairs = [tuple(p) for p in a.pair]
+    options = {"vary": a.vary, "config": config_of(a), "batch_size": a.batch_size}
+    for path in demo.interpolate(loaded, a.out, pairs, a.n, a.w, a.steps, a.seed, a.mode, progress=True, **options):
+        print(path)
+
+
+def all_pictures(a: argparse.Namespace) -> None:
+    print(demo.run(a.out, a.checkpoint, a.seed, retrain=a.train))
+
+
+def sampling_options(p: argparse.ArgumentParser, steps: int) -> None:
+    """What all three have in common: the solver, its steps, and how guidance is applied."""
+    p.add_argument("--steps", type=positive, default=steps)
+    p.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: ddim; dpm++ needs fewer steps")
+    p.add_argument("--eta", type=float, default=0.0, help="fresh noise in DDIM's steps, 0 (none) to 1 (as DDPM)")
+    p.add_argument("--spacing", choices=SPACINGS, default="uniform", help="of the timesteps (default: uniform)")
+    p.add_argument("--interval", type=int, nargs=2, metavar=("LOW", "HIGH"),
+                   help="guide at timesteps LOW to HIGH alone, w = 1 elsewhere")  # fmt: skip
+    p.add_argument("--rescale", type=float, default=0.0, help="share of the unguided contrast restored, 0 to 1")
+    p.add_argument("--lam", type=float, help="CFG++ with this scale, 0 to 1, in place of w")
+    p.add_argument("--no-clip", action="store_true", help="do not clamp predicted images to [-1, 1]")
+    p.add_argument("--batch-size", type=positive, default=256, help="images at once: bounds the memory (default: 256)")
+
+
+def register(sub: argparse._SubParsersAction) -> None:
+    p = command(sub, "sample", sample, "Draw a grid of samples, one row a class.",
+                "ddpm sample --classes 3 8 --w 4 --n 10 --out build/three.png", out="build/samples.png",
+                writes=outputs.picture)  # fmt: skip
+    p.add_argument("--classes", nargs="+", metavar="NAME", help="default: all")
+    p.add_argument("--n", type=beside, default=10, help="images a class")
+    p.add_argument("--w", type=scale, default=4.0, help="guidance scale: 0 unconditional, 1 conditional, >1 guided")
+    p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
+    p.add_argument("--trajectory", type=beside, metavar="N", help="a second picture: N steps from noise to image")
+    p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
+    sampling_options(p, steps=50)
+
+    p = command(sub, "sweep", sweep, "Sweep the guidance scale: images, plot and figures with error bars.",
+                "ddpm sweep --w 1 2 4 --n 500 --out build/sweep", out="build/sweep")  # fmt: skip
+    p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10])
+    p.add_argument("--n", type=positive, default=500, help="images a scale")
+    p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
+    p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
+    sampling_options(p, steps=20)
+
+    p = command(sub, "interpolate", interpolate, "Walk from one class to another, from one noise.",
+                "ddpm interpolate --pair 3 8 --pair 1 7 --out build/walk", out="build/interpolate")  # fmt: skip
+    p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
+    p.add_argument("--n", type=beside, default=11, help="images a row")
+    p.add_argument("--w", type=scale, default=3.0)
+    p.add_argument("--mode", choices=MODES, default="spherical", help="between class embeddings (default: spherical)")
+    p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")
+    sampling_options(p, steps=50)
+
+    p = command(
+        sub, "demo", all_pictures, "All pictures of the course's model on one page.", "ddpm demo --train",
+        out="build/demo", device=False,
+    )  # fmt: skip
+    p.add_argument("--train", action="store_true", help="train even where the shipped checkpoint matches the code")

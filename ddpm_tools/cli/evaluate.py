@@ -1,0 +1,146 @@
+"""`ddpm evaluate` and `ddpm reference`: how good are the images? (The metrics are imported when they are needed.)"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from ddpm_core import checkpoint
+from ddpm_core.data import SPLITS, ImageData, load_data
+from ddpm_tools.cli.base import command, device_of, distinct, positive, room_for, scale
+
+
+def real_images(a: argparse.Namespace, loaded: checkpoint.Loaded | None) -> ImageData:
+    """The data to compare with, as the checkpoint's network takes them."""
+    if loaded is None:
+        return load_data(a.data, a.split, size=a.size, channels=a.channels)
+    u = loaded.preset.unet
+    return load_data(a.data or loaded.preset.data, a.split, size=u.image_size, channels=u.image_channels)
+
+
+def unseen(data: ImageData, name: str) -> ImageData | None:
+    """Held-out images in the same shape, where the data have any: they say how near honest images come."""
+    if data.split != "train":
+        return None
+    try:
+        return load_data(name, "heldout", size=data.images.shape[2], channels=data.images.shape[1])
+    except ValueError:
+        return None
+
+
+def default_network(data: ImageData) -> str:
+    """The course's classifier for digits, which are too small for a network of photographs."""
+    return "digits-classifier" if data.name == "digits" and data.images.shape[2] == 8 else "efficientnet-lite0-320"
+
+
+def evaluate(a: argparse.Namespace) -> None:
+    from ddpm_core.metrics.report import over_seeds
+    from ddpm_tools.evaluation import record
+    from ddpm_tools.evaluation.candidates import Drawing, drawn, given
+    from ddpm_tools.evaluation.evaluation import METRICS, check_metrics
+    from ddpm_tools.evaluation.evaluation import evaluate as judge_images
+    from ddpm_tools.evaluation.features import network
+    from ddpm_tools.evaluation.judges import find_judge
+    from ddpm_tools.evaluation.reference import reference_for
+    from ddpm_tools.reports import evaluation_page
+
+    metrics = a.metrics or list(METRICS)
+    check_metrics(metrics)
+    if a.images and not a.data:
+        raise ValueError("--images are judged against real ones; name these with --data")
+    seeds = distinct(a.seeds or [a.seed], "--seeds")
+    before = record.read(a.against) if a.against else None
+    device = device_of(a.device)
+    loaded = None if a.images else checkpoint.load(a.checkpoint, device)
+    if loaded:
+        room_for(a.n, loaded)
+    data = real_images(a, loaded)
+    net, judge = network(a.extractor or default_network(data), device), find_judge(data, a.classifier, device)
+    reference = reference_for(data, net, unseen(data, a.data or loaded.preset.data), progress=True)
+    how = Drawing(a.n, a.w, a.steps, a.raw)
+    runs, made = [], []
+    for seed in seeds[:1] if a.images else seeds:
+        candidate = given(a.images, data, a.resize) if a.images else drawn(a.checkpoint, loaded, data, how, seed, True)
+        runs.append(
+            judge_images(candidate.source, data, reference, net, candidate.about, judge, metrics, a.repeats, True)
+        )
+        made.append(candidate.made_with)
+    figures = [over_seeds(same) for same in zip(*(run.figures for run in runs))]
+    made_with = {
+        "images": made,
+        "reference": {**asdict(reference.config), "copy_limit": reference.copy_limit},
+        "extractor": {"name": net.name, "version": net.version, "dimension": net.dimension, "input": net.input_range},
+        "classifier": judge and {k: v for k, v in vars(judge).items() if k != "model"},
+        "metrics": metrics,
+        "bootstrap_repeats": a.repeats,
+        "software": record.software(),
+    }
+    record.write(a.out / "metrics.json", figures, runs, made_with)
+    title = f"{runs[0].name}, judged against {data.name} ({data.split})"
+    path = evaluation_page.write(a.out, figures, runs[0], data, reference.copy_limit, made_with, title)
+    print(record.text_table(figures))
+    if runs[0].per_class:
+        print(f"\n{record.class_lines(runs[0])}")
+    print("".join(f"\n{note}" for note in runs[0].notes))
+    if before is not None:
+        print(f"\nchange since {a.against}\n{record.difference_lines(before, figures)}")
+    print(f"\nwrote {a.out / 'metrics.json'} and {path}")
+
+
+def reference(a: argparse.Namespace) -> None:
+    from ddpm_tools.evaluation.features import network
+    from ddpm_tools.evaluation.reference import make_reference, reference_for, save_reference, shipped_name
+
+    data = load_data(a.data, a.split, size=a.size, channels=a.channels)
+    net = network(a.extractor or default_network(data), device_of(a.device))
+    heldout = unseen(data, a.data)
+    if a.out is None:
+        made = reference_for(data, net, heldout, progress=True)
+        print(f"{made.config}: {made.config.dimension} features of {net.name} {net.version}, at hand")
+        return
+    made = make_reference(data, net, heldout, True, a.keep)
+    where = Path(a.out.name) if a.out.is_absolute() else a.out  # what ships names no one's folders
+    command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --keep {a.keep}"
+    command += f" --out {where}"
+    path = save_reference(a.out / shipped_name(made.config), made, provenance={"command": command})
+    print(f"wrote {path}.safetensors and {path}.json")
+
+
+def register(sub: argparse._SubParsersAction) -> None:
+    p = command(
+        sub, "evaluate", evaluate,
+        "Judge images, drawn from a checkpoint or given: distances, diversity, adherence and copies, with error bars.",
+        "ddpm evaluate --checkpoint data/checkpoints/digits --n 1000 --w 2 --out build/evaluation",
+        out="build/evaluation",
+    )  # fmt: skip
+    p.add_argument(
+        "--images", type=Path, help="a folder (or zip) of pictures made by another program, in class folders"
+    )
+    p.add_argument("--data", help="the real images: a name or a path; default: what the checkpoint was trained on")
+    p.add_argument("--split", choices=SPLITS, default="train", help="of the real images; default: train")
+    p.add_argument("--metrics", nargs="+", metavar="NAME", help="default: all that can be measured")
+    p.add_argument("--extractor", metavar="NAME", help="feature network: inception, efficientnet-lite0-320, ...")
+    p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
+    p.add_argument("--n", type=positive, default=1000, help="images drawn; default: 1000")
+    p.add_argument("--w", type=scale, default=1.0, help="guidance scale; default: 1, purely conditional")
+    p.add_argument("--steps", type=positive, default=50)
+    p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
+    p.add_argument("--seeds", type=int, nargs="+", help="several: figures are means, with intervals over the seeds")
+    p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
+    p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")
+    p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the data's size")
+    for name in ("size", "channels"):
+        p.add_argument(f"--{name}", type=positive, help=f"{name} of the real images, with --images")
+
+    p = command(
+        sub, "reference", reference, "Make reference statistics of real images, or fetch those that are kept.",
+        "ddpm reference --data digits", checkpoint=False, out="",
+    )  # fmt: skip
+    p.set_defaults(out=None)
+    p.add_argument("--data", default="digits", help="a name or a path")
+    p.add_argument("--split", choices=SPLITS, default="train")
+    p.add_argument("--extractor", metavar="NAME", help="feature network")
+    p.add_argument("--keep", type=positive, default=10_000, help="images whose features are kept; default: 10000")
+    for name in ("size", "channels"):
+        p.add_argument(f"--{name}", type=positive)

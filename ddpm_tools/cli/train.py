@@ -1,0 +1,146 @@
+"""`ddpm train`, `ddpm shrink` and `ddpm classifier`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import fields, replace
+
+from ddpm_core import checkpoint
+from ddpm_core.config import PRESETS, Preset, preset
+from ddpm_core.data import load_data
+from ddpm_tools import outputs
+from ddpm_tools.cli.base import command, device_of, number, place, positive
+from ddpm_tools.train import quick_gate
+from ddpm_tools.train.callbacks import CallbackConfig
+from ddpm_tools.train.distributed import processes
+from ddpm_tools.train.interrupt import Interrupted
+from ddpm_tools.train.logs import available
+from ddpm_tools.train.runs import shortened, train_run
+from ddpm_tools.train.speed import Speed
+
+
+def rate(text: str) -> float:
+    value = number(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
+    return value
+
+
+def switches(words: list[str]) -> Speed:
+    """`bf16=off compile=graphs` -> Speed; ValueError lists what there is."""
+    known, values = [f.name for f in fields(Speed)], {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in known or not value:
+            raise ValueError(f"--speed takes NAME=VALUE with a name of {', '.join(known)}; got '{word}'")
+        on_off = {"on": True, "off": False} if name != "compile" else {}
+        values[name] = int(value) if value.isdecimal() else on_off.get(value, value)
+    return Speed(**values)
+
+
+def config_of(a: argparse.Namespace) -> Preset:
+    """The preset with what the options change; a network for other data gets as many classes as those have."""
+    config = shortened(preset(a.preset), a.steps, a.seed)
+    changes = {"data": a.data, "split": a.split, "conditioning": a.conditioner, "parameterization": a.parameterization}
+    config = replace(config, **{k: v for k, v in changes.items() if v})
+    flip = config.train.flip and config.data != "digits" if a.flip is None else a.flip  # a mirrored 2 is no 2
+    training = {"batch_size": a.batch_size, "lr": a.lr, "preview_every": a.preview_every}
+    config = replace(config, train=replace(config.train, flip=flip, **{k: v for k, v in training.items() if v}))
+    if a.data and a.data != preset(a.preset).data and (u := config.unet).num_classes:
+        classes = load_data(a.data, size=u.image_size, channels=u.image_channels).classes
+        config = replace(config, unet=replace(u, num_classes=len(classes)))
+    return config
+
+
+def train(a: argparse.Namespace) -> None:
+    log = None if a.no_log or not (a.log or available()) else a.log or a.out.with_name(f"{a.out.name}.log")
+    for path, option in ((log, "--log"), (a.previews, "--previews")):
+        if path:
+            outputs.folder(path, option)
+    config, gate = config_of(a), ""
+    if a.preset in quick_gate.FULL_SCALE:
+        gate = "not asked for (--ungated)" if a.ungated else quick_gate.require(config)
+    callbacks = CallbackConfig(a.save_seconds, a.save_every, a.snapshot_every, a.previews, log, quick_gate=gate)
+    with processes(os.environ, device_of(a.device)) as (ranks, device):
+        try:
+            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks)
+        except KeyboardInterrupt as e:
+            if ranks.first:
+                print(f"\ninterrupted; the same command goes on where {a.out} stopped", file=sys.stderr)
+            raise SystemExit(e.code if isinstance(e, Interrupted) else 130) from None
+        except FloatingPointError:
+            if ranks.first:
+                raise
+            raise SystemExit(2) from None  # all processes know; one says it
+        if ranks.first:
+            print(f"wrote {path}.safetensors and {path}.json")
+
+
+def shrink(a: argparse.Namespace) -> None:
+    path = checkpoint.shrink(a.checkpoint, a.out)
+    size = checkpoint.with_suffix(path, ".safetensors").stat().st_size / 1e6
+    print(f"wrote {path}.safetensors ({size:.1f} MB) and {path}.json")
+
+
+def classifier(a: argparse.Namespace) -> None:
+    from ddpm_core.metrics.classifier import fit_and_save
+
+    told = fit_and_save(a.data, a.out, a.seed, a.steps, heldout=a.heldout)
+    print(f"held-out accuracy {told:.4f}; wrote {a.out}")
+
+
+def register(sub: argparse._SubParsersAction) -> None:
+    p = command(
+        sub, "train", train,
+        "Train a preset; an interrupted run goes on where it stopped (on a CPU bit for bit, on a GPU nearly). "
+        "Several GPUs: torchrun --standalone --nproc-per-node N -m ddpm_tools.cli train ...",
+        "ddpm train --preset digits --conditioner adagn --out build/runs/adagn",
+        checkpoint=False, out="build/runs/digits", writes=outputs.checkpoint,
+    )  # fmt: skip
+    p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
+    p.add_argument("--data", help="another data set: a name, or the path of a folder or zip (see docs/data.md)")
+    p.add_argument("--split", choices=("train", "all"), help="all: --data are training images alone; hold nothing out")
+    p.add_argument("--conditioner", help="how the class enters the network (see ddpm_core/conditioning.py)")
+    p.add_argument("--parameterization", choices=["epsilon", "v", "x0", "blend"], help="what the network predicts")
+    p.add_argument("--steps", type=positive, help="default: the preset's")
+    p.add_argument("--batch-size", type=positive, help="over all processes together; default: the preset's")
+    p.add_argument("--lr", type=rate, help="default: the preset's")
+    p.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction,
+        help="mirror every other training image: right for photographs, wrong for letters; default: the preset's, and "
+        "never for digits",
+    )  # fmt: skip
+    p.add_argument(
+        "--ungated", action="store_true", help="full scale even for a design that has not passed the quick gate"
+    )
+    p.add_argument("--previews", type=place, help="a folder for sample grids during training")
+    p.add_argument("--preview-every", type=positive, metavar="STEPS", help="default: the preset's, some epochs")
+    p.add_argument(
+        "--log", type=place, help="a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
+    )
+    p.add_argument("--no-log", action="store_true")
+    p.add_argument("--save-seconds", type=positive, default=60, help="time between saves; default: 60")
+    p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="steps between saves, besides")
+    p.add_argument("--snapshot-every", type=positive, default=0, metavar="STEPS", help="keep OUT-STEP besides")
+    p.add_argument(
+        "--speed", nargs="+", default=[], metavar="NAME=VALUE",
+        help="bf16, channels_last, fused, data_on_device = on, off; compile = off, default, graphs, eager; "
+        "check_every, micro_batches = a number; left out, the device decides",
+    )  # fmt: skip
+
+    p = command(
+        sub, "shrink", shrink, "Write the averaged weights alone, in float16: a quarter of the size.",
+        "ddpm shrink --checkpoint build/runs/digits --out build/digits-half", out="build/shrunk",
+        writes=outputs.checkpoint, device=False,
+    )  # fmt: skip
+
+    p = command(
+        sub, "classifier", classifier, "Train a classifier that measures adherence and features.",
+        "ddpm classifier --data digits --seed 7 --out build/classifier",
+        checkpoint=False, out="build/classifier", writes=outputs.checkpoint, device=False,
+    )  # fmt: skip
+    p.add_argument("--data", default="digits")
+    p.add_argument("--heldout", help="other data to measure the accuracy on; default: the data's own held-out part")
+    p.add_argument("--steps", type=positive, help="default: 1500 up to 16 pixels, 2340 above")

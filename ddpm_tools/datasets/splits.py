@@ -1,0 +1,38 @@
+"""A held-out part for data that come without one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from ddpm_tools.datasets.layouts import Index
+
+SHARE = 10  # one picture in ten is held out
+
+
+def held_out(names: Sequence[str], labels: Sequence[int]) -> list[bool]:
+    """A tenth of each class, rounded to nearest, chosen by a hash of the name.
+
+    So it is the same on every machine and in whatever order the files come, and it changes little where files are
+    added. A class of fewer than five pictures gives none.
+    """
+    classes: dict[int, list[int]] = {}
+    for i, label in enumerate(labels):
+        classes.setdefault(label, []).append(i)
+    chosen = [False] * len(names)
+    for members in classes.values():
+        members.sort(key=lambda i: hashlib.blake2b(names[i].encode()).digest())
+        for i in members[: (len(members) + SHARE // 2) // SHARE]:
+            chosen[i] = True
+    return chosen
+
+
+def positions(index: Index, split: str) -> list[int]:
+    """Which pictures belong to `train`, `heldout` or `all`; ValueError where there are none."""
+    if split == "all":
+        return list(range(len(index.names)))
+    heldout = [part == "heldout" for part in index.parts] if index.parts else held_out(index.names, index.labels)
+    found = [i for i, h in enumerate(heldout) if h == (split == "heldout")]
+    if not found:
+        raise ValueError("too few pictures for a held-out part: it takes at least five of a class")
+    return found

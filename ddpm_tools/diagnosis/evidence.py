@@ -1,0 +1,152 @@
+"""All that is measured before a word is said: one flat record, read by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ddpm_core.data import ImageData
+from ddpm_core.guidance import Network
+from ddpm_tools.diagnosis import weights
+from ddpm_tools.diagnosis.denoising import Convention, alternatives, errors, levels, noised, pixel_bound, score
+from ddpm_tools.diagnosis.labels import Confusion, change, confusion, preferred_label
+from ddpm_tools.diagnosis.sampling import Sampler, SamplerEvidence, check, run
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured. The defaults take about 15 seconds of one core on the digits."""
+
+    n: int = 100  # held-out images: errors vary by some per cent between draws of 100, faults change them by far more
+    classes: int = 10  # labels are checked on the first ten classes: the cost grows with their square
+    steps: int = 20  # of the reference sampler: enough for DDIM to show what the weights can do
+    labels: bool = True  # False for a model that is meant to have no labels
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured. Errors are shares of the image's variance; scores are errors over the pixel bound."""
+
+    how: Convention  # as stated
+    classes: tuple[str, ...]
+    times: list[int]
+    bound: Tensor  # (times,)
+    error: Tensor  # (times,), with the images' own labels
+    null_error: Tensor  # (times,), without labels
+    raw_error: Tensor | None  # (times,), of the weights before averaging, with or without labels as `used` says
+    reference: Tensor | None  # (times,), of the reference checkpoint, at the same noise levels
+    used: str  # "label" or "null": the condition that serves the network better, used for all that follows
+    fits: list[tuple[float, Convention]]  # scores under the stated convention (first) and each other
+    time_change: float  # of the output when t becomes T - 1 - t
+    label_change: float  # of the output when the label becomes the null class
+    seen: Confusion | None  # which label makes an image easiest to denoise
+    finite: bool
+    moved: float | None  # distance that training moved the weights, as a share of their initial length
+    ema_moved: float | None  # the same for the averaged weights
+    spikes: float  # see weights.spikes
+    x0: Tensor  # (n, C, H, W), the images looked at
+    y: Tensor  # (n,)
+    settings: Settings
+    sampler: SamplerEvidence | None = None
+    drawn: Confusion | None = None  # class asked of the sampler, class that its images show
+    judge: str = ""  # who read `drawn`: "the classifier" or "the network itself"
+
+    @property
+    def score(self) -> float:
+        return self.fits[0][0]
+
+    @property
+    def best(self) -> tuple[float, Convention]:
+        """The lowest score and its convention."""
+        return min(self.fits, key=lambda f: f[0])
+
+    @property
+    def raw_score(self) -> float | None:
+        return None if self.raw_error is None else score(self.raw_error, self.bound)
+
+    @property
+    def reference_score(self) -> float | None:
+        return None if self.reference is None else score(self.reference, self.bound)
+
+
+def balanced(data: ImageData, n: int, classes: int) -> Tensor:
+    """Indices of about n images, as many of each of the first `classes` classes as there are, up to an equal share."""
+    share = max(1, n // classes)
+    return torch.cat([(data.labels == k).nonzero().flatten()[:share] for k in range(classes)])
+
+
+def null_like(network: object, null: int | Tensor | None, y: Tensor, num_classes: int) -> Tensor:
+    """The null class for every image (B,): as given, else as the network says, else the class after the last."""
+    if null is None:
+        null = getattr(network, "null_cond", num_classes)
+    return torch.as_tensor(null, device=y.device).flatten()[:1].expand_as(y)
+
+
+@torch.no_grad()
+def of_network(
+    network: Network,
+    how: Convention,
+    data: ImageData,
+    raw: Network | None = None,
+    initial: Network | None = None,
+    losses: Sequence[float] = (),
+    null: int | Tensor | None = None,
+    reference: Tensor | None = None,
+    settings: Settings | None = None,
+    device: torch.device | str = "cpu",
+) -> Evidence:
+    """What the network shows by itself; see `diagnose` for the arguments."""
+    settings = settings or Settings()
+    k = min(len(data.classes), settings.classes)
+    index = balanced(data, settings.n, k)
+    x0, y = data.floats(index).to(device), data.labels[index].to(device)
+    nulls = null_like(network, null, y, len(data.classes))
+    times, seed = levels(how.schedule.timesteps), settings.seed
+    bound = pixel_bound(how, x0, times)
+    error, null_error = (errors(network, how, x0, labels, times, seed) for labels in (y, nulls))
+    used = "label" if score(error, bound) <= score(null_error, bound) else "null"
+    cond, own = (y, error) if used == "label" else (nulls, null_error)
+    fits = [(score(own, bound), how)]
+    tried = (cond,) if fits[0][0] < 1 else (y, nulls)  # a network read wrongly cannot say whether labels serve it
+    for other in alternatives(how)[1:]:
+        limit = pixel_bound(other, x0, times)
+        fits.append((min(score(errors(network, other, x0, c, times, seed), limit) for c in tried), other))
+    xt, ts, _ = noised(how, x0, times[len(times) // 2], seed)
+    output = network(xt, ts, cond)
+    alive = bool(output.std(0).max() > 1e-6)  # an output that is the same for all images says nothing about t
+    seen = None
+    if settings.labels:
+        seen = confusion(y, preferred_label(network, how, x0, k, blurred(times), seed), k)
+    return Evidence(
+        how=how, classes=data.classes[:k], times=times, bound=bound, error=error, null_error=null_error,
+        raw_error=None if raw is None else errors(raw, how, x0, cond, times, seed), reference=reference, used=used,
+        fits=fits, time_change=change(output, network(xt, how.schedule.timesteps - 1 - ts, cond)) if alive else 1.0,
+        label_change=change(network(xt, ts, y), network(xt, ts, nulls)), seen=seen,
+        finite=all(weights.finite(m) for m in (network, raw)) and bool(torch.isfinite(output).all()),
+        moved=weights.distance(raw or network, initial), ema_moved=weights.distance(network, initial),
+        spikes=weights.spikes(losses), x0=x0, y=y, settings=settings,
+    )  # fmt: skip
+
+
+def blurred(times: list[int]) -> list[int]:
+    """The noise levels at which an image is blurred enough to need its label, and still to be seen."""
+    return times[len(times) // 3 : -1]
+
+
+@torch.no_grad()
+def with_sampler(e: Evidence, network: Network, sampler: Sampler, judge: Network | None = None) -> Evidence:
+    """The same evidence, and what the sampler shows on that network; judge (B, C, H, W) -> logits (B, K)."""
+    settings, k, drawn = e.settings, len(e.classes), None
+    found = check(sampler, network, e.how, e.y, e.x0, settings.steps, settings.seed)
+    if settings.labels:
+        images = run(sampler, network, e.y, settings.seed).to(e.x0.device).nan_to_num(0, 1, -1).clamp(-1, 1)
+        if judge is None:
+            told = preferred_label(network, e.how, images, k, blurred(e.times), settings.seed)
+        else:
+            told = judge(images)[:, :k].argmax(1)
+        drawn = confusion(e.y, told, k)
+    return replace(e, sampler=found, drawn=drawn, judge="the network itself" if judge is None else "the classifier")

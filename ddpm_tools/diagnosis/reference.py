@@ -1,0 +1,40 @@
+"""Reference curves: how well the course's own checkpoint denoises a data set, kept in data/references."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ddpm_core.checkpoint import write_text
+from ddpm_core.config import DATA_DIR
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.diagnosis.denoising import levels
+
+REFERENCES = DATA_DIR / "references"
+
+
+def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
+    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None where none ships.
+
+    Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t.
+    """
+    path = REFERENCES / f"diagnose_{name}.json"
+    if not path.is_file():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    x, y = torch.tensor(kept["log_snr"]), torch.tensor(kept["error"]).log()  # both falling and rising with t
+    want = schedule.snr.log()[levels(schedule.timesteps)].clamp(float(x.min()), float(x.max()))
+    order = x.argsort()
+    x, y = x[order], y[order]
+    right = torch.searchsorted(x, want.contiguous()).clamp(1, len(x) - 1)
+    share = (want - x[right - 1]) / (x[right] - x[right - 1])
+    return (y[right - 1] + share * (y[right] - y[right - 1])).exp().double()  # (levels,)
+
+
+def save_reference(path: Path, errors: Tensor, schedule: DiffusionSchedule, about: dict) -> None:
+    """A reference curve with its provenance."""
+    log_snr = schedule.snr.log()[levels(schedule.timesteps)].tolist()
+    write_text(path, json.dumps({"log_snr": log_snr, "error": errors.tolist(), "made_with": about}, indent=1) + "\n")

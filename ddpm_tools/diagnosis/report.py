@@ -1,0 +1,173 @@
+"""`diagnose`: measure, judge, and say it as a table that ends in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ddpm_core.data import ImageData
+from ddpm_core.guidance import Network
+from ddpm_core.parameterization import EPSILON, Parameterization
+from ddpm_core.plots import save
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.diagnosis.denoising import Convention
+from ddpm_tools.diagnosis.evidence import Evidence, Settings, of_network, with_sampler
+from ddpm_tools.diagnosis.figure import draw
+from ddpm_tools.diagnosis.rules import judge as judged
+from ddpm_tools.diagnosis.rules import reasons
+from ddpm_tools.diagnosis.sampling import Sampler
+from ddpm_tools.diagnosis.sampling_rules import WORSE
+from ddpm_tools.diagnosis.training_rules import (
+    BEHIND,
+    EMA_LAG,
+    JUMP,
+    LEARNT,
+    MAX_RELATIVE_MOVE,
+    MIN_RELATIVE_MOVE,
+    guessed,
+)
+from ddpm_tools.diagnosis.verdict import Verdict, pairs
+from ddpm_tools.reports import page
+
+Row = tuple[str, str, str]  # what was measured, the value, what a sound model shows
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evidence and what it means; `print(report)` shows the table and, last, the verdict."""
+
+    evidence: Evidence
+    verdict: Verdict
+    network: Network
+
+    def rows(self) -> list[Row]:
+        return training_rows(self.evidence) + label_rows(self.evidence) + sampler_rows(self.evidence)
+
+    def __str__(self) -> str:
+        rows = [("measured", "value", "of a sound model"), *self.rows()]
+        widths = [max(len(r[i]) for r in rows) for i in range(3)]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
+        return "\n".join([*lines, "", f"next: {self.verdict.remedy}", self.verdict.sentence])
+
+    def as_dict(self) -> dict:
+        """Plain values: the verdict, the table and the curves."""
+        e = self.evidence
+        curves = {"times": e.times, "error": e.error, "null_error": e.null_error, "pixel_bound": e.bound}
+        curves |= {k: v for k, v in (("raw_error", e.raw_error), ("reference", e.reference)) if v is not None}
+        plain = {k: v.tolist() if isinstance(v, Tensor) else v for k, v in curves.items()}
+        return {"verdict": vars(self.verdict), "rows": [list(r) for r in self.rows()], "curves": plain}
+
+    def write(self, out: Path) -> list[Path]:
+        """out/diagnosis.png, and out/diagnosis.html around it with the table."""
+        picture = save(draw(self.evidence, self.verdict, self.network), out / "diagnosis.png")
+        caption = "Denoising by timestep, conventions, labels, one-step reconstructions, sampler against reference."
+        body = page.table(["measured", "value", "of a sound model"], self.rows())
+        parts = [
+            page.Section(self.verdict.sentence, page.figure(picture.name, caption)),
+            page.Section("Evidence", body),
+            page.Section("What to do next", page.table(["", ""], [("next", self.verdict.remedy)])),
+            page.Section("Rules, in order", page.table(["", "why"], list(enumerate(reasons(), 1)))),
+        ]
+        return [page.write(out, parts, "Is it my training or my sampling?", "diagnosis.html"), picture]
+
+
+def training_rows(e: Evidence) -> list[Row]:
+    value, how = e.best
+    rows = [
+        (f"denoising score ({'own labels' if e.used == 'label' else 'without labels'}): error / pixel bound",
+         f"{e.score:.2f}", f"below {LEARNT}"),
+        ("best convention (score)", f"{how.aspect} {how.value} ({value:.2f})".strip(), "as stated"),
+    ]  # fmt: skip
+    if e.reference_score is not None:
+        limit = BEHIND * e.reference_score
+        rows.append(
+            ("score of the reference at these noise levels", f"{e.reference_score:.2f}", f"own below {limit:.2f}")
+        )
+    if e.raw_score is not None:
+        rows.append(("score of the raw weights", f"{e.raw_score:.2f}", f"averaged below {EMA_LAG} times that"))
+    if e.moved is not None:
+        rows.append(
+            (
+                "distance moved by training / initial length",
+                f"{e.moved:.2f}",
+                f"{MIN_RELATIVE_MOVE} to {MAX_RELATIVE_MOVE:g}",
+            )
+        )
+    if e.ema_moved is not None:
+        rows.append(("the same, averaged weights", f"{e.ema_moved:.2f}", "about the same"))
+    if e.spikes:
+        rows.append(("loss: worst return / best so far", f"{e.spikes:.2f}", f"below {JUMP:g}"))
+    rows.append(("output's change when t becomes T - 1 - t", f"{e.time_change:.1%}", "above 0.1%"))
+    return rows
+
+
+def label_rows(e: Evidence) -> list[Row]:
+    if e.seen is None:
+        return [("labels", "not asked for", "")]
+    gap = 1 - float((e.error.log() - e.null_error.log()).mean().exp())
+    moved = pairs(e, e.seen.moved) or "none"
+    return [
+        ("error saved by the true label, against none", f"{gap:.1%}", "above 0%"),
+        ("output's change, label against none", f"{e.label_change:.1%}", "above 0.1%"),
+        ("images denoised best with their own label", f"{e.seen.accuracy:.0%}", f"above {guessed(e):.0%}"),
+        ("the same, labels renamed to fit best", f"{e.seen.renamed_accuracy:.0%}", "the same"),
+        ("classes that go with another label", moved, "none"),
+    ]
+
+
+def sampler_rows(e: Evidence) -> list[Row]:
+    s = e.sampler
+    if s is None:
+        return [("sampler", "none given", "")]
+    rows = [
+        ("energy distance to real images: sampler / reference sampler", f"{s.ratio:.2f}", f"below {WORSE}"),
+        ("range of its images", f"[{float(s.images.min()):.2g}, {float(s.images.max()):.2g}]", "[-1, 1]"),
+    ]
+    if s.times:
+        explained = f"{' and '.join(s.mistake.names) or 'right'} ({s.residual:.1%} left)"
+        rows += [
+            ("timesteps asked for", f"{s.times[0]:g} ... {s.times[-1]:g}", f"{e.how.schedule.timesteps - 1} ... 0"),
+            ("standard deviation of its first noise", f"{s.noise_std:.2f}", "1"),
+            ("step that explains its steps best", explained, f"right ({s.right_residual:.1%} left)"),
+            ("images against what the last step gives", f"{s.gain:.2f}·x + {s.offset:.2f}", "1·x + 0"),
+        ]
+    if e.drawn is not None:
+        rows.append(
+            (f"samples that show their class, says {e.judge}", f"{e.drawn.accuracy:.0%}", "as the network's own")
+        )
+    return rows
+
+
+def diagnose(
+    network: Network,
+    schedule: DiffusionSchedule,
+    data: ImageData,
+    sampler: Sampler | None = None,
+    *,
+    parameterization: Parameterization = EPSILON,
+    raw: Network | None = None,
+    initial: Network | None = None,
+    losses: Sequence[float] = (),
+    null: int | Tensor | None = None,
+    reference: Tensor | None = None,
+    judge: Network | None = None,
+    settings: Settings | None = None,
+    device: torch.device | str = "cpu",
+) -> Report:
+    """Is it my training or my sampling?
+
+    network(xt, t, y) is what you sample with, in eval mode; `schedule` and `parameterization` what you believe it was
+    trained with; `data` real images, best held-out ones, with right labels. All else is optional, and each thing given
+    lets more be said: `sampler(network, y) -> images (B, C, H, W)` in [-1, 1], your own sampling code around a network
+    that is handed to it; `raw`, the weights before averaging; `initial`, those before training; `losses`, the training
+    loss step by step; `null`, the null class; `reference` (6,), a sound network's errors at
+    `denoising.levels(T)`; `judge(images) -> logits`, a classifier. ValueError where shapes do not fit.
+    """
+    how = Convention(schedule.to(device), parameterization)
+    e = of_network(network, how, data, raw, initial, losses, null, reference, settings, device)
+    e = with_sampler(e, network, sampler, judge) if sampler else e
+    return Report(e, judged(e), network)

@@ -1,0 +1,194 @@
+"""Is the sampler right? It is run with a recorder in the network's place, and compared with the reference sampler.
+
+The recorder answers every query with the labels that were asked for: guidance, whatever its scale, then drops out, and
+what is left is the sampler alone. Each recorded step is then repeated from the same xt and the same network output with
+each mistake that people make; the one that lands where the sampler did is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ddpm_core.guidance import Network, plain
+from ddpm_core.samplers import ddim, ddim_timesteps, last
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.diagnosis.denoising import Convention, other_schedules
+
+Sampler = Callable[[Network, Tensor], Tensor]  # (network, y (B,)) -> images (B, C, H, W) in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One query of a sampler: xt (B, C, H, W), the time it named, the network's output."""
+
+    xt: Tensor
+    time: float
+    output: Tensor
+
+
+class Recorder(nn.Module):
+    """The network, but it writes down what it is asked and answers for the labels y, whichever it is asked for."""
+
+    def __init__(self, network: Network, y: Tensor):
+        super().__init__()
+        self.inner, self.y, self.calls = network, y, []
+
+    def __getattr__(self, name: str) -> object:  # a sampler may ask for .config, .null_cond and the like
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__.get("inner") or self._modules["inner"], name)
+
+    def forward(self, xt: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        n = len(self.y)
+        if len(xt) % n:
+            raise ValueError(
+                f"the sampler was asked for {n} images but gave the network {len(xt)}; sample them in one batch"
+            )
+        output = self.inner(xt, t, self.y.repeat(len(xt) // n))
+        time = float(torch.as_tensor(t).flatten()[0])
+        if not (self.calls and self.calls[-1].time == time):  # guidance in two passes asks twice
+            self.calls.append(Call(xt[:n].detach().clone(), time, output[:n].detach().clone()))
+        return output
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A way to step: the right one has no name."""
+
+    schedule: DiffusionSchedule
+    clamp: bool = True
+    eta: float = 0.0
+    names: tuple[str, ...] = ()
+
+
+def mistakes(how: Convention) -> list[Mistake]:
+    """Right and wrong schedules, with and without clamping x0, deterministic and with fresh noise."""
+    schedules = {"": how.schedule, **other_schedules(how.schedule)}
+    found = []
+    for (name, s), clamp, eta in product(schedules.items(), (True, False), (0.0, 1.0)):
+        wrong = (name,) * bool(name) + ("clamp",) * (not clamp)
+        found.append(Mistake(s, clamp, eta, wrong))
+    return sorted(found, key=lambda m: len(m.names))
+
+
+def step(call: Call, t: int, s: int | None, m: Mistake, how: Convention) -> Tensor:
+    """Where the mistake leads from a recorded call at t, without its fresh noise (Song et al. 2021, eq. 12)."""
+    ts = torch.full((len(call.xt),), t, device=call.xt.device)
+    x0 = how.parameterization.predict_x0(call.output, call.xt, ts, m.schedule)
+    x0 = x0.clamp(-1, 1) if m.clamp else x0
+    abar = m.schedule.alphas_cumprod.double()
+    a, b = abar[t], abar[s] if s is not None else abar.new_ones(())
+    eps = (call.xt - a.sqrt() * x0) / (1 - a).sqrt()
+    sigma = m.eta * ((1 - b) / (1 - a)).sqrt() * (1 - a / b).clamp(min=0).sqrt()  # eq. 16
+    return b.sqrt() * x0 + (1 - b - sigma**2).clamp(min=0).sqrt() * eps
+
+
+def residual(calls: list[Call], times: list[int], m: Mistake, how: Convention) -> float:
+    """Mean share of a recorded step's landing point that the mistake does not explain."""
+    shares = []
+    for (here, there), t, s in zip(pairwise(calls), times, times[1:]):
+        miss = (step(here, t, s, m, how) - there.xt).square().mean() / there.xt.square().mean()
+        shares.append(miss)
+    value = torch.stack(shares).clamp(max=10).nan_to_num(10, 10, 10).mean() if shares else torch.tensor(10.0)
+    return float(value)
+
+
+def energy_distance(a: Tensor, b: Tensor) -> float:
+    """2 E|a - b| - E|a - a'| - E|b - b'| over images, as a share of E|b - b'| (Szekely & Rizzo 2013, eq. 5).
+
+    Images (N, C, H, W), averaged down to at most 16×16: it sees what is in a picture, and needs no feature network.
+    """
+    size = min(16, *a.shape[-2:])
+    a, b = (F.adaptive_avg_pool2d(x.float().cpu(), size).flatten(1) for x in (a, b))  # (N, C·size²)
+    if not torch.isfinite(a).all():
+        return float("inf")
+    within = torch.cdist(b, b).mean()
+    return float((2 * torch.cdist(a, b).mean() - torch.cdist(a, a).mean() - within) / within)
+
+
+@dataclass(frozen=True)
+class SamplerEvidence:
+    """What running the sampler showed."""
+
+    images: Tensor
+    reference: Tensor  # the reference sampler's images, from the same noise and labels
+    distance: float  # energy distance of the sampler's images to real ones
+    reference_distance: float
+    times: list[float] = field(default_factory=list)  # what the network was asked for, in order
+    noise_std: float = 1.0  # of the first xt
+    mistake: Mistake | None = None  # what explains the steps best
+    residual: float = float("nan")  # its share left over
+    right_residual: float = float("nan")  # the right step's
+    gain: float = 1.0  # returned images = gain · (what the last step gives) + offset
+    offset: float = 0.0
+    unfit: float = 0.0  # share of the images' variance beside that line
+
+    @property
+    def ratio(self) -> float:
+        """Distance to real images, as a multiple of the reference sampler's."""
+        return self.distance / max(self.reference_distance, 1e-3)
+
+
+def as_timesteps(times: list[float], timesteps: int) -> list[int]:
+    """The timesteps meant: t / T where all lie within 0 ... 1, else the nearest within 0 ... T-1."""
+    scale = timesteps if times and max(times) <= 1 < len(times) else 1
+    return [min(timesteps - 1, max(0, round(t * scale))) for t in times]
+
+
+def fit_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
+    """(gain, offset, unfit) of the least-squares line y = gain·x + offset; unfit is the share of y's variance left."""
+    x, y = x.double().flatten().cpu(), y.double().flatten().cpu()
+    gain = ((x - x.mean()) * (y - y.mean())).mean() / x.var(unbiased=False).clamp(min=1e-12)
+    offset = y.mean() - gain * x.mean()
+    unfit = (y - gain * x - offset).square().mean() / y.var(unbiased=False).clamp(min=1e-12)
+    return float(gain), float(offset), float(unfit)
+
+
+def run(sampler: Sampler, network: Network, y: Tensor, seed: int) -> Tensor:
+    """The sampler's images; the global random stream is fixed for it and left as it was."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        images = sampler(network, y)
+    if not isinstance(images, Tensor):
+        raise ValueError(f"the sampler must return images, a tensor of shape (B, C, H, W), got {type(images).__name__}")
+    return images.detach()
+
+
+def check(
+    sampler: Sampler, network: Network, how: Convention, y: Tensor, real: Tensor, steps: int, seed: int
+) -> SamplerEvidence:
+    """Run the sampler and the reference (DDIM, w = 1) for labels y (B,); real (N, C, H, W) in [-1, 1]."""
+    spy = Recorder(network, y)
+    images, n = run(sampler, spy, y, seed), how.schedule.timesteps
+    if images.shape != (len(y), *real.shape[1:]):
+        raise ValueError(f"the sampler must return images {(len(y), *real.shape[1:])}, got {tuple(images.shape)}")
+    shape, calls = (len(y), *real.shape[1:]), spy.calls
+    std = float(calls[0].xt.std()) if calls else float("nan")
+    fresh = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(real.device)
+    start = calls[0].xt if calls and 0.9 < std < 1.1 else fresh
+    denoise = plain(network, how.schedule, y, how.parameterization)
+    reference = last(ddim(denoise, start, how.schedule, ddim_timesteps(n, min(steps, n))))
+    found = {
+        "images": images,
+        "reference": reference,
+        "distance": energy_distance(images, real),
+        "reference_distance": energy_distance(reference, real),
+    }
+    if not calls:
+        return SamplerEvidence(**found)
+    times = as_timesteps([c.time for c in calls], n)
+    fits = [(residual(calls, times, m, how), m) for m in mistakes(how)]
+    right = min(r for r, m in fits if not m.names)
+    best, mistake = min(fits, key=lambda f: f[0])
+    gain, offset, unfit = fit_line(step(calls[-1], times[-1], None, mistake, how), images)
+    return SamplerEvidence(
+        **found, times=[c.time for c in calls], noise_std=std, mistake=mistake, residual=best, right_residual=right,
+        gain=gain, offset=offset, unfit=unfit,
+    )  # fmt: skip

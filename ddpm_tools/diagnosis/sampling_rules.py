@@ -1,0 +1,125 @@
+"""Rules about the sampler. Each is a test of the evidence; its docstring is the reason, threshold included."""
+
+from __future__ import annotations
+
+from ddpm_tools.diagnosis.evidence import Evidence
+from ddpm_tools.diagnosis.sampling import SamplerEvidence
+from ddpm_tools.diagnosis.training_rules import RENAMED
+from ddpm_tools.diagnosis.verdict import Verdict, pairs
+
+WORSE = 1.5  # energy distance to real images / the reference sampler's
+EXPLAINED = 0.5  # what a mistake leaves unexplained of the steps / what the right step leaves
+SHOWN = 0.7  # share of samples that show their class / share of real images that the network recognises
+
+
+def failing(e: Evidence) -> SamplerEvidence | None:
+    """The sampler's evidence where its images lie 1.5 times as far from real ones as the reference sampler's: a
+    sampler that does as well as the reference is left in peace, however it does it."""
+    return e.sampler if e.sampler and not e.sampler.ratio < WORSE else None
+
+
+def sampler_broken(e: Evidence) -> Verdict | None:
+    """A sampler's image that is not finite cannot be compared with anything; the network's own output is."""
+    if e.sampler is None or e.sampler.images.isfinite().all():
+        return None
+    bad = int((~e.sampler.images.isfinite().flatten(1).all(1)).sum())
+    return Verdict(
+        "sampler not finite", "sampling",
+        f"The sampler returns NaN or infinite values in {bad} of its {len(e.sampler.images)} images.",
+        "Look for a division by zero, as by 1 - abar or abar at the ends of the schedule, or the root of a negative.",
+    )  # fmt: skip
+
+
+def sampler_times(e: Evidence) -> Verdict | None:
+    """The images are worse than the reference's, and the network's timesteps do not run from about T - 1 down: a list
+    that starts below three quarters of it leaves out most of the noise."""
+    s, last = failing(e), e.how.schedule.timesteps - 1
+    if s is None or len(s.times) < 2 or (0.75 * last <= s.times[0] <= last and s.times[-1] <= s.times[0]):
+        return None
+    return Verdict(
+        "sampling time", "sampling",
+        f"The sampler asks the network at t = {s.times[0]:g} ... {s.times[-1]:g}, where {last} ... 0 is meant.",
+        "Hand the network the integer timestep itself: not t / T, not the step's number, not in rising order.",
+    )  # fmt: skip
+
+
+def sampler_noise(e: Evidence) -> Verdict | None:
+    """The images are worse, and the first xt is no standard noise: with hundreds of pixels its standard deviation is 1
+    to within a few per cent."""
+    s = failing(e)
+    if s is None or not s.times or 0.9 < s.noise_std < 1.1:
+        return None
+    return Verdict(
+        "initial noise", "sampling",
+        f"The sampler starts from noise of standard deviation {s.noise_std:.2f} in place of 1.",
+        "Start from torch.randn.",
+    )  # fmt: skip
+
+
+def sampler_output(e: Evidence) -> Verdict | None:
+    """The images are worse, and they are a stretched copy of what the last step gives, which is told by a line fitted
+    through their pixels: by a tenth or more, where nothing else is wrong with the steps."""
+    s = failing(e)
+    if s is None or not s.times or s.mistake.names or (0.9 < s.gain < 1.1 and abs(s.offset) < 0.1) or s.unfit > 0.05:
+        return None
+    low, high = round(s.offset - s.gain, 3) + 0.0, round(s.offset + s.gain, 3) + 0.0
+    return Verdict(
+        "output range", "sampling",
+        f"The sampler's steps are right, but its images come back in [{low:g}, {high:g}] in place of [-1, 1].",
+        "Rescale images once, where they are shown or saved: (x + 1) · 127.5.",
+    )  # fmt: skip
+
+
+def sampler_schedule(e: Evidence) -> Verdict | None:
+    """Each step is repeated with each known mistake. Another schedule is a fact where it lands exactly (to 1e-5) where
+    the sampler did and the right one does not (1e-4): the images may look well all the same. Where fresh noise hides
+    what is exact, the images must be worse, and the mistake leave less than half of what the right step leaves."""
+    s = e.sampler
+    if s is None or s.mistake is None or not s.mistake.names or s.mistake.names[0] == "clamp":
+        return None
+    exact = s.residual < 1e-5 and s.right_residual > 1e-4
+    if not exact and not (failing(e) and s.residual < EXPLAINED * s.right_residual):
+        return None
+    return Verdict(
+        "sampling schedule", "sampling",
+        f"The sampler steps with the {s.mistake.names[0]} schedule, not the training's: {shares(s)}.",
+        "Use one schedule object for training and sampling.",
+    )  # fmt: skip
+
+
+def shares(s: SamplerEvidence) -> str:
+    return f"so its steps are explained but for {s.residual:.2%}, rightly stepped but for {s.right_residual:.2%}"
+
+
+def sampler_step(e: Evidence) -> Verdict | None:
+    """The images are worse, and stepping without the clamp leaves less than half of what the right step leaves
+    unexplained; else the sampler is at fault in a way that is not known here."""
+    s = failing(e)
+    if s is None:
+        return None
+    if s.mistake and "clamp" in s.mistake.names and s.residual < EXPLAINED * s.right_residual:
+        return Verdict(
+            "clamp", "sampling", f"The sampler does not clamp x0 to [-1, 1]: {shares(s)}.",
+            "Clamp x0_hat to [-1, 1] in every step, and re-derive the noise from the clamped x0_hat.",
+        )  # fmt: skip
+    return Verdict(
+        "sampler", "sampling",
+        f"The network is sound, but the sampler's images lie {s.ratio:.1f} times as far from real ones as the "
+        "reference sampler's from the same weights; none of the usual mistakes explains its steps.",
+        "Compare one step of it with ddpm_core.samplers.ddim from the same xt and the same network output.",
+    )  # fmt: skip
+
+
+def sampler_labels(e: Evidence) -> Verdict | None:
+    """The network knows the classes, but the images do not show them: below 0.7 of the share that it recognises among
+    real images. Guidance only raises that share."""
+    d, s = e.drawn, e.seen
+    if d is None or s is None or d.accuracy > SHOWN * s.accuracy:
+        return None
+    how = pairs(e, d.moved) if d.moved and d.renamed_accuracy > d.accuracy + RENAMED else "at random"
+    return Verdict(
+        "sampling labels", "sampling",
+        f"The network knows its labels ({s.accuracy:.0%}), but only {d.accuracy:.0%} of the sampler's images show the "
+        f"class asked for ({how}).",
+        "Check the labels that the sampler hands on, and the sign in eps_u + w·(eps_c - eps_u): w = 1 is conditional.",
+    )  # fmt: skip

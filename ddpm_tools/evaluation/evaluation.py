@@ -1,0 +1,221 @@
+"""All figures of a set of generated images: quality, diversity, adherence, memorisation; each with its error bar."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.distances import Moments, diversity, frechet_distance, frechet_resampler
+from ddpm_core.metrics.report import Estimate, MetricResult, Provenance, bootstrap, halves, interval, proportion
+from ddpm_tools.evaluation.features import FeatureNetwork
+from ddpm_tools.evaluation.finite_n import Extrapolation, extrapolate
+from ddpm_tools.evaluation.judges import Judge
+from ddpm_tools.evaluation.kernel import kid_estimate
+from ddpm_tools.evaluation.manifold import Manifold
+from ddpm_tools.evaluation.neighbours import Neighbours, nearest
+from ddpm_tools.evaluation.reference import Reference
+from ddpm_tools.evaluation.sources import Source
+from ddpm_tools.evaluation.streaming import ExtractedFeatures, extract_features
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a figure is called, and which way is better."""
+
+    title: str
+    better: str
+
+
+METRICS = {
+    "frechet": Metric("Fréchet distance", "lower"),
+    "frechet_inf": Metric("Fréchet distance at n = ∞", "lower"),
+    "kid": Metric("kernel distance (KID)", "lower"),
+    "precision": Metric("precision", "higher"),
+    "recall": Metric("recall", "higher"),
+    "density": Metric("density", "about 1"),
+    "coverage": Metric("coverage", "higher"),
+    "diversity": Metric("diversity within classes (real = 1)", "about 1"),
+    "adherence": Metric("label adherence", "higher"),
+    "copies": Metric("nearer to training images than 95 % of unseen ones", "about 0.05"),
+    "per_class": Metric("Fréchet distance by class", "lower"),
+}
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class: how many images were asked for, how far they are from its real ones, how many show it."""
+
+    name: str
+    n: int
+    distance: Estimate | None
+    adherence: Estimate | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured of one set of images, and in `notes` what could not be, and why."""
+
+    name: str
+    figures: list[MetricResult]
+    per_class: list[ClassRow] = field(default_factory=list)
+    confusion: Tensor | None = None  # (K, K) counts: rows the class asked for, columns the class seen
+    neighbours: Neighbours | None = None  # of the kept images
+    seen: ExtractedFeatures | None = None
+    labels: Tensor | None = None  # (M,) of the kept images
+    by_n: Extrapolation | None = None  # the Fréchet distance of fewer images
+    notes: list[str] = field(default_factory=list)
+
+
+def check_metrics(names: Collection[str]) -> None:
+    """ValueError lists the known metrics."""
+    if unknown := sorted(set(names) - set(METRICS)):
+        raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+
+
+def feature_figures(
+    seen: ExtractedFeatures,
+    labels: Tensor | None,
+    reference: Reference,
+    wanted: Collection[str],
+    repeats: int,
+    seed: int,
+) -> dict[str, Estimate]:
+    """The figures that live in the feature space, of the M kept images; distances of all N."""
+    x, real, m = seen.features, reference.features, len(seen.features)
+    shrink = (m / seen.n) ** 0.5  # standard errors fall as 1 / sqrt(n), and resampling sees m of the n images
+    found: dict[str, Estimate] = {}
+    if "frechet" in wanted:
+        bars = halves(frechet_resampler(x, reference.moments), m, repeats, seed)
+        found["frechet"] = interval(frechet_distance(seen.moments, reference.moments), bars.se * shrink)
+    if "frechet_inf" in wanted:
+        few = max(10, repeats // 5)  # each repeat is a whole extrapolation
+
+        def limit(index: Tensor) -> float:
+            return extrapolate(x[index], reference.moments, seed).limit
+
+        bars = bootstrap(limit, m, few, seed)
+        found["frechet_inf"] = interval(bars.value, bars.se, low=float("-inf"))
+    if "kid" in wanted:
+        found["kid"] = kid_estimate(x, real, repeats, seed)
+    if {"precision", "recall", "density", "coverage"} & set(wanted):
+        manifold = Manifold.of(x, real)
+        n = len(manifold.own)
+        density = manifold.density()
+        found["precision"] = proportion(manifold.precision())
+        found["density"] = bootstrap(lambda i: float(density[i].mean()), n, repeats, seed)
+        for name, statistic in (("recall", manifold.recall()), ("coverage", manifold.coverage())):
+            found[name] = halves(statistic, n, repeats, seed, top=1.0)
+    if "diversity" in wanted and labels is not None:
+        spread = diversity(real, reference.labels)
+        found["diversity"] = bootstrap(lambda i: diversity(x[i], labels[i]) / spread, m, repeats, seed)
+    return {k: v for k, v in found.items() if k in wanted}
+
+
+def class_rows(
+    seen: ExtractedFeatures,
+    labels: Tensor,
+    hits: Tensor | None,
+    reference: Reference,
+    classes: tuple[str, ...],
+    repeats: int,
+) -> list[ClassRow]:
+    """One row a class that was asked for; labels and hits (M,) belong to the kept images."""
+    rows = []
+    for k, name in enumerate(classes):
+        mine, real = labels == k, reference.of_class(k)
+        n, distance, adherence = int(mine.sum()), None, None
+        if n >= 4 and len(real) >= 2:
+            distance = halves(frechet_resampler(seen.features[mine], Moments.of(real)), n, repeats, seed=k)
+        if n and hits is not None:
+            adherence = proportion(hits[mine])
+        if n:
+            rows.append(ClassRow(name, n, distance, adherence))
+    return rows
+
+
+def missing(source: Source, judge: Judge | None, reference: Reference, wanted: Collection[str]) -> dict[str, str]:
+    """Metric -> why it cannot be measured here."""
+    n, d, why = source.n, reference.config.dimension, {}
+    if source.labels is None:
+        text = "the images come without classes; put them into folders named after the classes"
+        why |= dict.fromkeys(("adherence", "per_class", "diversity"), text)
+    elif judge is None:
+        why["adherence"] = "no classifier knows these classes; train one with `ddpm classifier` and give --classifier"
+    if n < 5 * d:
+        why["frechet_inf"] = f"extrapolating takes at least {5 * d} images with {d} features, not {n}"
+    if min(n, len(reference.features)) < 12:
+        why |= dict.fromkeys(("precision", "recall", "density", "coverage"), f"neighbours take 12 images, not {n}")
+    if reference.config.split != "train":
+        why["copies"] = "copies are looked for among training images; leave --split out"
+    return {k: v for k, v in why.items() if k in wanted}
+
+
+def evaluate(
+    source: Source,
+    data: ImageData,
+    reference: Reference,
+    network: FeatureNetwork,
+    about: Provenance,
+    judge: Judge | None = None,
+    metrics: Collection[str] = tuple(METRICS),
+    repeats: int = 100,
+    progress: bool = False,
+) -> Evaluation:
+    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`.
+
+    `about` says how the images were made; its extractor, n and reference are filled in here. ValueError with fewer than
+    two images, or where a feature is not finite.
+    """
+    check_metrics(metrics)
+    if source.n < 2:
+        raise ValueError(f"a set of images has at least two, {source.name} has {source.n}")
+    why = missing(source, judge, reference, metrics)
+    wanted = [m for m in METRICS if m in metrics and m not in why]
+    seen = extract_features(source.chunks(), network, judge and judge.model, total=source.n, progress=progress)
+    seed = about.seed if isinstance(about.seed, int) else 0
+    labels = source.labels[seen.index] if source.labels is not None else None
+    space = replace(about, extractor=f"{network.name} {network.version}", n=seen.n, reference=str(reference.config))
+    estimates = feature_figures(seen, labels, reference, wanted, repeats, seed)
+    figures = {name: MetricResult(name, e, space) for name, e in estimates.items()}
+
+    hits = confusion = None
+    if source.labels is not None and judge is not None:
+        k = len(data.classes)
+        hits = (seen.predicted == source.labels).double()
+        confusion = (source.labels * k + seen.predicted).bincount(minlength=k * k).view(k, k)
+        if "adherence" in wanted:
+            figures["adherence"] = MetricResult(
+                "adherence", proportion(hits), replace(space, extractor=f"{judge.name} {judge.version}")
+            )
+    rows: list[ClassRow] = []
+    if "per_class" in wanted and labels is not None:
+        kept_hits = hits[seen.index] if hits is not None else None
+        rows = class_rows(seen, labels, kept_hits, reference, data.classes, repeats)
+    neighbours = None
+    if "copies" in wanted:
+        neighbours = nearest(seen.images, data.images)
+        near = neighbours.copies(reference.copy_limit)
+        figures["copies"] = MetricResult("copies", proportion(near), replace(space, extractor="pixels"))
+    ordered = [figures[m] for m in METRICS if m in figures]
+    by_n = extrapolate(seen.features, reference.moments, seed) if "frechet_inf" in wanted else None
+    notes = [f"{METRICS[m].title}: {text}." for m, text in why.items()] + caveats(seen, reference, wanted)
+    return Evaluation(source.name, ordered, rows, confusion, neighbours, seen, labels, by_n, notes)
+
+
+def caveats(seen: ExtractedFeatures, reference: Reference, wanted: Collection[str]) -> list[str]:
+    """What a reader must know of the figures that were measured."""
+    notes, d = [], reference.config.dimension
+    if "frechet" in wanted:
+        low = f" With {d} features and {seen.n} images it is mostly that." if seen.n < 2 * d else ""
+        notes.append(
+            f"The Fréchet distance of {seen.n} images is too large by a bias that falls as 1/n; it compares only with "
+            f"figures of the same n.{low}"
+        )
+    if {"recall", "coverage", "precision", "density"} & set(wanted):
+        notes.append("Precision, recall, density and coverage, too, depend on how many images there are on each side.")
+    if len(seen.features) < seen.n:
+        notes.append(f"All but Fréchet distance and adherence are measured on {len(seen.features)} random images.")
+    return notes

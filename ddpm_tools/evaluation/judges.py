@@ -1,0 +1,61 @@
+"""Who says which class an image shows: a classifier that has never seen the generated images, nor trained the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ddpm_core import checkpoint
+from ddpm_core.checkpoint import CheckpointError
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.classifier import AnyClassifier, load_classifier
+from ddpm_tools.evaluation.features import COURSE, shipped
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A classifier with its name and the digest of its weights."""
+
+    name: str
+    version: str
+    model: AnyClassifier
+    heldout_accuracy: float | None = None  # on real images: adherence above it says nothing more
+
+
+def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
+    """A classifier's checkpoint as a judge; CheckpointError where it is none."""
+    about = checkpoint.read(path)[1].get("provenance", {})
+    name = f"{checkpoint.stem(path).name}-classifier"
+    return Judge(name, checkpoint.file_digest(path), load_classifier(path).to(device), about.get("heldout_accuracy"))
+
+
+def knows(path: Path | str, data: ImageData) -> bool:
+    """Whether a classifier was trained on these classes at this picture size."""
+    return fits(path, tuple(data.images.shape[1:]), data.classes)
+
+
+def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str]) -> bool:
+    """As `knows`, without the data themselves: image_shape is (C, H, W). CheckpointError for no classifier."""
+    record = checkpoint.read(path)[1]
+    try:
+        channels, size, k = (record["config"][name] for name in ("image_channels", "image_size", "num_classes"))
+    except (KeyError, TypeError) as e:
+        raise CheckpointError(f"{path} is not a classifier; train one with `ddpm classifier`") from e
+    known = record.get("classes") or list(map(str, range(k)))
+    return (channels, size, size) == image_shape and known == list(classes)
+
+
+def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:
+    """The classifier at `path`, else one that ships and knows these classes, else None; ValueError for a wrong path.
+
+    Found by its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10.
+    """
+    for candidate in [path] if path else [COURSE / name for name in shipped()]:
+        if knows(candidate, data):
+            return load_judge(candidate, device)
+    if path:
+        raise ValueError(f"{path} was trained on other classes, or at another picture size, than {data.name} has")
+    return None

@@ -1,0 +1,147 @@
+"""Statistics of real images through one network: some ship, others are made once and kept, keyed by content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ddpm_core import checkpoint
+from ddpm_core.checkpoint import CheckpointError
+from ddpm_core.config import DATA_DIR, from_dict
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.distances import Moments
+from ddpm_tools.evaluation.features import FeatureNetwork
+from ddpm_tools.evaluation.neighbours import copy_limit
+from ddpm_tools.evaluation.streaming import KEEP, extract_features
+
+SHIPPED = DATA_DIR / "references"
+CACHE = Path("build/references")  # may be deleted at any time
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """What the statistics are of: two that differ here are never taken for each other."""
+
+    data: str
+    split: str
+    n: int
+    content: str  # digest of pixels and labels
+    extractor: str
+    version: str
+    dimension: int
+    keep: int = KEEP
+
+    def __str__(self) -> str:
+        return f"{self.data}/{self.split} ({self.n} images, {self.content})"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Moments of all N real images, features and labels of M kept ones, and how near honest images come to them."""
+
+    config: ReferenceConfig
+    moments: Moments
+    features: Tensor  # (M, D)
+    labels: Tensor  # (M,)
+    copy_limit: float  # see neighbours.copy_limit
+
+    def of_class(self, k: int) -> Tensor:
+        """Features (m, D) of one class, of those that were kept."""
+        return self.features[self.labels == k]
+
+
+def content(data: ImageData) -> str:
+    """Digest of the pixels, the labels and the classes' names, whatever the data set is called."""
+    sha = hashlib.sha256(repr((tuple(data.images.shape), data.classes)).encode())
+    for chunk in data.images.split(10_000):
+        sha.update(chunk.contiguous().numpy())
+    sha.update(data.labels.contiguous().numpy())
+    return sha.hexdigest()[:16]
+
+
+def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
+    return ReferenceConfig(
+        data.name, data.split, len(data), content(data), network.name, network.version, network.dimension
+    )
+
+
+def make_reference(
+    data: ImageData,
+    network: FeatureNetwork,
+    heldout: ImageData | None = None,
+    progress: bool = False,
+    keep: int = KEEP,
+) -> Reference:
+    """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
+
+    def chunks() -> Iterator[Tensor]:
+        yield from data.images.split(500)
+
+    seen = extract_features(chunks(), network, keep=keep, total=len(data), progress=progress)
+    limit = copy_limit(data, heldout)
+    return Reference(
+        replace(describe(data, network), keep=keep), seen.moments, seen.features, data.labels[seen.index], limit
+    )
+
+
+def save_reference(path: Path, reference: Reference, **about: object) -> Path:
+    """Write PATH.safetensors and PATH.json, with `about` beside the config, whole or not at all."""
+    tensors = {
+        "mean": reference.moments.mean,
+        "cov": reference.moments.cov,
+        "features": reference.features,
+        "labels": reference.labels,
+        "copy_limit": torch.tensor(reference.copy_limit, dtype=torch.float64),
+    }
+    return checkpoint.write(path, tensors, asdict(reference.config), **about)
+
+
+def load_reference(path: Path) -> Reference:
+    """CheckpointError where the file is missing, damaged or something else."""
+    tensors, record = checkpoint.read(path)
+    try:
+        config = from_dict(ReferenceConfig, record["config"])
+        moments = Moments(tensors["mean"], tensors["cov"], config.n)
+        return Reference(config, moments, tensors["features"], tensors["labels"], float(tensors["copy_limit"]))
+    except (KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(f"{path} does not hold reference statistics; make them with `ddpm reference`") from e
+
+
+def shipped_name(config: ReferenceConfig) -> str:
+    return f"{config.data}-{config.split}-{config.extractor}"
+
+
+def shipped_reference(data: str, extractor: str) -> Reference | None:
+    """Statistics that ship for data of this name, under whatever path they were read; None where there are none."""
+    found = sorted(SHIPPED.glob(f"{data}*-{extractor}.json"))
+    return load_reference(found[0]) if found else None
+
+
+def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | None:
+    """Statistics that ship or were kept for exactly these images and this network; None where there are none."""
+    key = checkpoint.digest(asdict(config))
+    for path in (SHIPPED / shipped_name(config), cache / f"{shipped_name(config)}-{key}"):
+        try:
+            found = load_reference(path)
+        except CheckpointError:  # absent, damaged, or of an older version: made anew
+            continue
+        if found.config == config:
+            return found
+    return None
+
+
+def reference_for(
+    data: ImageData, network: FeatureNetwork, heldout: ImageData | None, cache: Path = CACHE, progress: bool = False
+) -> Reference:
+    """The statistics of these images, from disk where they are there, else made now and kept in `cache`."""
+    config = describe(data, network)
+    if found := find_reference(config, cache):
+        return found
+    made = make_reference(data, network, heldout, progress)
+    save_reference(cache / f"{shipped_name(config)}-{checkpoint.digest(asdict(config))}", made)
+    return made

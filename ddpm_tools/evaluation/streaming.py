@@ -1,0 +1,79 @@
+"""One pass over any number of images: moments of all, and a random sample to keep. Memory does not grow with n."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ddpm_core.metrics.classifier import AnyClassifier, classify
+from ddpm_core.metrics.distances import Moments, Running
+from ddpm_core.streams import stream
+from ddpm_tools.evaluation.features import FeatureNetwork
+
+KEEP = 10_000  # images: enough for kernels, neighbours and error bars; 50 MB at 1280 features
+
+
+class Reservoir:
+    """A uniform sample, without replacement, of a stream of rows; as many as there are while these fit."""
+
+    def __init__(self, keep: int, seed: int = 0):
+        self.keep, self.rng, self.seen = keep, stream(seed, "reservoir"), 0
+        self.rows: dict[str, Tensor] = {}
+
+    def add(self, **columns: Tensor) -> None:
+        """Take in a chunk: columns of equal length, the same in every call."""
+        n = len(next(iter(columns.values())))
+        new = {"index": torch.arange(self.seen, self.seen + n), "key": torch.rand(n, generator=self.rng), **columns}
+        self.seen += n
+        rows = {k: torch.cat([self.rows[k], v]) for k, v in new.items()} if self.rows else new
+        if len(rows["key"]) > self.keep:  # the largest keys of all so far are a uniform sample (Vitter 1985, section 2)
+            best = rows["key"].topk(self.keep).indices
+            best = best[rows["index"][best].argsort()]  # in the stream's order
+            rows = {k: v[best] for k, v in rows.items()}
+        self.rows = rows
+
+
+@dataclass(frozen=True)
+class ExtractedFeatures:
+    """What one pass leaves: N images, M of them kept."""
+
+    n: int
+    moments: Moments  # of all N
+    features: Tensor  # (M, D)
+    images: Tensor  # (M, C, H, W) uint8
+    index: Tensor  # (M,) which ones were kept
+    predicted: Tensor | None  # (N,) a classifier's classes
+    content: str  # digest of all pixels
+
+
+def extract_features(
+    chunks: Iterable[Tensor],
+    network: FeatureNetwork,
+    classifier: AnyClassifier | None = None,
+    keep: int = KEEP,
+    total: int | None = None,
+    progress: bool = False,
+) -> ExtractedFeatures:
+    """Features, kept images and predicted classes of chunks (B, C, H, W) uint8. ValueError where there are none."""
+    running, reservoir, sha, classes = Running(network.dimension), Reservoir(keep), hashlib.sha256(), []
+    with tqdm(total=total, unit="img", desc=network.name, disable=not progress) as bar:
+        for images in chunks:
+            features = network.features(images)
+            running.add(features)
+            reservoir.add(features=features, images=images)
+            sha.update(images.contiguous().numpy())
+            if classifier is not None:
+                x = images.to(next(classifier.parameters()).device).float() / 127.5 - 1
+                classes.append(classify(classifier, x)[0].short().cpu())
+            bar.update(len(images))
+    rows = reservoir.rows
+    if not rows:
+        raise ValueError("there are no images to look at")
+    predicted = torch.cat(classes).long() if classes else None
+    kept = (rows[k] for k in ("features", "images", "index"))
+    return ExtractedFeatures(running.n, running.moments(), *kept, predicted, sha.hexdigest()[:16])

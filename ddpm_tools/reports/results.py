@@ -1,0 +1,117 @@
+"""Full-scale runs on record: one JSON file a run, read back as tables beside the published figures.
+
+Distances by different extractors, or of different numbers of images, never share a column; the published ones (FID by
+Inception against the 50,000 training images) have a table of their own for the same reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ddpm_core.checkpoint import write_text
+from ddpm_core.config import DATA_DIR
+from ddpm_core.metrics.report import labelled
+from ddpm_tools.evaluation.record import aligned
+
+RESULTS = DATA_DIR / "results"
+PUBLISHED = DATA_DIR / "published"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run: what was trained, where, how fast, and every figure of its samples."""
+
+    preset: str
+    design: str  # what departs from the preset, in a word
+    seed: int
+    steps: int
+    batch_size: int
+    commit: str
+    device: str
+    command: str
+    minutes: float  # of training, over all parts of an interrupted run
+    train_images_per_s: float
+    sample_images_per_s: float
+    peak_bytes: int  # of the GPU's memory, or of the process where there is none
+    figures: tuple[
+        dict[str, Any], ...
+    ]  # metrics.report.MetricResult as plain values: value, interval, n, extractor, w, ...
+    sampling: dict[str, Any] = field(default_factory=dict)  # SampleConfig and the number of steps
+    reduced: bool = False  # a smaller network or fewer steps than the preset's: proves the command, says nothing else
+
+    @property
+    def name(self) -> str:
+        return f"{self.preset}-{self.design}-{self.seed}" + ("-reduced" if self.reduced else "")
+
+
+def write(result: Result, folder: Path = RESULTS) -> Path:
+    """The record of a run, whole or not at all."""
+    path = folder / f"{result.name}.json"
+    write_text(path, json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def read(path: Path) -> Result:
+    """A record; ValueError where it is none."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Result(**{**values, "figures": tuple(values["figures"])})
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ValueError(f"{path} is not the record of a run; scripts/full_scale.py writes them") from e
+
+
+def read_all(folder: Path = RESULTS) -> list[Result]:
+    """All records of a folder, by name."""
+    return [read(p) for p in sorted(folder.glob("*.json"))]
+
+
+def runs_table(results: Sequence[Result]) -> str:
+    """What was run and how fast."""
+    rows = [["preset", "design", "seed", "steps", "minutes", "train img/s", "sample img/s", "peak GB", "device", ""]]
+    for r in results:
+        speeds = [f"{r.minutes:.1f}", f"{r.train_images_per_s:.0f}", f"{r.sample_images_per_s:.0f}"]
+        note = "reduced: no result" if r.reduced else ""
+        rows.append(
+            [r.preset, r.design, str(r.seed), str(r.steps), *speeds, f"{r.peak_bytes / 1e9:.1f}", r.device, note]
+        )
+    return "\n".join(aligned(rows))
+
+
+def figure_tables(results: Sequence[Result]) -> str:
+    """One table for each extractor, number of images, reference, steps and weights: designs down, metrics across, with
+    95 % intervals."""
+
+    def space(f: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(f["about"][k] for k in ("extractor", "n", "reference", "steps", "weights"))
+
+    tables = []
+    for kind in dict.fromkeys(space(f) for r in results for f in r.figures):
+        extractor, n, reference, steps, weights = kind
+        mine = [(r, [f for f in r.figures if space(f) == kind]) for r in results]
+        metrics = list(dict.fromkeys(f["metric"] for _, figures in mine for f in figures))
+        rows = [["preset", "design", "seed", "w", *metrics]]
+        for r, fs in mine:
+            for w in dict.fromkeys(f["about"]["w"] for f in fs):
+                at_w = {f["metric"]: f["estimate"] for f in fs if f["about"]["w"] == w}
+                cells = [
+                    f"{e['value']:.4g} [{e['low']:.4g}, {e['high']:.4g}]" if e else "" for e in map(at_w.get, metrics)
+                ]
+                rows.append([r.preset + (" (reduced)" if r.reduced else ""), r.design, str(r.seed), f"{w:g}", *cells])
+        about = f"n = {n}, reference {labelled(reference)}, {steps} steps, weights: {weights}"
+        tables.append(f"measured with {extractor}, {about}\n" + "\n".join(aligned(rows)))
+    return "\n\n".join(tables)
+
+
+def published_tables(folder: Path = PUBLISHED) -> str:
+    """The published figures of the three tracks, which are FIDs by Inception and compare with nothing above."""
+    tables = []
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as f:
+            rows = [[cell or "–" for cell in row] for row in csv.reader(line for line in f if not line.startswith("#"))]
+        tables.append(f"published, track {path.stem}: FID by Inception, 50,000 images\n" + "\n".join(aligned(rows)))
+    return "\n\n".join(tables)

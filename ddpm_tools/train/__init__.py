@@ -1,0 +1,1 @@
+"""Training runs on disk: speed, several processes, interruption, saving, logging."""

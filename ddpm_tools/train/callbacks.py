@@ -1,0 +1,155 @@
+"""What goes on around a training loop: saves, snapshots, previews, curves, a bar, and a clean stop when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ddpm_core import checkpoint, plots
+from ddpm_core.config import Preset
+from ddpm_core.data import ImageData
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.samplers import sample
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.training import Step, TrainState
+from ddpm_tools.train.distributed import Ranks
+from ddpm_tools.train.interrupt import Interrupted, Request, requests
+from ddpm_tools.train.logs import Log, lost
+
+
+@dataclass(frozen=True)
+class CallbackConfig:
+    """What a run does besides training."""
+
+    save_seconds: float = 60.0  # what a killed run loses at most; more where a save takes over a hundredth of that
+    save_every: int = 0  # steps between saves, besides
+    snapshot_every: int = 0  # steps between snapshots that are kept: NAME-000500, averaged weights in float16
+    previews: Path | None = None  # a folder for sample grids, every config.train.preview_every steps
+    log: Path | None = None  # a folder for TensorBoard
+    progress: bool = True
+    quick_gate: str = ""  # whether the design has passed it, for the record: see quick_gate.py
+
+
+class Callbacks:
+    """Saves, logs and draws while the steps of a run go by; only process 0 of several writes."""
+
+    def __init__(
+        self, config: Preset, out: Path, data: ImageData, state: TrainState, options: CallbackConfig, ranks: Ranks
+    ) -> None:
+        self.config, self.out, self.data, self.state, self.options, self.ranks = (
+            config,
+            out,
+            data,
+            state,
+            options,
+            ranks,
+        )
+        self.schedule = DiffusionSchedule.named(config.schedule)
+        self.parameterization = PARAMETERIZATIONS[config.parameterization]
+        self.start, self.begin, self.saved, self.wait = state.step, time.monotonic(), time.monotonic(), 0.0
+        record = checkpoint.read(out, skip="")[1] if checkpoint.exists(out) else {}  # no tensors
+        self.minutes = record.get("provenance", {}).get("minutes", 0.0)  # of earlier parts of this run
+        self.loss: Tensor | None = None
+        self.previews = options.previews  # until one cannot be written
+
+    def run(self, steps: Iterable[Step]) -> None:
+        """Take all steps, then save for good; Interrupted where somebody asked to stop."""
+        first, total = self.ranks.first, self.config.train.steps
+        bar = tqdm(
+            total=total,
+            initial=self.start,
+            unit="step",
+            desc="training",
+            disable=not (self.options.progress and first),
+        )
+        log = Log(self.options.log if first else None, self.start, self.config.train.batch_size)
+        with requests() as asked, bar, log:
+            asked.patient = self.ranks.world > 1
+            for report in steps:
+                bar.update()
+                log.step(report)
+                self.loss = report.loss
+                if report.step % self.state.speed.check_every == 0:  # a GPU has been waited for anyway
+                    bar.set_postfix(loss=f"{float(report.loss):.4f}", lr=f"{report.lr:.1e}", refresh=False)
+                self.keep(report.step, log, asked)
+            self.save(asked, resumable=False)
+
+    def keep(self, step: int, log: Log, asked: Request) -> None:
+        """What is due after this step."""
+        up = self.options
+        checked = self.due(self.state.speed.check_every, step)
+        if self.due(up.snapshot_every, step) and self.ranks.first:
+            name = self.out.with_name(f"{self.out.name}-{step:06d}")
+            checkpoint.save_snapshot(name, self.state, self.config, **self.about())
+        if self.due(self.config.train.preview_every, step) and (self.previews or up.log) and self.ranks.first:
+            self.preview(step, log)
+        stop = checked and self.ranks.any(bool(asked))
+        late = checked and time.monotonic() - self.saved > max(up.save_seconds, self.wait)
+        if stop or late or self.due(up.save_every, step):
+            self.save(asked)
+        if stop:
+            self.ranks.wait()  # for process 0 to have saved
+            raise Interrupted(asked.number or 2)
+
+    def due(self, every: int, step: int) -> bool:
+        """Every so many steps, but not after the last, when everything is saved anyway."""
+        return every > 0 and step % every == 0 and step < self.config.train.steps
+
+    def save(self, asked: Request, resumable: bool = True) -> None:
+        if self.ranks.first:
+            began, patient, asked.patient = time.monotonic(), asked.patient, True
+            checkpoint.save_training(self.out, self.state, self.config, resumable, **self.about())
+            asked.patient, self.saved = patient, time.monotonic()
+            self.wait = 100 * (self.saved - began)  # large networks on slow disks: a hundredth of the time, no more
+
+    def about(self) -> dict[str, Any]:
+        """Where the weights come from, for the JSON beside them."""
+        seconds, device = time.monotonic() - self.begin, self.state.bad_step.device
+        gpu = device.type == "cuda"
+        done = self.state.step - self.start
+        return {
+            "provenance": {
+                "data": self.config.data,
+                "n_train": len(self.data),
+                **({"classes": list(self.data.classes)} if self.config.unet.num_classes else {}),
+                "seed": self.config.train.seed,
+                "step": self.state.step,
+                "device": torch.cuda.get_device_name(device) if gpu else device.type,
+                "processes": self.ranks.world,
+                "torch": torch.__version__,
+                "speed": asdict(self.state.speed),
+                "last_loss": round(float(self.loss), 4) if self.loss is not None else None,
+                "minutes": round(self.minutes + seconds / 60, 2),
+                "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
+                "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
+                **({"quick_gate": self.options.quick_gate} if self.options.quick_gate else {}),
+            }
+        }
+
+    def preview(self, step: int, log: Log) -> None:
+        """Samples of the averaged weights, one row a class (the first ten), or of the first captions."""
+        self.state.verify(self.config.train)
+        k, names = min(self.config.unet.num_classes, 10), []
+        if self.data.labels.dim() == 2:
+            y = self.data.labels[:32]  # (n, S)
+        elif k:
+            y, names = torch.arange(k).repeat_interleave(8), self.data.classes[:k]  # (8·k,)
+        else:
+            y = torch.zeros(32, dtype=torch.long)
+        w = 2.0 if self.config.train.p_uncond and (k or y.dim() == 2) else 1.0  # no null class without label dropout
+        images = sample(self.state.ema.module, self.schedule, y, w, 20, parameterization=self.parameterization)
+        log.preview(images, 8, step)
+        if self.previews:
+            figure = plots.grid(images, 8, names, title=f"step {step}", row_label="class asked for" if names else "")
+            try:
+                plots.save(figure, self.previews / f"{step}.png")
+            except OSError as e:
+                self.previews = None
+                lost("previews", e)

@@ -1,0 +1,101 @@
+"""A training run on disk: start, watch, interrupt, resume; and the names that people type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ddpm_core import checkpoint
+from ddpm_core.conditioning import strategy
+from ddpm_core.config import Preset
+from ddpm_core.data import ImageData, load_data
+from ddpm_core.training import TrainState, train
+from ddpm_core.unet import build_unet
+from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
+from ddpm_tools.train.distributed import ALONE, Ranks
+from ddpm_tools.train.speed import Speed
+
+LARGEST_BATCH = 16  # times the training images: a few pictures may fill a batch, but none is made of repeats alone
+
+
+def class_index(name: str, classes: tuple[str, ...]) -> int:
+    """The index of a class name; ValueError lists the known ones."""
+    if name not in classes:
+        raise ValueError(f"unknown class '{name}'; known: {', '.join(classes)}")
+    return classes.index(name)
+
+
+def fit(config: Preset, data: ImageData) -> None:
+    """ValueError where a network of this config cannot take this data."""
+    c, h, w = data.images.shape[1:]
+    want = (config.unet.image_channels, config.unet.image_size, config.unet.image_size)
+    if (c, h, w) != want:
+        raise ValueError(
+            f"the preset's network takes images of {want[0]} channel(s) at {want[1]}×{want[2]}, but {data.name} has "
+            f"{c} at {h}×{w}; choose another preset or resize the data"
+        )
+    k = config.unet.num_classes
+    if k and data.labels.dim() == 1 and len(data.classes) != k:
+        raise ValueError(
+            f"the preset's network has {k} classes, but {data.name} has {len(data.classes)}; "
+            f"set the preset's num_classes to {len(data.classes)}"
+        )
+
+
+def training_data(config: Preset) -> ImageData:
+    """The config's data as its network takes them; an unconditional network has one label, the null class 0."""
+    u = config.unet
+    data = load_data(config.data, config.split, size=u.image_size, channels=u.image_channels)
+    fit(config, data)
+    if (batch := config.train.batch_size) > (most := LARGEST_BATCH * max(len(data), 128)):
+        raise ValueError(
+            f"a batch of {batch} images is far more than the {len(data)} training images of {data.name}; "
+            f"choose a --batch-size of at most {most}"
+        )
+    return data if u.num_classes else replace(data, labels=torch.zeros(len(data), dtype=torch.long))
+
+
+def train_run(
+    config: Preset,
+    out: Path,
+    device: torch.device | str = "cpu",
+    callbacks: CallbackConfig | None = None,
+    speed: Speed | None = None,
+    ranks: Ranks = ALONE,
+) -> Path:
+    """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path.
+
+    Ctrl-C or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite,
+    leaves the last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken
+    one bit for bit; on a GPU that is not promised.
+    """
+    callbacks = callbacks or CallbackConfig()
+    with ranks.first_goes_ahead():
+        data = training_data(config)
+        ranks.shares(config.train.batch_size, (speed or Speed()).micro_batches)  # a sentence now, not after compiling
+        net = build_unet(config.unet, strategy(config.conditioning), config.train.seed).to(device)
+        state = TrainState.start(net, config.train, speed, data.images.nbytes)
+        if ranks.first:
+            checkpoint.clear_drafts(out)
+        if done := checkpoint.exists(out) and checkpoint.finished(out, config):
+            state.step = config.train.steps
+        elif checkpoint.exists(out):
+            state = checkpoint.resume(out, config, state)
+    if not ranks.same(state.step):
+        raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk that all share")
+    if not done:
+        around = Callbacks(config, checkpoint.stem(out), data, state, callbacks, ranks)
+        try:
+            around.run(train(state, data, around.schedule, config.train, around.parameterization, ranks))
+        except FloatingPointError as e:
+            kept = f"{out} keeps its last save" if checkpoint.exists(out) else "nothing had been saved yet"
+            raise FloatingPointError(f"{e}; {kept}, and another learning rate needs another --out") from e
+    return checkpoint.stem(out)
+
+
+def shortened(config: Preset, steps: int | None, seed: int | None) -> Preset:
+    """The preset with another number of steps or another seed."""
+    changes = {k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None}
+    return replace(config, train=replace(config.train, **changes))
