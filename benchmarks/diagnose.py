@@ -21,7 +21,7 @@ from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import PRESETS, Preset
 from ddpm_core.data import ImageData, digits
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
 from ddpm_core.schedule import DiffusionSchedule
@@ -34,6 +34,7 @@ from ddpm_tools.diagnosis.reference import reference_curve
 from ddpm_tools.diagnosis.report import Report
 from ddpm_tools.diagnosis.rules import judge
 from ddpm_tools.diagnosis.sampling import Sampler
+from ddpm_tools.train.resume import save_training
 
 FOLDER = Path(__file__).resolve().parents[1] / "build/diagnose"
 SHORT = replace(PRESETS["digits"].train, steps=320, batch_size=64, ema_decay=0.99)
@@ -135,10 +136,9 @@ def trained(name: str, seed: int) -> Path:
         return path
     net = build_unet(config.unet, strategy(config.conditioning), seed)
     net.__class__ = run.network  # the same weights, another forward
-    state = TrainState.start(net, config.train)
-    schedule, kind = DiffusionSchedule.named(config.schedule), PARAMETERIZATIONS[config.parameterization]
-    losses = [round(float(s.loss), 5) for s in train(state, run.data(digits()), schedule, config.train, kind)]
-    return checkpoint.save_training(path, state, config, resumable=False, losses=losses)
+    state = TrainState.start(config.diffusion(net), config.train)
+    losses = [round(float(s.loss), 5) for s in train(state, run.data(digits()), config.train)]
+    return save_training(path, state, config, resumable=False, losses=losses)
 
 
 def student_sampler(

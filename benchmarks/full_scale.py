@@ -27,14 +27,17 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 
 from ddpm_core.conditioning import strategy
-from ddpm_core.config import PRESETS, Preset, preset
+from ddpm_core.config import Preset
 from ddpm_core.data import ImageData
-from ddpm_core.samplers import sample
-from ddpm_core.schedule import DiffusionSchedule, linear_beta_schedule
+from ddpm_core.samplers import SampleConfig, sample
+from ddpm_core.schedule import linear_beta_schedule
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
 from ddpm_tools.cli.base import device_of
 from ddpm_tools.export.diffusers_unet import to_diffusers_config
+from ddpm_tools.presets import PRESETS, preset
+from ddpm_tools.train.engine import FastEngine, start
+from ddpm_tools.train.speed import Speed
 
 TARGETS = {
     "cifar10-small": {"train_steps_per_s": 73, "sample_images_per_s": 278},
@@ -50,9 +53,10 @@ def noise(count: int, size: int, classes: int) -> ImageData:
 
 
 def our_training(config: Preset, data: ImageData, device: str) -> tuple[Work, TrainState]:
-    net = build_unet(config.unet, strategy(config.conditioning), 0).to(device)
-    state = TrainState.start(net, config.train, data_bytes=data.images.nbytes)
-    steps = train(state, data, DiffusionSchedule.named(config.schedule), config.train)
+    diffusion = config.diffusion(build_unet(config.unet, strategy(config.conditioning), 0).to(device))
+    state, speed = start(diffusion, config.train, Speed(), data.images.nbytes)
+    engine = FastEngine(state, speed, config.train)
+    steps = train(state, engine.batches(data, 0), config.train, engine=engine)
     return lambda n: [None for _ in islice(steps, n)], state
 
 
@@ -81,11 +85,10 @@ def their_training(config: Preset, data: ImageData, device: str, bf16: bool) -> 
 
 
 def our_sampling(config: Preset, state: TrainState, steps: int, device: str) -> Work:
-    schedule = DiffusionSchedule.named(config.schedule)
     classes = config.unet.num_classes
 
     def draw(n: int) -> None:
-        sample(state.ema.module, schedule, (torch.arange(n) % classes).to(device), 1.0, steps, batch_size=n)
+        sample(state.averaged, (torch.arange(n) % classes).to(device), 1.0, steps, config=SampleConfig(batch_size=n))
 
     return draw
 

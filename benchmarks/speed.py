@@ -25,20 +25,24 @@ from torch import Tensor
 
 from ddpm_core.conditioning import strategy
 from ddpm_core.data import ImageData
+from ddpm_core.diffusion import Diffusion
+from ddpm_core.network import NetworkConfig
+from ddpm_core.parameterization import EPSILON
 from ddpm_core.samplers import SampleConfig, initial_noise, sample
 from ddpm_core.schedule import DiffusionSchedule, cosine_beta_schedule
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
 
 CONFIGS = {  # (same weights as the peer, our own design at about as many parameters, batch, images to sample)
     "32": (
-        UNetConfig(3, 32, 10, (64, 128, 128, 128), attention_levels=(1,), architecture="unet2d", head_dim=8),
+        UNet2DConfig(3, 32, 10, (64, 128, 128, 128), attention_levels=(1,), head_dim=8),
         UNetConfig(3, 32, 10, (72, 144, 144)),
         8, 8,
     ),
     "8": (
-        UNetConfig(1, 8, 10, (32, 64), attention_levels=(1,), architecture="unet2d", head_dim=8),
+        UNet2DConfig(1, 8, 10, (32, 64), attention_levels=(1,), head_dim=8),
         UNetConfig(1, 8, 10, (32, 64), cond_dim=128),
         128, 64,
     ),
@@ -46,24 +50,25 @@ CONFIGS = {  # (same weights as the peer, our own design at about as many parame
 Work = Callable[[], object]
 
 
-def network(config: UNetConfig) -> torch.nn.Module:
+def network(config: NetworkConfig) -> torch.nn.Module:
     return build_unet(config, strategy("add"), seed=0)
 
 
-def images(config: UNetConfig, count: int) -> ImageData:
+def images(config: NetworkConfig, count: int) -> ImageData:
     rng = torch.Generator().manual_seed(0)
     shape = (count, config.image_channels, config.image_size, config.image_size)
     labels = torch.arange(count) % config.num_classes
     return ImageData("noise", "train", torch.randint(256, shape, dtype=torch.uint8, generator=rng), labels, ())
 
 
-def our_training(config: UNetConfig, batch: int) -> Work:
+def our_training(config: NetworkConfig, batch: int) -> Work:
     plan = TrainConfig(steps=1_000_000, batch_size=batch)
-    steps = train(TrainState.start(network(config), plan), images(config, 4 * batch), SCHEDULE, plan)
+    state = TrainState.start(Diffusion(network(config), SCHEDULE, EPSILON), plan)
+    steps = train(state, images(config, 4 * batch), plan)
     return lambda: next(steps)
 
 
-def their_training(config: UNetConfig, batch: int) -> Work:
+def their_training(config: NetworkConfig, batch: int) -> Work:
     """The loop of diffusers' unconditional training example, with labels: noise, loss, clip, AdamW, EMA."""
     model, scheduler = peer(config), their_scheduler()
     ema = EMAModel(model.parameters(), decay=0.9999, use_ema_warmup=True)
@@ -86,7 +91,7 @@ def their_training(config: UNetConfig, batch: int) -> Work:
     return step
 
 
-def peer(config: UNetConfig) -> UNet2DModel:
+def peer(config: NetworkConfig) -> UNet2DModel:
     """diffusers' network with our weights."""
     model = UNet2DModel(**to_diffusers_config(config))
     model.load_state_dict(to_diffusers_weights(network(config).state_dict(), config))
@@ -108,11 +113,11 @@ def their_sampling(model: UNet2DModel, xt: Tensor, y: Tensor, w: float, steps: i
     return xt
 
 
-def sampling_pair(config: UNetConfig, own: UNetConfig, n: int, steps: int) -> tuple[Work, Work, Work]:
+def sampling_pair(config: NetworkConfig, own: NetworkConfig, n: int, steps: int) -> tuple[Work, Work, Work]:
     y = torch.arange(n) % config.num_classes
     ours, other, theirs = network(config).eval(), network(own).eval(), peer(config).eval()
     xt = initial_noise(range(n), (config.image_channels, config.image_size, config.image_size))
-    run = lambda net: lambda: sample(net, SCHEDULE, y, w=4.0, steps=steps)  # noqa: E731
+    run = lambda net: lambda: sample(Diffusion(net, SCHEDULE, EPSILON), y, w=4.0, steps=steps)  # noqa: E731
     torch.testing.assert_close(run(ours)(), their_sampling(theirs, xt, y, 4.0, steps), atol=1e-3, rtol=0)
     return run(ours), run(other), lambda: their_sampling(theirs, xt, y, 4.0, steps)
 

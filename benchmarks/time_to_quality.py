@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,9 +24,7 @@ from ddpm_core.config import DATA_DIR
 from ddpm_core.data import load_data
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.report import Provenance, Scores, score
-from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import SampleConfig, sample
-from ddpm_core.schedule import DiffusionSchedule
 
 INTERVAL = (200, 800)  # of 1000: above it guidance costs variety, below it the classes are settled
 
@@ -79,22 +77,19 @@ class Bench:
 
     def __init__(self, n: int, seed: int, batch_size: int):
         loaded = checkpoint.load(DATA_DIR / "checkpoints/digits")
-        self.net: nn.Module = loaded.ema
-        self.schedule = DiffusionSchedule.named(loaded.preset.schedule)
-        self.kind = PARAMETERIZATIONS[loaded.preset.parameterization]
+        self.diffusion = loaded.diffusion()
         self.judge, self.real = load_classifier(DATA_DIR / "classifiers/digits"), load_data("digits", "all")
         self.y, self.seed, self.batch_size = torch.arange(n) % 10, seed, batch_size
         self.evaluations = 0
-        self.net.register_forward_pre_hook(self.count)
+        loaded.ema.register_forward_pre_hook(self.count)
 
     def count(self, module: nn.Module, inputs: tuple) -> None:
         self.evaluations += len(inputs[0])
 
     def run(self, setting: Setting, w: float, n: int | None = None) -> Result:
         y, self.evaluations, began = self.y[:n], 0, time.perf_counter()
-        images = sample(
-            self.net, self.schedule, y, w, setting.steps, self.seed, self.batch_size, self.kind, config=setting.config
-        )
+        config = replace(setting.config, batch_size=self.batch_size)
+        images = sample(self.diffusion, y, w, setting.steps, self.seed, config)
         seconds = time.perf_counter() - began
         about = Provenance("digits classifier", len(y), "digits/all", self.seed, setting.steps, w, "ema")
         return Result(self.evaluations / len(y), seconds, score(images, y, self.real, self.judge, about))

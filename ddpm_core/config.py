@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
+import torch
+from torch import Tensor
+
+from ddpm_core.diffusion import Diffusion
+from ddpm_core.network import NetworkConfig
+from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainConfig
-from ddpm_core.unet import UNetConfig
+from ddpm_core.unet import ARCHITECTURES, UNetConfig
+from ddpm_core.unet2d import UNet2DConfig
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"  # what ships: checkpoints, classifiers, reference bands
 T = TypeVar("T")
@@ -17,39 +26,29 @@ T = TypeVar("T")
 class Preset:
     """Everything that makes a run: the config that a checkpoint carries."""
 
-    data: str = "digits"  # a name that load_data knows, or the path of a folder or zip
+    data: str = "digits"  # a name that ddpm_tools.datasets knows, or the path of a folder or zip
     conditioning: str = "add"  # a name in conditioning.STRATEGIES
     schedule: str = "cosine"
     parameterization: str = "epsilon"
-    unet: UNetConfig = field(default_factory=UNetConfig)
+    unet: NetworkConfig | None = field(default_factory=UNetConfig)  # None: a network that is not one of the course's
     train: TrainConfig = field(default_factory=TrainConfig)
     split: str = "train"  # "all" where the data hold nothing but training images
+    timesteps: int = 1000  # T
+    betas: tuple[float, ...] = ()  # (T,), in place of the schedule's; T is then their number
 
+    def make_schedule(self) -> DiffusionSchedule:
+        """The noise schedule; ValueError for an unknown name, or for betas that make none."""
+        if self.betas:
+            return DiffusionSchedule.from_betas(torch.tensor(self.betas, dtype=torch.float64))
+        return DiffusionSchedule.named(self.schedule, self.timesteps)
 
-# What the published protocol of the challenge tracks leaves open, and what we assume: never to be called exact.
-ASSUMPTIONS = (
-    "linear betas, 1e-4 to 0.02",
-    "no label dropout, and w = 1 in sampling",
-    "the batch size is that of all GPUs together",
-    "a linear warm-up of 1,000 steps, then cosine decay of the learning rate to zero",
-    "weight decay 1e-4, gradients clipped to a norm of 1",
-    "no flips; clamped x0 in sampling; attention with heads of 32 channels",
-    "an EMA that warms up: decay min(0.9995, (1 + k) / (10 + k)) at update k",
-)
-
-
-def published(*channels: int, batch_size: int = 128, **train: Any) -> Preset:
-    """The tracks' protocol at one scale: what it states (see the spec of the tracks), and ASSUMPTIONS besides."""
-    return Preset(
-        data="cifar10",
-        conditioning="concat-film",  # the first baseline; --conditioner names the others
-        schedule="linear",
-        unet=UNetConfig(channels=channels, attention_levels=(1,), architecture="unet2d"),  # 16×16 of 32×32: standard
-        train=TrainConfig(
-            **{"steps": 35_000, "batch_size": batch_size, "lr": 2e-4, "ema_decay": 0.9995},
-            **{"p_uncond": 0.0, "preview_every": 5_000, **train},
-        ),
-    )
+    def diffusion(self, network: Callable[..., Tensor]) -> Diffusion:
+        """The network with this preset's schedule and parameterization; ValueError where one of them is unknown."""
+        if self.parameterization not in PARAMETERIZATIONS:
+            raise ValueError(
+                f"unknown parameterization '{self.parameterization}'; known: {', '.join(PARAMETERIZATIONS)}"
+            )
+        return Diffusion(network, self.make_schedule(), PARAMETERIZATIONS[self.parameterization])
 
 
 PRESETS = {
@@ -59,7 +58,7 @@ PRESETS = {
         train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
     ),
     "digits-unet2d": Preset(  # what `ddpm export-diffusers` can write
-        unet=UNetConfig(1, 8, 10, (32, 64), attention_levels=(1,), architecture="unet2d", groups=8),
+        unet=UNet2DConfig(1, 8, 10, (32, 64), attention_levels=(1,), groups=8),
         train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
     ),
     "fashion-mnist": Preset(
@@ -75,19 +74,6 @@ PRESETS = {
         # 3.2 epochs; so short a run likes many small steps, a high rate and a quick EMA
         train=TrainConfig(5000, batch_size=32, lr=1e-3, warmup=200, ema_decay=0.998, flip=True, preview_every=500),
     ),
-    "cifar10-small": published(64, 128, 128, 128),  # 8.95 M parameters without classes
-    "cifar10-medium": published(128, 256, 256, 256),
-    "cifar10-large": published(256, 512, 512, 512, batch_size=64),
-    # Not the protocol's: with dropped labels, which guidance needs.
-    "cifar10-small-guided": published(64, 128, 128, 128, p_uncond=0.15),
-    # The open track: steps, batch and scale of the protocol, all else as we think best (not yet measured)
-    "cifar10-small-open": Preset(
-        data="cifar10",
-        conditioning="film-4-tokens",
-        parameterization="v",  # informative at every noise level, see lesson 5.1
-        unet=UNetConfig(channels=(64, 128, 128, 128), attention_levels=(1, 2), architecture="unet2d"),
-        train=TrainConfig(35_000, lr=4e-4, ema_decay=0.9995, flip=True, preview_every=5_000),
-    ),
 }
 
 
@@ -99,12 +85,13 @@ def preset(name: str) -> Preset:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A config as plain JSON values."""
-    return {k: list(v) if isinstance(v, tuple) else to_dict(v) if is_dataclass(v) else v for k, v in _items(config)}
+    """A config as plain JSON values; a network's says which architecture it is of."""
+    plain = {f.name: _plain(getattr(config, f.name)) for f in fields(config)}
+    return {"architecture": config.architecture, **plain} if isinstance(config, NetworkConfig) else plain
 
 
-def _items(config: Any) -> list[tuple[str, Any]]:
-    return [(f.name, getattr(config, f.name)) for f in fields(config)]
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else to_dict(value) if is_dataclass(value) else value
 
 
 KINDS = {int: (int,), float: (float, int), str: (str,), bool: (bool,), tuple: (tuple, list)}  # and what JSON has for it
@@ -114,15 +101,21 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     """A config from plain JSON values; ValueError names unknown keys and values of a wrong kind."""
     if not isinstance(values, dict):
         raise ValueError(f"{cls.__name__} must be an object, got {type(values).__name__}")
-    hints = get_type_hints(cls)
+    if cls is NetworkConfig:
+        values = dict(values)
+        if (name := values.pop("architecture", None)) not in ARCHITECTURES:
+            raise ValueError(f"unknown architecture '{name}'; known: {', '.join(ARCHITECTURES)}")
+        cls = ARCHITECTURES[name][0]
+    hints = {f.name: get_type_hints(cls)[f.name] for f in fields(cls)}
     if unknown := sorted(set(values) - set(hints)):
         raise ValueError(f"unknown {cls.__name__} key(s) {', '.join(unknown)}; known: {', '.join(hints)}")
     for name, value in values.items():
         kinds = KINDS.get(get_origin(hints[name]) or hints[name])
         if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
             raise ValueError(f"{cls.__name__}: {name} must be {kinds[0].__name__}, got {value!r}"[:200])
+    nested = {"unet": NetworkConfig, "train": TrainConfig} if cls is Preset else {}
     converted = {
-        k: from_dict(hints[k], v) if is_dataclass(hints[k]) else tuple(v) if isinstance(v, list) else v
+        k: from_dict(nested[k], v) if k in nested and v is not None else tuple(v) if isinstance(v, list) else v
         for k, v in values.items()
     }
     return cls(**converted)

@@ -11,15 +11,19 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class EMA:
-    """A smoothed copy of a network, `.module`, frozen and in eval mode.
+    """A smoothed copy of a network, `.module`, frozen, in eval mode and at least in float32.
 
     The decay at update k (from 1) is min(decay, (1 + k) / (10 + k)): without this warm-up a short run would keep
-    mostly its random initial weights. Floating buffers are averaged too, integer buffers copied.
+    mostly its random initial weights. Floating buffers are averaged too, integer buffers copied. A copy in bfloat16
+    would stand still: at a decay of 0.9999 an update is smaller than the last digit of what it is added to.
     """
 
     def __init__(self, model: nn.Module, decay: float = 0.9999):
         self.decay, self.updates = decay, 0
         self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        for x in chain(self.module.parameters(), self.module.buffers()):
+            if x.is_floating_point():
+                x.data = x.data.to(torch.promote_types(x.dtype, torch.float32))
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:

@@ -3,73 +3,68 @@
 A denoiser is a function (xt, t) -> (x0_hat, eps), eps being the noise to step with. Samplers speak nothing else, so
 every guidance here works with every sampler. Guidance takes *branches*, which give the two outputs to compare:
 
-    batched(network, cond, null)           with the condition against without, in one pass of a doubled batch
-    autoguidance(network, weak, cond)      a network against an earlier snapshot of itself
+    batched(diffusion, cond)               with the condition against without, in one pass of a doubled batch
+    autoguidance(diffusion, weak, cond)    the network against an earlier snapshot of itself
+    mixture(diffusion, conds, weights)     several conditions at once against none
 
 and makes a denoiser of them: `guide` (with rescale), or `cfg_pp`. `guidance_interval` confines any denoiser to one.
-cond (B, ...) may be labels (B,), embeddings (B, D) or caption tokens (B, S); null is the empty condition (1, ...).
+cond (B, ...) may be labels (B,), embeddings (B, D) or caption tokens (B, S).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from ddpm_core.parameterization import EPSILON, Parameterization
-from ddpm_core.schedule import DiffusionSchedule, at
+from ddpm_core.diffusion import Denoiser, Diffusion, Network
 
-Denoiser = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, cond) -> output (B, ...)
 Branches = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (xt, t) -> weak and strong output, 2 x (B, ...)
 
 
-def split_output(
-    output: Tensor,
-    xt: Tensor,
-    t: Tensor,
-    schedule: DiffusionSchedule,
-    parameterization: Parameterization = EPSILON,
-    clip: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """The network's output (B, ...) -> x0_hat, clamped to [-1, 1] where clip, and the noise that agrees with it."""
-    abar = at(schedule.alphas_cumprod, t, xt)  # (B, 1, ...)
-    x0 = parameterization.predict_x0(output, xt, t, schedule).to(abar.dtype)
-    x0 = x0.clamp(-1, 1) if clip else x0
-    return x0, (xt - abar.sqrt() * x0) / (1 - abar).sqrt()
-
-
-def plain(
-    network: Network,
-    schedule: DiffusionSchedule,
-    cond: Tensor,
-    parameterization: Parameterization = EPSILON,
-    clip: bool = True,
-) -> Denoiser:
+def plain(diffusion: Diffusion, cond: Tensor) -> Denoiser:
     """The network's own answer for cond (B, ...), without guidance."""
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        return split_output(network(xt, t, cond).to(xt.dtype), xt, t, schedule, parameterization, clip)
+        return diffusion.split(diffusion.output(xt, t, cond), xt, t)
 
     return denoise
 
 
-def batched(network: Network, cond: Tensor, null: Tensor) -> Branches:
+def batched(diffusion: Diffusion, cond: Tensor) -> Branches:
     """Without and with the condition, in one pass of a doubled batch."""
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        both = torch.cat([null.expand_as(cond), cond])  # (2B, ...)
-        return network(torch.cat([xt, xt]), t.repeat(2), both).to(xt.dtype).chunk(2)  # 2 x (B, C, H, W)
+        both = torch.cat([diffusion.null_cond.expand_as(cond), cond])  # (2B, ...)
+        return diffusion.output(torch.cat([xt, xt]), t.repeat(2), both).chunk(2)  # 2 x (B, C, H, W)
 
     return branches
 
 
-def autoguidance(network: Network, weak: Network, cond: Tensor) -> Branches:
-    """Autoguidance (Karras et al. 2024): the same condition, asked of a worse network, such as an earlier snapshot."""
+def autoguidance(diffusion: Diffusion, weak: Network, cond: Tensor) -> Branches:
+    """Autoguidance (Karras et al. 2024): the same condition, given to a worse network, such as an earlier snapshot."""
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        return weak(xt, t, cond).to(xt.dtype), network(xt, t, cond).to(xt.dtype)
+        return diffusion.output(xt, t, cond, weak), diffusion.output(xt, t, cond)
+
+    return branches
+
+
+def mixture(diffusion: Diffusion, conds: Sequence[Tensor], weights: Tensor) -> Branches:
+    """No condition, against the weighted sum of the outputs for several conditions (after Liu et al. 2022, eq. 11).
+
+    conds: K conditions (B, ...) each; weights (K, B), which usually add up to 1 for each sample. One batched pass.
+    """
+
+    def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        copies = len(conds) + 1
+        every = torch.cat([diffusion.null_cond.expand_as(conds[0]), *conds])  # ((K + 1)·B, ...)
+        weak, *strong = diffusion.output(xt.repeat(copies, *[1] * (xt.dim() - 1)), t.repeat(copies), every).chunk(
+            copies
+        )
+        shares = weights.to(xt).view(len(conds), -1, *[1] * (xt.dim() - 1))  # (K, B, 1, ...)
+        return weak, (shares * torch.stack(strong)).sum(0)  # (B, ...), (B, ...)
 
     return branches
 
@@ -93,14 +88,7 @@ def rescaled(out: Tensor, strong: Tensor, phi: float) -> Tensor:
     return out * (phi * torch.where(got > 0, wanted / got, 1) + 1 - phi)
 
 
-def guide(
-    branches: Branches,
-    schedule: DiffusionSchedule,
-    w: float | Tensor,
-    parameterization: Parameterization = EPSILON,
-    rescale: float = 0.0,
-    clip: bool = True,
-) -> Denoiser:
+def guide(diffusion: Diffusion, branches: Branches, w: float | Tensor, rescale: float = 0.0) -> Denoiser:
     """Guidance by w: classifier-free with `batched` branches, autoguidance with `autoguidance`."""
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,18 +96,12 @@ def guide(
         out = extrapolate(weak, strong, w)
         if rescale:
             out = rescaled(out, strong, rescale)
-        return split_output(out, xt, t, schedule, parameterization, clip)
+        return diffusion.split(out, xt, t)
 
     return denoise
 
 
-def cfg_pp(
-    branches: Branches,
-    schedule: DiffusionSchedule,
-    lam: float | Tensor,
-    parameterization: Parameterization = EPSILON,
-    clip: bool = True,
-) -> Denoiser:
+def cfg_pp(diffusion: Diffusion, branches: Branches, lam: float | Tensor) -> Denoiser:
     """CFG++ (Chung et al. 2024, algorithm 2): the guided image, but the unconditional noise to step with.
 
     lam in [0, 1] interpolates where w extrapolates; it is no guidance scale: DDIM's steps with lam equal those of
@@ -128,8 +110,8 @@ def cfg_pp(
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         weak, strong = branches(xt, t)
-        x0, _ = split_output(extrapolate(weak, strong, lam), xt, t, schedule, parameterization, clip)
-        return x0, split_output(weak, xt, t, schedule, parameterization, clip)[1]
+        x0, _ = diffusion.split(extrapolate(weak, strong, lam), xt, t)
+        return x0, diffusion.split(weak, xt, t)[1]
 
     return denoise
 
@@ -154,22 +136,11 @@ def guidance_interval(low: int, high: int, inside: Denoiser, outside: Denoiser) 
     return denoise
 
 
-def guided(
-    network: Network,
-    schedule: DiffusionSchedule,
-    cond: Tensor,
-    null: Tensor,
-    w: float | Tensor = 1.0,
-    parameterization: Parameterization = EPSILON,
-    rescale: float = 0.0,
-    clip: bool = True,
-) -> Denoiser:
+def guided(diffusion: Diffusion, cond: Tensor, w: float | Tensor = 1.0, rescale: float = 0.0) -> Denoiser:
     """Classifier-free guidance in one batched pass: out_u + w·(out_c - out_u).
 
     w = 0 is unconditional, w = 1 purely conditional, w > 1 guided; a number, or a tensor (B,), one per sample.
-    cond (B, ...) and null (1, ...) are labels, class embeddings or caption tokens.
     """
     if isinstance(w, (int, float)) and w in (0, 1):  # one half of the doubled batch would be thrown away
-        only = cond if w == 1 else null.expand_as(cond)
-        return plain(network, schedule, only, parameterization, clip)
-    return guide(batched(network, cond, null), schedule, w, parameterization, rescale, clip)
+        return plain(diffusion, cond if w == 1 else diffusion.null_cond.expand_as(cond))
+    return guide(diffusion, batched(diffusion, cond), w, rescale)

@@ -1,27 +1,27 @@
-"""Between two classes, two noises, or both: a straight line, or the arc of a sphere (Shoemake 1985)."""
+"""Between two classes, two noises, or both: a straight line, the arc of a sphere, or a mixture of two scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from ddpm_core.guidance import Network
-from ddpm_core.parameterization import EPSILON, Parameterization
+from ddpm_core.diffusion import Denoiser, Diffusion
+from ddpm_core.guidance import guide, mixture
 from ddpm_core.samplers import SampleConfig, denoiser, last, solve, spaced_timesteps, step_noise
-from ddpm_core.schedule import DiffusionSchedule
 
 MODES = ("linear", "spherical")
+PATHS = (*MODES, "scores")
 VARY = ("class", "noise", "both")
 
 
 def interpolate_embeddings(a: Tensor, b: Tensor, alphas: Tensor, mode: str = "linear") -> Tensor:
     """From a (D,) at alpha = 0 to b (D,) at alpha = 1: alphas (N,) -> (N, D). ValueError for an unknown mode.
 
-    "spherical" moves the direction along the arc between the two, and the length linearly; where the arc is not
-    defined (parallel, antiparallel or zero vectors) it is linear too. Tensors of any other shape, such as noises or
-    tokens, are taken as one long vector.
+    "spherical" moves the direction along the arc between the two (Shoemake 1985), and the length linearly; where the
+    arc is not defined (parallel, antiparallel or zero vectors) it is linear too. Tensors of any other shape, such as
+    noises or tokens, are taken as one long vector.
     """
     if mode not in MODES:
         raise ValueError(f"unknown mode '{mode}'; known: {', '.join(MODES)}")
@@ -43,71 +43,79 @@ def interpolate_embeddings(a: Tensor, b: Tensor, alphas: Tensor, mode: str = "li
     return arc * ((1 - alphas) * len_a + alphas * len_b)
 
 
+@dataclass(frozen=True)
+class InterpolationConfig:
+    """What moves from one end of a row to the other, and along which path."""
+
+    vary: str = "class"  # "noise" keeps the first class; "both" moves both
+    mode: str = "linear"  # of the class; "scores" mixes the network's two answers in place of the embeddings
+    steps: int = 50
+    sampling: SampleConfig = field(default_factory=SampleConfig)
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("vary", self.vary, VARY), ("mode", self.mode, PATHS)):
+            if value not in known:
+                raise ValueError(f"unknown {name} '{value}'; known: {', '.join(known)}")
+        if self.mode == "scores" and (self.sampling.lam is not None or self.sampling.interval):
+            raise ValueError("mixing scores knows plain guidance by w alone; leave lam and interval out")
+
+
 def interpolate(
-    network: Network,
-    schedule: DiffusionSchedule,
+    diffusion: Diffusion,
     conds: Tensor,
-    null: Tensor,
     noises: Tensor,
     w: float = 4.0,
     steps: int = 50,
-    parameterization: Parameterization = EPSILON,
     config: SampleConfig | None = None,
-    batch_size: int = 256,
     seed: int = 0,
 ) -> Tensor:
-    """Images (N, C, H, W) along a path of conditions conds (N, ...) and noises (N, C, H, W), for any network.
+    """Images (N, C, H, W) along a path of conditions conds (N, ...) and noises (N, C, H, W).
 
-    network(xt, t, cond) takes conditions of conds' kind, and null (1, ...) is the empty one. A solver that draws noise
-    draws the same for the whole row (from `seed`), so that neighbours differ by the path alone.
+    A solver that draws noise draws the same for the whole row (from `seed`), so that neighbours differ by the path
+    alone. For a path of class embeddings give `diffusion.on_embeddings()`.
     """
-    config, images = config or SampleConfig(), []
-    times = spaced_timesteps(schedule, steps, config.spacing)
-    for cond, xt in zip(conds.split(batch_size), noises.split(batch_size)):
-        denoise = denoiser(network, schedule, cond, null, w, parameterization, config)
-        images.append(last(solve(denoise, xt, schedule, times, config, step_noise([0] * len(xt), seed))))
-    return torch.cat(images)
+    config = config or SampleConfig()
+    parts = zip(conds.split(config.batch_size), noises.split(config.batch_size))
+    rows = [(denoiser(diffusion, cond, w, config), xt) for cond, xt in parts]
+    return torch.cat([_solved(diffusion, denoise, xt, steps, config, seed) for denoise, xt in rows])
+
+
+def _solved(diffusion: Diffusion, denoise: Denoiser, xt: Tensor, steps: int, config: SampleConfig, seed: int) -> Tensor:
+    times = spaced_timesteps(diffusion.schedule, steps, config.spacing)
+    return last(solve(denoise, xt, diffusion.schedule, times, config, step_noise([0] * len(xt), seed)))
 
 
 def interpolate_classes(
-    model: nn.Module,
-    schedule: DiffusionSchedule,
+    diffusion: Diffusion,
     class_a: int,
     class_b: int,
     num_interp: int,
-    image_shape: Sequence[int],
-    guidance_scale: float = 4.0,
-    num_steps: int = 50,
+    w: float = 2.0,
     generator: Generator | None = None,
-    mode: str = "linear",
-    parameterization: Parameterization = EPSILON,
-    vary: str = "class",
-    config: SampleConfig | None = None,
-    batch_size: int = 256,
+    how: InterpolationConfig | None = None,
 ) -> Tensor:
     """A row of images (num_interp, C, H, W) from class_a to class_b, all from one noise; one image gives class_a.
 
-    vary = "noise" keeps class_a and goes from one noise to another, always on the arc (a straight line between two
-    noises passes through vectors too short to be noise); "both" does both at once. The model offers `embed_class`
-    (B,) -> (B, D), `forward_with_cond(x, t, class_emb)` and `null_class`. ValueError for an unknown mode or vary.
+    A path of noises is always an arc: a straight line between two noises passes through vectors too short to be noise.
     """
-    if vary not in VARY:
-        raise ValueError(f"unknown vary '{vary}'; known: {', '.join(VARY)}")
-    device = next(model.parameters()).device
-    alphas, shape = torch.linspace(0, 1, num_interp, device=device), (1, *image_shape)
+    how, diffusion = how or InterpolationConfig(), diffusion.to(diffusion.device)
+    device = diffusion.device
+    alphas, shape = torch.linspace(0, 1, num_interp, device=device), (1, *diffusion.shape)
     noise = torch.randn(shape, generator=generator).to(device)  # (1, C, H, W), one for the whole row ...
-    noises = noise.repeat(num_interp, *[1] * len(image_shape))  # (N, C, H, W)
-    if vary != "class":  # ... or one at either end
-        noises = interpolate_embeddings(
-            noise[0], torch.randn(shape, generator=generator).to(device)[0], alphas, "spherical"
-        )
+    noises = noise.repeat(num_interp, *[1] * (noise.dim() - 1))  # (N, C, H, W)
+    if how.vary != "class":  # ... or one at either end
+        other = torch.randn(shape, generator=generator).to(device)
+        noises = interpolate_embeddings(noise[0], other[0], alphas, "spherical")
+    seed = generator.initial_seed() if generator else 0
+    ends = torch.tensor([class_a, class_b], device=device)
+    if how.mode == "scores" and how.vary != "noise":
+        a, b = (end.expand(num_interp) for end in ends)  # (N,), (N,)
+        branches = mixture(diffusion, (a, b), torch.stack([1 - alphas, alphas]))
+        denoise = guide(diffusion, branches, w, how.sampling.rescale)
+        return _solved(diffusion, denoise, noises, how.steps, how.sampling, seed)
     with torch.no_grad():
-        ends = model.embed_class(torch.tensor([class_a, class_b, model.null_class], device=device))  # (3, D)
-    conds = ends[:1].repeat(num_interp, 1)  # (N, D)
-    if vary != "noise":
-        conds = interpolate_embeddings(ends[0], ends[1], alphas, mode)
-    null, seed = ends[2:], generator.initial_seed() if generator else 0
-    return interpolate(
-        model.forward_with_cond, schedule.to(device), conds, null, noises, guidance_scale, num_steps, parameterization,
-        config, batch_size, seed,
-    )  # fmt: skip
+        first, second = diffusion.network.embed_class(ends)  # (D,), (D,)
+    conds = first.repeat(num_interp, 1)  # (N, D)
+    if how.vary != "noise":
+        conds = interpolate_embeddings(first, second, alphas, how.mode)
+    return interpolate(diffusion.on_embeddings(), conds, noises, w, how.steps, how.sampling, seed)

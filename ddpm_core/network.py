@@ -1,17 +1,14 @@
-"""What every U-Net here has in common: its config, the pair that conditions it, and how it is called."""
+"""What every U-Net here has in common: a config, the pair that conditions it, and how it is called."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-
-ARCHITECTURES = ("v2", "unet2d")
-V2_ONLY = ("num_heads", "cond_dim")
-UNET2D_ONLY = ("groups", "eps", "head_dim", "context_dim", "freq_shift", "flip_sin_to_cos", "downsample_padding")
 
 
 @dataclass(frozen=True)
@@ -24,11 +21,10 @@ class Conditioning:
 
 
 @dataclass(frozen=True)
-class UNetConfig:
-    """The network's shape. The defaults are ConditionalUNetV2 for 32×32 colour images.
+class NetworkConfig:
+    """The settings that all U-Nets share. ValueError where the sizes do not fit each other."""
 
-    ValueError where the sizes do not fit each other, or where a setting belongs to the other architecture.
-    """
+    architecture: ClassVar[str]  # its name in a checkpoint's JSON
 
     image_channels: int = 3
     image_size: int = 32
@@ -36,25 +32,8 @@ class UNetConfig:
     channels: tuple[int, ...] = (128, 256, 256)  # one width a level; each level halves the map: 32 -> 16 -> 8
     blocks_per_level: int = 2
     attention_levels: tuple[int, ...] = ()  # self-attention at these levels, 0 the finest; the middle always has it
-    num_heads: int = 4  # v2
-    cond_dim: int | None = None  # v2: D, the width of the embeddings, 256 unless given; unet2d has 4·channels[0]
-    architecture: str = "v2"  # "v2": our own; "unet2d": that of diffusers' UNet2DModel, whose weights it reads
-    # What follows is unet2d's alone.
-    groups: int = 32  # of its group norms, as in DDPM
-    eps: float = 1e-5  # of its group norms; DDPM's published weights want 1e-6
-    head_dim: int | None = 32  # divides every width that 32 groups allow; 8 (diffusers' own) costs more; None: one head
-    context_dim: int | None = None  # width of the context's tokens: adds cross-attention wherever there is attention
-    freq_shift: int = 0  # 1 reaches exactly 1/10000 with the lowest frequency, as DDPM's first code did
-    flip_sin_to_cos: bool = True  # cosines before sines
-    downsample_padding: int = 1  # 0 pads on the right and below alone, as DDPM's first code did
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"unknown architecture '{self.architecture}'; known: {', '.join(ARCHITECTURES)}")
-        default = {f.name: f.default for f in fields(self)}
-        foreign = UNET2D_ONLY if self.architecture == "v2" else V2_ONLY
-        if wrong := [k for k in foreign if getattr(self, k) != default[k]]:
-            raise ValueError(f"architecture {self.architecture} has no setting {', '.join(wrong)}; leave it out")
         if not self.channels:
             raise ValueError("the network needs at least one level; give `channels` a width for each")
         for name in ("blocks_per_level", "image_channels", "image_size"):
@@ -68,25 +47,26 @@ class UNetConfig:
                 f"image size {self.image_size} is not divisible by {factor}, which {len(self.channels)} levels need; "
                 f"resize the images or use fewer levels"
             )
-        groups = 8 if self.architecture == "v2" else self.groups
-        if bad := [c for c in self.channels if c % groups]:
-            raise ValueError(f"channel widths must be multiples of {groups} (GroupNorm has {groups} groups), got {bad}")
         if bad := [i for i in self.attention_levels if i not in range(len(self.channels))]:
             raise ValueError(f"attention levels must be between 0 and {len(self.channels) - 1}, got {bad}")
+
+    def check_widths(self, groups: int, divisor: int | None, setting: str) -> None:
+        """ValueError where a width does not divide into `groups`, or one with attention by `divisor`."""
+        if bad := [c for c in self.channels if c % groups]:
+            raise ValueError(f"channel widths must be multiples of {groups} (GroupNorm has {groups} groups), got {bad}")
         attending = [*(self.channels[i] for i in self.attention_levels), self.channels[-1]]
-        if self.architecture == "v2" and (bad := [c for c in attending if c % self.num_heads]):
-            raise ValueError(f"widths with attention must be multiples of num_heads {self.num_heads}, got {bad}")
-        if self.head_dim and self.architecture == "unet2d" and (bad := [c for c in attending if c % self.head_dim]):
-            raise ValueError(f"widths with attention must be multiples of head_dim {self.head_dim}, got {bad}")
+        if divisor and (bad := [c for c in attending if c % divisor]):
+            raise ValueError(f"widths with attention must be multiples of {setting} {divisor}, got {bad}")
 
     @property
     def dim(self) -> int:
         """D, the width of time and class embeddings."""
-        return 4 * self.channels[0] if self.architecture == "unet2d" else self.cond_dim or 256
+        raise NotImplementedError
 
-    def heads(self, channels: int) -> int:
-        """How many heads attention has at this width."""
-        return self.num_heads if self.architecture == "v2" else channels // (self.head_dim or channels)
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        return self.image_channels, self.image_size, self.image_size
 
 
 class ConditionalNetwork(nn.Module):
@@ -99,7 +79,7 @@ class ConditionalNetwork(nn.Module):
     class_table: nn.Embedding | None
     at_input: nn.Module | None
 
-    def __init__(self, config: UNetConfig, conditioning: Conditioning):
+    def __init__(self, config: NetworkConfig, conditioning: Conditioning):
         super().__init__()
         self.config, self.conditioning = config, conditioning
 

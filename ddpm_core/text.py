@@ -4,10 +4,10 @@
 label dropout, guidance and sampling need nothing new:
 
     tokenizer = Tokenizer.build(data.captions)
-    model = build_text_unet(UNetConfig(..., num_classes=0, architecture="unet2d", context_dim=128), tokenizer)
-    state = TrainState.start(model, config)
-    for step in train(state, tokenized(data, tokenizer), schedule, config): ...
-    sample(state.ema.module, schedule, tokenizer.encode(["tiger, animal mammal"]), w=4)
+    model = build_text_unet(UNet2DConfig(..., num_classes=0, context_dim=128), tokenizer)
+    state = TrainState.start(Diffusion(model, schedule, V), config)
+    for step in train(state, tokenized(data, tokenizer), config): ...
+    sample(state.averaged, tokenizer.encode(["tiger, animal mammal"]), w=4)
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from ddpm_core.checkpoint import CheckpointError, read
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset, from_dict
 from ddpm_core.data import ImageData
-from ddpm_core.network import UNetConfig
 from ddpm_core.streams import derive_seed
 from ddpm_core.unet import build_unet
-from ddpm_core.unet2d import UNet2D
+from ddpm_core.unet2d import UNet2D, UNet2DConfig
 
 PAD, UNKNOWN, START = 0, 1, 2
 SPECIAL = ("<pad>", "<unknown>", "<start>")
@@ -142,7 +141,7 @@ class TextUNet(nn.Module):
         self.summary = nn.Linear(encoder.norm.normalized_shape[0], unet.config.dim)
 
     @property
-    def config(self) -> UNetConfig:
+    def config(self) -> UNet2DConfig:
         return self.unet.config
 
     @property
@@ -161,11 +160,16 @@ class TextUNet(nn.Module):
 
 
 def build_text_unet(
-    config: UNetConfig, tokenizer: Tokenizer, conditioning: str = "add", layers: int = 2, heads: int = 4, seed: int = 0
+    config: UNet2DConfig,
+    tokenizer: Tokenizer,
+    conditioning: str = "add",
+    layers: int = 2,
+    heads: int = 4,
+    seed: int = 0,
 ) -> TextUNet:
     """A network whose initial weights depend on the seed alone. ValueError where the U-Net takes no context."""
     if config.context_dim is None:
-        raise ValueError('a text needs a U-Net with cross-attention; set architecture="unet2d" and a context_dim')
+        raise ValueError("a text needs a U-Net with cross-attention; take a UNet2DConfig with a context_dim")
     unet = build_unet(config, strategy(conditioning), seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "text"))

@@ -8,20 +8,18 @@ the last digits) with nothing but weights and optimiser state saved.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_core.data import ImageData
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.ema import EMA
-from ddpm_core.parameterization import EPSILON, Parameterization
-from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.objectives import Loss, Times, mse, uniform_times
 from ddpm_core.streams import stream
-from ddpm_tools.train.distributed import ALONE, Ranks
-from ddpm_tools.train.speed import Speed, compiled, hardware, resolve
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class TrainConfig:
     batch_size: int = 128
     lr: float = 2e-4
     weight_decay: float = 1e-4
-    warmup: int = 1000  # never more than a tenth of the run: see lr_at
+    warmup: int = 1000  # steps; a run of fewer than ten times as many warms up for a tenth of its own (`lr_at`)
     grad_clip: float = 1.0  # early gradients are spiky
     p_uncond: float = 0.15  # too low and the null class is never learnt, too high and the classes are learnt late
     ema_decay: float = 0.9999
@@ -43,38 +41,30 @@ class TrainConfig:
 
 @dataclass
 class TrainState:
-    """What moves during training, and all that a checkpoint must hold; `speed` says how it is computed."""
+    """What moves during training, and all that a checkpoint must hold."""
 
-    model: nn.Module
+    diffusion: Diffusion  # the network as it is now; `averaged` is the one to sample from
     ema: EMA
     optimizer: torch.optim.Optimizer
     step: int = 0
-    speed: Speed = field(default_factory=Speed)
-    # () on the device: the first step whose gradient was not finite, or -1
-    bad_step: Tensor = field(default_factory=lambda: torch.tensor(-1))
 
     @classmethod
-    def start(
-        cls, model: nn.Module, config: TrainConfig, speed: Speed | None = None, data_bytes: int = 0
-    ) -> TrainState:
-        """A fresh state where the model lies; what `speed` leaves open is chosen for that device."""
-        device = next(model.parameters()).device
-        speed = resolve(speed or Speed(), hardware(device), config.steps, data_bytes)
-        if speed.channels_last:
-            model = model.to(memory_format=torch.channels_last)  # before the EMA copies it
-        # All parameters at once: on a CPU, too, the same numbers in less time
-        how = {"fused": True} if speed.fused else {"foreach": True} if device.type == "cpu" else {}
+    def start(cls, diffusion: Diffusion, config: TrainConfig, **how: bool) -> TrainState:
+        """A fresh state where the network lies; `how` are AdamW's own switches, such as fused."""
+        model = diffusion.network
+        how = how or ({"foreach": True} if diffusion.device.type == "cpu" else {})  # all at once: same numbers, sooner
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, **how)
-        return cls(model, EMA(model, config.ema_decay), optimizer, 0, speed, torch.tensor(-1, device=device))
+        return cls(diffusion.to(diffusion.device), EMA(model, config.ema_decay), optimizer)
 
-    def verify(self, config: TrainConfig) -> None:
-        """FloatingPointError where a step's gradient was not finite. A GPU is waited for: not at every step."""
-        if (bad := int(self.bad_step)) >= 0:
-            half = ", float32 in place of bfloat16" if self.speed.bf16 else ""
-            raise FloatingPointError(
-                f"the loss or its gradient is not finite at step {bad}; try a lower learning rate (now {config.lr:g})"
-                f"{half} or look for a division by zero in the conditioning"
-            )
+    @property
+    def model(self) -> nn.Module:
+        """The network in training."""
+        return self.diffusion.network
+
+    @property
+    def averaged(self) -> Diffusion:
+        """The diffusion model with the averaged weights."""
+        return replace(self.diffusion, network=self.ema.module)
 
 
 @dataclass(frozen=True)
@@ -107,7 +97,11 @@ def drop_labels(
 
 
 def batches(
-    data: ImageData, config: TrainConfig, start: int = 0, device: torch.device | str = "cpu"
+    data: ImageData,
+    config: TrainConfig,
+    start: int = 0,
+    device: torch.device | str = "cpu",
+    move: Callable[..., Tensor] = Tensor.to,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (x0, y) on the device from batch `start` on: one permutation after another, a batch may straddle two."""
     n, step, epoch, order = len(data), start, -1, torch.empty(0, dtype=torch.long)
@@ -120,7 +114,7 @@ def batches(
             parts.append(order[position % n : position % n + end - position])
             position += len(parts[-1])
         index = torch.cat(parts)  # (B,), where the images lie: looking them up there copies nothing
-        images, y = (to_device(v[index], device) for v in (data.images, data.labels))
+        images, y = (move(v[index], device) for v in (data.images, data.labels))
         if config.flip:
             mirrored = torch.rand(len(index), generator=stream(config.seed, "flip", step, device), device=device) < 0.5
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
@@ -128,59 +122,77 @@ def batches(
         step += 1
 
 
-def to_device(x: Tensor, device: torch.device | str) -> Tensor:
-    """x on the device; towards a GPU without waiting for what it is doing."""
-    away = torch.device(device).type == "cuda" and x.device.type == "cpu"
-    return x.pin_memory().to(device, non_blocking=True) if away else x.to(device)
+def endless(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """One pass over the loader after another. ValueError where a pass holds nothing."""
+    while True:
+        empty = True
+        for batch in loader:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("the loader of training batches is empty, or can be gone through only once")
+
+
+class Engine:
+    """How a step is computed: in float32, in this process. Precision, compilation and several processes derive from it
+    (see `ddpm_tools.train.engine`), so that the loop below says only what is computed."""
+
+    def gradients(
+        self, model: nn.Module, loss: Callable[..., Tensor], batch: tuple[Tensor, Tensor, Tensor], target: Tensor
+    ) -> Tensor:
+        """The loss of a batch (xt, t, y), a scalar; its gradients are left in the parameters."""
+        xt, t, y = batch
+        value = loss(model(xt, t, y), target, t)
+        value.backward()
+        return value.detach()
+
+    def check(self, norm: Tensor, state: TrainState, config: TrainConfig) -> None:
+        """FloatingPointError where the gradient's norm is not finite, before it reaches the weights."""
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"the loss or its gradient is not finite at step {state.step}; try a lower learning rate (now "
+                f"{config.lr:g}) or look for a division by zero in the conditioning"
+            )
 
 
 def train(
     state: TrainState,
-    data: ImageData,
-    schedule: DiffusionSchedule,
+    data: ImageData | Iterable[tuple[Tensor, Tensor]],
     config: TrainConfig,
-    parameterization: Parameterization = EPSILON,
-    ranks: Ranks = ALONE,
+    loss: Loss = mse,
+    times: Times = uniform_times,
+    engine: Engine | None = None,
 ) -> Iterator[Step]:
     """Train from state.step to config.steps (Ho et al. 2020, eq. 14); FloatingPointError if the loss is not finite.
 
-    The network is any module with `null_cond` and `forward(x, t, y)`; labels are classes (N,) or tokens (N, S).
+    `data` is an ImageData, or any loader of (x0, y) that can be gone through again and again. The network is any module
+    with `forward(x, t, y)`, and `null_cond` where labels are dropped; labels are classes (B,) or tokens (B, S).
     """
-    model, opt, speed = state.model.train(), state.optimizer, state.speed
-    device, null, forward = next(model.parameters()).device, model.null_cond, compiled(model, speed)
-    schedule, shares = schedule.to(device), ranks.shares(config.batch_size, speed.micro_batches)
-    if speed.data_on_device:
-        data = replace(data, images=data.images.to(device), labels=data.labels.to(device))
-    for x0, y in batches(data, config, state.step, device):
+    diffusion, model, opt, engine = state.diffusion, state.model.train(), state.optimizer, engine or Engine()
+    schedule, device = diffusion.schedule, diffusion.device
+    pairs = batches(data, config, state.step, device) if isinstance(data, ImageData) else endless(data)
+    for x0, y in pairs:
         if state.step >= config.steps:
             return
 
         def rng(name: str) -> torch.Generator:
             return stream(config.seed, name, state.step, device)
 
-        y = drop_labels(y, config.p_uncond, null, rng("dropout"))
-        t = torch.randint(schedule.timesteps, y.shape[:1], generator=rng("t"), device=device)  # (B,)
-        eps = torch.randn(x0.shape, generator=rng("noise"), device=device)
-        xt, target = schedule.q_sample(x0, t, eps), parameterization.compute_training_target(x0, eps, t, schedule)
+        x0, y = x0.to(device), y.to(device)
+        if config.p_uncond:
+            y = drop_labels(y, config.p_uncond, diffusion.null_cond, rng("dropout"))
+        t = times(len(x0), schedule, rng("t"))  # (B,)
+        eps = torch.randn(x0.shape, generator=rng("noise"), device=device)  # (B, C, H, W)
+        xt = schedule.q_sample(x0, t, eps)
+        target = diffusion.parameterization.compute_training_target(x0, eps, t, schedule)
+
         opt.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=device)
-        for share in shares:  # all of the batch, but for several processes or micro-batches
-            with torch.autocast(device.type, torch.bfloat16, enabled=speed.bf16):
-                output = forward(xt[share], t[share], y[share])
-            part = F.mse_loss(output.float(), target[share]) / len(shares)
-            part.backward()
-            loss += part.detach()
-        ranks.mean([loss, *(p.grad for p in model.parameters() if p.grad is not None)])
+        value = engine.gradients(model, partial(loss, schedule=schedule), (xt, t, y), target)
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
-        finite = torch.isfinite(norm)
-        state.bad_step = torch.where(finite | (state.bad_step >= 0), state.bad_step, state.step)
-        if speed.fused:
-            opt.found_inf = (~finite).float()  # GradScaler's switch: the kernel itself leaves weights and moments alone
-        if (state.step + 1) % speed.check_every == 0 or state.step + 1 == config.steps:
-            state.verify(config)
+        engine.check(norm, state, config)
         for group in opt.param_groups:
             group["lr"] = lr_at(state.step, config)
         opt.step()
         state.ema.update(model)
         state.step += 1
-        yield Step(state.step, loss, opt.param_groups[0]["lr"], norm)
+        yield Step(state.step, value, opt.param_groups[0]["lr"], norm)

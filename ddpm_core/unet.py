@@ -6,16 +6,39 @@ modulate every residual block, and a `conditioner` follows every residual block.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_core.attention import SelfAttention
 from ddpm_core.layers import AdaResBlock, sinusoidal_embedding, zero_init
-from ddpm_core.network import ConditionalNetwork, Conditioning, UNetConfig
-from ddpm_core.unet2d import UNet2D
+from ddpm_core.network import ConditionalNetwork, Conditioning, NetworkConfig
+from ddpm_core.unet2d import UNet2D, UNet2DConfig
 
-__all__ = ["ConditionalNetwork", "ConditionalUNetV2", "Conditioning", "UNetConfig", "build_unet"]
+__all__ = ["ARCHITECTURES", "ConditionalNetwork", "ConditionalUNetV2", "Conditioning", "UNetConfig", "build_unet"]
+
+
+@dataclass(frozen=True)
+class UNetConfig(NetworkConfig):
+    """Shape of a `ConditionalUNetV2`; the defaults are for 32×32 colour images."""
+
+    architecture: ClassVar[str] = "v2"
+    groups: ClassVar[int] = 8  # of every group norm
+    context_dim: ClassVar[None] = None  # it takes no context
+
+    num_heads: int = 4
+    cond_dim: int = 256  # D: width of the time and class embeddings
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_widths(self.groups, self.num_heads, "num_heads")
+
+    @property
+    def dim(self) -> int:
+        return self.cond_dim
 
 
 class ConditionalUNetV2(ConditionalNetwork):
@@ -38,7 +61,7 @@ class ConditionalUNetV2(ConditionalNetwork):
             for i in levels
         )
         self.down_attention = nn.ModuleList(attention(i) for i in levels)
-        self.shrink = nn.ModuleList(nn.Conv2d(widths[i], widths[i], 4, stride=2, padding=1) for i in levels[:-1])
+        self.downsample = nn.ModuleList(nn.Conv2d(widths[i], widths[i], 4, stride=2, padding=1) for i in levels[:-1])
         self.mid = nn.ModuleList(AdaResBlock(widths[-1], widths[-1], dim) for _ in range(2))
         self.mid_attention = SelfAttention(widths[-1], config.num_heads)
         above = [*widths[1:], widths[-1]]  # what comes into a level on the way up
@@ -49,7 +72,7 @@ class ConditionalUNetV2(ConditionalNetwork):
             for i in levels
         )
         self.up_attention = nn.ModuleList(attention(i) for i in levels)
-        self.grow = nn.ModuleList(
+        self.upsample = nn.ModuleList(
             nn.ConvTranspose2d(widths[i + 1], widths[i + 1], 4, stride=2, padding=1) for i in levels[:-1]
         )
         self.norm_out = nn.GroupNorm(8, widths[0])
@@ -78,21 +101,24 @@ class ConditionalUNetV2(ConditionalNetwork):
             for block in blocks:
                 h = self.down_attention[i](residual(block, h))  # (B, ci, H/2^i, W/2^i)
                 skips.append(h)
-            if i < len(self.shrink):
-                h = self.shrink[i](h)  # (B, ci, H/2^(i+1), W/2^(i+1))
+            if i < len(self.downsample):
+                h = self.downsample[i](h)  # (B, ci, H/2^(i+1), W/2^(i+1))
         h = residual(self.mid[0], h)
         h = residual(self.mid[1], self.mid_attention(h))
         for i in reversed(range(len(self.up))):
             for block in self.up[i]:
                 h = self.up_attention[i](residual(block, torch.cat([h, skips.pop()], dim=1)))  # (B, ci, ...)
             if i > 0:
-                h = self.grow[i - 1](h)  # (B, ci, H/2^(i-1), W/2^(i-1))
+                h = self.upsample[i - 1](h)  # (B, ci, H/2^(i-1), W/2^(i-1))
         return self.conv_out(F.silu(self.norm_out(h)))  # (B, C, H, W)
 
 
-def build_unet(config: UNetConfig, conditioning: Conditioning, seed: int = 0) -> ConditionalUNetV2 | UNet2D:
+ARCHITECTURES = {"v2": (UNetConfig, ConditionalUNetV2), "unet2d": (UNet2DConfig, UNet2D)}  # config and network by name
+
+
+def build_unet(config: NetworkConfig, conditioning: Conditioning, seed: int = 0) -> ConditionalUNetV2 | UNet2D:
     """A network whose initial weights depend on the seed alone; the global random stream is left as it was."""
-    network = {"v2": ConditionalUNetV2, "unet2d": UNet2D}[config.architecture]
+    _, network = ARCHITECTURES[config.architecture]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return network(config, conditioning)

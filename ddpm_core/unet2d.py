@@ -7,19 +7,49 @@ four levels), and cross-attention to a context (B, S, context_dim), such as a te
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_core.attention import PixelCrossAttention, SelfAttention
 from ddpm_core.layers import ResBlock, UNetBlockWithCrossAttention, sinusoidal_embedding
-from ddpm_core.network import ConditionalNetwork, Conditioning, UNetConfig
+from ddpm_core.network import ConditionalNetwork, Conditioning, NetworkConfig
+
+
+@dataclass(frozen=True)
+class UNet2DConfig(NetworkConfig):
+    """Shape of a `UNet2D`, which has the settings of diffusers' `UNet2DModel`."""
+
+    architecture: ClassVar[str] = "unet2d"
+
+    groups: int = 32  # of its group norms, as in DDPM
+    eps: float = 1e-5  # of its group norms; DDPM's published weights want 1e-6
+    head_dim: int | None = 32  # divides every width that 32 groups allow; 8 (diffusers' own) costs more; None: one head
+    context_dim: int | None = None  # width of the context's tokens: adds cross-attention wherever there is attention
+    freq_shift: int = 0  # 1 reaches exactly 1/10000 with the lowest frequency, as DDPM's first code did
+    flip_sin_to_cos: bool = True  # cosines before sines
+    downsample_padding: int = 1  # 0 pads on the right and below alone, as DDPM's first code did
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_widths(self.groups, self.head_dim, "head_dim")
+
+    @property
+    def dim(self) -> int:
+        return 4 * self.channels[0]
+
+    def heads(self, channels: int) -> int:
+        """How many heads attention has at this width."""
+        return channels // (self.head_dim or channels)
 
 
 class Layer(nn.Module):
     """A residual block, then, at levels with attention, self-attention and cross-attention to the context if any."""
 
-    def __init__(self, in_ch: int, level: int, config: UNetConfig):
+    def __init__(self, in_ch: int, level: int, config: UNet2DConfig):
         super().__init__()
         width = config.channels[level]
         heads, attends = config.heads(width), level in config.attention_levels
@@ -55,33 +85,33 @@ class Upsample(nn.Conv2d):
 class UNet2D(ConditionalNetwork):
     """UNet2DModel, with any pair of conditioning.STRATEGIES; D = 4·channels[0]. See ConditionalNetwork for its use.
 
-    `down`, `shrink`, `up` and `grow` are in the order in which they run: `up` begins at the coarsest level.
+    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` begins at the coarsest level.
     """
 
-    def __init__(self, config: UNetConfig, conditioning: Conditioning):
+    def __init__(self, config: UNet2DConfig, conditioning: Conditioning):
         super().__init__(config, conditioning)
         widths, dim, n = config.channels, config.dim, config.blocks_per_level
         last = len(widths) - 1
         self.time_mlp = nn.Sequential(nn.Linear(widths[0], dim), nn.SiLU(), nn.Linear(dim, dim))
         self.conv_in = nn.Conv2d(config.image_channels, widths[0], 3, padding=1)
         skips, ch = [widths[0]], widths[0]  # what waits for the way up, and how wide the map now is
-        self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
+        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
         for i, width in enumerate(widths):
             self.down.append(nn.ModuleList(Layer(ch if j == 0 else width, i, config) for j in range(n)))
-            self.shrink.append(Downsample(width, config.downsample_padding) if i < last else nn.Identity())
+            self.downsample.append(Downsample(width, config.downsample_padding) if i < last else nn.Identity())
             skips += [width] * (n + (i < last))
             ch = width
         self.mid = UNetBlockWithCrossAttention(
             ch, dim, config.context_dim, config.heads(ch), config.groups, config.eps
         )  # fmt: skip
-        self.up, self.grow = nn.ModuleList(), nn.ModuleList()
+        self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
         for i in reversed(range(len(widths))):
             layers = nn.ModuleList()
             for _ in range(n + 1):  # one more than on the way down: the level's input is a skip too
                 layers.append(Layer(ch + skips.pop(), i, config))
                 ch = widths[i]
             self.up.append(layers)
-            self.grow.append(Upsample(ch) if i > 0 else nn.Identity())
+            self.upsample.append(Upsample(ch) if i > 0 else nn.Identity())
         self.norm_out = nn.GroupNorm(config.groups, ch, config.eps)
         self.conv_out = nn.Conv2d(ch, config.image_channels, 3, padding=1)
         self.class_table = self.make_class_table()
@@ -109,17 +139,17 @@ class UNet2D(ConditionalNetwork):
         if self.at_input is not None:
             h = self.at_input(h, class_emb)
         skips = [h]
-        for layers, shrink in zip(self.down, self.shrink):
+        for layers, halve in zip(self.down, self.downsample):
             for layer in layers:
                 h = layer(h, emb, context, mask)  # (B, ci, H/2^i, W/2^i)
                 skips.append(h)
-            if not isinstance(shrink, nn.Identity):
-                h = shrink(h)  # (B, ci, H/2^(i+1), W/2^(i+1))
+            if not isinstance(halve, nn.Identity):
+                h = halve(h)  # (B, ci, H/2^(i+1), W/2^(i+1))
                 skips.append(h)
             h = next(conditioners)(h, class_emb)
         h = next(conditioners)(self.mid(h, emb, context, mask), class_emb)
-        for layers, grow in zip(self.up, self.grow):
+        for layers, double in zip(self.up, self.upsample):
             for layer in layers:
                 h = layer(torch.cat([h, skips.pop()], dim=1), emb, context, mask)  # (B, ci, H/2^i, W/2^i)
-            h = next(conditioners)(grow(h), class_emb)  # (B, ci, H/2^(i-1), W/2^(i-1))
+            h = next(conditioners)(double(h), class_emb)  # (B, ci, H/2^(i-1), W/2^(i-1))
         return self.conv_out(F.silu(self.norm_out(h)))  # (B, C, H, W)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,17 @@ from ddpm_core import checkpoint, plots
 from ddpm_core.checkpoint import CheckpointError, Loaded
 from ddpm_core.config import DATA_DIR, PRESETS
 from ddpm_core.data import CIFAR10_CLASSES, FASHION_CLASSES, load_data
-from ddpm_core.interpolation import interpolate_classes
+from ddpm_core.interpolation import InterpolationConfig, interpolate_classes
 from ddpm_core.metrics.distances import diversity
 from ddpm_core.metrics.report import Provenance, ReferenceStatistics, score
-from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import SampleConfig, sample
-from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import derive_seed
 from ddpm_tools.datasets.vision import TORCHVISION
 from ddpm_tools.evaluation.features import COURSE, shipped
 from ddpm_tools.evaluation.judges import Judge, fits, load_judge
 from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.reports import page
+from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
 
 SCALES = (1, 2, 4, 6, 8, 10)
@@ -92,13 +91,11 @@ def draw(
     seed: int,
     raw: bool = False,
     progress: bool = False,
-    **options: Any,
+    config: SampleConfig | None = None,
+    **changes: Any,
 ) -> Tensor:
-    """Samples of a checkpoint, from its averaged or its raw weights; `options` are those of `sample`."""
-    schedule = DiffusionSchedule.named(loaded.preset.schedule)
-    kind = PARAMETERIZATIONS[loaded.preset.parameterization]
-    net = loaded.raw if raw else loaded.ema
-    return sample(net, schedule, y, w, steps, seed, parameterization=kind, progress=progress, **options)
+    """Samples of a checkpoint, from its averaged or its raw weights; `changes` are fields of its Diffusion."""
+    return sample(replace(loaded.diffusion(raw), **changes), y, w, steps, seed, config, progress)
 
 
 def sweep(
@@ -148,18 +145,17 @@ def interpolate(
     mode: str = "spherical",
     progress: bool = False,
     vary: str = "class",
-    **options: Any,
+    config: SampleConfig | None = None,
+    **changes: Any,
 ) -> list[Path]:
     """One strip and one GIF a pair of classes; all of a strip starts from one noise, unless `vary` says otherwise."""
     classes, u = classes_of(loaded), loaded.preset.unet
-    schedule, written = DiffusionSchedule.named(loaded.preset.schedule), []
+    diffusion, written = replace(loaded.diffusion(), **changes), []
+    how = InterpolationConfig(vary, mode, steps, config or SampleConfig())
     for a, b in tqdm(pairs, desc="interpolating", unit="pair", disable=not progress):
         ends = class_index(a, classes), class_index(b, classes)
         rng = Generator().manual_seed(derive_seed(seed, "interpolate", a, b))
-        row = interpolate_classes(
-            loaded.ema, schedule, *ends, n, (u.image_channels, u.image_size, u.image_size), w, steps, rng, mode,
-            PARAMETERIZATIONS[loaded.preset.parameterization], vary, **options,
-        ).cpu()  # fmt: skip
+        row = interpolate_classes(diffusion, *ends, n, w, rng, how).cpu()
         names = [f"{i / max(1, n - 1):.1f}" for i in range(n)]
         title = {
             "class": f"{a} → {b}: one noise, {mode} class embedding, w = {w:g}",
@@ -222,7 +218,7 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
     sizes = sizes or Sizes()
     path = matching_checkpoint(path, out, seed, retrain)
     loaded = checkpoint.load(path)
-    weights = [checkpoint.file_digest(p) for p in (path, COLOUR) if checkpoint.exists(p)]
+    weights = [checkpoint.file_digest(p) for p in (path, COLOUR) if exists(p)]
     stamp = {"checkpoint": checkpoint.digest({"weights": weights}), "seed": seed, **vars(sizes)}
     done = out / "demo.json"
     if not (done.is_file() and json.loads(done.read_text(encoding="utf-8")).get("made_with") == stamp):

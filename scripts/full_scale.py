@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from ddpm_core import checkpoint
-from ddpm_core.config import DATA_DIR, Preset, preset
+from ddpm_core.config import DATA_DIR, Preset
 from ddpm_core.data import ImageData, load_data
 from ddpm_core.samplers import SampleConfig
 from ddpm_tools.cli.base import device_of
@@ -35,9 +35,11 @@ from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
 from ddpm_tools.evaluation.reference import reference_for
+from ddpm_tools.presets import preset
 from ddpm_tools.reports import results
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.quick_gate import FULL_SCALE, require
+from ddpm_tools.train.resume import shrink
 from ddpm_tools.train.runs import train_run
 
 EXTRACTORS = ("efficientnet-lite0-320", "cifar10-classifier")  # all that install offline; Inception joins where at hand
@@ -219,7 +221,7 @@ def main() -> None:
             path = results.write(put_on_record(run, a, data, device), folder)
             print(f"wrote {path}", flush=True)
         if a.ship:
-            shipped = checkpoint.shrink(a.work / chosen[0].name, DATA_DIR / "checkpoints/cifar10", "cifar10")
+            shipped = shrink(a.work / chosen[0].name, DATA_DIR / "checkpoints/cifar10", "cifar10")
             print(f"wrote {shipped}.safetensors")
     except (ValueError, FloatingPointError, OSError) as e:
         print(f"full_scale: {e}", file=sys.stderr)

@@ -27,13 +27,13 @@ from ddpm_core.config import DATA_DIR, Preset
 from ddpm_core.data import ImageData, load_data
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.report import Provenance, score
-from ddpm_core.parameterization import PARAMETERIZATIONS, Parameterization
 from ddpm_core.samplers import sample
-from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import stream
 from ddpm_core.text import Tokenizer, build_text_unet, tokenized
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2DConfig
+from ddpm_tools.train import resume
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT, WORK = DATA_DIR / "checkpoints/lesson_5_3", ROOT / "build/lesson_5_3"
@@ -54,7 +54,7 @@ TEXT = Preset(
     data="emoji",
     conditioning="none",
     parameterization="v",
-    unet=UNetConfig(3, 16, 0, (32, 64), 1, (1,), architecture="unet2d", groups=8, context_dim=96),
+    unet=UNet2DConfig(3, 16, 0, (32, 64), 1, (1,), groups=8, context_dim=96),
     train=TrainConfig(steps=3600, batch_size=32, lr=1e-3, warmup=100, ema_decay=0.998, p_uncond=0.1),
 )
 
@@ -66,36 +66,31 @@ def fit(
 
     `until` ends it early, as if the plug had been pulled: the learning rate is then still on its way down.
     """
-    state, losses = TrainState.start(build(), config.train), []
-    if checkpoint.exists(path):
-        state, losses = checkpoint.resume(path, config, state), checkpoint.read(path)[1]["losses"]
+    state, losses = TrainState.start(config.diffusion(build()), config.train), []
+    if resume.exists(path):
+        state, losses = resume.resume(path, config, state), checkpoint.read(path)[1]["losses"]
         losses = losses[: state.step]  # a run killed while saving has a newer JSON than weights
-    schedule, parameterization = tools(config)
     with tqdm(total=config.train.steps, initial=state.step, desc=path.name, unit="step", mininterval=5) as bar:
-        steps = train(state, data, schedule, config.train, parameterization)
+        steps = train(state, data, config.train)
         for step in islice(steps, max(0, (until or config.train.steps) - state.step)):
             losses.append(step.loss.item())
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
             bar.update()
             if step.step % SAVE_EVERY == 0:
-                checkpoint.save_training(path, state, config, losses=losses)
+                resume.save_training(path, state, config, build=lambda preset: build(), losses=losses)
     return state, losses
-
-
-def tools(config: Preset) -> tuple[DiffusionSchedule, Parameterization]:
-    return DiffusionSchedule.named(config.schedule), PARAMETERIZATIONS[config.parameterization]
 
 
 @torch.no_grad()
 def heldout_loss(net: nn.Module, data: ImageData, cond: Tensor, config: Preset) -> list[float]:
     """Mean squared error at each of TIMES, of all the data's images under these conditions; the noise is fixed."""
-    schedule, parameterization = tools(config)
+    how = config.diffusion(net)
     x0, curve = data.floats(), []  # (N, C, H, W)
     for t in TIMES:
         ts = torch.full((len(x0),), t)
         eps = torch.randn(x0.shape, generator=stream(0, "heldout", t))
-        target = parameterization.compute_training_target(x0, eps, ts, schedule)
-        output = net(schedule.q_sample(x0, ts, eps), ts, cond)
+        target = how.parameterization.compute_training_target(x0, eps, ts, how.schedule)
+        output = net(how.schedule.q_sample(x0, ts, eps), ts, cond)
         curve.append((output - target).square().mean().item())
     return curve
 
@@ -115,9 +110,8 @@ def about(command: str, data: ImageData, config: Preset, losses: list[float]) ->
 def scored(net: nn.Module, config: Preset, data: ImageData) -> dict:
     """Adherence, Fréchet distance and diversity of IMAGES images at w = 1, with what they depend on."""
     judge, seed = load_classifier(DATA_DIR / "classifiers/digits"), config.train.seed
-    schedule, parameterization = tools(config)
     y = torch.arange(IMAGES) % config.unet.num_classes  # (N,)
-    images = sample(net, schedule, y, 1.0, SAMPLING_STEPS, seed, parameterization=parameterization)
+    images = sample(config.diffusion(net), y, 1.0, SAMPLING_STEPS, seed)
     reference = f"{data.name}/{data.split}, {len(data)} images"
     told = Provenance("digits classifier, 64 features", IMAGES, reference, seed, SAMPLING_STEPS, 1.0, "ema")
     return asdict(score(images, y, data, judge, told))
@@ -139,7 +133,7 @@ def one_run(name: str, seed: int) -> dict:
     run |= {"scores": scored(state.ema.module, config, data)}
     if seed == 0:
         told = about("compare", data, config, losses)
-        checkpoint.save_snapshot(OUT / name, state, config, provenance=told, weights="ema, float16")
+        resume.save_snapshot(OUT / name, state, config, provenance=told, weights="ema, float16")
     checkpoint.write_text(kept, json.dumps(run) + "\n")
     return run
 
@@ -175,7 +169,7 @@ def text(until: int | None = None) -> None:
     told = about("text" + (f" --until {until}" if until else ""), data, TEXT, losses) | {"step": state.step}
     told |= {f"heldout_loss_{k}_caption": round(sum(v) / len(v), 5) for k, v in gap.items()}
     told |= {"train_loss": [round(sum(losses[i : i + 50]) / 50, 4) for i in range(0, len(losses), 50)]}
-    checkpoint.save_snapshot(
+    resume.save_snapshot(
         OUT / "text", state, TEXT, tokenizer=tokenizer.to_dict(), provenance=told, weights="ema, float16"
     )
     print(f"{OUT / 'text'}: held-out loss {told['heldout_loss_own_caption']} with the caption, "

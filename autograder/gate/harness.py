@@ -20,7 +20,7 @@ from autograder.exercises.conditioner import UNET
 from autograder.gate.learning import Denoise, learn_in_child, learn_pair, learn_trunk
 from autograder.sandbox import malloc
 from ddpm_core.data import digits
-from ddpm_core.guidance import split_output
+from ddpm_core.diffusion import split_output
 from ddpm_core.metrics.classifier import Classifier, classify
 from ddpm_core.metrics.distances import Moments, frechet_distance
 from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization

@@ -20,6 +20,8 @@ from autograder.exercises.calls import call
 from autograder.exercises.conditioner import UNET
 from autograder.gate.remote_modules import with_pair, without_classes
 from ddpm_core.data import digits
+from ddpm_core.diffusion import Diffusion
+from ddpm_core.parameterization import EPSILON
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import derive_seed, stream
 from ddpm_core.training import TrainConfig, TrainState, batches, lr_at, train
@@ -39,9 +41,10 @@ def learn_pair(probe: Probe, harness: Harness, seed: int, shuffled: bool, progre
         order = torch.randperm(len(data.labels), generator=stream(seed, "shuffle"))
         data = replace(data, labels=data.labels[order])
     config = TrainConfig(**harness.train, seed=run_seed)
-    state = TrainState.start(with_pair(probe, UNET, run_seed % 2**31), config)
+    diffusion = Diffusion(with_pair(probe, UNET, run_seed % 2**31), DiffusionSchedule.named(), EPSILON)
+    state = TrainState.start(diffusion, config)
     try:
-        for step in train(state, data, DiffusionSchedule.named(), config):
+        for step in train(state, data, config):
             if step.step % harness.chunk == 0 or step.step == config.steps:
                 finite(step.loss, "the training loss")
                 progress(SHARE * step.step / config.steps)

@@ -1,4 +1,4 @@
-"""Whole sets of images from a network: a denoiser with guidance, a solver, and batches of bounded size."""
+"""Whole sets of images from a diffusion model: a denoiser with guidance, a solver, and batches of bounded size."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from tqdm.auto import tqdm
 
 from ddpm_core import guidance
-from ddpm_core.guidance import Denoiser, Network
-from ddpm_core.parameterization import EPSILON, Parameterization
+from ddpm_core.diffusion import Denoiser, Diffusion
 from ddpm_core.samplers.noise import NoiseSource, initial_noise, step_noise
 from ddpm_core.samplers.solvers import SAMPLERS, Steps, last
 from ddpm_core.samplers.timesteps import SPACINGS, spaced_timesteps
@@ -29,7 +28,7 @@ class SampleConfig:
     interval: tuple[int, int] | None = None  # guidance acts at these timesteps (both included), w = 1 elsewhere
     rescale: float = 0.0  # share of the conditional contrast that is restored; 0.7 suits large scales
     lam: float | None = None  # CFG++ with this scale, in place of w
-    clip: bool = True  # images lie in [-1, 1], so predictions beyond it are wrong
+    batch_size: int = 256  # samples at a time: peak memory depends on it, the images do not
 
     def __post_init__(self) -> None:
         for name, value, known in (("sampler", self.sampler, SAMPLERS), ("spacing", self.spacing, SPACINGS)):
@@ -46,34 +45,28 @@ class SampleConfig:
             raise ValueError(
                 f"the guidance interval's lower end comes first, got {self.interval[0]} {self.interval[1]}"
             )
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
 
 
 def denoiser(
-    network: Network,
-    schedule: DiffusionSchedule,
-    cond: Tensor,
-    null: Tensor,
-    w: float | Tensor = 1.0,
-    parameterization: Parameterization = EPSILON,
-    config: SampleConfig | None = None,
-    weak: Network | None = None,
+    diffusion: Diffusion, cond: Tensor, w: float | Tensor = 1.0, config: SampleConfig | None = None
 ) -> Denoiser:
-    """The denoiser that a config describes: classifier-free guidance by w, CFG++ by config.lam, or, with a weak
-    network, autoguidance by w; confined to config.interval.
-
-    cond (B, ...), null (1, ...), w a number or (B,).
+    """The denoiser that a config describes: classifier-free guidance by w, CFG++ by config.lam, or, where the diffusion
+    has a weak network, autoguidance by w; confined to config.interval. cond (B, ...), w a number or (B,).
     """
-    config = config or SampleConfig()
-    lone = guidance.plain(network, schedule, cond, parameterization, config.clip)
+    config, weak = config or SampleConfig(), diffusion.weak
     if weak is None and config.lam is None:
-        strong = guidance.guided(network, schedule, cond, null, w, parameterization, config.rescale, config.clip)
+        strong = guidance.guided(diffusion, cond, w, config.rescale)
     else:
-        branches = guidance.autoguidance(network, weak, cond) if weak else guidance.batched(network, cond, null)
+        branches = guidance.autoguidance(diffusion, weak, cond) if weak else guidance.batched(diffusion, cond)
         if config.lam is not None:
-            strong = guidance.cfg_pp(branches, schedule, config.lam, parameterization, config.clip)
+            strong = guidance.cfg_pp(diffusion, branches, config.lam)
         else:
-            strong = guidance.guide(branches, schedule, w, parameterization, config.rescale, config.clip)
-    return guidance.guidance_interval(*config.interval, strong, lone) if config.interval else strong
+            strong = guidance.guide(diffusion, branches, w, config.rescale)
+    if config.interval:
+        return guidance.guidance_interval(*config.interval, strong, guidance.plain(diffusion, cond))
+    return strong
 
 
 def solve(
@@ -97,74 +90,69 @@ def counted(steps: Steps, bar: tqdm) -> Steps:
         yield step
 
 
+def check_conditions(diffusion: Diffusion, y: Tensor) -> None:
+    """ValueError where there are no conditions, or where a label is none of the network's."""
+    if len(y) == 0:
+        raise ValueError("there are no labels to sample for; give one for each image")
+    k = getattr(diffusion.network, "null_class", None)
+    if k is not None and y.dim() == 1 and not y.is_floating_point() and (y.min() < 0 or y.max() > k):
+        raise ValueError(f"labels must lie between 0 and {k} (the null class), got {int(y.min())} to {int(y.max())}")
+
+
 def _batch(
-    model: nn.Module,
-    schedule: DiffusionSchedule,
+    diffusion: Diffusion,
     y: Tensor,
     w: float | Tensor,
     timesteps: Tensor,
     seed: int,
     ids: list[int],
-    parameterization: Parameterization,
     config: SampleConfig,
-    weak: Network | None,
 ) -> tuple[Tensor, Steps]:
     """The initial noise and the solver's steps for samples `ids` of conditions y (N, ...)."""
-    device, u = next(model.parameters()).device, model.config
-    cond = y[ids].to(device)
+    device = diffusion.device
     scale = w.view(-1).expand(len(y))[ids].to(device) if isinstance(w, Tensor) else w
-    denoise = denoiser(model, schedule, cond, model.null_cond, scale, parameterization, config, weak)
-    xt = initial_noise(ids, (u.image_channels, u.image_size, u.image_size), seed).to(device)
-    return xt, solve(denoise, xt, schedule, timesteps, config, step_noise(ids, seed))
+    denoise = denoiser(diffusion, y[ids].to(device), scale, config)
+    xt = initial_noise(ids, diffusion.shape, seed).to(device)
+    return xt, solve(denoise, xt, diffusion.schedule, timesteps, config, step_noise(ids, seed))
 
 
 def sample(
-    model: nn.Module,
-    schedule: DiffusionSchedule,
+    diffusion: Diffusion,
     y: Tensor,
     w: float | Tensor = 4.0,
     steps: int = 50,
     seed: int = 0,
-    batch_size: int = 256,
-    parameterization: Parameterization = EPSILON,
-    progress: bool = False,
     config: SampleConfig | None = None,
-    weak: Network | None = None,
+    progress: bool = False,
 ) -> Tensor:
     """Images (N, C, H, W) in [-1, 1] for the conditions y (N, ...), labels or captions, on the CPU.
 
-    Image i depends on (seed, i, y[i]), not on the others; peak memory on batch_size, not on N. w is a number or (N,);
-    `weak`, an earlier snapshot of the model, turns guidance into autoguidance. The model offers `null_cond` (1, ...).
+    Image i depends on (seed, i, y[i]), not on the others; peak memory on config.batch_size, not on N. w is a number or
+    (N,). ValueError for conditions that the network does not know.
     """
-    config = config or SampleConfig()
-    schedule = schedule.to(next(model.parameters()).device)
-    times = spaced_timesteps(schedule, steps, config.spacing)
-    batches = torch.arange(len(y)).split(batch_size)
-    images = []
+    config, diffusion = config or SampleConfig(), diffusion.to(diffusion.device)
+    check_conditions(diffusion, y)
+    times = spaced_timesteps(diffusion.schedule, steps, config.spacing)
+    batches, images = torch.arange(len(y)).split(config.batch_size), []
     with tqdm(total=len(batches) * steps, unit="step", desc=f"sampling {len(y)} images", disable=not progress) as bar:
         for ids in batches:
-            _, run = _batch(model, schedule, y, w, times, seed, ids.tolist(), parameterization, config, weak)
+            _, run = _batch(diffusion, y, w, times, seed, ids.tolist(), config)
             images.append(last(counted(run, bar)).cpu())
     return torch.cat(images)
 
 
 def sample_trajectory(
-    model: nn.Module,
-    schedule: DiffusionSchedule,
+    diffusion: Diffusion,
     y: Tensor,
     w: float | Tensor = 4.0,
     steps: int = 50,
     seed: int = 0,
-    keep: int = 8,
-    parameterization: Parameterization = EPSILON,
     config: SampleConfig | None = None,
-    weak: Network | None = None,
-    indices: Sequence[int] | None = None,
+    keep: int = 8,
 ) -> Trajectory:
-    """`keep` steps of the way to images `indices` (None: all) of those `sample` makes of y (N, ...), in one batch."""
-    config = config or SampleConfig()
-    schedule = schedule.to(next(model.parameters()).device)
-    times = spaced_timesteps(schedule, steps, config.spacing)
-    ids = list(range(len(y)) if indices is None else indices)
-    xt, run = _batch(model, schedule, y, w, times, seed, ids, parameterization, config, weak)
+    """`keep` steps of the way to the images that `sample` makes of y (N, ...), in one batch."""
+    config, diffusion = config or SampleConfig(), diffusion.to(diffusion.device)
+    check_conditions(diffusion, y)
+    times = spaced_timesteps(diffusion.schedule, steps, config.spacing)
+    xt, run = _batch(diffusion, y, w, times, seed, list(range(len(y))), config)
     return record(run, xt, times, keep)

@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
-from ddpm_core.guidance import Denoiser
+from ddpm_core.diffusion import Denoiser
 from ddpm_core.samplers.noise import NoiseSource, draw_noise
 from ddpm_core.schedule import DiffusionSchedule
 

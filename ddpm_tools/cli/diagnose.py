@@ -7,21 +7,20 @@ import importlib.util
 import json
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded, write_text
-from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
 from ddpm_core.data import ImageData, load_data
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import PARAMETERIZATIONS
-from ddpm_core.samplers import sample
+from ddpm_core.samplers import SampleConfig, sample
 from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.unet import build_unet
 from ddpm_tools import outputs
 from ddpm_tools.cli.base import CLASSIFIER, command, device_of, positive, scale
 from ddpm_tools.diagnosis import Settings, diagnose
@@ -89,8 +88,12 @@ def losses_of(path: Path) -> list[float]:
 
 
 def course_sampler(loaded: Loaded, schedule: DiffusionSchedule, w: float, steps: int, seed: int) -> Sampler:
-    kind = PARAMETERIZATIONS[loaded.preset.parameterization]
-    return lambda network, y: sample(network, schedule, y, w, steps, seed, len(y), kind).to(y.device)
+    how = replace(loaded.diffusion(), schedule=schedule)
+
+    def draw(network: Network, y: Tensor) -> Tensor:
+        return sample(replace(how, network=network), y, w, steps, seed, SampleConfig(batch_size=len(y))).to(y.device)
+
+    return draw
 
 
 def judge_of(data: ImageData) -> Network | None:
@@ -105,15 +108,15 @@ def run(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device)
     p = loaded.preset
     data = heldout(a.data or p.data, p, a.checkpoint)
-    schedule = DiffusionSchedule.named(p.schedule)
-    own = DiffusionSchedule.named(a.schedule or p.schedule)
+    schedule = p.make_schedule()
+    own = DiffusionSchedule.named(a.schedule) if a.schedule else schedule
     losses = losses_of(a.losses) if a.losses else loaded.record.get("losses", ())
     judge = judge_of(data)
     report = diagnose(
         loaded.ema, schedule, data,
         user_sampler(a.sampler) if a.sampler else course_sampler(loaded, own, a.w, a.steps, a.seed),
         parameterization=PARAMETERIZATIONS[p.parameterization], raw=loaded.raw_or_none,
-        initial=build_unet(p.unet, strategy(p.conditioning), p.train.seed).to(device), losses=losses,
+        initial=checkpoint.network_of(p).to(device), losses=losses,
         reference=reference_curve(data.name, schedule), judge=judge and judge.to(device),
         settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed), device=device,
     )  # fmt: skip

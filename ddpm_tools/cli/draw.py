@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,18 @@ from torch import Tensor
 
 from ddpm_core import checkpoint, plots
 from ddpm_core.checkpoint import Loaded
-from ddpm_core.interpolation import MODES, VARY
-from ddpm_core.parameterization import PARAMETERIZATIONS
-from ddpm_core.samplers import SAMPLERS, SPACINGS, SampleConfig, sample_trajectory
-from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.interpolation import PATHS, VARY
+from ddpm_core.samplers import (
+    SAMPLERS,
+    SPACINGS,
+    SampleConfig,
+    denoiser,
+    initial_noise,
+    record,
+    solve,
+    spaced_timesteps,
+    step_noise,
+)
 from ddpm_tools import demo, outputs
 from ddpm_tools.cli.base import beside, command, device_of, distinct, positive, room_for, scale
 from ddpm_tools.train.runs import class_index
@@ -25,13 +33,13 @@ from ddpm_tools.train.runs import class_index
 def config_of(a: argparse.Namespace) -> SampleConfig:
     """The options of `sampling_options`; ValueError says which do not go together."""
     given = {f.name: getattr(a, f.name) for f in fields(SampleConfig) if hasattr(a, f.name)}
-    return SampleConfig(**given | {"interval": tuple(a.interval) if a.interval else None, "clip": not a.no_clip})
+    return SampleConfig(**given | {"interval": tuple(a.interval) if a.interval else None})
 
 
-def weak_network(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
-    """--weak as an option of `sample`; ValueError where the two models do not answer the same question."""
-    if a.weak is None:
-        return {}
+def changes_of(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
+    """--no-clip and --weak as fields of a Diffusion; ValueError where the weak model answers another question."""
+    if getattr(a, "weak", None) is None:
+        return {"clip": not a.no_clip}
     other = checkpoint.load(a.weak, device_of(a.device))
     for name, of in (
         ("images", lambda p: (p.unet.image_channels, p.unet.image_size)),
@@ -41,7 +49,7 @@ def weak_network(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     ):
         if of(other.preset) != of(loaded.preset):
             raise ValueError(f"--weak {a.weak} has other {name} than {a.checkpoint}; take a snapshot of the same run")
-    return {"weak": other.ema}
+    return {"clip": not a.no_clip, "weak": other.ema}
 
 
 def method(a: argparse.Namespace) -> str:
@@ -52,12 +60,15 @@ def method(a: argparse.Namespace) -> str:
     return f"{guidance}{within}, {a.steps}{solver} steps, seed {a.seed}"
 
 
-def draw_trajectory(loaded: Loaded, a: argparse.Namespace, y: Tensor, names: Sequence[str], options: dict) -> Path:
+def draw_trajectory(loaded: Loaded, a: argparse.Namespace, y: Tensor, names: Sequence[str]) -> Path:
     """The first image of every class on its way: what the network is given, and what it sees in it."""
-    net = loaded.raw if a.raw else loaded.ema
-    schedule, kind = DiffusionSchedule.named(loaded.preset.schedule), PARAMETERIZATIONS[loaded.preset.parameterization]
-    firsts = range(0, len(y), a.n)
-    way = sample_trajectory(net, schedule, y, a.w, a.steps, a.seed, a.trajectory, kind, indices=firsts, **options)
+    diffusion, config = replace(loaded.diffusion(a.raw), **changes_of(a, loaded)), config_of(a)
+    firsts, device = list(range(0, len(y), a.n)), diffusion.device
+    times = spaced_timesteps(diffusion.schedule, a.steps, config.spacing)
+    xt = initial_noise(firsts, diffusion.shape, a.seed).to(device)  # the same images as in the grid
+    denoise = denoiser(diffusion, y[firsts].to(device), a.w, config)
+    steps = solve(denoise, xt, diffusion.schedule, times, config, step_noise(firsts, a.seed))
+    way = record(steps, xt, times, a.trajectory)
     both = torch.stack([way.xt, way.x0_hat])  # (2, S, K, C, H, W)
     rows = both.permute(2, 0, 1, 3, 4, 5).flatten(0, 2)  # (K, 2, S, C, H, W) -> (K·2·S, C, H, W)
     labels = [f"{name}, {what}" for name in names for what in ("xt", "x0_hat")]
@@ -70,11 +81,11 @@ def sample(a: argparse.Namespace) -> None:
     classes = demo.classes_of(loaded)
     names = a.classes or classes
     y = torch.tensor([class_index(c, classes) for c in names]).repeat_interleave(a.n)
-    options = {"config": config_of(a), **weak_network(a, loaded)}
-    images = demo.draw(loaded, y, a.w, a.steps, a.seed, raw=a.raw, progress=True, batch_size=a.batch_size, **options)
+    options = {"config": config_of(a), **changes_of(a, loaded)}
+    images = demo.draw(loaded, y, a.w, a.steps, a.seed, raw=a.raw, progress=True, **options)
     print(plots.save(plots.class_grid(images, names, method(a)), a.out))
     if a.trajectory:
-        print(draw_trajectory(loaded, a, y, names, options))
+        print(draw_trajectory(loaded, a, y, names))
 
 
 def sweep(a: argparse.Namespace) -> None:
@@ -83,7 +94,7 @@ def sweep(a: argparse.Namespace) -> None:
         raise ValueError("a sweep is over w, and CFG++ (--lam) has none; leave --lam out")
     distinct(a.w, "--w")
     room_for(a.n, loaded)
-    options = {"config": config_of(a), "batch_size": a.batch_size, **weak_network(a, loaded)}
+    options = {"config": config_of(a), **changes_of(a, loaded)}
     for path in demo.sweep(loaded, a.out, a.w, a.n, a.steps, a.seed, a.classifier, progress=True, **options):
         print(path)
 
@@ -91,7 +102,7 @@ def sweep(a: argparse.Namespace) -> None:
 def interpolate(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device_of(a.device))
     pairs = [tuple(p) for p in a.pair]
-    options = {"vary": a.vary, "config": config_of(a), "batch_size": a.batch_size}
+    options = {"vary": a.vary, "config": config_of(a), **changes_of(a, loaded)}
     for path in demo.interpolate(loaded, a.out, pairs, a.n, a.w, a.steps, a.seed, a.mode, progress=True, **options):
         print(path)
 
@@ -139,7 +150,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
     p.add_argument("--n", type=beside, default=11, help="images a row")
     p.add_argument("--w", type=scale, default=3.0)
-    p.add_argument("--mode", choices=MODES, default="spherical", help="between class embeddings (default: spherical)")
+    p.add_argument("--mode", choices=PATHS, default="spherical", help="between class embeddings (default: spherical)")
     p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")
     sampling_options(p, steps=50)
 

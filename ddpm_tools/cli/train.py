@@ -8,11 +8,12 @@ import sys
 from dataclasses import fields, replace
 
 from ddpm_core import checkpoint
-from ddpm_core.config import PRESETS, Preset, preset
+from ddpm_core.config import Preset
 from ddpm_core.data import load_data
 from ddpm_tools import outputs
 from ddpm_tools.cli.base import command, device_of, number, place, positive
-from ddpm_tools.train import quick_gate
+from ddpm_tools.presets import PRESETS, preset
+from ddpm_tools.train import quick_gate, resume
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.distributed import processes
 from ddpm_tools.train.interrupt import Interrupted
@@ -79,7 +80,7 @@ def train(a: argparse.Namespace) -> None:
 
 
 def shrink(a: argparse.Namespace) -> None:
-    path = checkpoint.shrink(a.checkpoint, a.out)
+    path = resume.shrink(a.checkpoint, a.out)
     size = checkpoint.with_suffix(path, ".safetensors").stat().st_size / 1e6
     print(f"wrote {path}.safetensors ({size:.1f} MB) and {path}.json")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
 from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.streams import stream

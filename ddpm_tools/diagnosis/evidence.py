@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ddpm_core.data import ImageData
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_tools.diagnosis import weights
 from ddpm_tools.diagnosis.denoising import Convention, alternatives, errors, levels, noised, pixel_bound, score
 from ddpm_tools.diagnosis.labels import Confusion, change, confusion, preferred_label

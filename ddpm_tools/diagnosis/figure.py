@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_core.plots import pixels
 from ddpm_tools.diagnosis.denoising import noised
 from ddpm_tools.diagnosis.evidence import Evidence

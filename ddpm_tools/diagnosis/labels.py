@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_tools.diagnosis.denoising import Convention, noised
 
 

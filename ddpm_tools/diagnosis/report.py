@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ddpm_core.data import ImageData
-from ddpm_core.guidance import Network
+from ddpm_core.diffusion import Network
 from ddpm_core.parameterization import EPSILON, Parameterization
 from ddpm_core.plots import save
 from ddpm_core.schedule import DiffusionSchedule

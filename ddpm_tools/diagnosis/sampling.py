@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ddpm_core.guidance import Network, plain
+from ddpm_core.diffusion import Diffusion, Network
+from ddpm_core.guidance import plain
 from ddpm_core.samplers import ddim, ddim_timesteps, last
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_tools.diagnosis.denoising import Convention, other_schedules
@@ -173,7 +174,7 @@ def check(
     std = float(calls[0].xt.std()) if calls else float("nan")
     fresh = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(real.device)
     start = calls[0].xt if calls and 0.9 < std < 1.1 else fresh
-    denoise = plain(network, how.schedule, y, how.parameterization)
+    denoise = plain(Diffusion(network, how.schedule, how.parameterization), y)
     reference = last(ddim(denoise, start, how.schedule, ddim_timesteps(n, min(steps, n))))
     found = {
         "images": images,

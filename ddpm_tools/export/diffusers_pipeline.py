@@ -21,11 +21,10 @@ from torch import Tensor, nn
 from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
-from ddpm_core.network import UNetConfig
 from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.training import TrainState
 from ddpm_core.unet import build_unet
-from ddpm_core.unet2d import UNet2D
+from ddpm_core.unet2d import UNet2D, UNet2DConfig
 from ddpm_tools.export.diffusers_unet import (
     DiffusersError,
     from_diffusers_config,
@@ -33,6 +32,7 @@ from ddpm_tools.export.diffusers_unet import (
     to_diffusers_config,
     to_diffusers_weights,
 )
+from ddpm_tools.train.resume import exists, save_training
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 PREDICTION = {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}  # ours: theirs
@@ -46,9 +46,10 @@ def scheduler_config(preset: Preset) -> dict[str, Any]:
             f"diffusers' schedulers do not know the parameterization '{preset.parameterization}'; "
             f"they know {', '.join(PREDICTION)}"
         )
-    steps = DiffusionSchedule.named(preset.schedule).timesteps
-    betas = {"trained_betas": SCHEDULES[preset.schedule](steps).tolist()}  # theirs of the same name are not quite ours
-    return (betas if preset.schedule != "linear" else {"beta_schedule": "linear"}) | {
+    steps = preset.make_schedule().timesteps
+    own = list(preset.betas) or SCHEDULES[preset.schedule](steps).tolist()  # theirs of the same name are not quite ours
+    theirs = preset.schedule == "linear" and not preset.betas
+    return ({"beta_schedule": "linear"} if theirs else {"trained_betas": own}) | {
         "num_train_timesteps": steps,
         "prediction_type": PREDICTION[preset.parameterization],
         "clip_sample": True,
@@ -134,7 +135,7 @@ def _json(file: Path) -> dict[str, Any]:
     return value
 
 
-def read_unet(folder: Path) -> tuple[UNetConfig, dict[str, Tensor]]:
+def read_unet(folder: Path) -> tuple[UNet2DConfig, dict[str, Tensor]]:
     """Config and weights, under our names, of the UNet2DModel in a pipeline folder or in a folder of its own."""
     root = folder / "unet" if (folder / "unet").is_dir() else folder
     if not (root / "config.json").is_file():
@@ -161,7 +162,7 @@ def import_pipeline(
 
     A folder without a scheduler needs schedule and parameterization (ours), which also replace what one says.
     """
-    if checkpoint.exists(out):
+    if exists(out):
         raise DiffusersError(f"{checkpoint.stem(out)} is there already; choose another --out")
     config, state = read_unet(folder)
     files = [f / "scheduler_config.json" for f in (folder / "scheduler", folder)]
@@ -180,5 +181,5 @@ def import_pipeline(
     except RuntimeError as e:
         raise DiffusersError(f"the weights in {folder} do not fit its config.json; fetch both again") from e
     preset = Preset(data, conditioning, schedule, parameterization, config)
-    state = TrainState.start(net, preset.train)
-    return checkpoint.save_training(out, state, preset, resumable=False, provenance={"imported": folder.name})
+    state = TrainState.start(preset.diffusion(net), preset.train)
+    return save_training(out, state, preset, resumable=False, provenance={"imported": folder.name})

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_core.network import UNetConfig
+from ddpm_core.unet2d import UNet2DConfig
 
 FIELDS = {  # theirs: (ours, their default)
     "in_channels": ("image_channels", 3),
@@ -47,13 +47,13 @@ class DiffusersError(ValueError):
     """What cannot be exchanged, or a folder that cannot be read; the message names the part and the remedy."""
 
 
-def block_types(config: UNetConfig) -> tuple[list[str], list[str]]:
+def block_types(config: UNet2DConfig) -> tuple[list[str], list[str]]:
     """The names of the down blocks, finest level first, and of the up blocks, coarsest level first."""
     attends = [i in config.attention_levels for i in range(len(config.channels))]
     return [DOWN[a] for a in attends], [UP[a] for a in reversed(attends)]
 
 
-def to_diffusers_config(config: UNetConfig, conditional: bool = True) -> dict[str, Any]:
+def to_diffusers_config(config: UNet2DConfig, conditional: bool = True) -> dict[str, Any]:
     """UNet2DModel's arguments for a network whose class, if any, is added to the time."""
     down, up = block_types(config)
     classes = config.num_classes + 1 if conditional and config.num_classes else None  # the null class has a row
@@ -66,7 +66,7 @@ def to_diffusers_config(config: UNetConfig, conditional: bool = True) -> dict[st
     }
 
 
-def from_diffusers_config(theirs: dict[str, Any]) -> UNetConfig:
+def from_diffusers_config(theirs: dict[str, Any]) -> UNet2DConfig:
     """Our config for a UNet2DModel's; DiffusersError names a value that our network cannot have.
 
     The last row of a class table is taken for the null class, as we write it.
@@ -87,7 +87,7 @@ def from_diffusers_config(theirs: dict[str, Any]) -> UNetConfig:
     if rows is not None and _numbers("num_class_embeds", rows) < 2:
         raise DiffusersError(f"the network's num_class_embeds = {rows} leaves no class beside the null class")
     levels = tuple(i for i, block in enumerate(down) if block == DOWN[1])
-    config = UNetConfig(**ours, num_classes=rows - 1 if rows else 0, attention_levels=levels, architecture="unet2d")
+    config = UNet2DConfig(**ours, num_classes=rows - 1 if rows else 0, attention_levels=levels)
     if (list(down), list(up)) != block_types(config):
         raise DiffusersError(
             f"the blocks {', '.join([*down, *up])} are unknown here; only {DOWN} and {UP} are, both ways alike"
@@ -108,7 +108,7 @@ def _numbers(key: str, value: Any) -> Any:
     return tuple(value) if listed else value
 
 
-def module_names(config: UNetConfig) -> dict[str, tuple[str, ...]]:
+def module_names(config: UNet2DConfig) -> dict[str, tuple[str, ...]]:
     """Our modules and theirs. Several of theirs are one of ours: their outputs, concatenated."""
     n, last = config.blocks_per_level, len(config.channels) - 1
     names = {
@@ -139,15 +139,15 @@ def module_names(config: UNetConfig) -> dict[str, tuple[str, ...]]:
     for i in range(last + 1):
         block(f"down.{i}", f"down_blocks.{i}", n)
         block(f"up.{i}", f"up_blocks.{i}", n + 1)
-        names[f"shrink.{i}"] = (f"down_blocks.{i}.downsamplers.0.conv",)
-        names[f"grow.{i}"] = (f"up_blocks.{i}.upsamplers.0.conv",)
+        names[f"downsample.{i}"] = (f"down_blocks.{i}.downsamplers.0.conv",)
+        names[f"upsample.{i}"] = (f"up_blocks.{i}.upsamplers.0.conv",)
     residual("mid.res1", "mid_block.resnets.0")
     attention("mid.attend", "mid_block.attentions.0")
     residual("mid.res2", "mid_block.resnets.1")
     return names
 
 
-def to_diffusers_weights(state: dict[str, Tensor], config: UNetConfig) -> dict[str, Tensor]:
+def to_diffusers_weights(state: dict[str, Tensor], config: UNet2DConfig) -> dict[str, Tensor]:
     """A UNet2D's state dict under diffusers' names; DiffusersError where a module has no counterpart there."""
     names, out = module_names(config), {}
     for key, value in state.items():
@@ -159,7 +159,7 @@ def to_diffusers_weights(state: dict[str, Tensor], config: UNetConfig) -> dict[s
     return out
 
 
-def from_diffusers_weights(state: dict[str, Tensor], config: UNetConfig) -> dict[str, Tensor]:
+def from_diffusers_weights(state: dict[str, Tensor], config: UNet2DConfig) -> dict[str, Tensor]:
     """A UNet2DModel's state dict under our names; DiffusersError names tensors without a counterpart here."""
     left = {_modern(k): v for k, v in state.items()}
     out = {}

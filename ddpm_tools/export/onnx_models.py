@@ -29,7 +29,6 @@ from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.network import ConditionalNetwork
-from ddpm_core.schedule import DiffusionSchedule
 from ddpm_tools.demo import classes_of, known_pairs
 from ddpm_tools.evaluation.features import COURSE, shipped
 from ddpm_tools.evaluation.judges import fits
@@ -123,7 +122,7 @@ def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -
     check(loaded, name, raw)
     manifest = read_manifest(out)
     out.mkdir(parents=True, exist_ok=True)
-    schedule, u = DiffusionSchedule.named(loaded.preset.schedule), loaded.preset.unet
+    schedule, u = loaded.preset.make_schedule(), loaded.preset.unet
     files: dict[str, Any] = {}
     tables: dict[str, Any] = {}
     for kind, net in [("ema", loaded.ema), *([("raw", loaded.raw)] if raw else [])]:

@@ -15,11 +15,10 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint, plots
 from ddpm_core.config import Preset
 from ddpm_core.data import ImageData
-from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import sample
-from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import Step, TrainState
-from ddpm_tools.train.distributed import Ranks
+from ddpm_tools.train import resume
+from ddpm_tools.train.engine import FastEngine
 from ddpm_tools.train.interrupt import Interrupted, Request, requests
 from ddpm_tools.train.logs import Log, lost
 
@@ -41,20 +40,18 @@ class Callbacks:
     """Saves, logs and draws while the steps of a run go by; only process 0 of several writes."""
 
     def __init__(
-        self, config: Preset, out: Path, data: ImageData, state: TrainState, options: CallbackConfig, ranks: Ranks
+        self,
+        config: Preset,
+        out: Path,
+        data: ImageData,
+        state: TrainState,
+        engine: FastEngine,
+        options: CallbackConfig,
     ) -> None:
-        self.config, self.out, self.data, self.state, self.options, self.ranks = (
-            config,
-            out,
-            data,
-            state,
-            options,
-            ranks,
-        )
-        self.schedule = DiffusionSchedule.named(config.schedule)
-        self.parameterization = PARAMETERIZATIONS[config.parameterization]
+        self.config, self.out, self.data, self.state = config, out, data, state
+        self.engine, self.ranks, self.options = engine, engine.ranks, options
         self.start, self.begin, self.saved, self.wait = state.step, time.monotonic(), time.monotonic(), 0.0
-        record = checkpoint.read(out, skip="")[1] if checkpoint.exists(out) else {}  # no tensors
+        record = checkpoint.read(out, skip="")[1] if resume.exists(out) else {}  # no tensors
         self.minutes = record.get("provenance", {}).get("minutes", 0.0)  # of earlier parts of this run
         self.loss: Tensor | None = None
         self.previews = options.previews  # until one cannot be written
@@ -76,7 +73,7 @@ class Callbacks:
                 bar.update()
                 log.step(report)
                 self.loss = report.loss
-                if report.step % self.state.speed.check_every == 0:  # a GPU has been waited for anyway
+                if report.step % self.engine.speed.check_every == 0:  # a GPU has been waited for anyway
                     bar.set_postfix(loss=f"{float(report.loss):.4f}", lr=f"{report.lr:.1e}", refresh=False)
                 self.keep(report.step, log, asked)
             self.save(asked, resumable=False)
@@ -84,10 +81,11 @@ class Callbacks:
     def keep(self, step: int, log: Log, asked: Request) -> None:
         """What is due after this step."""
         up = self.options
-        checked = self.due(self.state.speed.check_every, step)
+        checked = self.due(self.engine.speed.check_every, step)
         if self.due(up.snapshot_every, step) and self.ranks.first:
             name = self.out.with_name(f"{self.out.name}-{step:06d}")
-            checkpoint.save_snapshot(name, self.state, self.config, **self.about())
+            self.engine.verify()
+            resume.save_snapshot(name, self.state, self.config, **self.about())
         if self.due(self.config.train.preview_every, step) and (self.previews or up.log) and self.ranks.first:
             self.preview(step, log)
         stop = checked and self.ranks.any(bool(asked))
@@ -105,13 +103,14 @@ class Callbacks:
     def save(self, asked: Request, resumable: bool = True) -> None:
         if self.ranks.first:
             began, patient, asked.patient = time.monotonic(), asked.patient, True
-            checkpoint.save_training(self.out, self.state, self.config, resumable, **self.about())
+            self.engine.verify()  # or the checkpoint there is stays
+            resume.save_training(self.out, self.state, self.config, resumable, **self.about())
             asked.patient, self.saved = patient, time.monotonic()
             self.wait = 100 * (self.saved - began)  # large networks on slow disks: a hundredth of the time, no more
 
     def about(self) -> dict[str, Any]:
         """Where the weights come from, for the JSON beside them."""
-        seconds, device = time.monotonic() - self.begin, self.state.bad_step.device
+        seconds, device = time.monotonic() - self.begin, self.engine.device
         gpu = device.type == "cuda"
         done = self.state.step - self.start
         return {
@@ -124,7 +123,7 @@ class Callbacks:
                 "device": torch.cuda.get_device_name(device) if gpu else device.type,
                 "processes": self.ranks.world,
                 "torch": torch.__version__,
-                "speed": asdict(self.state.speed),
+                "speed": asdict(self.engine.speed),
                 "last_loss": round(float(self.loss), 4) if self.loss is not None else None,
                 "minutes": round(self.minutes + seconds / 60, 2),
                 "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
@@ -135,7 +134,7 @@ class Callbacks:
 
     def preview(self, step: int, log: Log) -> None:
         """Samples of the averaged weights, one row a class (the first ten), or of the first captions."""
-        self.state.verify(self.config.train)
+        self.engine.verify()
         k, names = min(self.config.unet.num_classes, 10), []
         if self.data.labels.dim() == 2:
             y = self.data.labels[:32]  # (n, S)
@@ -144,7 +143,7 @@ class Callbacks:
         else:
             y = torch.zeros(32, dtype=torch.long)
         w = 2.0 if self.config.train.p_uncond and (k or y.dim() == 2) else 1.0  # no null class without label dropout
-        images = sample(self.state.ema.module, self.schedule, y, w, 20, parameterization=self.parameterization)
+        images = sample(self.state.averaged, y, w, 20)
         log.preview(images, 8, step)
         if self.previews:
             figure = plots.grid(images, 8, names, title=f"step {step}", row_label="class asked for" if names else "")

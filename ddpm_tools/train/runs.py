@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from ddpm_core import checkpoint
-from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
 from ddpm_core.data import ImageData, load_data
-from ddpm_core.training import TrainState, train
-from ddpm_core.unet import build_unet
+from ddpm_core.training import train
+from ddpm_tools.train import resume
 from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
 from ddpm_tools.train.distributed import ALONE, Ranks
+from ddpm_tools.train.engine import FastEngine, start
 from ddpm_tools.train.speed import Speed
 
 LARGEST_BATCH = 16  # times the training images: a few pictures may fill a batch, but none is made of repeats alone
@@ -75,22 +75,23 @@ def train_run(
     with ranks.first_goes_ahead():
         data = training_data(config)
         ranks.shares(config.train.batch_size, (speed or Speed()).micro_batches)  # a sentence now, not after compiling
-        net = build_unet(config.unet, strategy(config.conditioning), config.train.seed).to(device)
-        state = TrainState.start(net, config.train, speed, data.images.nbytes)
+        diffusion = config.diffusion(checkpoint.network_of(config).to(device))
+        state, speed = start(diffusion, config.train, speed or Speed(), data.images.nbytes)
         if ranks.first:
-            checkpoint.clear_drafts(out)
-        if done := checkpoint.exists(out) and checkpoint.finished(out, config):
+            resume.clear_drafts(out)
+        if done := resume.exists(out) and resume.finished(out, config):
             state.step = config.train.steps
-        elif checkpoint.exists(out):
-            state = checkpoint.resume(out, config, state)
+        elif resume.exists(out):
+            state = resume.resume(out, config, state)
     if not ranks.same(state.step):
         raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk that all share")
     if not done:
-        around = Callbacks(config, checkpoint.stem(out), data, state, callbacks, ranks)
+        engine = FastEngine(state, speed, config.train, ranks)
+        around = Callbacks(config, checkpoint.stem(out), data, state, engine, callbacks)
         try:
-            around.run(train(state, data, around.schedule, config.train, around.parameterization, ranks))
+            around.run(train(state, engine.batches(data, state.step), config.train, engine=engine))
         except FloatingPointError as e:
-            kept = f"{out} keeps its last save" if checkpoint.exists(out) else "nothing had been saved yet"
+            kept = f"{out} keeps its last save" if resume.exists(out) else "nothing had been saved yet"
             raise FloatingPointError(f"{e}; {kept}, and another learning rate needs another --out") from e
     return checkpoint.stem(out)
 

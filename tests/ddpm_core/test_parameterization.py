@@ -4,7 +4,7 @@ from diffusers import DDPMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_core.guidance import split_output
+from ddpm_core.diffusion import split_output
 from ddpm_core.parameterization import BLEND, EPSILON, PARAMETERIZATIONS, X0, V, from_functions
 from ddpm_core.schedule import DiffusionSchedule, linear_beta_schedule
 from tests.ddpm_core.plain_pairs import PAIRS
@@ -56,12 +56,8 @@ def test_the_plain_functions_are_the_same_pairs(name, schedule_name, rng):
     for shape in ((1000, 3), (1000, 1, 2, 2)):
         x, e, out = torch.randn(3, *shape, generator=rng, dtype=torch.float64)
         ours, (target, inverse) = PARAMETERIZATIONS[name], PAIRS[name]
-        torch.testing.assert_close(
-            ours.compute_training_target(x, e, t, schedule), target(x, e, t, schedule.as_dict())
-        )
-        torch.testing.assert_close(
-            ours.predict_x0(out, x, t, schedule), inverse(out, x, t, schedule.as_dict())
-        )
+        torch.testing.assert_close(ours.compute_training_target(x, e, t, schedule), target(x, e, t, schedule.as_dict()))
+        torch.testing.assert_close(ours.predict_x0(out, x, t, schedule), inverse(out, x, t, schedule.as_dict()))
 
 
 @pytest.mark.parametrize("kind", BOTH_FORMS, ids=lambda p: p.name)

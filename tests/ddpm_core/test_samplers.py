@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_core.guidance import split_output
+from ddpm_core.diffusion import split_output
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import SPACINGS, ddim, ddim_timesteps, ddpm, dpm_solver_pp, spaced_timesteps, step_noise
 from ddpm_core.schedule import SCHEDULES, DiffusionSchedule

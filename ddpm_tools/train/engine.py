@@ -1,0 +1,80 @@
+"""How a step is computed on this machine: precision, compilation, micro-batches, several processes, the watch over nan.
+
+The book's loop (`ddpm_core.training.train`) says what is computed; this is what `ddpm train` passes to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_core.data import ImageData
+from ddpm_core.diffusion import Diffusion
+from ddpm_core.training import Engine, TrainConfig, TrainState, batches
+from ddpm_tools.train.distributed import ALONE, Ranks
+from ddpm_tools.train.speed import Speed, compiled, hardware, resolve
+
+
+def start(diffusion: Diffusion, config: TrainConfig, speed: Speed, data_bytes: int = 0) -> tuple[TrainState, Speed]:
+    """A fresh state where the network lies, and what `speed` leaves open chosen for that device."""
+    speed = resolve(speed, hardware(diffusion.device), config.steps, data_bytes)
+    if speed.channels_last:
+        diffusion.network.to(memory_format=torch.channels_last)  # before the EMA copies it
+    return TrainState.start(diffusion, config, **({"fused": True} if speed.fused else {})), speed
+
+
+class FastEngine(Engine):
+    """An Engine for one process of `ranks`; it looks at the gradients every speed.check_every steps."""
+
+    def __init__(self, state: TrainState, speed: Speed, config: TrainConfig, ranks: Ranks = ALONE):
+        self.speed, self.ranks, self.config = speed, ranks, config
+        self.shares = ranks.shares(config.batch_size, speed.micro_batches)
+        self.forward = compiled(state.model, speed)
+        self.device = state.diffusion.device
+        # () on the device: the first step whose gradient was not finite, or -1; a GPU is not waited for at every step
+        self.bad_step = torch.tensor(-1, device=self.device)
+
+    def gradients(
+        self, model: nn.Module, loss: Callable[..., Tensor], batch: tuple[Tensor, Tensor, Tensor], target: Tensor
+    ) -> Tensor:
+        value = torch.zeros((), device=self.device)
+        for share in self.shares:  # all of the batch, but for several processes or micro-batches
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(self.speed.bf16)):
+                output = self.forward(*(x[share] for x in batch))
+            part = loss(output, target[share], batch[1][share]) / len(self.shares)
+            part.backward()
+            value += part.detach()
+        self.ranks.mean([value, *(p.grad for p in model.parameters() if p.grad is not None)])
+        return value
+
+    def check(self, norm: Tensor, state: TrainState, config: TrainConfig) -> None:
+        finite = torch.isfinite(norm)
+        self.bad_step = torch.where(finite | (self.bad_step >= 0), self.bad_step, state.step)
+        if self.speed.fused:  # GradScaler's switch: the kernel itself leaves weights and moments alone
+            state.optimizer.found_inf = (~finite).float()
+        if (state.step + 1) % self.speed.check_every == 0 or state.step + 1 == config.steps:
+            self.verify()
+
+    def verify(self) -> None:
+        """FloatingPointError where a step's gradient was not finite."""
+        if (bad := int(self.bad_step)) >= 0:
+            half = ", float32 in place of bfloat16" if self.speed.bf16 else ""
+            raise FloatingPointError(
+                f"the loss or its gradient is not finite at step {bad}; try a lower learning rate (now "
+                f"{self.config.lr:g}){half} or look for a division by zero in the conditioning"
+            )
+
+    def batches(self, data: ImageData, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of `ddpm_core.training.batches`, from images beside the network where there is room for them."""
+        if self.speed.data_on_device:
+            data = replace(data, images=data.images.to(self.device), labels=data.labels.to(self.device))
+        return batches(data, self.config, start, self.device, to_device)
+
+
+def to_device(x: Tensor, device: torch.device | str) -> Tensor:
+    """x on the device; towards a GPU without waiting for what it is doing."""
+    away = torch.device(device).type == "cuda" and x.device.type == "cpu"
+    return x.pin_memory().to(device, non_blocking=True) if away else x.to(device)
