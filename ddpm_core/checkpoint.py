@@ -31,7 +31,8 @@ from ddpm_core.unet import build_unet
 
 __all__ = [
     "CheckpointError", "Loaded", "check_rebuilds", "config_of", "digest", "file_digest", "fill", "load",
-    "load_diffusion", "network_of", "read", "save_diffusion", "stem", "step_of", "with_suffix", "write", "write_bytes", "write_text",
+    "load_diffusion", "network_of", "read", "save_diffusion", "stem", "step_of", "with_suffix", "write", "write_bytes",
+    "write_text",
 ]  # fmt: skip
 
 Build = Callable[[Preset], nn.Module]  # makes a network of the config's shape, its weights still to be read
