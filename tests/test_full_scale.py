@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ddpm_core.conditioning import strategy
-from ddpm_core.config import preset
 from ddpm_core.unet import build_unet
 from ddpm_tools.cli.main import main
+from ddpm_tools.presets import preset
 from ddpm_tools.reports import results
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,10 +18,11 @@ from ddpm_core.conditioning import (
     time_only,
 )
 from ddpm_core.unet import Conditioning, UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2DConfig
 
 SMALL = {
     "v2": UNetConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1, cond_dim=64),
-    "unet2d": UNetConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1, architecture="unet2d"),
+    "unet2d": UNet2DConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1),
 }
 INFORMED = [name for name in STRATEGIES if name != "none"]
 DISTINCT = list({(s.conditioner, s.at_input): name for name, s in STRATEGIES.items()}.values())
@@ -179,7 +180,7 @@ def test_several_tokens_are_more_than_an_added_vector(rng):
 
 @pytest.mark.parametrize("name,millions", PUBLISHED.items())
 def test_the_published_networks_have_their_published_size(name, millions):
-    config = UNetConfig(3, 32, 10, (64, 128, 128, 128), 2, (1,), architecture="unet2d")
+    config = UNet2DConfig(3, 32, 10, (64, 128, 128, 128), 2, (1,))
     assert round(parameters(build_unet(config, strategy(name))) / 1e6, 2) == millions
 
 

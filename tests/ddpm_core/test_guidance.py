@@ -6,8 +6,9 @@ from diffusers.guiders.guider_utils import rescale_noise_cfg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.guidance import autoguidance, batched, cfg_pp, guidance_interval, guide, guided, plain
-from ddpm_core.parameterization import PARAMETERIZATIONS, V
+from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, V
 from ddpm_core.samplers import ddim, dpm_solver_pp
 from ddpm_core.schedule import DiffusionSchedule, at
 from tests.ddpm_core.analytic import EXACT, THREE, Mixture, sigma_at
@@ -29,6 +30,10 @@ class Network:
         return torch.sin(self.gain * xt * (1 + y.view(-1, 1, 1, 1)) + t.view(-1, 1, 1, 1) / 1000)
 
 
+def bound(network, kind=EPSILON, clip=True, schedule=SCHEDULE, null=NULL):
+    return Diffusion(network, schedule, kind, clip, null)
+
+
 def case(rng):
     return torch.randn(4, 1, 3, 3, generator=rng), torch.full((4,), 300), torch.tensor([0, 3, 7, 3])
 
@@ -38,7 +43,7 @@ def case(rng):
 def test_one_batched_pass_equals_two(w, clip, rng):
     xt, t, y = case(rng)
     net = Network()
-    x0, eps = guided(net, SCHEDULE, y, NULL, w, clip=clip)(xt, t)
+    x0, eps = guided(bound(net, clip=clip), y, w)(xt, t)
     assert net.calls == 1 and net.images == (4 if w in (0, 1) else 8)
     eps_u, eps_c = Network()(xt, t, NULL.expand(4)), Network()(xt, t, y)
     raw = eps_u + w * (eps_c - eps_u)
@@ -56,16 +61,17 @@ def test_one_batched_pass_equals_two(w, clip, rng):
 def test_both_ends_of_the_scale(kind, clip, rng):
     """w = 1 is the conditional answer, w = 0 the unconditional one, whichever guidance and rescaling."""
     xt, t, y = case(rng)
+    d = bound(Network(), kind, clip)
     for w, labels in ((0, NULL.expand(4)), (1, y)):
-        alone = plain(Network(), SCHEDULE, labels, kind, clip)(xt, t)
-        torch.testing.assert_close(guided(Network(), SCHEDULE, y, NULL, w, kind, clip=clip)(xt, t), alone)
-        both = guide(batched(Network(), y, NULL), SCHEDULE, float(w), kind, clip=clip)
+        alone = plain(d, labels)(xt, t)
+        torch.testing.assert_close(guided(d, y, w)(xt, t), alone)
+        both = guide(d, batched(d, y), float(w))
         torch.testing.assert_close(both(xt, t), alone, rtol=1e-4, atol=1e-5)
-    conditional = plain(Network(), SCHEDULE, y, kind, clip)(xt, t)
-    rescaled = guide(batched(Network(), y, NULL), SCHEDULE, 1.0, kind, rescale=0.7, clip=clip)(xt, t)
+    conditional = plain(d, y)(xt, t)
+    rescaled = guide(d, batched(d, y), 1.0, rescale=0.7)(xt, t)
     torch.testing.assert_close(rescaled, conditional, rtol=1e-4, atol=1e-5)
-    x0, eps = cfg_pp(batched(Network(), y, NULL), SCHEDULE, 0.0, kind, clip)(xt, t)
-    torch.testing.assert_close((x0, eps), plain(Network(), SCHEDULE, NULL.expand(4), kind, clip)(xt, t))
+    x0, eps = cfg_pp(d, batched(d, y), 0.0)(xt, t)
+    torch.testing.assert_close((x0, eps), plain(d, NULL.expand(4))(xt, t))
 
 
 @settings(deadline=None, max_examples=30)
@@ -84,9 +90,10 @@ def test_a_scale_for_each_sample_and_any_kind_of_condition(scales, kind_of_cond,
     cond = torch.rand(b, *kind_of_cond, generator=rng) if kind_of_cond else torch.randint(10, (b,), generator=rng)
     null = torch.zeros(1, *kind_of_cond) if kind_of_cond else NULL
     t = torch.full((b,), when)
-    mixed = guided(Network(), SCHEDULE, cond, null, torch.tensor(scales))(xt, t)
+    d = bound(Network(), null=null)
+    mixed = guided(d, cond, torch.tensor(scales))(xt, t)
     for i, w in enumerate(scales):
-        one = guided(Network(), SCHEDULE, cond[i : i + 1], null, w)(xt[i : i + 1], t[:1])
+        one = guided(d, cond[i : i + 1], w)(xt[i : i + 1], t[:1])
         for a, c in zip(mixed, one):
             assert a.dtype == dtype
             torch.testing.assert_close(a[i], c[0], rtol=1e-3, atol=1e-4)
@@ -101,28 +108,29 @@ def test_v_and_epsilon_networks_that_agree_are_guided_alike(rng):
         eps = Network()(x, s, labels)
         return (eps - (1 - abar).sqrt() * x) / abar.sqrt()  # from v = sqrt(abar) eps - sqrt(1 - abar) x0
 
-    ours = guided(v_network, SCHEDULE, y, NULL, 2.5, V)(xt, t)[0]
-    torch.testing.assert_close(ours, guided(Network(), SCHEDULE, y, NULL, 2.5)(xt, t)[0], rtol=1e-4, atol=1e-5)
+    ours = guided(bound(v_network, V), y, 2.5)(xt, t)[0]
+    torch.testing.assert_close(ours, guided(bound(Network()), y, 2.5)(xt, t)[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("phi", [0.3, 0.7, 1.0])
 def test_rescale_equals_diffusers(phi, rng):
     xt, t, y = case(rng)
-    weak, strong = batched(Network(), y, NULL)(xt, t)
+    d = bound(Network(), clip=False)
+    weak, strong = batched(d, y)(xt, t)
     theirs = rescale_noise_cfg(weak + 6 * (strong - weak), strong, phi)
-    ours = guided(Network(), SCHEDULE, y, NULL, 6.0, rescale=phi, clip=False)(xt, t)[1]
+    ours = guided(d, y, 6.0, rescale=phi)(xt, t)[1]
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_rescale_leaves_a_constant_output_alone():
-    flat = guided(lambda x, t, y: 0 * x + y.view(-1, 1, 1, 1), SCHEDULE, torch.tensor([2]), NULL, 3.0, rescale=0.7)
+    flat = guided(bound(lambda x, t, y: 0 * x + y.view(-1, 1, 1, 1)), torch.tensor([2]), 3.0, rescale=0.7)
     assert torch.isfinite(flat(torch.zeros(1, 1, 2, 2), torch.tensor([500]))[0]).all()
 
 
 def test_an_interval_is_guided_inside_and_conditional_outside(rng):
     xt, _, y = case(rng)
     net = Network()
-    parts = guided(net, SCHEDULE, y, NULL, 3.0), plain(net, SCHEDULE, y)
+    parts = guided(bound(net), y, 3.0), plain(bound(net), y)
     denoise = guidance_interval(200, 400, *parts)
     for when, images in ((199, 4), (200, 8), (400, 8), (401, 4)):
         t, net.images = torch.full((4,), when), 0
@@ -142,13 +150,14 @@ def test_cfg_pp_is_guidance_with_a_scale_that_changes(rng):
     xt, _, y = case(rng)
     xt = xt.double()
     schedule = DiffusionSchedule.named("linear", dtype=torch.float64)
-    plus = ddim(cfg_pp(batched(Network(), y, NULL), schedule, lam, clip=False), xt, schedule, times)
+    d = bound(Network(), clip=False, schedule=schedule)
+    plus = ddim(cfg_pp(d, batched(d, y), lam), xt, schedule, times)
     for t, s, (ours, _) in zip(times, times[1:], plus):
         a, a_next = schedule.alphas_cumprod[t].sqrt(), schedule.alphas_cumprod[s].sqrt()
         b, b_next = (1 - a**2).sqrt(), (1 - a_next**2).sqrt()
         w = (lam * a_next * b / (a_next * b - a * b_next)).item()
         assert w > lam
-        denoise = guided(Network(), schedule, y, NULL, w, clip=False)
+        denoise = guided(d, y, w)
         xt = next(ddim(denoise, xt, schedule, [t, s]))[0]
         torch.testing.assert_close(ours, xt)
 
@@ -161,7 +170,7 @@ def test_classifier_free_guidance_is_the_score_of_a_sharpened_mixture(rng):
     z = (xt / EXACT.alphas_cumprod[when].sqrt()).requires_grad_()
     log_p = (1 - w) * THREE.log_density(z, everything, sigma) + w * THREE.log_density(z, y, sigma)
     (score,) = torch.autograd.grad(log_p.sum(), z)
-    _, eps = guided(THREE.network, EXACT, y, torch.tensor([3]), w, clip=False)(xt, t)
+    _, eps = guided(bound(THREE.network, clip=False, schedule=EXACT, null=torch.tensor([3])), y, w)(xt, t)
     torch.testing.assert_close(eps, -sigma * score)
 
 
@@ -186,13 +195,15 @@ def test_guided_paths_match_their_closed_form(kind, w):
     v, u, times = 0.02, 0.3, range(999, 38, -4)
     narrow, wide = gaussian(v), gaussian(u)
     y, xt = torch.zeros(5).long(), torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
-    cfg = guide(batched(split_by(narrow, wide), y, torch.tensor([1])), EXACT, w, clip=False)
+    d = bound(split_by(narrow, wide), clip=False, schedule=EXACT, null=torch.tensor([1]))
+    cfg = guide(d, batched(d, y), w)
     denoise, edges = cfg, [(999, 39, w)]
     if kind == "interval":
-        denoise = guidance_interval(200, 599, cfg, plain(split_by(narrow, wide), EXACT, y, clip=False))
+        denoise = guidance_interval(200, 599, cfg, plain(d, y))
         edges = [(999, 599, 1.0), (599, 199, w), (199, 39, 1.0)]
     if kind == "autoguidance":
-        denoise = guide(autoguidance(narrow.network, wide.network, y), EXACT, w, clip=False)
+        strong = bound(narrow.network, clip=False, schedule=EXACT)
+        denoise = guide(strong, autoguidance(strong, wide.network, y), w)
     *_, (x_end, _), _ = dpm_solver_pp(denoise, xt, EXACT, times)  # at t = 39, before the step to the clean image
     gone = xt / at(EXACT.alphas_cumprod, torch.tensor([999]), xt).sqrt() - 0.3
     for a, b, scale in edges:

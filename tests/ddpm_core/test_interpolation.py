@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from scipy.spatial import geometric_slerp
 
 from ddpm_core.conditioning import STRATEGIES, strategy
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.guidance import guided
-from ddpm_core.interpolation import interpolate, interpolate_classes, interpolate_embeddings
+from ddpm_core.interpolation import (
+    InterpolationConfig,
+    interpolate,
+    interpolate_classes,
+    interpolate_embeddings,
+)
+from ddpm_core.parameterization import EPSILON
 from ddpm_core.samplers import SampleConfig, ddim, ddim_timesteps, dpm_solver_pp, last
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.unet import UNetConfig, build_unet
@@ -17,6 +24,10 @@ from tests.ddpm_core.test_unet import perturbed
 
 ALPHAS = torch.linspace(0, 1, 7)
 SCHEDULE = DiffusionSchedule.named()
+
+
+def bound(network, **options):
+    return Diffusion(network, SCHEDULE, EPSILON, **options)
 
 
 @pytest.mark.parametrize("mode", ["linear", "spherical"])
@@ -60,13 +71,14 @@ def test_unknown_mode():
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "none"])
 def test_a_row_begins_and_ends_with_the_classes_themselves(name):
     """Whatever the conditioner: the ends equal sampling with labels from the same noise."""
-    net = perturbed(build_unet(UNetConfig(1, 8, 10, (32, 64), 1, cond_dim=64), strategy(name)), 0.05)
-    row = interpolate_classes(net, SCHEDULE, 2, 7, 5, (1, 8, 8), 3.0, 6, torch.Generator().manual_seed(5))
+    d = bound(perturbed(build_unet(UNetConfig(1, 8, 10, (32, 64), 1, cond_dim=64), strategy(name)), 0.05))
+    how = InterpolationConfig(steps=6)
+    row = interpolate_classes(d, 2, 7, 5, 3.0, torch.Generator().manual_seed(5), how)
     noise = torch.randn((1, 1, 8, 8), generator=torch.Generator().manual_seed(5)).repeat(2, 1, 1, 1)
-    denoise = guided(net, SCHEDULE, torch.tensor([2, 7]), torch.tensor([10]), 3.0)
+    denoise = guided(d, torch.tensor([2, 7]), 3.0)
     ends = last(ddim(denoise, noise, SCHEDULE, ddim_timesteps(1000, 6)))
     torch.testing.assert_close(row[[0, -1]], ends, rtol=1e-3, atol=1e-3)
-    one = interpolate_classes(net, SCHEDULE, 2, 7, 1, (1, 8, 8), 3.0, 6, torch.Generator().manual_seed(5))
+    one = interpolate_classes(d, 2, 7, 1, 3.0, torch.Generator().manual_seed(5), how)
     torch.testing.assert_close(one[0], row[0], rtol=1e-3, atol=1e-3)
 
 
@@ -99,16 +111,16 @@ def net():
     return perturbed(build_unet(UNetConfig(1, 8, 10, (32, 64), 1, cond_dim=64), strategy("cross_attention")), 0.05)
 
 
-def row_of(net, vary, n=5, seed=5, **options):
-    rng = torch.Generator().manual_seed(seed)
-    return interpolate_classes(net, SCHEDULE, 2, 7, n, (1, 8, 8), 3.0, 6, rng, "spherical", vary=vary, **options)
+def row_of(net, vary, n=5, seed=5, **sampling):
+    how = InterpolationConfig(vary, "spherical", 6, SampleConfig(**sampling))
+    return interpolate_classes(bound(net), 2, 7, n, 3.0, torch.Generator().manual_seed(seed), how)
 
 
 @pytest.mark.parametrize("vary,ends", [("noise", [2, 2]), ("both", [2, 7])])
 def test_ends_of_a_walk_between_noises(net, vary, ends):
     row, rng = row_of(net, vary), torch.Generator().manual_seed(5)
     noises = torch.cat([torch.randn(1, 1, 8, 8, generator=rng) for _ in range(2)])
-    denoise = guided(net, SCHEDULE, torch.tensor(ends), torch.tensor([10]), 3.0)
+    denoise = guided(bound(net), torch.tensor(ends), 3.0)
     right = last(ddim(denoise, noises, SCHEDULE, ddim_timesteps(1000, 6)))
     torch.testing.assert_close(row[[0, -1]], right, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(row[0], row[-1], atol=1e-2)
@@ -119,7 +131,7 @@ def test_between_noises_the_length_stays_that_of_noise(net):
     """A straight line would be 0.7 as long in the middle, and the images grey."""
     seen = []
     spy = SimpleNamespace(
-        parameters=net.parameters, embed_class=net.embed_class, null_class=10,
+        config=net.config, embed_class=net.embed_class, null_cond=net.null_cond,
         forward_with_cond=lambda x, t, c: seen.append(x) or net.forward_with_cond(x, t, c),
     )  # fmt: skip
     row_of(spy, "noise", 9)
@@ -128,12 +140,11 @@ def test_between_noises_the_length_stays_that_of_noise(net):
 
 
 def test_batches_and_noisy_solvers_leave_the_row_as_it_is(net):
-    for config in (SampleConfig(sampler="dpm++"), SampleConfig(sampler="ddpm"), SampleConfig(eta=0.5, lam=0.5)):
-        whole, parts = row_of(net, "both", config=config), row_of(net, "both", config=config, batch_size=2)
+    for config in ({"sampler": "dpm++"}, {"sampler": "ddpm"}, {"eta": 0.5, "lam": 0.5}):
+        whole, parts = row_of(net, "both", **config), row_of(net, "both", batch_size=2, **config)
         torch.testing.assert_close(whole, parts, rtol=1e-3, atol=1e-3)
-        same = interpolate_classes(
-            net, SCHEDULE, 2, 2, 3, (1, 8, 8), 3.0, 6, torch.Generator().manual_seed(5), config=config
-        )
+        how = InterpolationConfig(steps=6, sampling=SampleConfig(**config))
+        same = interpolate_classes(bound(net), 2, 2, 3, 3.0, torch.Generator().manual_seed(5), how)
         torch.testing.assert_close(same[0], same[2], rtol=1e-3, atol=1e-3)  # one noise for the row, in every step
 
 
@@ -145,9 +156,9 @@ def test_any_network_and_any_kind_of_condition(rng):
 
     a, b = torch.randn(2, 3, 4, generator=rng)
     noises, null = torch.randn(1, 1, 4, 4, generator=rng).repeat(4, 1, 1, 1), torch.zeros(1, 3, 4)
-    conds = interpolate_embeddings(a, b, torch.linspace(0, 1, 4))
-    row = interpolate(network, SCHEDULE, conds, null, noises, 2.0, 5, config=SampleConfig(sampler="dpm++"))
-    denoise = guided(network, SCHEDULE, torch.stack([a, b]), null, 2.0)
+    conds, d = interpolate_embeddings(a, b, torch.linspace(0, 1, 4)), bound(network, null=null)
+    row = interpolate(d, conds, noises, 2.0, 5, SampleConfig(sampler="dpm++"))
+    denoise = guided(d, torch.stack([a, b]), 2.0)
     torch.testing.assert_close(
         row[[0, -1]], last(dpm_solver_pp(denoise, noises[:2], SCHEDULE, ddim_timesteps(1000, 5)))
     )

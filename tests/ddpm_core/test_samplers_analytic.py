@@ -8,7 +8,9 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.stats import kstest, norm
 
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.guidance import plain
+from ddpm_core.parameterization import EPSILON
 from ddpm_core.samplers import ddim, ddpm, dpm_solver_pp, last, spaced_timesteps
 from ddpm_core.schedule import at
 from tests.ddpm_core.analytic import EXACT, THREE, sigma_at
@@ -28,7 +30,7 @@ def arrival(steps, n):
 
 def everything(batch):
     """The unconditional denoiser of the mixture, unclipped."""
-    return plain(THREE.network, EXACT, torch.full((batch,), 3), clip=False)
+    return plain(Diffusion(THREE.network, EXACT, EPSILON, clip=False), torch.full((batch,), 3))
 
 
 @pytest.mark.parametrize("solver,order", [(ddim, 1), (dpm_solver_pp, 2)])

@@ -11,7 +11,8 @@ from ddpm_core import checkpoint
 from ddpm_core.attention import CrossAttention, CrossAttentionLayer, PixelCrossAttention, merge_heads, split_heads
 from ddpm_core.config import DATA_DIR, Preset
 from ddpm_core.data import ImageData, digits, load_data
-from ddpm_core.parameterization import PARAMETERIZATIONS
+from ddpm_core.diffusion import Diffusion
+from ddpm_core.parameterization import X0
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.text import (
@@ -26,11 +27,12 @@ from ddpm_core.text import (
     tokenized,
 )  # fmt: skip
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
-from ddpm_core.unet import UNetConfig
+from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.attention_maps import attention_maps, attention_weights, word_maps
+from ddpm_tools.train.resume import save_snapshot
 
 CAPTIONS = ["Red flag, a flag!", "blue flag", "a red square", "don't", "don't"]
-UNET = UNetConfig(3, 8, 0, (32, 32), 1, (1,), architecture="unet2d", groups=8, context_dim=32)
+UNET = UNet2DConfig(3, 8, 0, (32, 32), 1, (1,), groups=8, context_dim=32)
 
 
 @pytest.fixture
@@ -152,8 +154,8 @@ def test_weights_come_from_the_seed_alone(tokenizer):
     assert torch.equal(before, torch.get_rng_state())
     one, same, other = (torch.cat([p.flatten() for p in n.encoder.parameters()]) for n in nets)
     assert torch.equal(one, same) and not torch.equal(one, other)
-    with pytest.raises(ValueError, match="cross-attention; set architecture"):
-        build_text_unet(UNetConfig(3, 8, 0, (32, 32)), tokenizer)
+    with pytest.raises(ValueError, match="cross-attention; take a UNet2DConfig with a context_dim"):
+        build_text_unet(UNet2DConfig(3, 8, 0, (32, 32)), tokenizer)
 
 
 def test_dropped_captions_are_empty_ones_each_for_itself(tokenizer, rng):
@@ -181,17 +183,17 @@ def test_a_short_training_learns_to_read():
 
     With this much noise (abar below 0.003) nothing but the caption says what to draw.
     """
-    data, x0 = squares(), PARAMETERIZATIONS["x0"]
+    data = squares()
     tokenizer = Tokenizer.build(data.captions)
-    unet = UNetConfig(3, 8, 0, (32,), 1, (0,), architecture="unet2d", groups=8, context_dim=32)
+    unet = UNet2DConfig(3, 8, 0, (32,), 1, (0,), groups=8, context_dim=32)
     config = TrainConfig(steps=130, batch_size=32, lr=4e-3, warmup=5, ema_decay=0.8)
-    state = TrainState.start(build_text_unet(unet, tokenizer, "none"), config)
     schedule = DiffusionSchedule(torch.linspace(3e-3, 1e-4, 20))
-    for _ in train(state, tokenized(data, tokenizer), schedule, config, x0):
+    state = TrainState.start(Diffusion(build_text_unet(unet, tokenizer, "none"), schedule, X0), config)
+    for _ in train(state, tokenized(data, tokenizer), config):
         pass
     asked = ["red left", "red right", "blue left", "blue right"]
     tokens = tokenizer.encode(asked).repeat(4, 1)
-    images = sample(state.ema.module, schedule, tokens, w=1.5, steps=3, parameterization=x0)  # (16, 3, 8, 8)
+    images = sample(state.averaged, tokens, w=1.5, steps=3)  # (16, 3, 8, 8)
     wanted = torch.stack([data.floats(data.captions.index(c)) for c in asked])  # (4, 3, 8, 8)
     distances = (images[:, None] - wanted).square().mean((2, 3, 4))  # (16, 4): which caption fits best?
     assert (distances.argmin(1) == torch.arange(16) % 4).float().mean() >= 0.9
@@ -271,8 +273,8 @@ def test_emoji_captions_fit():
 
 def test_a_saved_model_reads_as_before(tokenizer, tmp_path, rng):
     config = Preset(conditioning="none", unet=UNET, train=TrainConfig(steps=1))
-    state = TrainState.start(perturbed(build_text_unet(UNET, tokenizer, "none")), config.train)
-    checkpoint.save_snapshot(tmp_path / "text", state, config, tokenizer=tokenizer.to_dict())
+    state = TrainState.start(config.diffusion(perturbed(build_text_unet(UNET, tokenizer, "none"))), config.train)
+    save_snapshot(tmp_path / "text", state, config, tokenizer=tokenizer.to_dict())
     net, words, record = load_text(tmp_path / "text")
     assert words == tokenizer and record["config"]["conditioning"] == "none" and not net.training
     x, t, tokens = torch.randn(2, 3, 8, 8, generator=rng), torch.tensor([1, 2]), words.encode(["red flag", "a"])

@@ -5,8 +5,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ddpm_core.conditioning import STRATEGIES, strategy
+from ddpm_core.config import from_dict
 from ddpm_core.layers import sinusoidal_embedding
+from ddpm_core.network import NetworkConfig
 from ddpm_core.unet import ConditionalUNetV2, UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2DConfig
 
 SMALL = UNetConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1, cond_dim=64)
 
@@ -39,7 +42,7 @@ def test_the_specified_network():
     widths = [[(b.norm1.norm.num_channels, b.conv1.out_channels) for b in level] for level in net.down]
     assert widths == [[(128, 128)] * 2, [(128, 256), (256, 256)], [(256, 256)] * 2]
     assert [len(level) for level in net.up] == [2, 2, 2] and len(net.mid) == 2
-    for layers, kind in ((net.shrink, nn.Conv2d), (net.grow, nn.ConvTranspose2d)):
+    for layers, kind in ((net.downsample, nn.Conv2d), (net.upsample, nn.ConvTranspose2d)):
         assert [(type(m), m.kernel_size, m.stride) for m in layers] == [(kind, (4, 4), (2, 2))] * 2
     assert [type(m) for m in net.time_mlp] == [nn.Linear, nn.SiLU, nn.Linear]
     assert (net.time_mlp[0].in_features, net.time_mlp[2].out_features) == (256, 256)
@@ -95,21 +98,33 @@ def test_a_size_that_cannot_be_halved_is_named():
 
 
 @pytest.mark.parametrize(
+    "config,values,sentence",
+    [
+        (UNetConfig, {"channels": ()}, "at least one level"),
+        (UNetConfig, {"attention_levels": (1, 3)}, r"attention levels must be between 0 and 2, got \[3\]"),
+        (UNetConfig, {"channels": (24, 40), "num_heads": 16}, r"multiples of num_heads 16, got \[40\]"),
+        (UNet2DConfig, {"channels": (48, 64)}, r"multiples of 32 \(GroupNorm has 32 groups\), got \[48\]"),
+        (UNet2DConfig, {"channels": (8, 40), "groups": 8}, r"multiples of head_dim 32, got \[40\]"),
+    ],
+)
+def test_configs_that_cannot_be_are_refused(config, values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        config(**values)
+
+
+@pytest.mark.parametrize(
     "values,sentence",
     [
         ({"architecture": "v3"}, "unknown architecture 'v3'; known: v2, unet2d"),
-        ({"groups": 8, "context_dim": 16}, "architecture v2 has no setting groups, context_dim; leave it out"),
-        ({"architecture": "unet2d", "cond_dim": 64}, "architecture unet2d has no setting cond_dim"),
-        ({"channels": ()}, "at least one level"),
-        ({"attention_levels": (1, 3)}, r"attention levels must be between 0 and 2, got \[3\]"),
-        ({"channels": (24, 40), "num_heads": 16}, r"multiples of num_heads 16, got \[40\]"),
-        ({"architecture": "unet2d", "channels": (48, 64)}, r"multiples of 32 \(GroupNorm has 32 groups\), got \[48\]"),
-        ({"architecture": "unet2d", "channels": (8, 40), "groups": 8}, r"multiples of head_dim 32, got \[40\]"),
+        ({}, "unknown architecture 'None'; known: v2, unet2d"),
+        ({"architecture": "v2", "groups": 8, "context_dim": 16}, r"unknown UNetConfig key\(s\) context_dim, groups"),
+        ({"architecture": "unet2d", "cond_dim": 64}, r"unknown UNet2DConfig key\(s\) cond_dim; known: image_channels"),
+        ({"architecture": "unet2d", "num_heads": 4}, r"unknown UNet2DConfig key\(s\) num_heads; known: image_channels"),
     ],
 )
-def test_configs_that_cannot_be_are_refused(values, sentence):
+def test_settings_of_another_architecture_are_refused(values, sentence):
     with pytest.raises(ValueError, match=sentence):
-        UNetConfig(**values)
+        from_dict(NetworkConfig, values)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ddpm_core.conditioning import STRATEGIES, add_embeddings, strategy
-from ddpm_core.network import Conditioning, UNetConfig
-from ddpm_core.unet import build_unet
-from ddpm_core.unet2d import UNet2D
+from ddpm_core.network import Conditioning
+from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2D, UNet2DConfig
 from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
 from tests.ddpm_core.test_unet import perturbed
 
-SMALL = UNetConfig(1, 8, 10, (32, 64), 1, (1,), architecture="unet2d", groups=8)
+SMALL = UNet2DConfig(1, 8, 10, (32, 64), 1, (1,), groups=8)
 
 
 def config(size=32, classes=10, widths=(32, 64, 64, 64), blocks=2, levels=(1,), channels=3, **more):
-    return UNetConfig(channels, size, classes, widths, blocks, levels, architecture="unet2d", **more)
+    return UNet2DConfig(channels, size, classes, widths, blocks, levels, **more)
 
 
 def pair(c, dtype=torch.float32):
@@ -173,9 +173,9 @@ def test_null_label_is_no_label_and_embeddings_replace_labels(rng):
         assert (net(x, t, y * 0) - net(x, t)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("architecture", ["v2", "unet2d"])
-def test_an_unconditional_network_has_no_table_and_ignores_labels(architecture, rng):
-    c = UNetConfig(1, 8, 0, (32, 64), 1, architecture=architecture)
+@pytest.mark.parametrize("kind", [UNetConfig, UNet2DConfig])
+def test_an_unconditional_network_has_no_table_and_ignores_labels(kind, rng):
+    c = kind(1, 8, 0, (32, 64), 1)
     net = perturbed(build_unet(c, strategy("add")))
     assert not [k for k in net.state_dict() if "class_table" in k]
     x, t = torch.randn(2, 1, 8, 8, generator=rng), torch.tensor([5, 900])
@@ -234,7 +234,7 @@ def test_channels_last_gives_the_same(rng):
     torch.testing.assert_close(other, plain, rtol=1e-4, atol=1e-5)
 
 
-TEXT = UNetConfig(1, 8, 0, (32, 64), 1, (1,), architecture="unet2d", groups=8, context_dim=24)
+TEXT = UNet2DConfig(1, 8, 0, (32, 64), 1, (1,), groups=8, context_dim=24)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,13 +30,13 @@ def test_the_first_image_comes_soon_and_everything_from_here(visit, site):
 def in_pytorch(settings, noise):
     """What ddpm_core draws with the page's settings."""
     loaded = checkpoint.load(CHECKPOINT)
-    net = loaded.raw if settings.get("weights") == "raw" else loaded.ema
-    schedule = DiffusionSchedule.named(loaded.preset.schedule)
+    diffusion = loaded.diffusion(raw=settings.get("weights") == "raw")
+    net, schedule = diffusion.network, DiffusionSchedule.named(loaded.preset.schedule)
     ends = net.embed_class(torch.tensor([int(settings["class"]), int(settings.get("to", 0)), net.null_class]))
     path, mix = settings.get("path", "linear"), torch.tensor([settings.get("mix", 0.0)])
     cond = interpolate_embeddings(ends[0], ends[1], mix, path)
     config = SampleConfig(sampler=settings["sampler"])
-    denoise = denoiser(net.forward_with_cond, schedule, cond, ends[2:], settings["w"], config=config)
+    denoise = denoiser(replace(diffusion, network=net.forward_with_cond, null=ends[2:]), cond, settings["w"], config)
     times = spaced_timesteps(schedule, STEPS)
     return last(solve(denoise, noise, schedule, times, config, step_noise([0]))).flatten().numpy(), times
 

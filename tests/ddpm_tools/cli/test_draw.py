@@ -21,8 +21,10 @@ FAST = ["--sampler", "dpm++", "--spacing", "log-snr", "--interval", "200", "800"
 def test_options_make_the_config_they_say(command):
     assert draw.config_of(parser().parse_args(command)) == SampleConfig()
     a = parser().parse_args([*command, *FAST, "--rescale", "0.5", "--no-clip"])
-    wanted = SampleConfig(sampler="dpm++", spacing="log-snr", interval=(200, 800), rescale=0.5, clip=False)
-    assert draw.config_of(a) == wanted and a.batch_size == 3
+    wanted = SampleConfig(sampler="dpm++", spacing="log-snr", interval=(200, 800), rescale=0.5, batch_size=3)
+    loaded = checkpoint.load(SHIPPED)
+    assert draw.config_of(a) == wanted and draw.changes_of(a, loaded) == {"clip": False}
+    assert draw.changes_of(parser().parse_args(command), loaded) == {"clip": True}
     assert draw.config_of(parser().parse_args([*command, "--eta", "0.3", "--lam", "0.6"])) == SampleConfig(
         eta=0.3, lam=0.6
     )

@@ -20,6 +20,7 @@ from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.guidance import plain
 from ddpm_core.parameterization import EPSILON, X0, V
 from ddpm_core.samplers import ddim, ddim_timesteps, ddpm, dpm_solver_pp, last
@@ -148,7 +149,14 @@ def test_the_courses_solvers_raise_no_alarm(sound, solver):
     network, e = sound
 
     def sampler(net, y):
-        return last(solver(plain(net, COSINE, y), torch.randn(len(y), 1, 8, 8), COSINE, ddim_timesteps(1000, 20)))
+        return last(
+            solver(
+                plain(Diffusion(net, COSINE, EPSILON), y),
+                torch.randn(len(y), 1, 8, 8),
+                COSINE,
+                ddim_timesteps(1000, 20),
+            )
+        )
 
     assert judge(with_sampler(e, network, sampler)).fault == "none"
 
@@ -157,7 +165,14 @@ def test_a_wrong_first_noise_and_an_unknown_mistake_are_said(sound):
     network, e = sound
 
     def half(net, y):
-        return last(ddim(plain(net, COSINE, y), 3 * torch.randn(len(y), 1, 8, 8), COSINE, ddim_timesteps(1000, 20)))
+        return last(
+            ddim(
+                plain(Diffusion(net, COSINE, EPSILON), y),
+                3 * torch.randn(len(y), 1, 8, 8),
+                COSINE,
+                ddim_timesteps(1000, 20),
+            )
+        )
 
     assert judge(with_sampler(e, network, half)).fault == "initial noise"
     right = student_sampler(COSINE)

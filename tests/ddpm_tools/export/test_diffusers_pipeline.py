@@ -9,13 +9,12 @@ from safetensors.torch import load_file, save_file
 from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
-from ddpm_core.network import UNetConfig
-from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import ddim_timesteps, sample
 from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainState
-from ddpm_core.unet import build_unet
+from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.cli.main import main
 from ddpm_tools.export.diffusers_pipeline import (
     WEIGHTS,
@@ -25,17 +24,18 @@ from ddpm_tools.export.diffusers_pipeline import (
     scheduler_config,
 )
 from ddpm_tools.export.diffusers_unet import DiffusersError, from_diffusers_config, to_diffusers_config
+from ddpm_tools.train.resume import save_training
 from tests.ddpm_core.test_unet import perturbed
 
-UNET = UNetConfig(1, 8, 10, (16, 32), 1, (1,), architecture="unet2d", groups=8, head_dim=16)
+UNET = UNet2DConfig(1, 8, 10, (16, 32), 1, (1,), groups=8, head_dim=16)
 
 
 def loaded(tmp_path, preset):
     """A checkpoint on disk, read back, its two networks different from each other."""
     net = perturbed(build_unet(preset.unet, strategy(preset.conditioning)), 0.02)
-    state = TrainState.start(net, preset.train)
+    state = TrainState.start(preset.diffusion(net), preset.train)
     perturbed(state.ema.module, 0.02)
-    path = checkpoint.save_training(tmp_path / "run", state, preset, resumable=False)
+    path = save_training(tmp_path / "run", state, preset, resumable=False)
     return checkpoint.load(path)
 
 
@@ -55,10 +55,7 @@ def test_ddim_pipeline_makes_our_images(tmp_path, conditioning, classes, schedul
     theirs = pipeline(
         3, noise_sources(3), num_inference_steps=10, use_clipped_model_output=True, output_type="pt"
     ).images  # fmt: skip
-    ours = sample(
-        model.ema, DiffusionSchedule.named(schedule), torch.zeros(3).long(), 1.0, 10,
-        parameterization=PARAMETERIZATIONS[parameterization],
-    )  # fmt: skip
+    ours = sample(model.diffusion(), torch.zeros(3).long(), 1.0, 10)
     torch.testing.assert_close(ours / 2 + 0.5, theirs, rtol=0, atol=1e-4)
     assert (ours.abs() < 0.99).float().mean() > 0.02  # not only what clamping leaves
 

@@ -14,13 +14,14 @@ from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
 from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.network import UNetConfig
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState
-from ddpm_core.unet import build_unet
+from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.cli.base import CHECKPOINT, CLASSIFIER
 from ddpm_tools.cli.main import main
 from ddpm_tools.export.onnx_models import OnnxError, export_onnx
+from ddpm_tools.train.resume import save_training
 from tests.ddpm_core.test_unet import perturbed
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -36,9 +37,9 @@ def made(tmp_path, unet, data="elsewhere", conditioning="add", resumable=False, 
     """A small checkpoint with random weights, its two networks different from each other."""
     config = Preset(data, conditioning, unet=unet, **preset)
     net = perturbed(build_unet(unet, strategy(conditioning)), 0.05)
-    state = TrainState.start(net, config.train)
+    state = TrainState.start(config.diffusion(net), config.train)
     perturbed(state.ema.module, 0.05)
-    return checkpoint.load(checkpoint.save_training(tmp_path / "run", state, config, resumable))
+    return checkpoint.load(save_training(tmp_path / "run", state, config, resumable))
 
 
 def assert_same(net, path, batches=(1, 3)):
@@ -95,7 +96,7 @@ def test_the_manifest_says_all_that_a_sampler_needs(digits):
     "unet,conditioning",
     [
         (UNetConfig(3, 16, 10, (16, 32), 1, (1,), cond_dim=32), "adaln_zero"),
-        (UNetConfig(3, 16, 10, (16, 32), 1, (1,), architecture="unet2d", groups=8, head_dim=16), "cross_attention"),
+        (UNet2DConfig(3, 16, 10, (16, 32), 1, (1,), groups=8, head_dim=16), "cross_attention"),
     ],
 )
 def test_other_networks_and_conditionings(tmp_path, unet, conditioning):

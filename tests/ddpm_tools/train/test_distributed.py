@@ -13,13 +13,11 @@ from safetensors.torch import load_file
 
 from ddpm_core import checkpoint
 from ddpm_core.config import PRESETS
-from ddpm_core.data import digits
-from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.training import TrainConfig, train
+from ddpm_core.training import TrainConfig
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.distributed import ALONE, Ranks
 from ddpm_tools.train.runs import train_run
-from tests.ddpm_core.test_training import start
+from tests.ddpm_tools.train.test_engine import begin, steps_of
 
 CONFIG = TrainConfig(steps=8, batch_size=16, warmup=2, ema_decay=0.9, flip=True)
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -29,17 +27,14 @@ import os, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from ddpm_core.data import digits
 from ddpm_tools.train.distributed import processes
-from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.training import train
 from tests.ddpm_tools.train.test_distributed import CONFIG
-from tests.ddpm_core.test_training import start
+from tests.ddpm_tools.train.test_engine import begin, steps_of
 
 torch.set_num_threads(1)
 with processes(os.environ, "cpu") as (ranks, device):
-    state = start(config=CONFIG)
-    losses = [r.loss for r in train(state, digits(), DiffusionSchedule.named(), CONFIG, ranks=ranks)]
+    state, engine = begin(config=CONFIG, ranks=ranks)
+    losses = [r.loss for r in steps_of(state, engine, CONFIG)]
     tensors = {f"ema.{k}": v for k, v in state.ema.module.state_dict().items()} | {"losses": torch.stack(losses)}
     tensors |= {f"model.{k}": v for k, v in state.model.state_dict().items()}
     save_file({k: v.clone() for k, v in tensors.items()}, f"{sys.argv[1]}/{ranks.rank}.safetensors")
@@ -62,8 +57,8 @@ def test_two_processes_equal_one(tmp_path):
     assert job.returncode == 0, err
     a, b = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
     assert all(torch.equal(a[k], b[k]) for k in a)
-    one = start(config=CONFIG)
-    losses = [report.loss for report in train(one, digits(), DiffusionSchedule.named(), CONFIG)]
+    one, engine = begin(config=CONFIG)
+    losses = [report.loss for report in steps_of(one, engine, CONFIG)]
     torch.testing.assert_close(a["losses"], torch.stack(losses), rtol=1e-5, atol=1e-6)
     for prefix, module in (("model.", one.model), ("ema.", one.ema.module)):
         for k, v in module.state_dict().items():

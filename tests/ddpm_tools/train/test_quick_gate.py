@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ddpm_core.config import PRESETS, preset
 from ddpm_tools.cli import train as command
 from ddpm_tools.cli.main import main
+from ddpm_tools.presets import PRESETS, preset
 from ddpm_tools.train import quick_gate
 
 

@@ -15,13 +15,14 @@ from ddpm_core.conditioning import STRATEGIES
 from ddpm_core.config import PRESETS, Preset
 from ddpm_core.data import digits
 from ddpm_core.unet import Conditioning, UNetConfig
-from ddpm_tools.train import callbacks
+from ddpm_tools.train import callbacks, resume
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.interrupt import Interrupted, Request
 from ddpm_tools.train.logs import Log
 from ddpm_tools.train.runs import fit, train_run, training_data
 from ddpm_tools.train.speed import Speed
-from tests.ddpm_core.test_training import CONFIG, UNET, Spikes
+from tests.ddpm_core.test_training import CONFIG, UNET
+from tests.ddpm_tools.train.test_engine import Spikes
 
 PRESET = Preset(unet=UNET, conditioning="adaln_zero", train=replace(CONFIG, preview_every=4))
 QUIET = CallbackConfig(progress=False)
@@ -102,7 +103,7 @@ def test_a_slow_run_saves_by_the_clock_and_a_slow_disk_is_not_asked_too_often(tm
         def monotonic(cls):
             return cls.now
 
-    saved, real = [], checkpoint.save_training
+    saved, real = [], resume.save_training
 
     def save(out, state, *args, **about):
         saved.append(state.step)
@@ -113,7 +114,7 @@ def test_a_slow_run_saves_by_the_clock_and_a_slow_disk_is_not_asked_too_often(tm
         Clock.now += 25
 
     monkeypatch.setattr(callbacks, "time", Clock)
-    monkeypatch.setattr(checkpoint, "save_training", save)
+    monkeypatch.setattr(resume, "save_training", save)
     monkeypatch.setattr(Log, "step", step)
     train_run(PRESET, tmp_path / "a", callbacks=replace(QUIET, save_seconds=60))
     assert saved == [3, 6, 9, 12]  # every 75 s
@@ -137,7 +138,7 @@ def test_a_run_whose_loss_is_nan_keeps_its_last_save(tmp_path, monkeypatch):
     Spikes.calls = 0
     with pytest.raises(FloatingPointError, match="nothing had been saved yet"):
         train_run(config, tmp_path / "other", callbacks=QUIET)
-    assert not checkpoint.exists(tmp_path / "other")
+    assert not resume.exists(tmp_path / "other")
 
 
 def test_killed_for_good_it_goes_on_from_its_last_save_bit_for_bit(tmp_path):
@@ -146,7 +147,7 @@ def test_killed_for_good_it_goes_on_from_its_last_save_bit_for_bit(tmp_path):
     words = [sys.executable, "-m", "ddpm_tools.cli", "train", *options]
     env = os.environ | {"OMP_NUM_THREADS": "1"}  # as here: another number of threads sums in another order
     killed = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not checkpoint.exists(tmp_path / "a"):
+    while not resume.exists(tmp_path / "a"):
         assert killed.poll() is None
         time.sleep(0.01)
     killed.kill()
