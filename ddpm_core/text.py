@@ -23,9 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ddpm_core.checkpoint import CheckpointError, read
+from ddpm_core.checkpoint import CheckpointError, load, read
 from ddpm_core.conditioning import strategy
-from ddpm_core.config import Preset, from_dict
 from ddpm_core.data import ImageData
 from ddpm_core.streams import derive_seed
 from ddpm_core.unet import build_unet
@@ -178,15 +177,15 @@ def build_text_unet(
 
 
 def load_text(path: Path | str, device: torch.device | str = "cpu") -> tuple[TextUNet, Tokenizer, dict[str, Any]]:
-    """The averaged weights that `checkpoint.save_snapshot(..., tokenizer=tokenizer.to_dict())` wrote, and the record.
+    """Averaged weights saved with `tokenizer=tokenizer.to_dict()` beside them, and the record.
 
     CheckpointError where the file is missing, damaged, or no model that reads captions.
     """
-    tensors, record = read(path, skip="model.")
     try:
-        config, tokenizer = from_dict(Preset, record["config"]), Tokenizer.from_dict(record["tokenizer"])
-        model = build_text_unet(config.unet, tokenizer, config.conditioning)
-        model.load_state_dict({k.removeprefix("ema."): v for k, v in tensors.items() if k.startswith("ema.")})
-    except (ValueError, TypeError, KeyError, RuntimeError) as e:
+        tokenizer = Tokenizer.from_dict(read(path, skip="")[1]["tokenizer"])
+        loaded = load(path, device, lambda p: build_text_unet(p.unet, tokenizer, p.conditioning))
+    except (ValueError, TypeError, KeyError) as e:
+        if isinstance(e, CheckpointError):
+            raise
         raise CheckpointError(f"{path} is no model that reads captions, or another version's; train it again") from e
-    return model.eval().requires_grad_(False).to(device), tokenizer, record
+    return loaded.ema, tokenizer, loaded.record
