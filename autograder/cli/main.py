@@ -9,15 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autograder.cli import challenge, export, gradescope, similarity
-from autograder.release import bundle  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+from ddpm_tools import outputs
+from ddpm_tools.cli.arguments import positive
 
 
 def cmd_grade(a: argparse.Namespace) -> None:
@@ -28,7 +22,7 @@ def cmd_grade(a: argparse.Namespace) -> None:
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
-    scratch.usable(a.out)
+    outputs.made(a.out)
     grade.grade_folder(
         a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
         only=tuple(a.notebook), scheduler=a.scheduler,
@@ -49,12 +43,14 @@ def cmd_check(a: argparse.Namespace) -> None:
 
 
 def cmd_release(a: argparse.Namespace) -> None:
+    from autograder.release import bundle
+
     print(bundle.make(a.out, a.course))
 
 
 def cmd_calibrate(a: argparse.Namespace) -> None:
+    from autograder.authoring.calibrate import calibrate  # reference answers: not in the students' bundle
     from autograder.exercises import EXERCISES
-    from autograder.gate.calibrate import calibrate  # reference answers: not in the students' bundle
 
     exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
     if exercise is None:
@@ -66,7 +62,7 @@ def cmd_calibrate(a: argparse.Namespace) -> None:
 def cmd_demo(a: argparse.Namespace) -> None:
     from autograder.demo import run  # sample submissions: not in the students' bundle
 
-    run(scratch.usable(a.out), a.seed, a.train, a.course)
+    run(outputs.made(a.out), a.seed, a.train, a.course)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,7 +16,8 @@ from autograder import samples
 from autograder.adapters import table
 from autograder.exercises.conditioner import EXERCISE
 from autograder.grading import batch, provenance
-from autograder.grading.judging import Grader, judge_notebook
+from autograder.grading.grader import Grader
+from autograder.grading.judging import judge_notebook
 from autograder.grading.results import NotebookResult, record
 
 ROOT = Path(__file__).resolve().parents[2]
