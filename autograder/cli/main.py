@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autograder.cli import challenge, export, gradescope, similarity
+from autograder.cli import challenge, export, gradescope, new_exercise, similarity
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
@@ -114,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("build/students"))
     course(p)
 
-    for extra in (challenge, export, gradescope, similarity):
+    for extra in (challenge, export, gradescope, similarity, new_exercise):
         extra.register(command, course)
 
     p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
@@ -134,6 +134,8 @@ def parser() -> argparse.ArgumentParser:
 
 def sentence_of(error: Exception) -> str:
     """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
+        return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
         path = error.filename2 or error.filename  # of a rename, what it was to become
         return f"{os.fspath(path)} cannot be used ({error.strerror}); choose another path, or see to its permissions"

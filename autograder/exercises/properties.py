@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import AnswerError, Failed, Probe, relative_change
-from autograder.exercises.calls import PLACES, seed_of
+from autograder.exercises.calls import PLACES, Run, seed_of
 from autograder.exercises.module import SAME, SEES, Batch, Subject, mixed, spell
-
-Run = Callable[[Probe, Generator], None]
 
 REACHED = 0.9  # of the parameters; a bias before a norm, for one, gets no gradient and is no error
 BUDGET = 4  # times the parameters of the model solution
