@@ -21,8 +21,16 @@ def students(tmp_path_factory):
 
 def test_nothing_in_it_gives_an_answer_away(students):
     names = {str(f.relative_to(students)) for f in students.rglob("*")}
-    for word in ("solutions", "autograder/references", "mutants", "autograder/samples", "data/judges"):
+    for word in (
+        "solutions/",
+        "references.txt",
+        "mutants",
+        "autograder/authoring",
+        "autograder/samples",
+        "data/judges",
+    ):
         assert not [n for n in names if word in n]
+    assert "new_exercise" not in {Path(n).stem for n in names if "cli" not in n} and "solutions" not in names
     for notebook in students.rglob("*.ipynb"):
         assert "BEGIN SOLUTION" not in notebook.read_text(encoding="utf-8")
     assert {"lessons", "exercises", "ddpm_core", "autograder", "README.md", "requirements.lock"} <= names
