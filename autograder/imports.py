@@ -19,6 +19,11 @@ def file_of(module: str, root: Path = ROOT) -> Path | None:
     return next((file for file in found if file.is_file()), None) if module.split(".")[0] in PACKAGES else None
 
 
+def module_of(file: Path, root: Path = ROOT) -> str:
+    """The dotted name of one of the course's files; of an `__init__.py`, that of its package."""
+    return ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
 def statements(tree: ast.AST, lazily: bool) -> Iterator[ast.AST]:
     """The nodes that run: not those for type checkers alone, nor, unless `lazily`, those within a function."""
     for node in ast.iter_child_nodes(tree):

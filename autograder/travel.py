@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from autograder import exercises
-from autograder.imports import ROOT, named, reached
+from autograder.imports import ROOT, module_of, named, reached
 
 LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
@@ -51,7 +51,7 @@ def of_no_use(course: Path) -> set[Path]:
     before = -1
     while len(left_out) > before:
         before = len(left_out)
-        gone = {".".join(file.relative_to(course).with_suffix("").parts) for file in left_out}
+        gone = {module_of(file, course) for file in left_out}
         for file, names in modules.items():
             if not gone.isdisjoint(names) or any(name.split(".")[0] in INSTRUCTORS for name in names):
                 left_out.add(file)
@@ -80,7 +80,7 @@ def to_gradescope(course: Path, assignment: str) -> list[Path]:
 def judging_modules(course: Path) -> list[str]:
     """The modules at which judging a notebook begins: here, in the child, and those that are found by name."""
     found = (f for folder in ("exercises", "child") for f in files(course / "autograder" / folder) if f.suffix == ".py")
-    return ["autograder.grading.judging", *(".".join(f.relative_to(course).with_suffix("").parts) for f in found)]
+    return ["autograder.grading.judging", *(module_of(f, course) for f in found)]
 
 
 def decisive(course: Path = ROOT) -> list[Path]:

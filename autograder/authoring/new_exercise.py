@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import keyword
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -109,3 +111,20 @@ def lesson(assignment: str, course: Path) -> str:
     )
     section = next(line for line in lines if line.startswith("## ")).removeprefix("## ").strip()
     return f"lesson {'.'.join(assignment.split('_')[:2])}, “{section}”"
+
+
+def run(a: argparse.Namespace) -> None:
+    folder, notebook = create(a.name, a.assignment, a.course)
+    print(f"{folder}\n{notebook}\nnow edit both, then run: python -m autograder.release.generate {a.course}")
+
+
+def register(
+    command: Callable[..., argparse.ArgumentParser], course: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    p = command(
+        *("new-exercise", run, "Begin an exercise: a folder with checks and known answers, and a solution notebook."),
+        "autograder new-exercise signal_to_noise --assignment 5_1_unconditional",
+    )
+    p.add_argument("name", help="of the folder, the notebook and the answer: a Python identifier")
+    p.add_argument("--assignment", required=True)
+    course(p)

@@ -1,4 +1,4 @@
-"""The command `autograder`: grade, status, check, release, calibrate, demo."""
+"""The command `autograder`: grade, status, check, release, new-exercise, calibrate, demo."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, export, gradescope, new_exercise, similarity
+from autograder.cli import challenge, export, gradescope, similarity
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
@@ -114,8 +115,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("build/students"))
     course(p)
 
-    for extra in (challenge, export, gradescope, similarity, new_exercise):
+    for extra in (challenge, export, gradescope, similarity):
         extra.register(command, course)
+    if find_spec("autograder.authoring"):  # not in the students' bundle
+        from autograder.authoring import new_exercise
+
+        new_exercise.register(command, course)
 
     p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
                 "autograder calibrate conditioner --reruns 8")  # fmt: skip
