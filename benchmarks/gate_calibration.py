@@ -25,20 +25,21 @@ from statistics import fmean
 import torch
 from scipy.stats import spearmanr
 
-from autograder import mutants
-from autograder.exercises import EXERCISES
+from autograder.authoring import mutants
+from autograder.authoring.calibrate import load_judges, one_run
+from autograder.authoring.references import cells, names
+from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise, Failed
 from autograder.gate.bands import judge_run, load_bands
-from autograder.gate.calibrate import load_judges, one_run
-from autograder.gate.harness import HARNESSES, describe
-from autograder.grading.batch import band_file
+from autograder.gate.harness import describe
+from autograder.grading.grader import band_file
 from autograder.intake import model_solutions
-from autograder.references import ROLES, UNSEEN, cells
 from autograder.sandbox.limits import Failure
 from ddpm_core.checkpoint import digest
 from ddpm_core.streams import derive_seed
 
 RUNS = Path(__file__).resolve().parents[1] / "data/gates/runs.jsonl"
+GATED = tuple(e.name for e in EXERCISES.values() if e.gate_cell)
 LONGER = 10
 LONG = {  # enough designs for an order, and few enough for an afternoon
     "conditioner": ("add", "adaln_zero", "cross_attention", "film", "ignored"),
@@ -64,17 +65,17 @@ class Job:
 
 def harness_id(name: str) -> str:
     """Runs of another harness say nothing about this one."""
-    return digest(describe(HARNESSES[name]))[:12]
+    return digest(describe(gate_of(name).harness))[:12]
 
 
 def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
     """Every design by name: (right or wrong, its answer cells)."""
-    roles, unseen, name = ROLES[exercise.name], UNSEEN[exercise.name], exercise.name
-    right = {d: cells(name, d) for d in (*roles["references"], *unseen["right"])}
+    name = exercise.name
+    right = {d: cells(name, d) for kind in ("reference", "unseen right") for d in names(name, kind)}
     right["model solution"] = model_solutions.reference(exercise, exercise.answers)
     for bank in mutants.banks(name) if name == "architecture" else ():
         right |= {d: {bank.answer: source} for d, source in bank.right.items() if d != "a small U-Net"}
-    wrong = {d: cells(name, d) for d in (*roles["controls"], *unseen["wrong"])}
+    wrong = {d: cells(name, d) for kind in ("control", "unseen wrong") for d in names(name, kind)}
     both = {d: ("right", c) for d, c in right.items()} | {d: ("wrong", c) for d, c in wrong.items()}
     return both | {"memoriser": ("wrong", {})}
 
@@ -91,7 +92,7 @@ def plan(exercises: list[Exercise], reruns: int, long: bool) -> Iterator[Job]:
 
 def make(job: Job, judges: dict) -> dict:
     """The run as it is stored; one that fails is a result as well."""
-    harness = HARNESSES[job.exercise.name]
+    harness = gate_of(job.exercise.name).harness
     if job.kind == "long":
         steps, warmup = (LONGER * harness.train[k] for k in ("steps", "warmup"))
         harness = replace(harness, train={**harness.train, "steps": steps, "warmup": warmup})
@@ -172,19 +173,19 @@ def report(rows: list[dict]) -> dict:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--reruns", type=int, default=4, help="of each design (4 make more than 100 runs)")
-    p.add_argument("--exercise", action="append", choices=tuple(HARNESSES), help="default: all")
+    p.add_argument("--exercise", action="append", choices=GATED, help="default: all")
     p.add_argument("--long", action="store_true", help="also the runs ten times longer")
     p.add_argument("--quick", action="store_true", help="one right and one wrong design an exercise, kept nowhere")
     p.add_argument("--report", action="store_true", help="no new runs")
     p.add_argument("--runs", type=Path, default=RUNS)
     a = p.parse_args()
     torch.set_num_threads(1)
-    exercises = [e for e in EXERCISES.values() if e.gate_cell and e.name in (a.exercise or HARNESSES)]
+    exercises = [e for e in EXERCISES.values() if e.name in (a.exercise or GATED)]
     rows, judges = [] if a.quick else read(a.runs), load_judges()
     done = {tuple(r[k] for k in ("exercise", "design", "kind", "rerun", "harness")) for r in rows}
     jobs = [] if a.report else [j for j in plan(exercises, a.reruns, a.long) if j.key not in done]
     if a.quick:
-        chosen = {e.name: (ROLES[e.name]["references"][0], ROLES[e.name]["controls"][0]) for e in exercises}
+        chosen = {e.name: (names(e.name, "reference")[0], names(e.name, "control")[0]) for e in exercises}
         jobs = [j for j in jobs if j.rerun == 0 and j.kind != "long" and j.design in chosen[j.exercise.name]]
     for i, job in enumerate(jobs):
         row = make(job, judges)

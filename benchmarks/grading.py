@@ -29,12 +29,12 @@ from unittest.mock import patch
 import torch
 
 from autograder import samples
+from autograder.authoring.references import cells
 from autograder.exercises import EXERCISES
 from autograder.exercises.conditioner import EXERCISE
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
 from autograder.intake.extract import grade_id
-from autograder.references import cells
 from autograder.sandbox.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[1]

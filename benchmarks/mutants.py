@@ -16,7 +16,7 @@ from collections import Counter
 import torch
 from tqdm.auto import tqdm
 
-from autograder import mutants
+from autograder.authoring import mutants
 
 
 def main() -> None:

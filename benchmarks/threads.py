@@ -18,16 +18,14 @@ import json
 import os
 import platform
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 
-from autograder.exercises import EXERCISES
+from autograder.authoring import calibrate
+from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise
-from autograder.gate import calibrate
 from autograder.gate.bands import turned
-from autograder.gate.harness import HARNESSES
-from autograder.grading.batch import band_file
+from autograder.grading.grader import band_file
 from ddpm_core.checkpoint import write_text
 
 PLAN = (("prediction", "v", 1), ("prediction", "v", 2), ("conditioner", "add", 2), ("architecture", "flat", 2))
@@ -44,8 +42,7 @@ def compare(exercise: Exercise, design: str, threads: int) -> dict:
     before = recorded(exercise, design)
     judges = calibrate.load_judges(("judge",))
     torch.set_num_threads(threads)  # of this process, where most of a gate's sums are made; below, of the child
-    with patch.object(calibrate, "THREADS", threads):
-        after = calibrate.one_run(exercise, design, before["seed"], HARNESSES[exercise.name], judges)
+    after = calibrate.one_run(exercise, design, before["seed"], gate_of(exercise.name).harness, judges, threads=threads)
     about = {"exercise": exercise.name, "design": design, "seed": before["seed"], "threads": threads}
     about["grader_threads"] = torch.get_num_threads()
     return about | {"one_thread": turned(before["metrics"]["judge"]), "again": turned(after["judge"])}

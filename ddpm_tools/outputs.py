@@ -1,6 +1,7 @@
 """Where results go, looked at before the work: the end of an hour's training is a bad time to learn of a full disk.
 
-Nothing is made here, so that a command refused for another reason leaves no empty folder. ValueError names the path.
+Only `made` makes anything, so that a command refused for another reason leaves no empty folder. ValueError names the
+path.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ import os
 import tempfile
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 
 def folder(path: Path, option: str = "--out") -> Path:
     """A folder that is there or can be made, and takes files."""
     _takes_files(path, f"{option} {path}")
+    return path
+
+
+def made(path: Path, option: str = "--out") -> Path:
+    """The folder, made where it is missing."""
+    folder(path, option).mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -53,6 +58,8 @@ def picture(path: Path, option: str = "--out") -> Path:
     if path.is_dir():
         raise ValueError(f"{option} {path} is a folder; name a picture in it, such as {path / 'samples.png'}")
     file(path, option)
+    from matplotlib.figure import Figure  # half a second, which other commands need not wait
+
     if path.suffix.lower()[1:] not in Figure().canvas.get_supported_filetypes():
         raise ValueError(f"{option} {path} does not end as a picture does; end it in .png")
     if path.exists() and not os.access(path, os.W_OK):

@@ -22,13 +22,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from autograder import travel
 from autograder.exercises import assignments, of_assignment
+from autograder.imports import PACKAGES
 from autograder.sandbox.scratch import temporary
 
-PACKAGES = ("autograder", "ddpm_core", "ddpm_tools")
-DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
-# What makes or tests the course and never grades; answers that are known to be right or wrong least of all.
-LEFT_OUT = ("autograder/mutants", "autograder/samples", "autograder/references", "autograder/gate/calibrate.py")
 FILES = ("requirements.lock", "LICENSE")
 NEEDED = (  # packages of the lock that grading imports; the rest of the lock only says which versions
     *("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "tqdm", "safetensors", "psutil"),
@@ -74,7 +72,8 @@ def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] =
     known = [e.name for e in of_assignment(assignment)]
     if unknown := [n for n in notebooks if n not in known]:
         raise ValueError(f"unknown notebook '{unknown[0]}' of {assignment}; known: {', '.join(known)}")
-    if missing := [f for f in (*PACKAGES, *DATA, *FILES, f"solutions/{assignment}") if not (course / f).exists()]:
+    needed = (*PACKAGES, *travel.DATA, *FILES, f"solutions/{assignment}")
+    if missing := [f for f in needed if not (course / f).exists()]:
         raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (name it with --course)")
     settings = {"assignment": assignment, "notebooks": list(notebooks), "sandboxed": sandboxed}
     texts = {
@@ -87,20 +86,9 @@ def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] =
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in texts.items():
             _add(archive, name, text.encode(), executable=name in ("setup.sh", "run_autograder"))
-        for path in _files(course, assignment):
+        for path in (*travel.to_gradescope(course, assignment), *(course / name for name in FILES)):
             _add(archive, path.relative_to(course).as_posix(), path.read_bytes())
     return out
-
-
-def _files(course: Path, assignment: str) -> Iterable[Path]:
-    """Code, data, and the model solutions that stand in for an answer on which another builds."""
-    left_out = [course / name for name in LEFT_OUT]
-    for folder in (*PACKAGES, *DATA, f"solutions/{assignment}"):
-        for path in sorted((course / folder).rglob("*")):
-            hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(course).parts)
-            if path.is_file() and not hidden and not any(path.is_relative_to(p) for p in left_out):
-                yield path
-    yield from (course / name for name in FILES)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, executable: bool = False) -> None:

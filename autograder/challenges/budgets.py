@@ -8,12 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from autograder.exercises.architecture import count, environment
+from autograder.exercises.architecture.asking import count, environment
 from autograder.exercises.base import Check, Failed, Probe
 from autograder.exercises.calls import call
-from autograder.exercises.conditioner import UNET
-from autograder.exercises.prediction import ARGUMENTS, INVERSE, TARGET, schedule_of
-from autograder.gate.remote_modules import names_of, with_pair, without_classes
+from autograder.exercises.prediction.asking import ARGUMENTS, INVERSE, TARGET, schedule_of
+from autograder.gate.network import UNET, without_classes
+from autograder.gate.remote_modules import names_of, with_pair
 from ddpm_core.schedule import DiffusionSchedule
 
 SMALL = 8_950_000  # parameters of the published network at small scale, without classes

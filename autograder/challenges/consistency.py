@@ -10,18 +10,15 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Check, Failed, Probe, finite
-from autograder.exercises.prediction import (
+from autograder.exercises.prediction.asking import (
     INVERSE,
     TARGET,
     TOLERANCE,
     asked,
-    contract,
-    device,
     levels,
     pictures,
-    precision,
-    repeats,
 )
+from autograder.exercises.prediction.both import contract, device, precision, repeats
 from ddpm_core.schedule import DiffusionSchedule
 
 STEPS = 1000

@@ -9,11 +9,12 @@ from pathlib import Path
 from autograder.challenges import budgets, consistency
 from autograder.challenges.tracks import Track
 from autograder.exercises.base import AnswerError, Asks, Check, Failed, Probe
-from autograder.grading.judging import CHECK_S, THREADS
+from autograder.grading.grader import CHECK_S
 from autograder.grading.messages import load_error, load_failure, sentence
 from autograder.sandbox.child_process import Child
 from autograder.sandbox.limits import Failure, Limits
 from autograder.sandbox.scratch import temporary
+from autograder.sandbox.session import THREADS
 from autograder.sandbox.staging import stage
 from ddpm_core.streams import stream
 

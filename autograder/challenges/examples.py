@@ -1,4 +1,6 @@
-"""The known designs of every track, by their published names: the one list of them. Their code is in references/.
+"""The known designs of every track, by their published names: the one list of them.
+
+Their code is in the exercises' references.txt.
 
 Reference answers are not in the students' bundle; there, this list gives names alone.
 """
@@ -16,14 +18,14 @@ class Example:
 
     track: str
     name: str
-    file: str  # of autograder/references/EXERCISE
+    file: str  # in autograder/exercises/EXERCISE/references.txt
     kind: str  # baseline, on record, ours; reference: of the gate alone; wrong: must be rejected
     about: str
 
     def cells(self) -> dict[str, str]:
         """The answer cells; ValueError in the students' bundle, which has none."""
         try:
-            from autograder.references import cells
+            from autograder.authoring.references import cells
         except ImportError:
             raise ValueError(f"the code of '{self.name}' is not in the students' bundle") from None
         return cells(track(self.track).exercise.name, self.file)

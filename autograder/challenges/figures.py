@@ -16,7 +16,8 @@ from types import MappingProxyType
 
 from autograder.challenges.examples import EXAMPLES, Example
 from autograder.challenges.tracks import METRICS, Track
-from autograder.gate.harness import HARNESSES, Harness, describe
+from autograder.exercises import gate_of
+from autograder.gate.harness import Harness, describe
 from autograder.grading.provenance import JUDGES
 from ddpm_core.checkpoint import digest
 from ddpm_core.config import DATA_DIR
@@ -34,7 +35,7 @@ def seed_of(track: Track, i: int) -> int:
 
 def harness_digest(track: Track, harness: Harness | None = None) -> str:
     """What runs must have been made with to be compared: the gate's harness, or this one."""
-    return digest(json.loads(json.dumps(describe(harness or HARNESSES[track.exercise.name]))))
+    return digest(json.loads(json.dumps(describe(harness or gate_of(track.exercise.name).harness))))
 
 
 def judge_name() -> str:

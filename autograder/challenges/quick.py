@@ -23,14 +23,16 @@ from torch import Tensor
 
 from autograder.challenges.figures import judge_name, seed_of
 from autograder.challenges.tracks import Track, track
+from autograder.exercises import gate_of
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import harness as course
-from autograder.grading.judging import THREADS, TRAIN_S
+from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence
 from autograder.grading.provenance import JUDGES
 from autograder.sandbox.child_process import Child
 from autograder.sandbox.limits import Failure, Limits
 from autograder.sandbox.scratch import temporary
+from autograder.sandbox.session import THREADS
 from autograder.sandbox.staging import stage
 from ddpm_core.data import digits, to_uint8
 from ddpm_core.metrics.classifier import classify, load_classifier
@@ -81,7 +83,7 @@ def run(job: Job) -> Outcome:
     """Train, sample and score one seed."""
     torch.set_num_threads(1)
     t, start = track(job.track), time.monotonic()
-    harness = job.harness or course.HARNESSES[t.exercise.name]
+    harness = job.harness or gate_of(t.exercise.name).harness
     judge = course.Judge.of(load_classifier(JUDGES[job.judge]))
     with temporary() as folder:
         try:

@@ -14,7 +14,7 @@ import torch
 from autograder.challenges import attempts, contract, figures, pictures, quick, record
 from autograder.challenges.tracks import METRICS, Track
 from autograder.gate.bands import judge_run, load_bands
-from autograder.grading.batch import band_file
+from autograder.grading.grader import band_file
 from autograder.grading.provenance import grader_hash, sha256
 from autograder.intake.extract import Unreadable, extract, read_bytes
 from autograder.sandbox.limits import Failure

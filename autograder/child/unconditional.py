@@ -16,14 +16,6 @@ from torch import Tensor, nn
 from ddpm_core.ema import EMA
 
 
-def perturb(module: nn.Module, seed: int, scale: float) -> None:
-    """Move every parameter: a fresh module need not react yet, since zero-initialised gates are right."""
-    rng = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in module.parameters():
-            p.add_(scale * torch.randn(p.shape, generator=rng, dtype=torch.float32).to(p.dtype))
-
-
 def noisy(x0: Tensor, t: Tensor, eps: Tensor, abar: Tensor) -> Tensor:
     """xt (B, ...) of x0, eps (B, ...) at t (B,)."""
     a = abar[t].view(-1, *[1] * (x0.dim() - 1))  # (B, 1, ...)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from autograder.sandbox.scratch import usable
+from ddpm_tools import outputs
 
 TRACKS = ("conditioning", "prediction", "architecture")
 RECORD = Path("build/challenges")
@@ -42,7 +42,7 @@ def test(a: argparse.Namespace) -> None:
         raise ValueError(f"{why} Or test with --unsandboxed: the log will say so.")
     if not a.notebook.is_file():
         raise ValueError(f"there is no notebook {a.notebook}; `autograder challenge init {a.track}` writes one")
-    t, folder = track(a.track), usable(a.record, "--record")
+    t, folder = track(a.track), outputs.made(a.record, "--record")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # logged like Ctrl-C
     tested = testing.run(t, a.name, a.notebook, folder, Tier(), not a.unsandboxed, lambda line: print(line, flush=True))
     print("\n".join(testing.lines(t, tested)))
@@ -74,7 +74,7 @@ def leaderboard(a: argparse.Namespace) -> None:
     for name, lines in waiting.items():
         for line in lines:
             print(f"not submitted in {name}: {line}")
-    out = usable(a.out or a.record, "--out")
+    out = outputs.made(a.out or a.record, "--out")
     made = board.write_csv(tables, out), page.write(tables, out, waiting, record.head(a.record))
     print(f"\n{made[0]}, {made[1]}")
 

@@ -15,6 +15,7 @@ from autograder.adapters import table
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
 from autograder.grading import batch
+from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
 from autograder.intake.model_solutions import SOLUTIONS
@@ -113,7 +114,7 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
     if images is not None:
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
         c = grader.judge.classifier
-        plot.save(picture, batch.band_file(exercise), "course", result.metrics, images, c)
+        plot.save(picture, band_file(exercise), "course", result.metrics, images, c)
         print(f"\nwhere the trained answer fell, and what it drew: {picture}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
     print(f"\n{result.outcome}: {score}. {result.reason}")

@@ -1,4 +1,4 @@
-"""The command `autograder`: grade, status, check, release, calibrate, demo."""
+"""The command `autograder`: grade, status, check, release, new-exercise, calibrate, demo."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from autograder.cli import challenge, export, gradescope, similarity
-from autograder.release import bundle  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+from ddpm_tools import outputs
+from ddpm_tools.cli.arguments import positive
 
 
 def cmd_grade(a: argparse.Namespace) -> None:
@@ -28,7 +23,7 @@ def cmd_grade(a: argparse.Namespace) -> None:
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
-    scratch.usable(a.out)
+    outputs.made(a.out)
     grade.grade_folder(
         a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
         only=tuple(a.notebook), scheduler=a.scheduler,
@@ -49,12 +44,14 @@ def cmd_check(a: argparse.Namespace) -> None:
 
 
 def cmd_release(a: argparse.Namespace) -> None:
+    from autograder.release import bundle
+
     print(bundle.make(a.out, a.course))
 
 
 def cmd_calibrate(a: argparse.Namespace) -> None:
+    from autograder.authoring.calibrate import calibrate  # reference answers: not in the students' bundle
     from autograder.exercises import EXERCISES
-    from autograder.gate.calibrate import calibrate  # reference answers: not in the students' bundle
 
     exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
     if exercise is None:
@@ -66,7 +63,7 @@ def cmd_calibrate(a: argparse.Namespace) -> None:
 def cmd_demo(a: argparse.Namespace) -> None:
     from autograder.demo import run  # sample submissions: not in the students' bundle
 
-    run(scratch.usable(a.out), a.seed, a.train, a.course)
+    run(outputs.made(a.out), a.seed, a.train, a.course)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,6 +117,10 @@ def parser() -> argparse.ArgumentParser:
 
     for extra in (challenge, export, gradescope, similarity):
         extra.register(command, course)
+    if find_spec("autograder.authoring"):  # not in the students' bundle
+        from autograder.authoring import new_exercise
+
+        new_exercise.register(command, course)
 
     p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
                 "autograder calibrate conditioner --reruns 8")  # fmt: skip
@@ -138,6 +139,8 @@ def parser() -> argparse.ArgumentParser:
 
 def sentence_of(error: Exception) -> str:
     """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
+        return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
         path = error.filename2 or error.filename  # of a rename, what it was to become
         return f"{os.fspath(path)} cannot be used ({error.strerror}); choose another path, or see to its permissions"

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from autograder.sandbox.scratch import usable
+from ddpm_tools import outputs
 
 
 def run(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
-    print(similarity.report(a.submitted, usable(a.out), a.assignment, a.course, a.threshold))
+    print(similarity.report(a.submitted, outputs.made(a.out), a.assignment, a.course, a.threshold))
 
 
 def share(text: str) -> float:

@@ -15,6 +15,7 @@ from autograder.sandbox.limits import Failure
 VALUES = re.compile(
     r"-?\d+\.\d*(e[-+]?\d+)?"
 )  # an exception may quote its inputs, which stay hidden; shapes may be seen
+OWN = "questions"  # the module of an exercise's folder that asks its own questions
 LISTS = ("kinds", "left", "shares", "times")  # what a reply's header holds as lists, whoever asks for them
 
 
@@ -84,24 +85,28 @@ class Exercise:
     """
 
     assignment: str
-    name: str  # the notebook's
+    position: int  # among the exercises of its assignment
+    name: str  # of its folder and its notebook
     answers: tuple[str, ...]  # grade_ids, in the order in which the cells run
-    operations: str  # the module of autograder/child that asks its questions
     library: tuple[str, ...]  # the modules of ddpm_core that the child gets
     hidden: tuple[str, ...]  # modules of ddpm_core that hold the answer: importing from one is its own outcome
     checks: tuple[Check, ...]
+    operations: str = OWN  # the module that asks the child's questions: the folder's own, or one of autograder/child
     checks_cell: str | None = None  # grade_id of the cell with the points of checks that judge no single answer
     gate_cell: str | None = None
     gate_points: float = 0.0
     judged_as_pair: bool = False  # the answers are judged together: none can be supplied from the reference
     written: tuple[str, ...] = field(default=())  # manually graded
-    packages: tuple[
-        str, ...
-    ] = ()  # of those that hold answers (autograder/sandbox/staging.py), the ones that it may import
-    questions: tuple[str, ...] = ()  # further modules of autograder/child that `operations` imports
+    packages: tuple[str, ...] = ()  # that it may import, of those that hold answers (autograder/sandbox/staging.py)
     # Answers that an answer may build on, each supplied from the model solution, in a child of its own: whoever is
     # given the reference of one cell must not be able to hand it in as another.
     needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def questions(self) -> str:
+        """The dotted name of the module that asks the child's questions."""
+        folder = f"autograder.exercises.{self.name}" if self.operations == OWN else "autograder.child"
+        return f"{folder}.{self.operations}"
 
     @property
     def max_score(self) -> float:

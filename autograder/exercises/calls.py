@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Generator, Tensor
 
 from autograder.exercises.base import AnswerError, Failed, Probe, finite
 
+Run = Callable[[Probe, Generator], None]  # a check: raises Failed where its property does not hold
 PLACES = re.compile(r"same device|CUDA|cuda")
 
 

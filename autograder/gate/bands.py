@@ -13,26 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# By exercise, which controls a metric can see at all: shuffled labels, for one, leave the pooled distance untouched,
-# and so does an ignored timestep. A metric that is not named here has no limit.
-CONTROLS = {
-    "conditioner": {
-        "error": ("ignored", "shared_label", "shuffled"),
-        "distance": ("ignored", "shared_label"),
-        "heldout_loss": ("memoriser",),
-        "copies": ("memoriser",),
-    },
-    "prediction": {
-        "distance": ("constant", "inconsistent"),
-        "heldout_loss": ("constant", "inconsistent", "ignores_time"),
-        "copies": ("memoriser",),
-    },
-    "architecture": {
-        "distance": ("constant", "no_skips"),
-        "heldout_loss": ("constant", "no_skips", "ignores_time"),
-        "copies": ("memoriser",),
-    },
-}
 FLOOR = {"error": 0.02, "copies": 0.10}  # a reference without any error would put the geometric mean at zero
 WORDS = {
     "error": "too many samples are not recognised as the digit that was asked for",
@@ -61,13 +41,16 @@ def turned(metrics: dict[str, float]) -> dict[str, float]:
     return {"error": 1 - metrics["adherence"], **{k: metrics[k] for k in ("distance", "heldout_loss", "copies")}}
 
 
-def bands(runs: Iterable[dict], judge: str, exercise: str = "conditioner") -> dict[str, Band]:
-    """Limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}; ValueError where none fits."""
+def bands(runs: Iterable[dict], judge: str, controls: dict[str, tuple[str, ...]]) -> dict[str, Band]:
+    """Limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}; ValueError where none fits.
+
+    `controls`: by metric, the designs that it must tell from the references (gate.harness.Gate).
+    """
     rows = [(r["design"], r["role"], turned(r["metrics"][judge])) for r in runs]
     limits = {}
-    for metric, controls in CONTROLS[exercise].items():
+    for metric, known in controls.items():
         worst = max([m[metric] for _, role, m in rows if role == "reference"])
-        best = min([m[metric] for design, _, m in rows if design in controls])
+        best = min([m[metric] for design, _, m in rows if design in known])
         r = max(worst, FLOOR.get(metric, 0.0))
         if best <= r:
             raise ValueError(f"{metric}: a control ({best:.3g}) is no worse than a reference ({r:.3g}); no limit fits")

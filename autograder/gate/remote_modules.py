@@ -8,40 +8,18 @@ where the pair uses the class embedding once; else sums are rounded in another o
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from autograder.exercises.base import Failed, Probe
+from autograder.gate.network import network
 from autograder.sandbox.limits import Failure
-from ddpm_core.unet import ConditionalUNetV2, Conditioning, UNetConfig, build_unet
+from ddpm_core.unet import ConditionalUNetV2, Conditioning
 
-BUILDING = threading.Lock()  # building seeds torch's global stream, which all graders of this process share
 PREPARE = "prepare"  # the slot of prepare_conditioning; the conditioners' are 0, 1, …
 MOST_WEIGHTS = 10_000  # tensors in all conditioners together; the largest reference has 90
-
-
-class NoConditioner(nn.Module):
-    """Leaves the features as they are."""
-
-    def __init__(self, channels: int, cond_dim: int):
-        super().__init__()
-
-    def forward(self, h: Tensor, class_emb: Tensor) -> Tensor:
-        return h
-
-
-def network(unet: dict[str, Any], pair: Conditioning, seed: int) -> ConditionalUNetV2:
-    config = unet | {k: tuple(unet[k]) for k in ("channels", "attention_levels")}
-    with BUILDING:
-        return build_unet(UNetConfig(**config), pair, seed)
-
-
-def without_classes(unet: dict[str, Any], seed: int) -> ConditionalUNetV2:
-    """The network without any pair: it sees the time and no class."""
-    return network(unet, Conditioning(lambda time_emb, class_emb: time_emb, NoConditioner), seed)
 
 
 def with_pair(probe: Probe, unet: dict[str, Any], seed: int) -> ConditionalUNetV2:
@@ -73,7 +51,7 @@ class Link:
 
     def conditioner(self, channels: int, cond_dim: int) -> Conditioner:
         """A block that gets its weights in `build`."""
-        if not self.blocks:  # the trunk is finished: from here on the pair draws
+        if not self.blocks:  # the rest of the network is built: from here on the pair draws
             self.rng = torch.get_rng_state()
         self.blocks.append(Conditioner(self, len(self.blocks), channels, cond_dim))
         return self.blocks[-1]

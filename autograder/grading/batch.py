@@ -13,81 +13,16 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from autograder.exercises.base import Exercise
-from autograder.gate import plot
-from autograder.gate.bands import load_bands
-from autograder.gate.harness import HARNESSES, Judge
 from autograder.grading import provenance, results
-from autograder.grading.judging import Grader, judge_notebook
-from autograder.grading.messages import sentence
+from autograder.grading.grader import JUDGES, Grader, make_grader
 from autograder.grading.progress import Progress, only_one
-from autograder.grading.provenance import JUDGES, settings
+from autograder.grading.provenance import settings
 from autograder.grading.results import NotebookResult, record
+from autograder.grading.submission import hashes_of, judge_submission
 from autograder.intake.submissions import Submission, find
-from autograder.sandbox.scratch import temporary
 from ddpm_core.checkpoint import digest, write_bytes, write_text
-from ddpm_core.config import DATA_DIR
-from ddpm_core.metrics.classifier import load_classifier
 
 __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader", "only_one", "settings"]
-
-
-def band_file(exercise: Exercise) -> Path:
-    """The limits of an exercise's gate, with every run behind them."""
-    return DATA_DIR / f"gates/{exercise.name}.json"
-
-
-def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
-    """The grader of an exercise; its gate has the judge of record or the course's own classifier."""
-    if not exercise.gate_cell:
-        return Grader(None, {}, seed, sandboxed, **changes)
-    bands = load_bands(band_file(exercise), judge)
-    changes = {"run": HARNESSES[exercise.name], **changes}
-    return Grader(Judge.of(load_classifier(JUDGES[judge])), bands, seed, sandboxed, **changes)
-
-
-def judge_submission(
-    s: Submission, graders: dict[str, Grader], hashes: dict[str, str], progress: Callable[[str], None]
-) -> dict[str, bytes]:
-    """The files of a submission's record, by name. `hashes` were taken before its notebooks are read."""
-    notebooks: list[NotebookResult] = []
-    with temporary() as scratch:
-        for exercise in s.exercises:
-
-            def tell(what: str, share: float, name: str = exercise.name) -> None:
-                progress(f"{s.student[:24]}/{name}: {what} {share:.0%}")
-
-            try:
-                notebooks.append(grade_notebook(exercise, s, graders[exercise.name], Path(scratch), tell))
-            except Exception as e:  # ours, not the student's: said so, and the batch goes on
-                notebooks.append(NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."))
-        pictures = {file.name: file.read_bytes() for file in sorted(Path(scratch).iterdir())}
-    first = graders[s.exercises[0].name]
-    # not the seed: with it, and the checks of the bundle, a student could look up every input of the next attempt
-    extra = {"key": provenance.key(hashes), "hashes": hashes, "sandboxed": first.sandboxed}
-    rec = record(s.student, s.assignment, notebooks, **extra, grader_version=results.GRADER_VERSION)
-    private = {"seed": first.seed} | {n.exercise.name: n.instructor for n in notebooks}
-    texts = {"instructor.json": private, "results.json": rec}
-    return pictures | {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in texts.items()}
-
-
-def grade_notebook(
-    exercise: Exercise, s: Submission, grader: Grader, folder: Path, tell: Callable[[str, float], None]
-) -> NotebookResult:
-    """Judge one notebook of a submission; the picture of its gate, where it came to that, goes into `folder`."""
-    if why := s.problem(exercise.name):
-        return NotebookResult(exercise, "missing", sentence(why))
-    result, images = judge_notebook(exercise, s.files[exercise.name], grader, tell)
-    if images is not None:
-        judge = grader.judge.classifier
-        plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
-    return result
-
-
-def hashes_of(s: Submission, graders: dict[str, Grader]) -> dict[str, str]:
-    """What this submission's record depends on."""
-    files = {name: path for name, path in s.files.items() if not s.problem(name)}
-    return provenance.hashes(files, {e.name: graders[e.name] for e in s.exercises})
 
 
 def withdraw(s: Submission, out: Path) -> None:
@@ -167,17 +102,17 @@ def grade(
     graders = {name: make_grader(e, seed, sandboxed, **changes) for name, e in needed.items()}
     done = {s: rec for s in submissions if (rec := existing(s, graders, out))}
     todo = [s for s in submissions if s not in done]
-    board = Progress(out, len(submissions), [rec["extra_data"]["outcome"] for rec in done.values()])
+    progress_file = Progress(out, len(submissions), [rec["extra_data"]["outcome"] for rec in done.values()])
     bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
     with contextlib.closing(bar), workers(scheduler if todo else None, jobs, sandboxed) as judged:
         for s in todo:
             with contextlib.suppress(OSError):  # then its new record cannot be written either, and says so
                 withdraw(s, out)
-        for s, files in judged(todo, graders, board, bar):
+        for s, files in judged(todo, graders, progress_file, bar):
             done[s] = write_record(s, files, out)
-            board.finish(s.name, done[s]["extra_data"]["outcome"])
+            progress_file.finish(s.name, done[s]["extra_data"]["outcome"])
             bar.update()
-    board.end()
+    progress_file.end()
     return [done[s] for s in submissions]
 
 
@@ -193,13 +128,13 @@ def workers(
         from autograder.grading import cluster
 
         with contextlib.closing(cluster.connect(scheduler, sandboxed)) as client:
-            yield lambda todo, graders, board, bar: cluster.run(client, todo, graders, board.start)
+            yield lambda todo, graders, progress_file, bar: cluster.run(client, todo, graders, progress_file.start)
         return
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
 
-    def judged(todo: list[Submission], graders: dict[str, Grader], board: Progress, bar: tqdm) -> Judged:
+    def judged(todo: list[Submission], graders: dict[str, Grader], progress_file: Progress, bar: tqdm) -> Judged:
         def work(s: Submission) -> dict[str, bytes] | str:
-            board.start(s.name)
+            progress_file.start(s.name)
             try:
                 return judge_submission(s, graders, hashes_of(s, graders), bar.set_postfix_str)
             except Exception as e:  # ours: the others go on, and the next run tries again

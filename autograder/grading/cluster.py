@@ -21,9 +21,11 @@ from uuid import uuid4
 import torch
 
 from autograder.exercises import EXERCISES
-from autograder.grading import batch, provenance
-from autograder.grading.judging import Grader
+from autograder.grading import provenance
+from autograder.grading.grader import Grader, make_grader
+from autograder.grading.submission import hashes_of, judge_submission
 from autograder.intake.extract import Unreadable, read_bytes
+from autograder.intake.submissions import Submission
 from autograder.sandbox import child_process
 from autograder.sandbox.scratch import temporary
 
@@ -51,9 +53,9 @@ class WrongWorker(ValueError):
     """A worker that would grade otherwise than this machine."""
 
 
-def pack(s: batch.Submission, graders: dict[str, Grader]) -> Work:
+def pack(s: Submission, graders: dict[str, Grader]) -> Work:
     """Read a submission once, here: what travels is what its hash says."""
-    hashes, files = batch.hashes_of(s, graders), {}
+    hashes, files = hashes_of(s, graders), {}
     for name, path in s.files.items():
         try:
             files[name] = s.problem(name) or read_bytes(path)
@@ -72,7 +74,7 @@ def judge(work: Work, name: str) -> dict[str, bytes]:
     torch.set_num_threads(1)  # as in a batch on one machine
     with temporary() as scratch:
         unreadable = {n: content for n, content in work.files.items() if isinstance(content, str)}
-        s = batch.Submission(work.student, work.assignment, Path(scratch), work.only, unreadable)
+        s = Submission(work.student, work.assignment, Path(scratch), work.only, unreadable)
         graders = {e.name: _grader(e.assignment, e.name, work.seed, work.sandboxed) for e in s.exercises}
         here = provenance.hashes({}, graders)
         if differing := [part for part in ("grader", "settings") if here[part] != work.hashes[part]]:
@@ -80,13 +82,13 @@ def judge(work: Work, name: str) -> dict[str, bytes]:
         for n, content in work.files.items():
             if isinstance(content, bytes):
                 s.files[n].write_bytes(content)
-        return batch.judge_submission(s, graders, work.hashes, lambda text: None)
+        return judge_submission(s, graders, work.hashes, lambda text: None)
 
 
 @functools.lru_cache(maxsize=32)
 def _grader(assignment: str, name: str, seed: int, sandboxed: bool) -> Grader:
     """Once in the life of a worker: a gate's classifier takes a second to load."""
-    return batch.make_grader(EXERCISES[assignment, name], seed, sandboxed)
+    return make_grader(EXERCISES[assignment, name], seed, sandboxed)
 
 
 def introduce() -> dict[str, Any]:
@@ -129,10 +131,10 @@ def connect(address: str, sandboxed: bool) -> Any:
 
 def run(
     client: Any,
-    submissions: Sequence[batch.Submission],
+    submissions: Sequence[Submission],
     graders: dict[str, Grader],
     started: Callable[[str, str], None] = lambda name, where: None,
-) -> Iterator[tuple[batch.Submission, dict[str, bytes] | str]]:
+) -> Iterator[tuple[Submission, dict[str, bytes] | str]]:
     """Each submission, as it is done, with the files of its record, or with why there are none.
 
     Few are on their way at a time, so that a scheduler's memory does not hold a whole class. ValueError where the

@@ -9,6 +9,7 @@ from typing import Any
 from autograder.exercises.base import Exercise
 
 OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
+GATE = "reference gate"  # the gate's line
 GRADER_VERSION = "1"  # part of every record's key: raise it when a change of the grader changes a grade
 
 
@@ -53,7 +54,7 @@ class NotebookResult:
         done = {t.name for t in self.tests}
         rest = [(c.name, c.points) for c in self.exercise.checks]
         if self.exercise.gate_cell:
-            rest.append(("reference gate", self.exercise.gate_points))
+            rest.append((GATE, self.exercise.gate_points))
         return [*self.tests, *(Test(n, 0.0, p, f"not judged: {self.reason}") for n, p in rest if n not in done)]
 
     def cells(self) -> dict[str, float]:
@@ -62,7 +63,7 @@ class NotebookResult:
             return {}
         cell = {c.name: self.exercise.cell_of(c) for c in self.exercise.checks}
         if self.exercise.gate_cell:
-            cell["reference gate"] = self.exercise.gate_cell
+            cell[GATE] = self.exercise.gate_cell
         points = dict.fromkeys(cell.values(), 0.0)
         for test in self.tests:
             points[cell[test.name]] += test.score
@@ -70,12 +71,12 @@ class NotebookResult:
 
 
 def submission_outcome(notebooks: list[NotebookResult]) -> str:
-    """Of all notebooks: an infrastructure error taints the whole, else graded where one was, else what went wrong."""
+    """Of all notebooks together."""
     return outcome_of([n.outcome for n in notebooks])
 
 
 def outcome_of(outcomes: Sequence[str]) -> str:
-    """Of the parts of a whole: an infrastructure error taints it, one graded part makes it graded; missing is last."""
+    """Of several outcomes: an infrastructure error decides, then one that is graded; missing is last."""
     for decisive in ("infrastructure_error", "graded"):
         if decisive in outcomes:
             return decisive

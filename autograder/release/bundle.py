@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
-FOLDERS = ("lessons", "exercises", "ddpm_core", "ddpm_tools", "autograder", "data")
+from autograder import travel
+
 FILES = (
     "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
     "scripts/emoji_captions.py", "scripts/lesson_5_3.py",  # what lesson 5.3 names
 )  # fmt: skip
-# Reference answers, sample submissions and what only an instructor runs; the judge of record is not for training on.
-LEFT_OUT = (
-    "autograder/references", "autograder/mutants", "autograder/samples",
-    "autograder/gate/calibrate.py", "autograder/demo.py", "autograder/release/generate.py",
-    "autograder/adapters/gradebook.py", "autograder/adapters/restore.py", "autograder/adapters/export.py",
-    "autograder/adapters/execution.py", "autograder/sandbox/kernel.py",
-    "autograder/adapters/database.py", "autograder/adapters/feedback.py", "autograder/adapters/late.py",
-    "autograder/adapters/lms.py", "autograder/adapters/questions.py", "autograder/adapters/roster.py",
-    "autograder/adapters/workspace.py",
-    "data/judges",
-)  # fmt: skip
-JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
 MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
 
 
@@ -33,11 +21,11 @@ def make(out: Path, course: Path) -> Path:
 
     ValueError where `out` is something else, or holds what an earlier release did not write.
     """
-    missing = [f for f in (*FOLDERS, *FILES) if not (course / f).exists()]
+    missing = [f for f in (*travel.STUDENTS, *FILES) if not (course / f).exists()]
     if missing:
         raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (name it with --course)")
     out, source = out.resolve(), course.resolve()
-    if out in (source, *source.parents) or not {source / f for f in FOLDERS}.isdisjoint((out, *out.parents)):
+    if out in (source, *source.parents) or not {source / f for f in travel.STUDENTS}.isdisjoint((out, *out.parents)):
         raise ValueError(f"{out} holds the course itself, or is part of it; choose another folder with --out")
     if out.exists() and (why := in_the_way(out)):
         raise ValueError(f"{out} holds {why}; move that away, or choose another folder with --out")
@@ -68,27 +56,12 @@ def in_the_way(out: Path) -> str:
 
 def contents(folder: Path) -> dict[str, str]:
     """SHA-256 of each file, by its path; without what Python and Jupyter leave behind."""
-    files: dict[str, str] = {}
-    for place, folders, names in os.walk(folder):
-        junk = JUNK(place, [*folders, *names])
-        folders[:] = sorted(set(folders) - junk)
-        for file in (Path(place) / name for name in sorted(set(names) - junk - {MARKER})):
-            files[file.relative_to(folder).as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
-    return files
+    there = (file for file in travel.files(folder) if file.name != MARKER)
+    return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in there}
 
 
 def write(out: Path, course: Path) -> None:
     """The bundle, in a folder that does not exist yet."""
-    left_out = {(course / f).resolve() for f in LEFT_OUT}
-
-    def ignore(folder: str, names: list[str]) -> set[str]:
-        hidden = {n for n in names if (Path(folder) / n).resolve() in left_out}
-        return hidden | JUNK(folder, names)
-
-    for folder in FOLDERS:
-        shutil.copytree(course / folder, out / folder, ignore=ignore)
-    for file in FILES:
-        (out / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(course / file, out / file)
+    travel.copy((*travel.to_students(course), *(course / f for f in FILES)), course, out)
     (out / "README.md").write_text((course / "docs/students.md").read_text(encoding="utf-8"), encoding="utf-8")
     (out / MARKER).write_text(json.dumps(contents(out), indent=1) + "\n", encoding="utf-8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from autograder.authoring.references import cells_of_file
 from autograder.intake.extract import grade_id
-from autograder.references import cells_of
 
 ASSIGNMENT, EXERCISE = "5_3_conditioning", "conditioner"
 NOTEBOOK = f"{EXERCISE}.ipynb"
@@ -31,7 +31,7 @@ def notebook(student: str, released: Path) -> str:
         return "Dear instructor, my answer is to add the class embedding to the time embedding. Yours, Otto\n"
     nb = json.loads((released / ASSIGNMENT / NOTEBOOK).read_text(encoding="utf-8"))
     if student != "zoe-blank":
-        answers = cells_of(HERE / f"{student.replace('-', '_')}.py")
+        answers = cells_of_file(HERE / f"{student.replace('-', '_')}.py")
         for cell in nb["cells"]:
             if grade_id(cell) in answers:
                 cell["source"] = answers[grade_id(cell)].splitlines(keepends=True)

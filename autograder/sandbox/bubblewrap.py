@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from autograder.imports import PACKAGES
 from autograder.sandbox import malloc, seccomp, uids
 from autograder.sandbox.limits import Limits
 
@@ -25,7 +26,6 @@ LIBRARIES = ("lib", "lib32", "lib64", "libx32")
 SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and /usr/local often hold a repository
 ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, and no accounts
 DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
-OWN_PACKAGES = ("autograder", "ddpm_core", "ddpm_tools")  # a copy beside torch would hold reference answers
 DATA = ("sklearn/datasets",)  # in site-packages: the images that the judge holds out
 OPEN_FILES = 256
 
@@ -66,7 +66,7 @@ def command(
     args += ["--symlink", "/proc/self/fd", "/dev/fd"]
     args += ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"]
     for path in _visible():
-        args += _mount(path, [*OWN_PACKAGES, *hide])
+        args += _mount(path, [*PACKAGES, *hide])  # a copy beside torch would hold answers
     args += ["--ro-bind", str(code), CODE]
     args += [*more, "--remount-ro", "/", "--chdir", cwd]
     for fd in filter_fds:

@@ -64,7 +64,7 @@ class Child:
         self._uid = Uid()
         self._folder = temporary(ignore_cleanup_errors=True)
         try:
-            code = launch.stage(code_dir, Path(self._folder.name))
+            code = launch.readable_copy(code_dir, Path(self._folder.name))
             self._process = (
                 launch.inside(code, limits, uid=self._uid.number, threads=threads, hide=hide)
                 if sandboxed

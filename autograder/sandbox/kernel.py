@@ -22,15 +22,14 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from autograder import travel
+from autograder.imports import ROOT
 from autograder.sandbox import bubblewrap, seccomp
 from autograder.sandbox.limits import GIB, Limits
 from autograder.sandbox.uids import Uid
 from autograder.sandbox.watchdog import Watchdog
 
 PROVISIONER = "autograder-sandbox"  # its name among the entry points of pyproject.toml
-ROOT = Path(__file__).resolve().parents[2]
-SHOWN = ("ddpm_core", "ddpm_tools", "data")  # of the course, as in the bundle
-LEFT_OUT = shutil.ignore_patterns("judges", "__pycache__", "*.tmp")
 DESK = "/notebook"  # the kernel's working folder
 MAX_FILES = 200  # of the notebook's folder; each is mounted by itself
 MAX_SOCKET = 90  # characters; the kernel's own limit for a socket's path is 107
@@ -118,8 +117,7 @@ class SandboxedKernelManager(AsyncKernelManager):
 
 def _show_course(folder: Path) -> None:
     """What the notebooks import, copied so that another user can read it."""
-    for name in SHOWN:
-        shutil.copytree(ROOT / name, folder / name, ignore=LEFT_OUT)
+    travel.copy(travel.to_kernel(), ROOT, folder)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 

@@ -22,7 +22,7 @@ PIPES = {
 }
 
 
-def stage(code_dir: Path, folder: Path) -> Path:
+def readable_copy(code_dir: Path, folder: Path) -> Path:
     """A copy that another uid can read, in a folder that other users of this machine cannot enter."""
     code = folder / "code"
     shutil.copytree(code_dir, code, symlinks=True)  # a link stays one, and leads nowhere inside the sandbox

@@ -1,4 +1,4 @@
-"""Folders that commands write to: usable from the start; and temporary ones, which even a run cut short removes."""
+"""Temporary folders, which even a run that is cut short removes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-
-
-def usable(folder: Path, option: str = "--out") -> Path:
-    """The folder, made where it is missing; ValueError where nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as e:
-        raise ValueError(f"{folder} cannot be written to ({e.strerror}); choose another folder with {option}") from None
 
 
 def temporary(**options: bool) -> tempfile.TemporaryDirectory:

@@ -6,10 +6,8 @@ import shutil
 from pathlib import Path
 
 from autograder.exercises.base import Exercise
+from autograder.imports import ROOT, file_of, reached
 from autograder.sandbox.bubblewrap import DATA
-
-CHILD = Path(__file__).resolve().parents[1] / "child"
-LIBRARY = Path(__file__).resolve().parents[2] / "ddpm_core"
 
 # Installed packages whose source holds answers: samplers, schedules, averages, networks.
 WITH_ANSWERS = ("diffusers", "onnxruntime")
@@ -44,21 +42,38 @@ def hidden(exercise: Exercise) -> tuple[str, ...]:
     return (*DATA, *(name for name in WITH_ANSWERS if name not in exercise.packages))
 
 
+def questions(exercise: Exercise) -> set[Path]:
+    """The files that run beside the answer: the runner, the exercise's questions, and what these import.
+
+    ValueError where one of them would import what the child must not see.
+    """
+    allowed = {ROOT / f"ddpm_core/{module}.py" for module in exercise.library}
+    own = file_of(exercise.questions)
+    found = reached(["autograder.child.runner", exercise.questions], packages=False) - allowed
+    for file in found - {own}:
+        if not file.is_relative_to(ROOT / "autograder/child"):
+            name = file.relative_to(ROOT).as_posix()
+            raise ValueError(f"{exercise.name}: the child's questions import {name}, which the child does not get")
+    return found | {ROOT / "autograder/child/__init__.py"}
+
+
 def stage(exercise: Exercise, folder: Path) -> Path:
-    """Write what the child may see into `folder`, and nothing else."""
+    """Write what the child may see into `folder`, and nothing else.
+
+    All questions lie in autograder/child there, the exercise's own among those that exercises share.
+    """
     package = folder / "ddpm_core"
     package.mkdir(parents=True)
     for module in exercise.library:
-        shutil.copyfile(LIBRARY / f"{module}.py", package / f"{module}.py")
+        shutil.copyfile(ROOT / f"ddpm_core/{module}.py", package / f"{module}.py")
     for module in exercise.hidden:
         (package / f"{module}.py").write_text(HIDDEN_MODULE, encoding="utf-8")
     for name in (n for n in WITH_ANSWERS if n not in exercise.packages):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(HIDDEN_PACKAGE, encoding="utf-8")
-    shutil.copyfile(CHILD / "runner.py", folder / "runner.py")
-    questions = folder / "autograder" / "child"
-    questions.mkdir(parents=True)
-    for name in ("__init__", "answers", "places", "protocol", exercise.operations, *exercise.questions):
-        shutil.copyfile(CHILD / f"{name}.py", questions / f"{name}.py")
-    (questions.parent / "__init__.py").touch()
+    child = folder / "autograder" / "child"
+    child.mkdir(parents=True)
+    for file in questions(exercise):
+        shutil.copyfile(file, (folder if file.name == "runner.py" else child) / file.name)
+    (child.parent / "__init__.py").touch()
     return folder

@@ -14,20 +14,11 @@ import torch
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.config import DATA_DIR
 from ddpm_tools import outputs
+from ddpm_tools.cli.arguments import positive
 
 CHECKPOINT = DATA_DIR / "checkpoints/digits"
 CLASSIFIER = DATA_DIR / "classifiers/digits"
 MAX_COLUMNS = 600  # matplotlib draws at most 65,536 pixels in a row, and an image takes about a hundred
-
-
-def positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got '{text[:40]}'") from None
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
 
 
 def beside(text: str) -> int:

@@ -34,7 +34,7 @@ from autograder import samples
 from autograder.adapters import gradebook, table
 from autograder.cli import grade
 from autograder.exercises import EXERCISES
-from autograder.grading import batch, provenance
+from autograder.grading import batch, provenance, submission
 from autograder.grading.results import NotebookResult, Test
 
 IMPORTED = (gradebook, table)  # which `batch` would import anew in each run
@@ -145,7 +145,7 @@ def at_points(folder: Path, kills: int, chance: random.Random) -> int:
     submitted, out, empty = folder / "few", folder / "killed", folder / "empty"
     samples.write(submitted, ROOT / "exercises", POINTS)
     empty.mkdir()
-    batch.grade_notebook, real = stand_in, batch.grade_notebook
+    submission.grade_notebook, real = stand_in, submission.grade_notebook
     try:
         assert not killed(run(submitted, folder / "whole", empty))
         expected = grades(folder / "whole")
@@ -156,7 +156,7 @@ def at_points(folder: Path, kills: int, chance: random.Random) -> int:
 
         return rounds(kills, start, out, expected)
     finally:
-        batch.grade_notebook = real
+        submission.grade_notebook = real
 
 
 def at_moments(folder: Path, kills: int, chance: random.Random) -> int:

@@ -139,13 +139,13 @@ def test_a_worker_dies_and_every_record_is_as_of_an_undisturbed_run(dask, submis
 
 
 def test_a_worker_with_another_course_is_told_apart(dask, submissions, monkeypatch):
-    hashes = batch.hashes_of
+    hashes = cluster.hashes_of
     monkeypatch.setattr(provenance, "grader_hash", lambda: "ours")
     with pytest.raises(ValueError, match=r"the worker tcp://127.* has another version of the course; install"):
         cluster.connect(dask.address, True)
     monkeypatch.undo()
     with cluster.connect(dask.address, True) as client:  # one that joins later is asked with each task
-        monkeypatch.setattr(batch, "hashes_of", lambda *a: hashes(*a) | {"settings": "others"})
+        monkeypatch.setattr(cluster, "hashes_of", lambda *a: hashes(*a) | {"settings": "others"})
         with pytest.raises(ValueError, match="another version of torch or of the course's data"):
             list(cluster.run(client, submissions, graders(submissions)))
 

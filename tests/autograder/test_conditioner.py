@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from autograder.authoring.references import cells
 from autograder.exercises.base import Failed, Probe
 from autograder.exercises.conditioner import EXERCISE
-from autograder.references import cells
 from autograder.sandbox.child_process import Child, Limits
 from autograder.sandbox.staging import stage
 from ddpm_core.streams import stream

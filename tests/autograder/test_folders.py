@@ -95,10 +95,10 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
     (file := tmp_path / "file").write_text("mine, and no database")
     (tmp_path / "folder").mkdir()
     for words, part in (
-        (["grade", handed_in, "--out", file], "cannot be written to (File exists)"),
+        (["grade", handed_in, "--out", file], "cannot be written: "),
         (["status", "--out", file], "no batch was graded into"),
-        (["similarity", handed_in, "--out", file], "cannot be written to (File exists)"),
-        (["demo", "--out", file / "below"], "cannot be written to (Not a directory)"),
+        (["similarity", handed_in, "--out", file], f"{file} is no folder; choose another place"),
+        (["demo", "--out", file / "below"], f"{file} is no folder; choose another place"),
         (["release", "--out", file], "holds a file"),
         (["package-gradescope", "5_2_guidance", "--out", tmp_path / "folder"], "cannot be used (Is a directory)"),
         (["check", tmp_path / "folder"], "is not a graded notebook"),

@@ -4,27 +4,19 @@ import math
 import pytest
 import torch
 
+from autograder.authoring.references import names
+from autograder.exercises import EXERCISES, gate_of
 from autograder.gate import plot
-from autograder.gate.bands import CONTROLS, Band, bands, judge_run, load_bands, numbers
-from autograder.gate.harness import (
-    HARNESSES,
-    Harness,
-    Judge,
-    Unconditional,
-    copies,
-    describe,
-    draw_samples,
-    mean_loss,
-    measure,
-)
-from autograder.references import ROLES
+from autograder.gate.bands import Band, bands, judge_run, load_bands, numbers
+from autograder.gate.harness import Harness, Unconditional, describe, draw_samples, mean_loss
+from autograder.gate.judge import Judge, copies, measure
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.schedule import DiffusionSchedule
 
-GATES = tuple(HARNESSES)
+GATES = tuple(e.name for e in EXERCISES.values() if e.gate_cell)
 RERUNS = {"conditioner": 8, "prediction": 8, "architecture": 8}
 FILES = {name: DATA_DIR / f"gates/{name}.json" for name in GATES}
 RECORDS = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
@@ -34,11 +26,11 @@ JUDGES = ("judge", "course")
 
 @pytest.mark.parametrize("name", GATES)
 def test_the_band_file_was_made_with_this_harness_and_holds_every_rerun(name):
-    record, roles = RECORDS[name], ROLES[name]
-    assert record["harness"] == json.loads(json.dumps(describe(HARNESSES[name])))
+    record = RECORDS[name]
+    assert record["harness"] == json.loads(json.dumps(describe(gate_of(name).harness)))
     done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
-    assert len(roles["references"]) >= 3
-    for design, role in [(d, "reference") for d in roles["references"]] + [(d, "control") for d in roles["controls"]]:
+    assert len(names(name, "reference")) >= 3
+    for design, role in [(d, kind) for kind in ("reference", "control") for d in names(name, kind)]:
         assert sum(d == design and r == role for d, r, _ in done) >= RERUNS[name], design
     assert record["command"] == f"autograder calibrate {name} --reruns {RERUNS[name]}"
 
@@ -46,9 +38,9 @@ def test_the_band_file_was_made_with_this_harness_and_holds_every_rerun(name):
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("name", GATES)
 def test_limits_follow_from_the_runs(name, judge):
-    again = bands(RECORDS[name]["runs"], judge, name)
+    again = bands(RECORDS[name]["runs"], judge, gate_of(name).controls)
     stored = load_bands(FILES[name], judge)
-    assert set(stored) == set(again) == set(CONTROLS[name])
+    assert set(stored) == set(again) == set(gate_of(name).controls)
     for metric, band in again.items():
         assert (stored[metric].full, stored[metric].half) == pytest.approx((band.full, band.half))
 
@@ -92,7 +84,7 @@ def test_no_limits_where_a_control_is_as_good_as_a_reference():
     runs = [{"design": d, "role": r, "metrics": {"judge": same}} for d, r in
             [("add", "reference"), ("ignored", "control"), ("memoriser", "control")]]  # fmt: skip
     with pytest.raises(ValueError, match="no limit fits"):
-        bands(runs, "judge")
+        bands(runs, "judge", gate_of("conditioner").controls)
 
 
 def test_returned_training_images_are_seen_as_copies():
@@ -156,8 +148,9 @@ def test_the_picture_shows_the_run_among_the_others(name, tmp_path):
     fig = plot.figure(RECORDS[name], "judge", metrics, digits("heldout").floats()[:200], classifier)
     axes = [ax for sub in fig.subfigs for ax in sub.axes]
     assert all(ax.get_xlabel() for ax in axes if ax.get_xticks().size)
-    panels = axes[: len(CONTROLS[name])]
+    controls = list(gate_of(name).controls)
+    panels = axes[: len(controls)]
     stars = [ax.collections[-1].get_offsets()[0] for ax in panels]
-    assert stars[list(CONTROLS[name]).index("distance")][0] == pytest.approx(12.0)
+    assert stars[controls.index("distance")][0] == pytest.approx(12.0)
     assert [t.get_text() for t in panels[0].get_yticklabels()][-1] == "your run"
     assert plot.save(tmp_path / "a.png", FILES[name], "judge", metrics, digits().floats()[:100], classifier).is_file()

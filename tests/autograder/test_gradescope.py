@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from autograder.adapters import gradescope
+from autograder.authoring.mutants import banks
 from autograder.cli import main
 from autograder.intake.extract import grade_id
-from autograder.mutants import banks
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSIGNMENT, NOTEBOOK = "5_2_guidance", "label_dropout"

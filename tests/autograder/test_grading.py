@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import samples
+from autograder import samples, travel
 from autograder.adapters import table
 from autograder.exercises.conditioner import EXERCISE
-from autograder.grading import batch, provenance
-from autograder.grading.judging import Grader, judge_notebook
+from autograder.grading import batch, provenance, submission
+from autograder.grading.grader import Grader
+from autograder.grading.judging import judge_notebook
 from autograder.grading.results import NotebookResult, record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,10 +134,10 @@ def stand_in(picture):
 def test_a_regrade_leaves_nothing_of_the_old_record(submitted, tmp_path, monkeypatch):
     (zoe,) = batch.find(submitted, student="zoe-blank", only=(samples.EXERCISE,))
     monkeypatch.setattr(batch, "make_grader", no_judge)
-    monkeypatch.setattr(batch, "grade_notebook", stand_in(picture=True))
+    monkeypatch.setattr(submission, "grade_notebook", stand_in(picture=True))
     first = batch.grade([zoe], tmp_path, 1, progress=False)
     assert (zoe.records(tmp_path) / "conditioner.png").is_file()
-    monkeypatch.setattr(batch, "grade_notebook", stand_in(picture=False))
+    monkeypatch.setattr(submission, "grade_notebook", stand_in(picture=False))
     assert batch.grade([zoe], tmp_path, 1, progress=False) == first  # nothing has changed: not judged again
     second = batch.grade([zoe], tmp_path, 2, progress=False)
     assert sorted(p.name for p in zoe.records(tmp_path).iterdir()) == ["instructor.json", "results.json"]
@@ -145,7 +146,7 @@ def test_a_regrade_leaves_nothing_of_the_old_record(submitted, tmp_path, monkeyp
 
 def test_a_record_tells_what_it_depends_on_apart(submitted, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "make_grader", no_judge)
-    monkeypatch.setattr(batch, "grade_notebook", stand_in(picture=False))
+    monkeypatch.setattr(submission, "grade_notebook", stand_in(picture=False))
     shutil.copytree(submitted / "zoe-blank", tmp_path / "s" / "zoe-blank")
     (zoe,) = batch.find(tmp_path / "s", only=(samples.EXERCISE,))
 
@@ -165,20 +166,39 @@ def test_a_record_tells_what_it_depends_on_apart(submitted, tmp_path, monkeypatc
         assert [k for k in before if after[k] != before[k]] == [name]
 
 
-def test_every_module_that_judges_is_in_the_graders_hash(tmp_path):
-    for name in ("autograder/gate/bands.py", "autograder/child/ema.py", "ddpm_core/unet.py", "data/gates/x.json"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("1")
-    (tmp_path / "autograder/adapters").mkdir()
-    (tmp_path / "autograder/adapters/table.py").write_text("1")
+REACHES = (  # a check, a gate's settings, the child, the sandbox, the library, limits, a solution that is supplied
+    *("autograder/exercises/schedules/noising.py", "autograder/exercises/prediction/gate.py"),
+    *("autograder/exercises/ema/questions.py", "autograder/child/functions.py", "autograder/child/blocks.py"),
+    *("autograder/child/runner.py", "autograder/gate/bands.py", "autograder/grading/judging.py"),
+    *("autograder/sandbox/limits.py", "autograder/sandbox/bubblewrap.py", "autograder/intake/extract.py"),
+    *("ddpm_core/unet.py", "ddpm_core/data.py", "ddpm_core/layers.py", "data/gates/prediction.json"),
+    "solutions/5_3_conditioning/adagn.ipynb",
+)
+REACHES_NOT = (
+    *("autograder/adapters/report/style.py", "autograder/adapters/table.py", "autograder/adapters/gradescope.py"),
+    *("autograder/cli/main.py", "autograder/cli/grade.py", "autograder/challenges/board.py", "autograder/travel.py"),
+    *("autograder/grading/batch.py", "autograder/grading/progress.py", "autograder/grading/cluster.py"),
+    *("autograder/gate/plot.py", "autograder/sandbox/kernel.py", "autograder/authoring/calibrate.py"),
+    *("autograder/exercises/ema/mutants.txt", "autograder/exercises/prediction/references.txt"),
+    *("ddpm_core/plots.py", "ddpm_tools/reports/page.py", "data/gates/threads.json", "docs/instructors.md"),
+    "solutions/5_2_guidance/label_dropout.ipynb",
+)
+
+
+def test_the_graders_hash_covers_what_can_change_a_grade_and_nothing_else(tmp_path):
+    for name in ("autograder", "ddpm_core", "ddpm_tools", "data/gates", "solutions", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     fresh = provenance.grader_hash.__wrapped__
     before = fresh(tmp_path)
-    for path in sorted(tmp_path.rglob("*.*")):
-        path.write_text("2")
-        assert (fresh(tmp_path) == before) == ("adapters" in path.parts), path
-        path.write_text("1")
-    (tmp_path / "autograder/gate/bands.py").rename(tmp_path / "autograder/gates.py")
+    assert before == provenance.grader_hash()
+    for name in (*REACHES, *REACHES_NOT):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content + b"\n")
+        assert (fresh(tmp_path) != before) == (name in REACHES), name
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "autograder/exercises/ema/more.py").write_text("1")  # a file of an exercise needs no other's import
     assert fresh(tmp_path) != before
+    assert all(file.suffix in (".py", ".json", ".ipynb") for file in travel.decisive(tmp_path))
 
 
 def test_a_changed_submission_is_graded_anew_and_the_others_are_not(graded, submitted, tmp_path):
@@ -231,7 +251,7 @@ def test_an_infrastructure_error_is_never_a_zero_and_never_kept(graded, submitte
     def broken(*args):
         raise OSError("no space left")
 
-    monkeypatch.setattr(batch, "judge_notebook", broken)
+    monkeypatch.setattr(submission, "judge_notebook", broken)
     assert batch.grade(submissions, tmp_path, 0, progress=False)[0]["score"] is None
     monkeypatch.undo()
     assert batch.grade(submissions, tmp_path, 0, progress=False)[0]["extra_data"]["outcome"] == "missing"

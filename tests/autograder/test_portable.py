@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from autograder.authoring.mutants import banks
 from autograder.intake.extract import grade_id
-from autograder.mutants import banks
 from autograder.release import bundle
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,6 +14,7 @@ from autograder.adapters.report import figures
 from autograder.exercises import EXERCISES
 from autograder.gate import plot
 from autograder.grading import batch
+from autograder.grading.grader import band_file
 from autograder.grading.results import NotebookResult, Test, record
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import load_classifier
@@ -76,7 +77,7 @@ def picture(tmp_path_factory):
     images = digits().floats()[order]
     metrics = {"adherence": 0.9, "distance": 4.0, "heldout_loss": 0.3, "copies": 0.01}
     conditioner = EXERCISES["5_3_conditioning", "conditioner"]
-    return plot.save(file, batch.band_file(conditioner), "judge", metrics, images, judge)
+    return plot.save(file, band_file(conditioner), "judge", metrics, images, judge)
 
 
 class Reader(HTMLParser):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder import mutants
 from autograder.adapters import similarity
 from autograder.adapters.similarity.compare import Source, fingerprints, matches
 from autograder.adapters.similarity.tokens import tokens
+from autograder.authoring import mutants
+from autograder.authoring.mutants import banks
 from autograder.cli import main
-from autograder.exercises import EXERCISES
+from autograder.exercises import EXERCISES, HERE
 from autograder.intake.extract import grade_id
-from autograder.mutants import HERE, banks
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSIGNMENT = "5_3_conditioning"
@@ -97,7 +97,7 @@ def hand_in(submitted, student, answers, exercise="adagn", assignment=ASSIGNMENT
 
 def own_answers(bank):
     """Right answers of a bank that are no edits of the first one: written on their own."""
-    part = next(p for p in (HERE / f"{bank.exercise.name}.txt").read_text(encoding="utf-8").split("\n=== ")[1:]
+    part = next(p for p in (HERE / bank.exercise.name / "mutants.txt").read_text(encoding="utf-8").split("\n=== ")[1:]
                 if p.split("\n", 1)[0].strip() == bank.answer)  # fmt: skip
     whole = re.findall(r"^--- right: (.*)\n(?!- )", part, re.M)
     return [bank.right[name] for name in whole]

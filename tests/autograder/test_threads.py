@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from autograder.exercises import EXERCISES
-from autograder.gate.bands import CONTROLS, FLOOR, load_bands, turned
-from autograder.grading.batch import band_file
+from autograder.exercises import EXERCISES, gate_of
+from autograder.gate.bands import FLOOR, load_bands, turned
+from autograder.grading.grader import band_file
 from ddpm_core.config import DATA_DIR
 
 RUNS = json.loads((DATA_DIR / "gates/threads.json").read_text(encoding="utf-8"))["runs"]
@@ -24,7 +24,7 @@ def test_two_threads_move_a_metric_by_less_than_the_margin_of_its_limit(name):
     bands, stored = load_bands(band_file(GATED[name]), "judge"), json.loads(band_file(GATED[name]).read_text())
     runs = [r for r in RUNS if r["exercise"] == name and r["threads"] == 2]
     assert runs, f"python benchmarks/threads.py --only {name}"
-    for metric in CONTROLS[name]:
+    for metric in gate_of(name).controls:
         references = [turned(r["metrics"]["judge"])[metric] for r in stored["runs"] if r["role"] == "reference"]
         margin = bands[metric].full / max(*references, FLOOR.get(metric, 0.0))
         for run in runs:

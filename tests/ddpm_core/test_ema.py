@@ -68,3 +68,35 @@ def test_tied_weights_are_averaged_once():
     ema.update(model)
     torch.testing.assert_close(ema.module[0].weight, start + 0.5)
     assert ema.module[1].weight is ema.module[0].weight
+
+
+def test_a_bfloat16_network_is_followed_at_a_decay_of_four_nines():
+    """From 1 towards 2. In bfloat16 the average would stand still: 0.0001 is less than half of 1's last digit."""
+    model = nn.Linear(3, 2).bfloat16()
+    nn.init.ones_(model.weight)
+    ema = EMA(model, decay=0.9999)
+    assert all(p.dtype == torch.float32 for p in ema.module.parameters())
+    ema.updates = 1_000_000  # beyond the warm-up
+    nn.init.constant_(model.weight, 2.0)
+    for k in range(1, 301):
+        ema.update(model)
+        if k % 100 == 0:
+            exact = torch.tensor(2 - 0.9999**k, dtype=torch.float64)
+            torch.testing.assert_close(ema.module.weight.double(), exact.expand(2, 3), rtol=0, atol=2e-5)
+    assert ema.module.weight.dtype == torch.float32 and model.weight.dtype == torch.bfloat16
+
+
+def test_a_float32_network_is_averaged_by_torchs_lerp_bit_for_bit(rng):
+    model = nn.Sequential(nn.Linear(9, 7), nn.BatchNorm1d(7))
+    ema = EMA(model, decay=0.97)
+    by_hand = {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
+    for k in range(1, 400):
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(0.1 * torch.randn(p.shape, generator=rng))
+        ema.update(model)
+        decay = min(0.97, (1 + k) / (10 + k))
+        for name, value in model.state_dict().items():
+            if name in by_hand:
+                by_hand[name] = torch.lerp(by_hand[name], value, 1 - decay)
+    assert len(by_hand) == 6 and all(torch.equal(ema.module.state_dict()[k], v) for k, v in by_hand.items())

@@ -6,10 +6,10 @@ import re
 import pytest
 import torch
 
+from autograder.authoring.mutants import InProcess
 from autograder.challenges import budgets, contract, testing
 from autograder.challenges.examples import EXAMPLES, examples
 from autograder.challenges.tracks import TRACKS, track
-from autograder.mutants import InProcess
 from ddpm_core.conditioning import STRATEGIES
 from ddpm_core.parameterization import PARAMETERIZATIONS, from_functions
 from ddpm_core.schedule import DiffusionSchedule

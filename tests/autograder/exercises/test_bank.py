@@ -4,7 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from autograder import mutants
+from autograder.authoring import bank as texts
+from autograder.authoring import mutants
 from autograder.exercises import EXERCISES
 from autograder.sandbox.child_process import Child, Limits
 from autograder.sandbox.staging import stage
@@ -53,4 +54,4 @@ def test_messages_are_short_and_do_not_repeat_one_another(bank):
 
 def test_an_edit_must_have_one_place():
     with pytest.raises(ValueError, match="2 places"):
-        mutants._source("a a\n", "- a\n+ b\n")
+        texts.edited("a a\n", "- a\n+ b\n")

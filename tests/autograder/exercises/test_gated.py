@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from autograder.authoring.references import cells
 from autograder.exercises import EXERCISES
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
 from autograder.intake.extract import grade_id
-from autograder.references import cells
 
 ROOT = Path(__file__).resolve().parents[3]
 GATED = [EXERCISES["5_1_unconditional", name] for name in ("prediction", "architecture")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder import mutants
+from autograder.authoring import mutants
 from autograder.exercises import EXERCISES
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook

@@ -9,9 +9,10 @@ import random
 import nbformat
 
 from autograder.adapters import restore, table
-from autograder.grading import batch, per_answer
+from autograder.grading import batch
 from autograder.grading.results import OUTCOMES
 from autograder.intake.extract import Answers, Unreadable, extract
+from autograder.sandbox import session
 from tests.autograder.inputs.notebooks import EXERCISE, ROOT, TEXT, write
 
 ODD = (None, True, -1, 1e999, "", "code", "q_sample", "\ud800", "\0", [], {}, [[]], [1], {"nbgrader": 1}, 10**400)
@@ -82,8 +83,8 @@ class Nobody:
 
 
 def test_of_600_corrupted_notebooks_none_stops_a_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(per_answer, "Child", Nobody)
-    monkeypatch.setattr(per_answer, "stage", lambda exercise, folder: folder)
+    monkeypatch.setattr(session, "Child", Nobody)
+    monkeypatch.setattr(session, "stage", lambda exercise, folder: folder)
     for i in range(600):
         folder = tmp_path / "submitted" / f"s{i:03}" / EXERCISE.assignment
         folder.mkdir(parents=True)

@@ -9,10 +9,13 @@ import time
 import pytest
 
 from autograder.adapters import restore
+from autograder.exercises.base import Probe
 from autograder.grading import batch, judging, per_answer
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import NotebookResult
 from autograder.intake.extract import Unreadable, extract
+from autograder.sandbox.limits import Failure
+from autograder.sandbox.session import session
 from tests.autograder.inputs.notebooks import COSINE, EXERCISE, LINEAR, NOISY, TEXT, cell, write
 
 STUB = "def q_sample(x_0, t, noise, alphas_cumprod):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
@@ -137,20 +140,19 @@ def fates(tmp_path_factory):
     told, grader = {}, batch.make_grader(EXERCISE, 0, check_s=8.0)
     folder = tmp_path_factory.mktemp("run")
     alone = EXERCISE.checks_of(NOISY)
-    code = per_answer.stage(EXERCISE, folder / "code")
     waiting = list(RUN)
     while waiting:
-        with per_answer.Child(code, grader.limits) as child:
-            probe = per_answer.Probe(child, timeout_s=8.0)
+        with session(EXERCISE, grader.limits) as child:
+            probe = Probe(child, timeout_s=8.0)
             while waiting:
                 how = waiting.pop(0)
                 nb = edit(json.loads(TEXT), how)
                 answers = extract(write(folder, nb), EXERCISE.answers)
                 result = NotebookResult(EXERCISE, "graded", "")
                 try:
-                    per_answer.judge_answer(EXERCISE, NOISY, answers, probe, result, 0, None)
-                except per_answer.Failure as e:
-                    per_answer.lose(EXERCISE, NOISY, result, e.message)
+                    per_answer.judge_answer(NOISY, answers, grader, probe, result, 0, lambda what, share: None)
+                except Failure as e:
+                    per_answer.lose(NOISY, result, e.message)
                     told[how] = [t for t in result.tests if t.name in [c.name for c in alone]], answers
                     break
                 told[how] = result.tests, answers
@@ -169,7 +171,7 @@ def test_an_answer_that_runs_elsewhere_runs_here_or_says_why(how, fates):
 
 
 def test_a_remark_reaches_the_student(nb, tmp_path, monkeypatch):
-    monkeypatch.setattr(judging, "judge_per_answer", lambda *a: setattr(a[3], "reason", "Every check holds."))
+    monkeypatch.setattr(judging, "judge_per_answer", lambda *a: setattr(a[2], "reason", "Every check holds."))
     result, _ = judge_notebook(EXERCISE, write(tmp_path, edit(nb, "twice")), batch.make_grader(EXERCISE, 0))
     assert result.reason.startswith("Every check holds. The cell `q_sample` occurs more than once")
 

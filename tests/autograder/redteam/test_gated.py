@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from autograder.authoring.references import cells
 from autograder.exercises import EXERCISES
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
-from autograder.references import cells
 from ddpm_core.data import digits
 
 HERE = Path(__file__).parent

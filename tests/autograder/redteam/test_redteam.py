@@ -17,9 +17,10 @@ import pytest
 
 from autograder.cli import grade
 from autograder.exercises import EXERCISES
-from autograder.grading import batch, per_answer
+from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import OUTCOMES, record
+from autograder.sandbox import session
 from autograder.sandbox.limits import Limits
 
 HERE = Path(__file__).parent
@@ -142,7 +143,7 @@ def test_no_message_gains_anything(name, world, tmp_path, monkeypatch):
         (folder / "runner.py").write_text(RUNNER + world.fill(body))
         return folder
 
-    monkeypatch.setattr(per_answer, "stage", stage)
+    monkeypatch.setattr(session, "stage", stage)
     start, patience = time.monotonic(), 1.5 if "timeout" in outcomes else 15.0  # a busy machine is no verdict
     result = judged(submit(tmp_path, "schedules", WRONG), world, ONE, check_s=patience, limits=SMALL)
     assert result.outcome in outcomes, result.reason

@@ -49,8 +49,9 @@ print("LEAK:" + repr(found) if found else "nothing found")
 BASE""",
     "imports the reference under other names": """
 import importlib, pkgutil
-for name in ("ddpm_core.schedule", "ddpm_core.diffusion", "ddpm_core.samplers", "autograder.references",
-             "autograder.exercises.schedules", "autograder.gate.bands", "solutions", "conditional_diffusion_course"):
+for name in ("ddpm_core.schedule", "ddpm_core.diffusion", "ddpm_core.samplers", "autograder.authoring.references",
+             "autograder.authoring.mutants", "autograder.exercises.schedules", "autograder.exercises.schedules.noising",
+             "autograder.gate.bands", "solutions", "conditional_diffusion_course"):
     try:
         module = importlib.import_module(name)
         print("LEAK:" + name, NAME_TEXT) if callable(getattr(module, NAME_TEXT, None)) else None

@@ -1,0 +1,97 @@
+"""Makes a band file: reruns of the reference designs and of the controls, and the limits that follow from them.
+
+Every run goes through the sandbox exactly as a submission does, and is written as soon as it is done, so that an
+interrupted calibration goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from autograder.authoring.references import cells, names
+from autograder.exercises import gate_of
+from autograder.exercises.base import Exercise, Probe
+from autograder.gate.bands import bands
+from autograder.gate.harness import Harness, describe, draw_samples, run
+from autograder.gate.judge import Judge, measure
+from autograder.grading.grader import JUDGES
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.session import THREADS, session
+from ddpm_core.checkpoint import write_text
+from ddpm_core.data import digits
+from ddpm_core.metrics.classifier import load_classifier
+from ddpm_core.schedule import DiffusionSchedule, at
+from ddpm_core.streams import derive_seed
+
+GENEROUS = Limits(wall_s=7200, cpu_s=7200)  # a design is measured here, not how busy the machine is
+
+
+def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
+    return {name: Judge.of(load_classifier(JUDGES[name])) for name in names}
+
+
+def memoriser(xt: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+    """Control: the exact denoiser of the stored training images of class y; it can only return copies of them.
+
+    Without y, of all of them.
+    """
+    data, abar = digits("train"), at(DiffusionSchedule.named().alphas_cumprod, t, xt).flatten(1)  # (B, 1)
+    flat, stored = xt.flatten(1), data.floats().flatten(1)  # (B, D), (N, D)
+    far = torch.cdist(flat, abar[:1].sqrt() * stored).square() / (2 * (1 - abar))  # (B, N)
+    if y is not None:
+        far = far.masked_fill(y[:, None] != data.labels, torch.inf)
+    x0 = (-far).softmax(dim=1) @ stored  # (B, D)
+    return ((flat - abar.sqrt() * x0) / (1 - abar).sqrt()).view_as(xt)
+
+
+def one_run(
+    exercise: Exercise,
+    design: str,
+    seed: int,
+    harness: Harness,
+    judges: dict[str, Judge],
+    answer: dict[str, str] | None = None,
+    threads: int = THREADS,
+) -> dict:
+    """Metrics by judge of one rerun of one design; `answer` gives cells that are not among the references."""
+    if design == "memoriser":
+        seen = harness.labels
+        images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, y if seen else None), harness, seed)
+        return measure(images, y, loss, judges)
+    with session(exercise, GENEROUS, threads=threads) as child:
+        probe = Probe(child, GENEROUS.wall_s)
+        probe("load", cells=answer or cells(exercise.name, design), operations=exercise.operations)
+        return run(probe, judges, harness, seed, shuffled=design == "shuffled")[0]
+
+
+def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
+    """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only."""
+    torch.set_num_threads(1)
+    gate, judges = gate_of(exercise.name), load_judges()
+    made_with = json.loads(json.dumps(describe(gate.harness)))
+    record: dict = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+    if record.get("harness") != made_with:  # runs of another harness say nothing about this one
+        record = {"exercise": exercise.name, "harness": made_with, "runs": []}
+    record["command"] = f"autograder calibrate {exercise.name} --reruns {reruns}"
+    designs = [(d, role) for role in ("reference", "control") for d in names(exercise.name, role)]
+    designs.append(("memoriser", "control"))
+    plan = [(d, role, i) for i in range(reruns) for d, role in designs]
+    done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
+    for design, role, i in tqdm([p for p in plan if p not in done], unit="run", desc=f"calibrating {exercise.name}"):
+        start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
+        metrics = one_run(exercise, design, seed, gate.harness, judges)
+        seconds = round(time.monotonic() - start, 1)
+        record["runs"].append(
+            {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
+        )
+        write_text(out, json.dumps(record, indent=1) + "\n")
+    record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j, gate.controls).items()} for j in judges}
+    write_text(out, json.dumps(record, indent=1) + "\n")
+    return record

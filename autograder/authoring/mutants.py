@@ -1,0 +1,138 @@
+"""Known answers of every cell, right and wrong, that show what the checks see: each wrong one must lose the points that
+it should, and no right one may lose any.
+
+exercises/NAME/mutants.txt has a section for each answer cell (bank.py). Its answers are `right` or `wrong`; `loses`
+names the checks that a wrong one must fail, each by a part of its name that no other check has. Where the answers of an
+exercise are judged as a pair, each source defines both, and may fail any of the checks.
+
+All of these answers are ours and trusted, so they may run in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import groupby
+
+from torch import Tensor
+
+from autograder.authoring.bank import read
+from autograder.child import answers, protocol
+from autograder.exercises import EXERCISES, HERE
+from autograder.exercises.base import Check, Exercise, Failed, Probe
+from autograder.intake import model_solutions
+from ddpm_core.streams import stream
+
+NAMES = tuple(e.name for e in EXERCISES.values() if (HERE / e.name / "mutants.txt").is_file())
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong answer, and the names of the checks that must fail."""
+
+    source: str
+    loses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Known answers of one answer cell."""
+
+    exercise: Exercise
+    answer: str
+    right: dict[str, str]
+    wrong: dict[str, Wrong]
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.exercise.checks if self.exercise.judged_as_pair else self.exercise.checks_of(self.answer)
+
+    def cells(self, source: str) -> dict[str, str]:
+        """The answer cells of one known answer: a pair's source is all in the first, and the second is empty."""
+        if not self.exercise.judged_as_pair:
+            return {self.answer: source}
+        return dict.fromkeys(self.exercise.answers, "") | {self.exercise.answers[0]: source}
+
+
+def banks(*names: str) -> Iterator[Bank]:
+    """The banks of some exercises, or of all."""
+    by_name = {e.name: e for e in EXERCISES.values()}
+    for name in names or NAMES:
+        for answer, entries in groupby(read(HERE / name / "mutants.txt"), key=lambda entry: entry.section):
+            bank = Bank(by_name[name], answer, {}, {})
+            for entry in entries:
+                if entry.kind == "right":
+                    bank.right[entry.name] = entry.source
+                else:
+                    loses = tuple(_check(bank, part) for part in entry.notes["loses"].split("; "))
+                    bank.wrong[entry.name] = Wrong(entry.source, loses)
+            yield bank
+
+
+def _check(bank: Bank, part: str) -> str:
+    names = [c.name for c in bank.checks if part in c.name.removeprefix(f"{bank.answer}:")]
+    if len(names) != 1:
+        raise ValueError(
+            f"{bank.exercise.name}, {bank.answer}: {part!r} is part of {len(names)} checks' names, not one"
+        )
+    return names[0]
+
+
+@dataclass
+class InProcess:
+    """Answers as a child does, in this process: for trusted code, a hundred times faster."""
+
+    operations: object
+    names: dict = field(default_factory=dict)
+
+    def ask(
+        self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
+    ) -> tuple[dict, dict[str, Tensor]]:
+        sent = {k: v.clone() for k, v in (tensors or {}).items()}
+        try:
+            self.names, *reply = answers.reply(self.operations, self.names, header, sent)
+            frame = protocol.encode(*reply)
+        except Exception as error:
+            frame = protocol.encode(answers.describe(error))
+        size = protocol.PREFIX.size
+        text, _ = protocol.PREFIX.unpack(frame[:size])
+        return protocol.decode(frame[size : size + text], frame[size + text :])  # nothing else gets through the wire
+
+
+def failures(
+    bank: Bank, source: str, seed: int, child: object | None = None, only: Container[str] | None = None
+) -> dict[str, str]:
+    """Checks (all, or only these) that an answer fails, with the messages; `child` is a sandbox, or this process."""
+    exercise = bank.exercise
+    probe = Probe(child or InProcess(import_module(exercise.questions)))
+    supplied = model_solutions.reference(exercise, needed) if (needed := exercise.needs.get(bank.answer)) else {}
+    failed = {}
+    try:
+        probe("load", cells=bank.cells(source), supplied=supplied, operations=exercise.operations)
+    except Failed as e:
+        return {c.name: str(e) for c in bank.checks}
+    for check in bank.checks:
+        if only is not None and check.name not in only:
+            continue
+        try:
+            check.run(probe, stream(seed, check.name))
+        except Failed as e:
+            failed[check.name] = str(e)
+    return failed
+
+
+def survivors(bank: Bank, seed: int, child: object | None = None) -> dict[str, list[str]]:
+    """Wrong answers that kept points which they should lose: the checks that let each of them pass."""
+    found = {}
+    for name, wrong in bank.wrong.items():
+        failed = failures(bank, wrong.source, seed, child, wrong.loses)
+        if passed := [c for c in wrong.loses if c not in failed]:
+            found[f"{bank.answer}: {name}"] = passed
+    return found
+
+
+def victims(bank: Bank, seed: int, child: object | None = None) -> dict[str, dict[str, str]]:
+    """Right answers that lost points, with the messages."""
+    found = {f"{bank.answer}: {name}": failures(bank, source, seed, child) for name, source in bank.right.items()}
+    return {name: failed for name, failed in found.items() if failed}

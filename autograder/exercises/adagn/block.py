@@ -1,0 +1,105 @@
+"""Checks of `AdaResBlock`: skip(x) + branch(x, cond), whatever the branch holds, so long as it normalises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator
+
+from autograder.exercises import properties
+from autograder.exercises.base import Check, Failed, Probe
+from autograder.exercises.module import Batch, Subject
+
+BLOCK = "AdaResBlock"
+LARGE = 1e4  # features beside which whatever a normalised branch gives is small
+
+
+def draw(rng: Generator, batch: int, args: tuple[Any, ...], height: int = 6, width: int = 6) -> Batch:
+    return {
+        "x": torch.randn(batch, args[0], height, width, generator=rng),
+        "cond": torch.randn(batch, args[2], generator=rng),
+    }
+
+
+def usual(args: tuple[Any, ...]) -> int:
+    """Two norms, two 3×3 convolutions, and a 1×1 for the skip."""
+    cin, cout, dim = args
+    return 2 * (cin + cout) * (dim + 1) + 9 * (cin + cout) * cout + 2 * cout + (cin + 1) * cout
+
+
+SUBJECT = Subject(
+    BLOCK,
+    args=(32, 64, 24),
+    draw=draw,
+    shape=lambda batch, args: (len(batch["x"]), args[1], *batch["x"].shape[2:]),
+    usual=usual,
+    example="block = AdaResBlock(32, 64, 16), x = torch.randn(2, 32, 4, 4), cond = torch.randn(2, 16)",
+)
+WIDTHS = ((32, 32, 16), (32, 64, 24), (64, 32, 32))
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for args, batch, height, width in zip((*WIDTHS, (96, 96, 8)), (2, 1, 3, 2), (8, 5, 2, 7), (8, 3, 6, 4)):
+        a = draw(rng, batch, args, height, width)
+        for weights in ("fresh", "perturbed"):
+            SUBJECT.finite(probe, rng, a, args=args, weights=weights)
+
+
+def added(probe: Probe, rng: Generator, args: tuple[int, int, int]) -> tuple[torch.Tensor, ...]:
+    """What large features y add to the output, beside other large features and beside others yet; and y.
+
+    Whatever a branch that normalises gives is small here, so that all that is left is the skip: a linear map of y.
+    """
+    x, z, y = (draw(rng, 2, args) for _ in "xzy")
+    calls = [{**x, "x": LARGE * v} for v in (x["x"], x["x"] + y["x"], z["x"], z["x"] + y["x"])]
+    base, more, other, other_more = (out.double() / LARGE for out in SUBJECT.finite(probe, rng, *calls, args=args))
+    return more - base, other_more - other, y["x"].double()
+
+
+def residual(probe: Probe, rng: Generator) -> None:
+    for args in WIDTHS:
+        one, _, y = added(probe, rng, args)
+        if (one.flatten(1).norm(dim=1) < 0.05 * y.flatten(1).norm(dim=1)).any():
+            raise Failed(
+                "x is not added to the result: for large x the output must grow with x, since the skip hands it on as "
+                "it is, while the branch normalises it. Compare block(1000 * x, cond) and block(2000 * x, cond), "
+                f"with {SUBJECT.example}"
+            )
+
+
+def normalised(probe: Probe, rng: Generator) -> None:
+    for args in WIDTHS:
+        one, two, y = added(probe, rng, args)
+        if (one - two).abs().max() > 0.05 * y.abs().max():
+            raise Failed(
+                "the branch is not normalised, or something acts on the sum after it: for large x, only skip(x) should "
+                "be left, which is linear. Compare block(1000 * (x + y), cond) - block(1000 * x, cond) for two "
+                f"different x and the same y = torch.randn(2, 32, 4, 4), with {SUBJECT.example}"
+            )
+
+
+def checks(lesson: str) -> tuple[Check, ...]:
+    def check(what: str, points: float, run: properties.Run) -> Check:
+        return Check(f"{BLOCK}: {what}", points, run, answer=BLOCK, lesson=lesson)
+
+    blind = (
+        f"the output does not depend on cond: with {SUBJECT.example}, its parameters moved a little (a last layer that "
+        "starts at zero is right) and another cond, the output of every image must change"
+    )
+    return (
+        check("keeps its contract", 0.75, contract),
+        check("x is added to the result", 1.0, residual),
+        check("the branch is normalised", 0.5, normalised),
+        check("the output depends on cond", 0.75, properties.depends_on(SUBJECT, "cond", blind)),
+        check("sample i depends only on sample i", 0.5, properties.own_sample_only(SUBJECT)),
+        check(
+            "finite at large inputs", 0.25,
+            properties.stays_finite(SUBJECT, {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}),
+        ),
+        check("gradient reaches x, cond and the parameters", 0.25, properties.gradient_reaches(SUBJECT, "x", "cond")),
+        check("runs under bfloat16 autocast", 0.25, properties.autocast(SUBJECT)),
+        check("deterministic in eval mode", 0.25, properties.deterministic(SUBJECT)),
+        check("keeps the device", 0.25, properties.keeps_device(SUBJECT)),
+        check("stays within the parameter budget", 0.25, properties.budget(SUBJECT)),
+    )  # fmt: skip

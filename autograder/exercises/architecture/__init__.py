@@ -1,0 +1,48 @@
+"""The architecture exercise: a network that keeps the interface, whatever is inside.
+
+Widths always have four levels, as at the published scales, and are multiples of 64, so that diffusers' GroupNorm(32)
+works as it should.
+"""
+
+from __future__ import annotations
+
+from autograder.exercises.architecture import dependence, interface
+from autograder.exercises.base import Check, Exercise
+
+ANSWER = "build_model"
+LESSON = "lesson 5.1, “The U-Net”"
+
+
+def check(what: str, points: float, run, fatal: bool = False) -> Check:
+    return Check(f"{ANSWER}: {what}", points, run, fatal=fatal, answer=ANSWER, lesson=LESSON)
+
+
+EXERCISE = Exercise(
+    assignment="5_1_unconditional",
+    position=4,
+    name="architecture",
+    answers=(ANSWER,),
+    library=("__init__", "attention", "ema", "layers"),
+    hidden=("network", "unet", "unet2d"),
+    packages=("diffusers",),
+    checks=(  # in the order of the reason that a student should read first
+        check("keeps the interface", 1.5, interface.interface, fatal=True),
+        check("fits other widths, channels and sizes", 1.0, interface.sizes, fatal=True),
+        check("the output is finite", 0.75, dependence.stays_finite, fatal=True),
+        check("sample i depends only on sample i", 1.25, dependence.own_sample_only, fatal=True),
+        check("the output depends on the timestep", 1.5, dependence.sees_the_time, fatal=True),
+        check("the output depends on the image", 0.5, dependence.sees_the_image, fatal=True),
+        check("reads the environment", 1.0, interface.reads_the_environment),
+        check("has the defaults", 0.25, interface.defaults),
+        check("takes the timestep as a number too", 0.5, interface.timesteps),
+        check("gradient reaches the parameters", 0.5, dependence.gradient_reaches),
+        check("runs under bfloat16 autocast", 0.25, dependence.autocast),
+        check("deterministic in eval mode", 0.25, dependence.deterministic),
+        check("leaves nothing behind", 0.25, dependence.no_global_state),
+        check("stays within the parameter budget", 0.25, interface.small_enough),
+        check("stays within the time budget", 0.25, interface.fast_enough),
+    ),
+    gate_cell="architecture_gate",
+    gate_points=10.0,
+    written=("architecture_written",),
+)

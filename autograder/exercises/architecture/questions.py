@@ -1,0 +1,139 @@
+"""The questions that the architecture exercise asks of an answer: outputs on given inputs, gradients, a brief training.
+
+Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
+answer cells; it also keeps the network between the steps of a training.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autograder.child.perturb import perturb
+from autograder.child.unconditional import Learner
+
+Reply = tuple[dict[str, Any], dict[str, Tensor]]
+VARIABLES = ("BLOCK_OUT_CHANNELS", "LAYERS_PER_BLOCK", "IMAGE_CHANNELS", "IMAGE_SIZE")
+
+
+def setup() -> dict[str, Any]:
+    """What the notebook's set-up cell imports besides torch, nn, F and math."""
+    return {"os": os}
+
+
+def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn.Module:
+    """The answer's network for exactly these variables; its initial weights depend on the seed alone.
+
+    What it changes for the whole process is noted in `answers` and undone, so that it spoils no other check.
+    """
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = answers["build_model"]("cpu")
+    after = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
+    torch.set_default_dtype(before[0])
+    torch.set_grad_enabled(before[1])
+    torch.set_num_threads(before[2])
+    left = [
+        what for what, a, b in zip(("default dtype", "gradient mode", "number of threads"), before, after) if a != b
+    ]
+    changed = [name for name in VARIABLES if os.environ.get(name) != environment.get(name)]
+    answers.setdefault("__left__", []).extend([f"torch's {what}" for what in left] + changed)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"build_model must return an nn.Module, got {type(model).__name__}: is the return missing?")
+    return model
+
+
+def sample_of(result: Any) -> Tensor:
+    """`.sample` of what a network returned."""
+    if isinstance(result, Tensor) or not isinstance(getattr(result, "sample", None), Tensor):
+        raise TypeError(
+            f"the network returned a {type(result).__name__}; it must return an object whose attribute `sample` is the "
+            "output, such as types.SimpleNamespace(sample=x)"
+        )
+    return result.sample
+
+
+def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """A network on batches (x0, t0), (x1, t1), ... -> out0, out1, ... and the inputs as they are afterwards.
+
+    `timestep` says how t is passed: as a tensor (B,), a 0-d tensor, or an int (both of its first value). `perturb`
+    moves the parameters first. `other` builds and perturbs a second network before the first one is asked. `training`
+    asks in training mode, with the same random numbers for every batch: a dropout is the same then.
+    """
+    model = build(answers, header["environment"], header["seed"]).eval()
+    perturb(model, header["seed"], header.get("perturb", 0.0))
+    if header.get("other"):
+        perturb(build(answers, header["environment"], header["seed"] + 1).eval(), 0, 1.0)
+    model.train(header.get("training", False))
+    how, outs = header.get("timestep", "tensor"), {}
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=header.get("autocast", False)):
+        for i in range(header["batches"]):
+            t = x[f"t{i}"]
+            given = t if how == "tensor" else t[0] if how == "scalar" else int(t[0])
+            if header.get("training"):
+                torch.manual_seed(header["seed"])
+            outs[f"out{i}"] = sample_of(model(x[f"x{i}"], given))
+    return {}, {**outs, **{f"in.{k}": v for k, v in x.items()}}
+
+
+def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """How many parameters there are and how many get a gradient, and the gradient with respect to the input."""
+    model = build(answers, header["environment"], header["seed"]).train()
+    perturb(model, header["seed"], header["perturb"])
+    given = x["x"].requires_grad_()
+    out = sample_of(model(given, x["t"]))
+    if out.requires_grad:
+        (out * x["weights"]).sum().backward()
+    reached = sum(p.numel() for p in model.parameters() if p.grad is not None and bool((p.grad != 0).any()))
+    grad = given.grad if given.grad is not None else torch.zeros_like(given)
+    return {"reached": reached, "parameters": sum(p.numel() for p in model.parameters())}, {"grad": grad}
+
+
+def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """The number of parameters, and what building has changed for the whole process so far."""
+    model = build(answers, header["environment"], header["seed"])
+    left = sorted(set(answers["__left__"]))
+    return {"parameters": sum(p.numel() for p in model.parameters()), "left": left}, {}
+
+
+def work(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """Two training steps; the parent takes the time."""
+    learner = Learner(build(answers, header["environment"], header["seed"]), header["train"])
+    learner.learn(x, x["alphas_cumprod"], lambda x0, eps, t: eps, lambda model, xt, t: sample_of(model(xt, t)))
+    return {}, {}
+
+
+def yardstick(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """The same two steps of a plain stack of convolutions, against which a network's time is measured."""
+    stack = nn.Sequential(nn.Conv2d(1, 64, 3, padding=1), *[nn.Conv2d(64, 64, 3, padding=1) for _ in range(12)])
+    stack.append(nn.Conv2d(64, 1, 3, padding=1))
+    learner = Learner(stack, header["train"])
+    learner.learn(x, x["alphas_cumprod"], lambda x0, eps, t: eps, lambda model, xt, t: model(xt))
+    return {}, {}
+
+
+def start_training(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    learner = Learner(build(answers, header["network"], header["seed"]), header["train"])
+    answers["__run__"] = learner, x["alphas_cumprod"]
+    return {}, {}
+
+
+def training_steps(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """The next steps of the training, towards the noise: (losses,)."""
+    learner, abar = answers["__run__"]
+    losses = learner.learn(x, abar, lambda x0, eps, t: eps, lambda model, xt, t: sample_of(model(xt, t)))
+    return {}, {"losses": losses}
+
+
+def denoise(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """(xt, t) -> eps of the averaged network: all that sampling ever asks of the student's side."""
+    learner, _ = answers["__run__"]
+    with torch.no_grad():
+        return {}, {"out": sample_of(learner.ema.module(x["xt"], x["t"]))}

@@ -1,0 +1,183 @@
+"""The conditioner exercise: `prepare_conditioning` and `ClassConditioner`, judged as a pair.
+
+Either half may be trivial, so what matters (does the class, the time, only the own sample reach the output?) is asked
+of the course's network with the pair plugged in and all parameters perturbed: zero-initialised gates are right. The
+network runs in the parent (gate/remote_modules.py), so the child cannot make up its outputs or its parameters. The
+gradient is the child's word: half a point, and a wrong one spoils the pair's own training.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.child.perturb import perturb
+from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, tensor
+from autograder.exercises.calls import seed_of
+from autograder.gate.network import UNET
+from autograder.gate.remote_modules import with_pair
+from ddpm_core.unet import ConditionalUNetV2
+
+SEES = 1e-3  # a change of a thousandth of the output's spread: rounding is a hundred times smaller
+SAME = 1e-3
+MOVED = 0.1  # how far parameters are moved
+BUDGET = 1.5  # the conditioners' parameters, in units of the rest of the network
+
+
+def images(rng: Generator, batch: int) -> dict[str, Tensor]:
+    """A batch of noisy images, timesteps, and labels that are all different (null class included)."""
+    return {
+        "x": torch.randn(batch, 1, 8, 8, generator=rng),
+        "t": torch.randint(1000, (batch,), generator=rng),
+        "y": torch.randperm(11, generator=rng)[:batch],
+    }
+
+
+def perturbed(probe: Probe, seed: int) -> ConditionalUNetV2:
+    """The course's network with the pair plugged in, every parameter moved."""
+    net = with_pair(probe, UNET, seed)
+    perturb(net, seed, MOVED)
+    return net
+
+
+def forward(probe: Probe, seed: int, *batches: dict[str, Tensor], autocast: bool = False) -> list[Tensor]:
+    net = perturbed(probe, seed).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        outs = [net(b["x"], b["t"], b["y"]) for b in batches]
+    return [finite(o, "the network's output with your pair plugged in") for o in outs]
+
+
+def prepare_contract(probe: Probe, rng: Generator) -> None:
+    for batch, dim in ((4, 64), (1, 128), (7, 32)):
+        given = {k: torch.randn(batch, dim, generator=rng) for k in ("time_emb", "class_emb")}
+        out = probe("prepare", given)
+        finite(tensor(out, "out", (batch, dim), "prepare_conditioning"), "prepare_conditioning's output")
+        for k, v in given.items():
+            if not torch.equal(out.get(k, v), v):
+                raise Failed(f"prepare_conditioning changes its input `{k}` in place; build a new tensor instead")
+
+
+def conditioner_contract(probe: Probe, rng: Generator) -> None:
+    for batch, channels, height, width, dim in ((3, 32, 8, 8, 64), (1, 96, 4, 6, 128), (5, 128, 3, 1, 32)):
+        given = {
+            "h": torch.randn(batch, channels, height, width, generator=rng),
+            "class_emb": torch.randn(batch, dim, generator=rng),
+        }
+        out = probe("conditioner", given, seed=seed_of(rng))
+        what = f"ClassConditioner({channels}, {dim}) on (B={batch}, C={channels}, H={height}, W={width})"
+        tensor(out, "out", (batch, channels, height, width), what)
+        for k, v in given.items():
+            if not torch.equal(out.get(k, v), v):
+                raise Failed(f"ClassConditioner changes its input `{k}` in place; build a new tensor instead")
+
+
+def stays_finite(probe: Probe, rng: Generator) -> None:
+    forward(probe, seed_of(rng), images(rng, 5))
+    h, emb = torch.randn(4, 64, 8, 8, generator=rng), torch.randn(4, 64, generator=rng)
+    for scale_h, scale_emb in ((1.0, 1.0), (1e3, 10.0), (0.0, 0.0)):
+        out = probe("conditioner", {"h": h * scale_h, "class_emb": emb * scale_emb}, seed=seed_of(rng))
+        x = tensor(out, "out", (4, 64, 8, 8), "ClassConditioner's output")
+        finite(x, f"ClassConditioner's output on features of size {scale_h:g} and an embedding of size {scale_emb:g}")
+
+
+def sees_the_label(probe: Probe, rng: Generator) -> None:
+    a = images(rng, 5)
+    b = {**a, "y": (a["y"] + torch.randint(1, 11, (1,), generator=rng)) % 11}
+    out_a, out_b = forward(probe, seed_of(rng), a, b)
+    blind = int((relative_change(out_a, out_b) < SEES).sum())
+    if blind:
+        raise Failed(
+            "the output does not depend on the label: with the same image and timestep, a batch of 5 gives the same "
+            f"result for two different classes in {blind} of 5 samples. Follow class_emb through both halves of your "
+            "pair: at least one must use it"
+        )
+
+
+def sees_the_time(probe: Probe, rng: Generator) -> None:
+    a = images(rng, 5)
+    a["t"] = torch.randint(0, 300, (5,), generator=rng)
+    out_a, out_b = forward(probe, seed_of(rng), a, {**a, "t": a["t"] + 600})
+    if (relative_change(out_a, out_b) < SEES).any():
+        raise Failed(
+            "the output does not depend on the timestep: an early and a late t give the same result. The residual "
+            "blocks see only what prepare_conditioning returns, so it must keep time_emb"
+        )
+
+
+def own_sample_only(probe: Probe, rng: Generator) -> None:
+    a, other = images(rng, 6), images(rng, 6)
+    other["y"] = (a["y"] + torch.randint(1, 11, (1,), generator=rng)) % 11  # every neighbour gets another class
+    keep = torch.arange(6) < 3
+    first = {k: torch.where(keep.view(-1, *[1] * (v.dim() - 1)), v, other[k]) for k, v in a.items()}
+    last = {k: torch.where(~keep.view(-1, *[1] * (v.dim() - 1)), v, other[k]) for k, v in a.items()}
+    full, kept_first, kept_last = forward(probe, seed_of(rng), a, first, last)
+    moved = torch.cat([relative_change(full[:3], kept_first[:3]), relative_change(full[3:], kept_last[3:])])
+    if (moved > SAME).any():
+        raise Failed(
+            "sample i depends on other samples of the batch: in a batch of 6, replacing the image, time and label of "
+            f"its neighbours changed {int((moved > SAME).sum())} of 6 outputs. Look for an index such as [0], a mean "
+            "over the batch, or a reshape that mixes the batch with another axis"
+        )
+
+
+def gradient_reaches(probe: Probe, rng: Generator) -> None:
+    a = images(rng, 5)
+    weights = torch.randn(5, 1, 8, 8, generator=rng)
+    net = perturbed(probe, seed_of(rng))
+    class_emb = net.embed_class(a["y"]).detach().requires_grad_()
+    (net.forward_with_cond(a["x"], a["t"], class_emb) * weights).sum().backward()
+    grad = class_emb.grad if class_emb.grad is not None else torch.zeros_like(class_emb)
+    if (finite(grad, "the gradient of the class embedding").abs().amax(1) == 0).any():
+        raise Failed(
+            "no gradient reaches the class embedding, so the classes can never be learnt; look for .detach(), "
+            "torch.no_grad(), rounding or argmax on the way"
+        )
+
+
+def autocast(probe: Probe, rng: Generator) -> None:
+    forward(probe, seed_of(rng), images(rng, 4), autocast=True)
+
+
+def deterministic(probe: Probe, rng: Generator) -> None:
+    a = images(rng, 4)
+    one, two = forward(probe, seed_of(rng), a, a)
+    if (relative_change(one, two) > 1e-6).any():
+        raise Failed(
+            "two calls in eval mode with the same inputs differ: look for randomness outside nn.Dropout, or state "
+            "kept between calls"
+        )
+
+
+def budget(probe: Probe, rng: Generator) -> None:
+    net = with_pair(probe, UNET, seed=0)
+    own = sum(p.numel() for p in net.conditioners.parameters())
+    rest = sum(p.numel() for p in net.parameters()) - own
+    if own > BUDGET * rest:
+        raise Failed(f"the conditioners hold {own:,} parameters, more than {BUDGET:g} times the network's {rest:,}")
+
+
+EXERCISE = Exercise(
+    assignment="5_3_conditioning",
+    position=3,
+    name="conditioner",
+    answers=("prepare_conditioning", "ClassConditioner"),
+    library=("__init__", "attention", "layers"),  # what the set-up cell imports; the network stays with the parent
+    hidden=("conditioning",),
+    checks=(  # in the order of the reason that a student should read first
+        Check("prepare_conditioning keeps its contract", 0.5, prepare_contract, fatal=True),
+        Check("ClassConditioner keeps its contract", 0.5, conditioner_contract, fatal=True),
+        Check("the output is finite", 1.0, stays_finite, fatal=True),
+        Check("sample i depends only on sample i", 2.0, own_sample_only, fatal=True),
+        Check("the output depends on the label", 3.0, sees_the_label, fatal=True),
+        Check("the output depends on the time", 1.0, sees_the_time, fatal=True),
+        Check("gradient reaches the class embedding", 0.5, gradient_reaches),
+        Check("runs under bfloat16 autocast", 0.5, autocast),
+        Check("deterministic in eval mode", 0.5, deterministic),
+        Check("stays within the parameter budget", 0.5, budget),
+    ),
+    checks_cell="conditioner_checks",
+    gate_cell="conditioner_gate",
+    gate_points=10.0,
+    judged_as_pair=True,
+    written=("conditioner_written",),
+)

@@ -1,0 +1,129 @@
+"""The cross_attention exercise: image tokens ask, context tokens answer. Any projections pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator
+
+from autograder.exercises import properties
+from autograder.exercises.base import Check, Exercise, Failed, Probe, relative_change
+from autograder.exercises.cross_attention import masking
+from autograder.exercises.cross_attention.asking import EXAMPLE, NAME, SIZES, SUBJECT, bare, draw, update
+from autograder.exercises.module import SAME, SEES
+
+LESSON = "lesson 5.3, “Cross-attention”"
+LARGE = 1e4  # image tokens beside which whatever the context adds is small
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for args, sizes in (((32, 16), (2, 3, 4)), ((16, 40, 1), (3, 7, 3)), ((64, 64, 8), (1, 1, 6))):
+        a = draw(rng, sizes[0], args, *sizes[1:])
+        one = {**bare(a), "context": a["context"][:, :1]}
+        SUBJECT.finite(probe, rng, a, bare(a), one, args=args)
+    SUBJECT.finite(probe, rng, draw(rng, 2, (24, 10)), args=(24, 10), kwargs={"num_heads": 2})
+
+
+def residual(probe: Probe, rng: Generator) -> None:
+    a, more = bare(draw(rng, 3, SUBJECT.args)), torch.randn(3, 6, 32, generator=rng)
+    one, two = SUBJECT.finite(probe, rng, {**a, "x": LARGE * a["x"]}, {**a, "x": LARGE * (a["x"] + more)})
+    if ((two - one) / LARGE - more).abs().max() > 0.05:
+        raise Failed(
+            "x is not added to the result: the output is x plus what the context says, which has the size of the "
+            f"context however large x is. With {EXAMPLE}, attend(1000 * x, context) must be nearly 1000 * x (residual, "
+            "with nothing after the sum)"
+        )
+
+
+def weights_add_up(probe: Probe, rng: Generator) -> None:
+    for sizes in SIZES:
+        a = bare(draw(rng, sizes[0], SUBJECT.args, *sizes[1:]))
+        once, twice = update(SUBJECT, probe, rng, a, {**a, "context": a["context"].repeat(1, 2, 1)})
+        if (relative_change(once, twice) > SAME).any():
+            raise Failed(
+                "the weights over the tokens do not add up to 1: saying everything twice must change nothing, so with "
+                f"{EXAMPLE}, attend(x, context) and attend(x, torch.cat([context, context], 1)) must agree. The "
+                "softmax runs over the last axis of the scores (B, heads, L, S), the tokens; keys and values come from "
+                "context alone; a view from (B, S, D) straight to (B, heads, S, d) mixes tokens with heads"
+            )
+
+
+def one_token(probe: Probe, rng: Generator) -> None:
+    a = bare(draw(rng, 4, SUBJECT.args))
+    (out,) = update(SUBJECT, probe, rng, {**a, "context": a["context"][:, :1]})  # (B, L, D)
+    if (out - out[:, :1]).abs().max() > SAME * out.std():
+        raise Failed(
+            "one token alone gets weights other than 1: a softmax over one score is 1 whatever is asked, so with "
+            "attend = CrossAttention(32, 16), x = torch.randn(1, 3, 32), context = torch.randn(1, 1, 16), every "
+            "position of attend(x, context) - x must hold the same vector; if weights are 1, look at how heads are cut "
+            "and put together again"
+        )
+
+
+def looks(probe: Probe, rng: Generator) -> None:
+    a = bare(draw(rng, 4, SUBJECT.args))
+    (out,) = update(SUBJECT, probe, rng, a)  # (B, L, D)
+    if ((out - out.mean(1, keepdim=True)).abs().flatten(1).amax(1) < SEES * out.std()).any():
+        raise Failed(
+            f"every position receives the same mixture of the tokens: with {EXAMPLE} and parameters that have been "
+            "moved a little, the three rows of (attend(x, context) - x)[0] must differ. The weights come from queries "
+            "(of x) times keys (of context)"
+        )
+
+
+def permuted(probe: Probe, rng: Generator) -> None:
+    a = draw(rng, 4, SUBJECT.args)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    one, two = SUBJECT.finite(probe, rng, a, {**a, "context": a["context"][:, order], "mask": a["mask"][:, order]})
+    if (relative_change(one, two) > SAME).any():
+        raise Failed(
+            f"the order of the tokens matters: with {EXAMPLE}, attend(x, context) and attend(x, context.flip(1)) must "
+            "agree (and with the mask flipped too). Word order is in the tokens' own positions, which the text encoder "
+            "adds"
+        )
+
+
+def check(what: str, points: float, run: properties.Run) -> Check:
+    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
+
+
+BLIND = (
+    f"the output does not depend on the context: with {EXAMPLE}, parameters that have been moved a little (a zero-"
+    "initialised output is right) and another context, the output of every image must change"
+)
+
+EXERCISE = Exercise(
+    assignment="5_3_conditioning",
+    position=2,
+    name="cross_attention",
+    answers=(NAME,),
+    operations="blocks",
+    library=("__init__",),
+    hidden=("attention", "layers", "text", "unet", "unet2d"),
+    checks=(
+        check("keeps its contract", 1.0, contract),
+        check("x is added to the result", 1.0, residual),
+        check("the output depends on the context", 1.0, properties.depends_on(SUBJECT, "context", BLIND)),
+        check("the weights over the tokens add up to 1", 1.0, weights_add_up),
+        check("one token alone gets the weight 1", 0.5, one_token),
+        check("each position has a mixture of its own", 0.75, looks),
+        check("masked tokens have no influence", 1.0, masking.masked_is_unseen),
+        check("masking is leaving out", 0.75, masking.masked_is_left_out),
+        check("the order of the tokens does not matter", 0.25, permuted),
+        check("a row with no allowed token stays finite", 0.5, masking.empty_row),
+        check("and so does its gradient", 0.25, masking.empty_gradient),
+        check("sample i depends only on sample i", 0.5, properties.own_sample_only(SUBJECT)),
+        check(
+            "finite at large inputs", 0.25,
+            properties.stays_finite(SUBJECT, {"x": (1e4, 1.0, 0.0), "context": (1.0, 1e3, 0.0)}),
+        ),
+        check(
+            "gradient reaches x, context and the parameters", 0.25,
+            properties.gradient_reaches(SUBJECT, "x", "context"),
+        ),
+        check("runs under bfloat16 autocast", 0.25, properties.autocast(SUBJECT)),
+        check("deterministic in eval mode", 0.25, properties.deterministic(SUBJECT)),
+        check("keeps the device", 0.25, properties.keeps_device(SUBJECT)),
+        check("stays within the parameter budget", 0.25, properties.budget(SUBJECT)),
+    ),
+    written=("cross_attention_written",),
+)  # fmt: skip

@@ -1,0 +1,85 @@
+"""Checks of the mask: a token that is masked is as if it were not there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator
+
+from autograder.exercises import properties
+from autograder.exercises.base import Failed, Probe, relative_change
+from autograder.exercises.cross_attention.asking import EXAMPLE, SIZES, SUBJECT, bare, draw
+from autograder.exercises.module import SAME, SEES, Batch
+
+
+def masked_is_unseen(probe: Probe, rng: Generator) -> None:
+    mask_of = "with mask = torch.tensor([[True, True, False, False, False]])"
+    for sizes in SIZES:
+        a, other = (draw(rng, sizes[0], SUBJECT.args, *sizes[1:]) for _ in "ab")
+        allowed = a["mask"][..., None]  # (B, S, 1)
+        hidden = {**a, "context": torch.where(allowed, a["context"], 3 * other["context"])}
+        shown = {**a, "context": torch.where(allowed, other["context"], a["context"])}
+        out, of_hidden, of_shown = SUBJECT.finite(probe, rng, a, hidden, shown)
+        if (relative_change(out, of_hidden) > SAME).any():
+            raise Failed(
+                f"masked tokens have an influence: with {EXAMPLE}, {mask_of}, changing context[:, 2:] must not change "
+                "attend(x, context, mask). True means that a token may be attended to; mask (B, S) belongs to the "
+                "batch and to the tokens of the scores (B, heads, L, S), so it needs the shape (B, 1, 1, S)"
+            )
+        if (relative_change(out, of_shown) < SEES).any():
+            raise Failed(
+                f"tokens that are allowed have no influence: with {EXAMPLE}, {mask_of}, changing context[:, :2] must "
+                "change attend(x, context, mask). True means that a token may be attended to"
+            )
+
+
+def masked_is_left_out(probe: Probe, rng: Generator) -> None:
+    for sizes in SIZES:
+        a = draw(rng, sizes[0], SUBJECT.args, *sizes[1:])
+        order = torch.rand(sizes[0], sizes[2], generator=rng).argsort(1)  # (B, S)
+        kept = order[:, :2]
+        mask = torch.zeros(sizes[0], sizes[2], dtype=torch.bool).scatter_(1, kept, True)
+        context = a["context"].gather(1, kept[..., None].expand(-1, -1, 24))  # (B, 2, text_dim)
+        everything = torch.ones_like(mask)
+        masked, left_out, full, free = SUBJECT.finite(
+            probe, rng, {**a, "mask": mask}, {**bare(a), "context": context}, {**a, "mask": everything}, bare(a)
+        )
+        if (relative_change(full, free) > SAME).any():
+            raise Failed(f"a mask of True everywhere is something else than no mask: try it with {EXAMPLE}")
+        if (relative_change(masked, left_out) > SAME).any():
+            raise Failed(
+                "masking tokens is something else than leaving them out, so the weights of those that are left do not "
+                f"add up to 1: with {EXAMPLE}, mask = torch.tensor([[True, True, False, False, False]]), compare "
+                "attend(x, context, mask) with attend(x, context[:, :2]). Set the scores to -inf before the softmax; "
+                "weights put to 0 after it are too late"
+            )
+
+
+def empty_rows(rng: Generator) -> Batch:
+    """A batch of which some rows may attend to nothing."""
+    a = draw(rng, 3, SUBJECT.args)
+    a["mask"][int(torch.randint(3, (), generator=rng))] = False
+    return a
+
+
+EMPTY = f"with {EXAMPLE}, mask = torch.zeros(1, 5, dtype=torch.bool)"
+
+
+def empty_row(probe: Probe, rng: Generator) -> None:
+    for batch in (empty_rows(rng), {**draw(rng, 1, SUBJECT.args), "mask": torch.zeros(1, 5, dtype=torch.bool)}):
+        for weights in ("fresh", "perturbed"):
+            (out,) = SUBJECT.ask(probe, rng, batch, weights=weights)
+            if not torch.isfinite(out).all():
+                raise Failed(
+                    "a row with no allowed token gives nan or inf: a softmax over nothing but -inf is 0 / 0. See it "
+                    f"{EMPTY}; let such a row attend to anything, and add nothing of it"
+                )
+
+
+def empty_gradient(probe: Probe, rng: Generator) -> None:
+    reply, grads = properties.gradients(SUBJECT, probe, rng, empty_rows(rng), ("x", "context"))
+    if reply.get("finite") is not True or not all(torch.isfinite(g).all() for g in grads.values()):
+        raise Failed(
+            "a row with no allowed token gives gradients that are nan, and one step of training with it ruins all "
+            f"parameters. See it in backward() {EMPTY}: where -inf was added to the scores, replacing the nan after "
+            "the softmax mends the output and not the gradient; the softmax should never see a row of nothing but -inf"
+        )

@@ -1,0 +1,120 @@
+"""The ddim exercise: which timesteps to visit, and one step from one to the next (step.py)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe
+from autograder.exercises.calls import call
+from autograder.exercises.ddim import step
+
+LESSON = "lesson 5.1, “Sampling”"
+TIMES, STEP = "ddim_timesteps", step.STEP
+
+
+def pairs(rng: Generator) -> list[tuple[int, int]]:
+    """(T, steps): steps that divide T, and steps that do not."""
+    odd = [
+        (int(torch.randint(200, 1500, (), generator=rng)), int(torch.randint(3, 90, (), generator=rng))) for _ in "abcd"
+    ]
+    return [(1000, 50), (1000, 7), (1000, 600), (997, 300), (12, 5), *odd]
+
+
+def times(probe: Probe, total: int, steps: int) -> Tensor:
+    return call(probe, TIMES, total, steps).tensor((steps,)).double()
+
+
+def times_contract(probe: Probe, rng: Generator) -> None:
+    for total, steps in pairs(rng):
+        call(probe, TIMES, total, steps).tensor((steps,), torch.int64)
+
+
+def starts_at_the_end(probe: Probe, rng: Generator) -> None:
+    for total, steps in pairs(rng):
+        out = times(probe, total, steps)
+        if out[0] != total - 1:
+            raise Failed(
+                "the list does not start at T - 1, the noisiest timestep: look at the first number of "
+                "ddim_timesteps(10, 3). Sampling starts from pure noise, and the network must be told so"
+            )
+
+
+def descends(probe: Probe, rng: Generator) -> None:
+    for total, steps in pairs(rng):
+        out = times(probe, total, steps)
+        if not ((out.diff() < 0).all() and out[-1] >= 0 and out[0] < total):
+            raise Failed(
+                "the list does not go down, from one timestep between 0 and T - 1 to a smaller one: look at "
+                "ddim_timesteps(10, 3), for a number that occurs twice or lies outside of 0 … 9"
+            )
+
+
+def evenly_spaced(probe: Probe, rng: Generator) -> None:
+    for total, steps in pairs(rng):
+        out = times(probe, total, steps)
+        gaps = -out.diff()
+        ends = out[-1] == 0 or gaps.min() - 2 <= out[-1] <= gaps.max()  # one gap above 0, or above -1
+        if gaps.max() - gaps.min() > 1 or not ends:
+            raise Failed(
+                "the gaps are not even: they may differ by 1 at most, and the list should end at 0 or one gap above "
+                "it. Look at ddim_timesteps(10, 7): a fixed stride of 10 // 7 leaves the lowest timesteps out"
+            )
+
+
+def extremes(probe: Probe, rng: Generator) -> None:
+    total = int(torch.randint(20, 60, (), generator=rng))
+    if times(probe, total, 1)[0] != total - 1:
+        raise Failed("one step alone should be at T - 1: look at ddim_timesteps(10, 1)")
+    if not torch.equal(times(probe, total, total), torch.arange(total - 1, -1, -1).double()):
+        raise Failed("as many steps as timesteps should visit every one of them: look at ddim_timesteps(4, 4)")
+
+
+def too_many_steps(probe: Probe, rng: Generator) -> None:
+    total = int(torch.randint(20, 60, (), generator=rng))
+    try:
+        call(probe, TIMES, total, total + 1 + int(torch.randint(50, (), generator=rng)))
+    except AnswerError as e:
+        if e.hidden or e.kind != "ValueError":
+            raise Failed(
+                f"more steps than timesteps should raise a ValueError, not what ddim_timesteps(4, 5) does: {e}"
+            ) from e
+        return
+    raise Failed(
+        "more steps than timesteps should raise a ValueError: ddim_timesteps(4, 5) returns a list all the same"
+    )
+
+
+def check(answer: str, what: str, points: float, run) -> Check:
+    return Check(f"{answer}: {what}", points, run, answer=answer, lesson=LESSON)
+
+
+EXERCISE = Exercise(
+    assignment="5_1_unconditional",
+    position=3,
+    name="ddim",
+    answers=(TIMES, STEP),
+    operations="functions",
+    library=("__init__",),
+    hidden=("samplers", "diffusion"),
+    checks=(
+        check(TIMES, "keeps its contract", 0.5, times_contract),
+        check(TIMES, "starts at T - 1", 0.5, starts_at_the_end),
+        check(TIMES, "goes down within 0 … T - 1", 0.5, descends),
+        check(TIMES, "even gaps, down to the end", 1.0, evenly_spaced),
+        check(TIMES, "one step, and all steps", 0.25, extremes),
+        check(TIMES, "refuses more steps than timesteps", 0.25, too_many_steps),
+        check(STEP, "keeps its contract", 0.5, step.step_contract),
+        check(STEP, "leads to the next noise level", 2.0, step.deterministic_step),
+        check(STEP, "the last step lands on x0", 0.5, step.lands_on_the_image),
+        check(STEP, "x0 is clamped", 0.5, step.clamps),
+        check(STEP, "the noise agrees with the clamped x0", 1.0, step.rederives),
+        check(STEP, "clip=False does not clamp", 0.25, step.no_clip),
+        check(STEP, "eta and sigma", 1.0, step.given_noise),
+        check(STEP, "draws noise where none is given", 0.5, step.draws_noise),
+        check(STEP, "deterministic without eta", 0.25, step.draws_none),
+        check(STEP, "finite at every noise level", 0.25, step.stays_finite),
+        check(STEP, "keeps the device", 0.25, step.device),
+    ),
+    written=("ddim_written",),
+)

@@ -1,0 +1,183 @@
+"""The ema exercise: a copy of a network that follows its weights slowly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator
+
+from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe, finite, tensor
+from autograder.exercises.ema.averages import (
+    FLOATING,
+    INTEGER,
+    PARAMETERS,
+    SHAPES,
+    average,
+    decays,
+    follow,
+    modes,
+    near,
+    path,
+    values_of,
+)
+
+LESSON = "lesson 5.2, “EMA”"
+NAME = "EMA"
+TRY = "net = nn.Linear(1, 1); ema = EMA(net, decay=0.1); nn.init.zeros_(net.weight); ema.update(net)"
+
+
+def a_copy(probe: Probe, rng: Generator) -> None:
+    values = path(rng, 1)
+    out = follow(probe, values)
+    for name in SHAPES:
+        if not near(values_of(out, name, 2)[0], values[name][0]):
+            raise Failed(
+                "before the first update, ema.module does not have the weights that the model had when EMA was made: "
+                "with net = nn.Linear(1, 1) and ema = EMA(net), nn.init.zeros_(net.weight) must not change ema.module"
+            )
+
+
+def frozen(probe: Probe, rng: Generator) -> None:
+    out = follow(probe, path(rng, 3))
+    for when, key in (("when it is made", "start"), ("after updates", "end")):
+        training, trainable = modes(out, key)
+        if training:
+            raise Failed(
+                f"ema.module is not in eval mode {when}, so that its dropout is active: look at ema.module.training, "
+                "for a model in training mode"
+            )
+        if trainable:
+            raise Failed(
+                f"ema.module is not frozen {when}: look at p.requires_grad for p in ema.module.parameters(). It is "
+                "never trained; update under torch.no_grad()"
+            )
+
+
+def leaves_alone(probe: Probe, rng: Generator) -> None:
+    values = path(rng, 3)
+    out = follow(probe, values)
+    for name, value in values.items():
+        if not near(tensor(out, f"source.0.{name}", SHAPES[name], f"`{name}` of the model", None), value[-1]):
+            raise Failed(f"the model's own weights are changed by update: compare net.weight before and after; {TRY}")
+    if modes(out, "source") != [True, True]:
+        raise Failed(
+            "the model itself is frozen or put into eval mode, and would no longer learn: look at net.training and "
+            "net.weight.requires_grad after ema = EMA(net); change the copy only"
+        )
+
+
+def follows(limit: tuple[float, float], updates: int, text: str, example: str):
+    """Do the parameters follow the average with a decay drawn from `limit`?"""
+
+    def check(probe: Probe, rng: Generator) -> None:
+        for _ in range(2):
+            decay = limit[0] + (limit[1] - limit[0]) * float(torch.rand((), generator=rng))
+            values = path(rng, updates)
+            out = follow(probe, values, runs=[{"decay": decay}])
+            for name in PARAMETERS:
+                right = average(values[name], decays(updates, decay))
+                if not near(values_of(out, name, updates + 1)[1:], right[1:]):
+                    raise Failed(f"{text} (seen in the grader's network, in `{name}`): {example}")
+
+    return check
+
+
+def default(probe: Probe, rng: Generator) -> None:
+    """A weight is 1 for 9,000 updates, then 0 for 2,000: a decay of 0.999, reached at 8,990, leaves less of it."""
+    values = torch.ones(11_001)
+    values[9001:] = 0
+    out = follow(probe, {"gain": values}, net="weight", last=True)
+    right = average(values, decays(11_000, 0.9999))[-1]
+    got = finite(tensor(out, "0.gain", (1,), "the average"), "the average")
+    if abs(float(got) - float(right)) > 4e-3:
+        raise Failed("without an argument the decay is not limited by 0.9999: look at the default in __init__")
+
+
+def buffers(probe: Probe, rng: Generator) -> None:
+    values, decay = path(rng, 8), 0.4
+    out = follow(probe, values, runs=[{"decay": decay}])
+    for name in FLOATING:
+        got = values_of(out, name, 9)[1:]
+        averaged = average(values[name], decays(8, decay))[1:]
+        if not near(got, averaged) and not near(got, values[name][1:]):
+            raise Failed(
+                f"the buffer `{name}` neither follows as the weights do nor is a copy of the model's: look at "
+                "ema.module.running_mean for net = nn.BatchNorm1d(2) after net.running_mean.fill_(1.0) and an update; "
+                "buffers are not among parameters()"
+            )
+
+
+def counters(probe: Probe, rng: Generator) -> None:
+    values = path(rng, 6)
+    out = follow(probe, values)
+    if not torch.equal(values_of(out, INTEGER, 7)[1:], values[INTEGER][1:]):
+        raise Failed(
+            f"the integer buffer `{INTEGER}` is not the model's after an update: look at "
+            "ema.module.num_batches_tracked for net = nn.BatchNorm1d(2) after net.num_batches_tracked.fill_(7) and an "
+            "update; whole numbers are copied, not averaged"
+        )
+
+
+def independent(probe: Probe, rng: Generator) -> None:
+    """The first alone, then beside another one: the same values, whatever they are."""
+    one, other = path(rng, 6), path(rng, 6)
+    alone = follow(probe, one, runs=[{"decay": 0.7}])
+    both = follow(probe, one, other, runs=[{"decay": 0.7}, {"decay": 0.1}])
+    for name in PARAMETERS:
+        if not near(values_of(alone, name, 7), values_of(both, name, 7)):
+            raise Failed(
+                "an average comes out differently where there is a second EMA beside it: keep the number of updates "
+                "and the decay in self, not in the class or in a global variable"
+            )
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    hint = "make the copy with copy.deepcopy, which stays where the model is, and call neither .cuda() nor .cpu()"
+    try:
+        about, _ = probe.both("elsewhere")
+    except AnswerError as e:
+        if e.hidden:
+            raise
+        raise Failed(
+            "EMA does not work where the model is on another device than the CPU, here torch's `meta`: try net = "
+            f"nn.Linear(1, 1).to('meta'); {hint} ({e})"
+        ) from e
+    if about.get("devices") != ["meta"]:
+        raise Failed(f"ema.module is on another device than the model: try net = nn.Linear(1, 1).to('meta'); {hint}")
+
+
+def check(what: str, points: float, run) -> Check:
+    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
+
+
+EXERCISE = Exercise(
+    assignment="5_2_guidance",
+    position=3,
+    name="ema",
+    answers=(NAME,),
+    library=("__init__",),
+    hidden=("ema",),
+    checks=(
+        check("a copy of its own", 0.5, a_copy),
+        check("frozen, in eval mode", 1.0, frozen),
+        check("leaves the model alone", 1.0, leaves_alone),
+        check("old and new in the right shares", 2.0, follows(
+            (0.03, 0.15), 4, "the average is not decay times the old one plus 1 - decay times the model",
+            f"{TRY}; a tenth of ema.module.weight should be left, as the warm-up does not matter for so small a decay",
+        )),
+        check("the warm-up of the decay", 2.0, follows(
+            (0.9, 0.99), 9, "in the first updates the decay is not (1 + k) / (10 + k), with k = 1 at the first",
+            f"{TRY.replace('=0.1', '=0.99')}; of ema.module.weight 2/11 should be left, and after a second update "
+            "2/11 · 3/12",
+        )),
+        check("decay is the limit", 1.0, follows(
+            (0.3, 0.5), 14, "the effective decay is not the smaller one of decay and (1 + k) / (10 + k)",
+            "with decay=0.5, print what you use for k = 1, 7, 8 and 100: 2/11, 8/17, 0.5 and 0.5",
+        )),
+        check("0.9999 without an argument", 0.25, default),
+        check("floating buffers follow", 0.75, buffers),
+        check("integer buffers are copied", 0.5, counters),
+        check("two averages do not meet", 0.5, independent),
+        check("keeps the device", 0.5, device),
+    ),
+    written=("ema_written",),
+)  # fmt: skip

@@ -1,0 +1,71 @@
+"""A world in which the right answer is known: in each class, every pixel is normally distributed.
+
+The child's model (questions.py) predicts its noise without error; here is the same in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    mean: Tensor  # (K + 1, C, H, W), the null class last
+    variance: Tensor  # (K + 1,)
+    abar: Tensor  # (T,)
+
+    @property
+    def null(self) -> int:
+        """K, the null class's index."""
+        return len(self.variance) - 1
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """What the child makes its model and its schedule of."""
+        return {"model.mean": self.mean, "model.variance": self.variance, "schedule.alphas_cumprod": self.abar}
+
+    def eps(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        """The noise to expect in x (B, C, H, W) at t (B,), in images of the classes y (B,)."""
+        abar, variance = (v.double()[i].view(-1, 1, 1, 1) for v, i in ((self.abar, t), (self.variance, y)))
+        return (1 - abar).sqrt() * (x.double() - abar.sqrt() * self.mean.double()[y]) / (abar * variance + 1 - abar)
+
+    def guided(self, x: Tensor, t: Tensor, y: Tensor, w: float) -> Tensor:
+        """w = 0 is unconditional, w = 1 conditional (Ho & Salimans 2022, eq. 6, with their w + 1)."""
+        without, with_ = self.eps(x, t, torch.full_like(y, self.null)), self.eps(x, t, y)
+        return without + w * (with_ - without)
+
+    def centre(self, y: Tensor, w: float) -> Tensor:
+        """Where guided samples lie, (B, C, H, W): if all variances are equal, the guided noise is that of one more
+        normal distribution, with this mean and the same variance, for every sampler alike."""
+        null = self.mean[self.null].double()
+        return null + w * (self.mean[y].double() - null)
+
+
+def draw(
+    rng: Generator, shape: tuple[int, int, int], spread: float | None = None, apart: float = 1.0, timesteps: int = 0
+) -> Gaussians:
+    """Of 4 to 9 classes, never the digits' ten. `spread`: the standard deviation in every class, else one for each.
+
+    `apart`: how far a class may lie from the null class, pixel by pixel; the latter lies within 0.3 of 0.
+    """
+    k = int(torch.randint(4, 10, (), generator=rng))
+    steps = timesteps or int(torch.randint(60, 160, (), generator=rng))
+    u = (torch.arange(steps).double() + 1) / steps
+    abar = (torch.cos((u + 0.01) / 1.02 * math.pi / 2) ** 2).float()  # (T,), ends near 2e-4
+    null = 0.6 * torch.rand(1, *shape, generator=rng) - 0.3
+    step = apart * (0.5 + 0.5 * torch.rand(k, *shape, generator=rng))  # never nothing
+    sign = torch.randint(2, step.shape, generator=rng) * 2 - 1
+    variance = 0.05 + torch.rand(k + 1, generator=rng) if spread is None else torch.full((k + 1,), spread**2)
+    return Gaussians(torch.cat([null + sign * step, null]), variance, abar)
+
+
+def labels_of(rng: Generator, g: Gaussians, count: int) -> Tensor:
+    """(count,) of the classes, all different as far as they go, and not in order."""
+    y = torch.randperm(g.null, generator=rng)
+    y[:2] = y[:2].sort(descending=True).values
+    return y.repeat(-(-count // g.null))[:count]

@@ -1,0 +1,184 @@
+"""Checks of `sample_conditional`: whatever the sampler, its images must be those of a world that is known.
+
+Which sampler it is stays open: where the classes have no variance, one image each, every sampler must arrive at it, and
+on the way there show the model that image with exactly the noise of the timestep.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import Failed, Probe, finite
+from autograder.exercises.calls import Returned, Seeded, Thing, call, close, keeps_device, same, seed_of
+from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
+
+SAMPLE = "sample_conditional"
+SHAPE = (2, 5, 7)  # (C, H, W); 70 numbers: drawn image by image they are others than drawn at once
+NAMES = ("model", "schedule", "class_labels")
+LANDED = 0.02  # how far a pixel of a world without variance may be off; classes lie at least 0.06 from the null class
+TRY = (
+    "sample_conditional(model, schedule, torch.tensor([3, 5]), image_shape, generator=torch.Generator().manual_seed(0))"
+)
+
+
+EXACT = (
+    "model = lambda x, t, y: (x - a(t).sqrt() * picture(y)) / (1 - a(t)).sqrt(), with a(t) = abar[t].view(-1, 1, 1, 1) "
+    "and picture(y) = (y / 10).view(-1, 1, 1, 1), is such a model"
+)
+
+
+def ask(probe: Probe, g: Gaussians, y: Tensor, *more: object, shape: tuple = SHAPE, **named: object) -> Returned:
+    args = (Thing("model"), Thing("schedule"), y, shape, *more)
+    return call(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, **named)
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for count, shape in ((1, SHAPE), (3, (1, 8, 8)), (4, (4, 4, 4))):
+        g = draw(rng, shape, spread=0.1, apart=0.1)
+        for w in (0.0, 1.0, 3.0):
+            out = ask(probe, g, labels_of(rng, g, count), w, 6, Seeded(seed_of(rng)), shape=shape)
+            finite(out.unchanged().tensor((count, *shape), torch.float32), "the result")
+
+
+def starts(probe: Probe, rng: Generator) -> None:
+    for count in (1, 3):
+        g, seed = draw(rng, SHAPE, spread=0.2, apart=0.1), seed_of(rng)
+        returned = ask(probe, g, labels_of(rng, g, count), 3.0, 5, Seeded(seed))
+        returned.tensor()
+        times_of(returned)
+        first = shown(returned, 0, SHAPE)
+        noise = torch.randn((count, *SHAPE), generator=torch.Generator().manual_seed(seed))
+        if (
+            first is None
+            or len(first) % count
+            or not all(torch.allclose(x.float(), noise, atol=1e-6) for x in first.split(count))
+        ):
+            raise Failed(
+                "the first images that the model is shown are not torch.randn(shape, generator=generator), drawn once, "
+                "for the whole batch, with shape (B, C, H, W): print the first x that your model is given, and compare"
+            )
+
+
+def times_of(returned: Returned, where: str = "") -> Tensor:
+    """The timestep of every call of the model, (calls,) int64; Failed where there was none."""
+    times = returned.after.get("times")
+    if times is None or times.dim() != 1 or not len(times) or times.is_floating_point():
+        raise Failed(f"the model is never called{where}: put a print into a model of your own")
+    return times.long()
+
+
+def shown(returned: Returned, call: int, shape: tuple[int, ...]) -> Tensor | None:
+    """The images of one call, (B or 2B, C, H, W); None where the child kept none."""
+    x = returned.after.get(f"shown{call}")
+    if x is not None and (x.dim() != 4 or tuple(x.shape[1:]) != shape or not len(x)):
+        raise Failed(f"the model is shown images of shape {tuple(x.shape)[:8]}")
+    return x
+
+
+def steps(probe: Probe, rng: Generator) -> None:
+    g = draw(rng, SHAPE, spread=0.2, apart=0.1)
+    total = len(g.abar)
+    hint = "print the t that your model is given, with num_steps=5"
+    for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
+        returned = ask(probe, g, labels_of(rng, g, 2), 3.0, count, Seeded(seed_of(rng)))
+        returned.tensor()
+        times = times_of(returned, f" with num_steps={count}")
+        if times[0] != total - 1:
+            raise Failed(f"the first step is not at T - 1, where there is nothing but noise: {hint}")
+        if (times.diff() > 0).any():
+            raise Failed(f"the timesteps do not go down: {hint}")
+        if not count <= len(times.unique()) <= 2 * count or len(times) > 4 * count:
+            raise Failed(f"num_steps is not the number of timesteps that are visited: {hint}, and again with 10")
+
+
+def lands(probe: Probe, rng: Generator) -> None:
+    for count in (6, int(torch.randint(10, 40, (), generator=rng))):
+        g = draw(rng, SHAPE, spread=0.0, apart=0.5)
+        y = labels_of(rng, g, 4)
+        out = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng))).tensor((4, *SHAPE))
+        close(
+            out, g.mean[y], "with a model that knows exactly one image of each class, the samples are not these images",
+            f"{EXACT}; is abar the one of t, and does the last step go to abar = 1?", rtol=0, atol=LANDED,
+        )  # fmt: skip
+
+
+def guides(probe: Probe, rng: Generator) -> None:
+    g = draw(rng, SHAPE, spread=0.0, apart=0.12)
+    y = labels_of(rng, g, 3)
+    text = "guidance_scale does not move the images by w times the way from the null class to the class"
+    example = (
+        "with a model that knows exactly one image of each class and of the null class, w = 0 must give the image of "
+        "the null class, w = 1 that of the class, and w = 2 lie as far beyond; the default is 4.0"
+    )
+    for w in (0.0, 2.5, 5.0, None):
+        out = ask(probe, g, y, **({} if w is None else {"guidance_scale": w}), generator=Seeded(seed_of(rng)))
+        close(
+            out.tensor((3, *SHAPE)), g.centre(y, 4.0 if w is None else w), text, example, rtol=0, atol=LANDED
+        )  # fmt: skip
+
+
+def levels(probe: Probe, rng: Generator) -> None:
+    shape = (3, 8, 8)
+    g = draw(rng, shape, spread=0.0, apart=0.6)
+    y = labels_of(rng, g, 1).repeat(8)  # one class, so that the order of a doubled batch does not matter
+    for count in (len(g.abar), 11):
+        returned = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng)), shape=shape)
+        returned.tensor()
+        times = times_of(returned).clamp(0, len(g.abar) - 1)
+        for i, t in enumerate(times):
+            if (x := shown(returned, i, shape)) is None:
+                break
+            abar, mean = g.abar[t].double(), g.mean[y[0]].double()
+            noise = (x.double() - abar.sqrt() * mean) / (1 - abar).sqrt()  # (B or 2B, C, H, W), 1,536 different numbers
+            if not 0.85 < noise.std() < 1.15 or (noise * mean.sign()).mean().abs() > 0.18:
+                raise Failed(
+                    "on the way, the images that a model is shown, which knows exactly one image of each class, do not "
+                    f"hold the noise of their timestep, of the variance 1 - abar[t]: {EXACT}; print ((x - a(t).sqrt() "
+                    "* picture(y)) / (1 - a(t)).sqrt()).std() at every call, which should stay near 1"
+                )
+
+
+def bounded(probe: Probe, rng: Generator) -> None:
+    for w in (0.0, 1.0, 8.0):
+        g = draw(rng, SHAPE, spread=0.7, apart=1.5)
+        out = ask(probe, g, labels_of(rng, g, 4), w, 10, Seeded(seed_of(rng))).tensor((4, *SHAPE))
+        if finite(out, "the result").abs().max() > 1 + 1e-5:
+            raise Failed(
+                "pixels lie outside of [-1, 1]: look at the smallest and the largest number of the result with "
+                "guidance_scale=10; clamp the estimate of x_0 in every step"
+            )
+
+
+def decided(probe: Probe, rng: Generator) -> None:
+    g = draw(rng, SHAPE, spread=0.3, apart=0.2)
+    y, (one, other) = labels_of(rng, g, 2), (Seeded(seed_of(rng)) for _ in range(2))
+    first, again, different = (ask(probe, g, y, 2.0, 8, s, seed=i) for i, s in enumerate((one, one, other)))
+    if not same(first.tensor((2, *SHAPE)), again.tensor((2, *SHAPE))) or first.about.get("drew"):
+        raise Failed(
+            f"with the same generator the images differ, or torch's global random numbers are used as well: {TRY} "
+            "twice must give the same images; every random number must come from generator"
+        )
+    if same(first.tensor(), different.tensor()):
+        raise Failed("generators with different seeds give the same images: is a seed fixed inside?")
+    one, two = (ask(probe, g, y, 2.0, 8, seed=i).tensor((2, *SHAPE)) for i in range(2))
+    if same(one, two):
+        raise Failed("without a generator every call gives the same images: torch.randn draws with generator=None, too")
+
+
+def alone(probe: Probe, rng: Generator) -> None:
+    g, seed = draw(rng, SHAPE, spread=0.3, apart=0.2), Seeded(seed_of(rng))
+    y = labels_of(rng, g, 4)
+    changed = torch.cat([y[:3], y[:1]])
+    one, two = (ask(probe, g, labels, 3.0, 8, seed).tensor((4, *SHAPE)) for labels in (y, changed))
+    if not torch.allclose(one[:3], two[:3], atol=1e-5):
+        raise Failed(
+            "an image changes if another one of the batch gets another label: compare the first image for the labels "
+            "[3, 5] and [3, 7], with the same generator"
+        )
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    g = draw(rng, SHAPE, spread=0.2, apart=0.1)
+    args = (Thing("model"), Thing("schedule"), labels_of(rng, g, 2), SHAPE, 3.0, 4)
+    keeps_device(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, seed=seed_of(rng))

@@ -1,0 +1,178 @@
+"""The interpolation exercise: paths between two embeddings, and the row of images along one
+(row.py)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe, finite
+from autograder.exercises.calls import call, close, keeps_device
+from autograder.exercises.interpolation import row
+from autograder.exercises.interpolation.row import LESSON
+from autograder.exercises.interpolation.world import ROW, arc
+
+NAME = "interpolate_embeddings"
+EXAMPLE = "try a = torch.tensor([1.0, 0.0]), b = torch.tensor([0.0, 3.0]), alphas = torch.tensor([0.0, 0.5, 1.0])"
+
+
+def pair(rng: Generator, size: int) -> tuple[Tensor, Tensor]:
+    """Two vectors (D,) of different lengths, with an angle between them that is neither small nor almost 180°."""
+    u, v = torch.randn(2, size, generator=rng, dtype=torch.float64)
+    u = F.normalize(u, dim=0)
+    v = F.normalize(v - (u @ v) * u, dim=0)
+    angle = 0.4 + 2.2 * torch.rand((), generator=rng, dtype=torch.float64)
+    lengths = torch.tensor([0.5, 2.5]) + torch.rand(2, generator=rng)
+    return (lengths[0] * u).float(), (lengths[1] * (angle.cos() * u + angle.sin() * v)).float()
+
+
+def inner(rng: Generator, count: int) -> Tensor:
+    """alphas (N,) in no order, away from the ends."""
+    return 0.05 + 0.9 * torch.rand(count, generator=rng)
+
+
+def path(probe: Probe, a: Tensor, b: Tensor, alphas: Tensor, mode: str | None = None) -> Tensor:
+    more = {} if mode is None else {"mode": mode}
+    out = call(probe, NAME, a, b, alphas, rename=("a", "b", "alphas"), **more)
+    return out.unchanged().tensor((len(alphas), len(a)), torch.float32)
+
+
+def line(a: Tensor, b: Tensor, alphas: Tensor) -> Tensor:
+    return (1 - alphas.double())[:, None] * a.double() + alphas.double()[:, None] * b.double()
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for size, count in ((8, 5), (6, 6), (2, 1), (64, 3)):
+        a, b = pair(rng, size)
+        for mode in (None, "linear", "spherical"):
+            finite(path(probe, a, b, inner(rng, count), mode), f"{NAME}'s result")
+
+
+def linear(probe: Probe, rng: Generator) -> None:
+    for size, count in ((8, 5), (6, 6), (5, 1), (3, 7)):
+        (a, b), alphas = pair(rng, size), torch.cat([torch.tensor([0.0, 1.0]), inner(rng, count)])
+        for mode in (None, "linear"):
+            close(
+                path(probe, a, b, alphas, mode), line(a, b, alphas), "the path is not a straight line from a "
+                "(alpha = 0) to b (alpha = 1)" + ("" if mode else " where no mode is given"),
+                f"{EXAMPLE}: row i is a mixture of a and b with the weight alphas[i], alphas (N,) needs to be (N, 1)",
+            )  # fmt: skip
+
+
+def ends(probe: Probe, rng: Generator) -> None:
+    for _ in range(3):
+        a, b = pair(rng, 7)
+        close(
+            path(probe, a, b, torch.tensor([1.0, 0.0]), "spherical"), torch.stack([b, a]),
+            "the spherical path does not begin in a and end in b", f'{EXAMPLE}, mode="spherical": the first and the '
+            "last row are a and b themselves, with their lengths", rtol=1e-3, atol=1e-4,
+        )  # fmt: skip
+
+
+def direction(probe: Probe, rng: Generator) -> None:
+    for size, count in ((2, 5), (6, 6), (40, 3)):
+        (a, b), alphas = pair(rng, size), inner(rng, count)
+        out = path(probe, a, b, alphas, "spherical").double()
+        close(
+            F.normalize(finite(out, "the result"), dim=1), F.normalize(arc(a, b, alphas), dim=1),
+            "the direction does not turn evenly along the arc",
+            f'{EXAMPLE}, mode="spherical": the middle row points at 45°, since alpha = 0.5 is half of the angle. '
+            "The angle is between the directions, so both vectors are divided by their lengths first",
+            rtol=1e-3, atol=1e-3,
+        )  # fmt: skip
+
+
+def length(probe: Probe, rng: Generator) -> None:
+    for size, count in ((2, 5), (6, 6), (40, 3)):
+        (a, b), alphas = pair(rng, size), inner(rng, count)
+        out = path(probe, a, b, alphas, "spherical").double()
+        close(
+            out.norm(dim=1), arc(a, b, alphas).norm(dim=1), "the length does not go linearly from a's to b's",
+            f'{EXAMPLE}, mode="spherical": the three rows have the lengths 1, 2 and 3', rtol=2e-3, atol=1e-4,
+        )  # fmt: skip
+
+
+def straight(probe: Probe, rng: Generator, pairs: list[tuple[Tensor, Tensor]], what: str, example: str) -> None:
+    """Spherical where there is no arc: finite, and linear."""
+    for a, b in pairs:
+        alphas = torch.cat([torch.tensor([0.0, 1.0]), inner(rng, 3)])
+        out = path(probe, a, b, alphas, "spherical")
+        how = f'try mode="spherical" with {example}, alphas = torch.tensor([0.0, 0.25, 1.0])'
+        if not torch.isfinite(out).all():
+            raise Failed(
+                f"{what} give nan or inf: {how}. There is no arc between them, and sin(angle) is 0; take the straight "
+                "line there"
+            )
+        close(out, line(a, b, alphas), f"{what} are not joined by a straight line", how, rtol=2e-3, atol=2e-3)
+
+
+def parallel(probe: Probe, rng: Generator) -> None:
+    pairs = []
+    for _ in range(25):  # rounding lifts the cosine of some above 1
+        a = torch.randn(16, generator=rng)
+        pairs += [(a, (0.5 + 2 * float(torch.rand((), generator=rng))) * a)]
+    pairs += [(a, a.clone()), (a, 1.5 * a + 1e-4 * torch.randn(16, generator=rng))]
+    straight(probe, rng, pairs, "parallel vectors", "a = torch.tensor([0.3, 0.4]), b = 2 * a")
+
+
+def opposite(probe: Probe, rng: Generator) -> None:
+    pairs = []
+    for _ in range(12):
+        a = torch.randn(16, generator=rng)
+        pairs += [(a, -(0.5 + 2 * float(torch.rand((), generator=rng))) * a)]
+    example = "a = torch.tensor([0.3, 0.4]), b = -2 * a (in float32 their cosine may be -0.9999999, so compare with a "
+    straight(probe, rng, pairs, "opposite vectors", example + "tolerance)")
+
+
+def zero(probe: Probe, rng: Generator) -> None:
+    a, nothing = torch.randn(9, generator=rng), torch.zeros(9)
+    pairs = [(a, nothing), (nothing, a), (nothing, nothing.clone())]
+    straight(probe, rng, pairs, "vectors of which one is zero", "a = torch.zeros(2), b = torch.tensor([0.3, 0.4])")
+
+
+def unknown_mode(probe: Probe, rng: Generator) -> None:
+    (a, b), alphas = pair(rng, 4), inner(rng, 3)
+    try:
+        call(probe, NAME, a, b, alphas, mode="cubic")
+    except AnswerError as e:
+        if e.kind == "ValueError":
+            return
+        raise
+    raise Failed(f'a mode that does not exist should be a ValueError: {NAME}(a, b, alphas, mode="cubic") returns')
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    (a, b), alphas = pair(rng, 6), inner(rng, 4)
+    for mode in ("linear", "spherical"):
+        keeps_device(probe, NAME, a, b, alphas, mode=mode)
+    keeps_device(probe, NAME, a, 2 * a, alphas, mode="spherical")
+
+
+def check(what: str, points: float, run) -> Check:
+    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
+
+
+EXERCISE = Exercise(
+    assignment="5_3_conditioning",
+    position=4,
+    name="interpolation",
+    answers=(NAME, ROW),
+    library=("__init__", "schedule"),
+    hidden=("interpolation", "samplers", "guidance", "diffusion"),
+    needs={ROW: (NAME,)},
+    checks=(
+        check("keeps its contract", 0.5, contract),
+        check("linear: a straight line", 1.0, linear),
+        check("spherical: from a to b", 0.5, ends),
+        check("spherical: the direction turns evenly", 1.0, direction),
+        check("spherical: the length goes linearly", 0.5, length),
+        check("spherical: parallel vectors", 0.5, parallel),
+        check("spherical: opposite vectors", 0.25, opposite),
+        check("spherical: zero vectors", 0.25, zero),
+        check("refuses an unknown mode", 0.25, unknown_mode),
+        check("keeps the device", 0.25, device),
+        *row.checks(),
+    ),
+    written=("interpolation_written",),
+)

@@ -1,0 +1,176 @@
+"""Checks of `interpolate_classes`: a row of images from one noise, whatever the sampler."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from autograder.exercises.base import AnswerError, Check, Failed, Probe
+from autograder.exercises.calls import PLACE_HINT, PLACES, seed_of
+from autograder.exercises.interpolation.world import ROW, STEPS, arc, ask, two, world
+
+LESSON = "lesson 5.3, “Class interpolation”"
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for count, shape in ((3, (1, 8, 8)), (6, (3, 6, 7))):
+        w = world(rng, spread=0.2, shape=shape)
+        ask(probe, w, two(rng), count, seed_of(rng), guidance_scale=2.0)
+    ask(probe, w, two(rng), 2, None)
+
+
+def is_along(image: Tensor, picture: Tensor) -> bool:
+    """Is the image a positive multiple of the picture?"""
+    return float(F.cosine_similarity(image.flatten(), picture.flatten(), dim=0)) > 0.999
+
+
+def ends(probe: Probe, rng: Generator) -> None:
+    w, (a, b) = world(rng, null=False), two(rng)
+    out, _ = ask(probe, w, (a, b), 5, seed_of(rng), guidance_scale=1.5)
+    wanted = w.picture(w.table[[a, b]])
+    for image, picture, what in zip(out[[0, -1]], wanted, ("first image is not class_a", "last image is not class_b")):
+        if not is_along(image, picture):
+            raise Failed(
+                f"the {what}'s: alpha is 0 at the beginning of the row and 1 at its end. Draw {ROW}(model, schedule, "
+                "1, 7, 3, (1, 8, 8)) with the course's digits: a clean 1 and a clean 7 at the ends. Noise that is left "
+                "means that the last step does not reach abar = 1, or that a timestep and its abar do not belong "
+                "together"
+            )
+
+
+def even(probe: Probe, rng: Generator) -> None:
+    for count in (5, 4):
+        w, (a, b) = world(rng, null=False), two(rng)
+        out, _ = ask(probe, w, (a, b), count, seed_of(rng), guidance_scale=1.5)
+        flat, alphas = out.flatten(1), torch.linspace(0, 1, count, dtype=torch.float64)
+        # The pictures are linear in the embedding, so the shares of a and b in an embedding show in its picture.
+        basis = torch.stack([flat[0], flat[-1]])  # (2, C·H·W)
+        straight = torch.stack([1 - alphas, alphas], 1)  # (N, 2)
+        curved = torch.linalg.lstsq(w.table[[a, b]].double().T, arc(w.table[a], w.table[b], alphas).T).solution.T
+        apart = min(float((flat - shares @ basis).abs().max()) for shares in (straight, curved))
+        if apart > 0.03 * float(basis.abs().max()) or torch.allclose(basis[0], basis[1], atol=1e-3):
+            raise Failed(
+                "the images between the ends do not belong to embeddings at even steps from class_a's to class_b's: "
+                "for 5 images alpha is 0, 0.25, 0.5, 0.75 and 1 (torch.linspace), one embedding for each image, fed to "
+                "model.forward_with_cond in place of a class's"
+            )
+
+
+def one_noise(probe: Probe, rng: Generator) -> None:
+    w, (a, _) = world(rng, spread=0.3), two(rng)
+    out, _ = ask(probe, w, (a, a), 4, seed_of(rng), guidance_scale=1.0)
+    if (out - out[:1]).abs().max() > 1e-3:
+        raise Failed(
+            "the images of a row do not start from one noise: with class_a = class_b, all images of the row must be "
+            "the same. Draw one torch.randn((1, C, H, W), generator=generator) and repeat it; a sampler that adds "
+            "noise on the way must add the same to all of them"
+        )
+
+
+def noise_of_the_generator(probe: Probe, rng: Generator) -> None:
+    w, (a, _) = world(rng, spread=0.3, shape=(3, 16, 16)), two(rng)
+    one, other = seed_of(rng), seed_of(rng)
+    asked = {"guidance_scale": 1.0, "num_steps": 25}
+    out, again, differs = (ask(probe, w, (a, a), 1, seed, seed=seed_of(rng), **asked)[0] for seed in (one, one, other))
+    if (out - again).abs().max() > 1e-5:
+        raise Failed(
+            "the same generator seed gives another row: the noise must come from `generator` alone. Call it twice with "
+            "generator=torch.Generator().manual_seed(0)"
+        )
+    if (out - differs).abs().max() < 1e-2:
+        raise Failed("another generator seed gives the same row: pass generator=generator to torch.randn")
+    noise = torch.cat([out, differs]) - w.picture(w.table[[a]])  # (2, 3, 16, 16), near 0.3 · standard normal
+    flat = (noise / 0.3).flatten(2).flatten(0, 1)  # (6, 256)
+    if not 0.6 < flat.std() < 1.5 or flat.mean().abs() > 0.2 or flat.abs().max() < 2.2 * flat.std():
+        raise Failed("the initial noise is not standard normal: look at its mean and standard deviation, 0 and 1")
+    if torch.corrcoef(flat).fill_diagonal_(0).abs().max() > 0.5:
+        raise Failed("the channels share one noise: draw it with the shape (1, C, H, W)")
+
+
+def guidance(probe: Probe, rng: Generator) -> None:
+    for scale in (2.5, 0.0, 1.0):
+        w, (a, b) = world(rng), two(rng)
+        out, _ = ask(probe, w, (a, b), 3, seed_of(rng), guidance_scale=scale)
+        null, wanted = w.picture(w.table[-1:]), w.picture(w.table[[a, b]])
+        if (out[[0, -1]] - (null + scale * (wanted - null))).abs().max() > 0.01:
+            raise Failed(
+                "guidance is not eps_u + w * (eps_c - eps_u), w = guidance_scale, with the null class's embedding, "
+                "model.embed_class(torch.tensor([model.null_class])), for eps_u: look at w = 0, which is the null "
+                "class alone, and at w = 1, which is the class alone"
+            )
+
+
+def defaults(probe: Probe, rng: Generator) -> None:
+    w, (a, b) = world(rng), two(rng)
+    out, about = ask(probe, w, (a, b), 2, seed_of(rng), num_steps=None)
+    null, wanted = w.picture(w.table[-1:]), w.picture(w.table[[a, b]])
+    if (out - (null + 4 * (wanted - null))).abs().max() > 0.01 or len(about.get("times") or ()) != 50:
+        raise Failed(
+            "without guidance_scale and num_steps, the row is not that of w = 4 and 50 steps: give both their defaults "
+            "in the signature, and use them"
+        )
+
+
+def one_image(probe: Probe, rng: Generator) -> None:
+    w, (a, b) = world(rng, null=False), two(rng)
+    out, _ = ask(probe, w, (a, b), 1, seed_of(rng), guidance_scale=1.5)
+    if not is_along(out[0], w.picture(w.table[[a]])):
+        raise Failed(
+            "a row of one image is not class_a's: look at the alpha of num_interp = 1, which should be 0, as "
+            "torch.linspace(0, 1, 1) has it"
+        )
+
+
+def timesteps(probe: Probe, rng: Generator) -> None:
+    for steps in (STEPS, 20):
+        w = world(rng)
+        times = ask(probe, w, two(rng), 2, seed_of(rng), num_steps=steps)[1].get("times")
+        if not isinstance(times, list) or len(times) != steps or times[-1] != len(w.abar) - 1:
+            raise Failed(
+                "the model is not asked at num_steps different timesteps, the first of which is T - 1: print t in a "
+                "call with num_steps=5; T is schedule.timesteps, not always 1000"
+            )
+
+
+def in_range(probe: Probe, rng: Generator) -> None:
+    w = world(rng, size=3.0)
+    out, _ = ask(probe, w, two(rng), 3, seed_of(rng), guidance_scale=3.0)
+    if out.abs().max() > 1 + 1e-4:
+        raise Failed(
+            "the images leave [-1, 1]: clamp x0 in every step (and derive the noise anew), as in ddim_step; look at "
+            "images.abs().max() with guidance_scale=10"
+        )
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    w = world(rng)
+    sent = {"table": w.table, "paint": w.paint, "spread": w.spread, "abar": w.abar}
+    header = {"args": [*two(rng), 3], "shape": list(w.shape), "seed": 0, "generator": seed_of(rng)}
+    try:
+        about, _ = probe.both("row", sent, **header, kwargs={"num_steps": 3}, elsewhere=True)
+    except AnswerError as e:
+        if PLACES.search(str(e)):
+            raise Failed(f"{ROW} does not work with model and schedule on a GPU: {PLACE_HINT} ({e})") from e
+        raise
+    if about.get("kind") == "Tensor" and about.get("elsewhere") is not True:
+        raise Failed(f"{ROW} returns images on another device than the model's: {PLACE_HINT}")
+
+
+def checks() -> tuple[Check, ...]:
+    def check(what: str, points: float, run) -> Check:
+        return Check(f"{ROW}: {what}", points, run, answer=ROW, lesson=LESSON)
+
+    return (
+        check("keeps its contract", 0.25, contract),
+        check("from class_a to class_b", 0.75, ends),
+        check("even steps in between", 0.75, even),
+        check("one noise for the whole row", 0.75, one_noise),
+        check("the noise is normal, and the generator's", 0.5, noise_of_the_generator),
+        check("guidance", 0.75, guidance),
+        check("the defaults", 0.25, defaults),
+        check("a row of one", 0.25, one_image),
+        check("num_steps timesteps, from T - 1 on", 0.25, timesteps),
+        check("images in [-1, 1]", 0.25, in_range),
+        check("keeps the device", 0.25, device),
+    )

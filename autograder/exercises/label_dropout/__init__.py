@@ -1,0 +1,182 @@
+"""The label_dropout exercise: each label of a batch becomes the null class by a coin of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import Check, Exercise, Failed, Probe
+from autograder.exercises.calls import Returned, Seeded, call, keeps_device, same, seed_of
+
+LESSON = "lesson 5.2, “Dropping labels”"
+NAME = "drop_labels"
+SIGMAS = 6.0  # how far a share may lie from its mean: by chance once in five hundred million
+
+
+def classes(rng: Generator) -> int:
+    """K, which is also the null class's index; never the 10 of the digits."""
+    return int(torch.randint(11, 60, (), generator=rng))
+
+
+def labels_of(rng: Generator, count: int, null: int) -> Tensor:
+    return torch.randint(null, (count,), generator=rng)
+
+
+def drop(probe: Probe, y: Tensor, p: float, null: int, rng: Generator, **more: object) -> Returned:
+    generator = Seeded(seed_of(rng))
+    return call(probe, NAME, y, p, null, generator, rename=("labels",), **more)
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for count in (1, 7, 128):
+        null = classes(rng)
+        y = labels_of(rng, count, null)
+        for p in (0.0, 0.5, 1.0):
+            drop(probe, y, p, null, rng).unchanged().tensor((count,), torch.int64)
+
+
+def new_tensor(probe: Probe, rng: Generator) -> None:
+    y, null = labels_of(rng, 16, 20), 20
+    for p in (0.0, 0.5, 1.0):
+        if "labels" in (drop(probe, y, p, null, rng).about.get("shares") or ()):
+            raise Failed(
+                "the result is the input itself, or shares its memory: with y = torch.tensor([1, 2]), writing to "
+                "drop_labels(y, 0.0, 10) must not change y"
+            )
+
+
+def null_or_kept(probe: Probe, rng: Generator) -> None:
+    for _ in range(3):
+        null = classes(rng)
+        y = labels_of(rng, 200, null)
+        out = drop(probe, y, 0.4, null, rng).tensor((200,))
+        if not ((out == y) | (out == null)).all():
+            raise Failed(
+                "a label is neither kept nor replaced by null_class: look at drop_labels(torch.tensor([1, 2, 3]), 0.5, "
+                "77), which may hold nothing but 1, 2, 3, each in its place, and 77"
+            )
+
+
+def never_and_always(probe: Probe, rng: Generator) -> None:
+    null = classes(rng)
+    y = labels_of(rng, 500, null)
+    if not torch.equal(drop(probe, y, 0.0, null, rng).tensor((500,)).long(), y):
+        raise Failed("with p_uncond = 0 labels are dropped: look at drop_labels(torch.arange(5), 0.0, 10)")
+    if not (drop(probe, y, 1.0, null, rng).tensor((500,)) == null).all():
+        raise Failed("with p_uncond = 1 labels are kept: look at drop_labels(torch.arange(5), 1.0, 10)")
+
+
+def far(dropped: Tensor, p: float) -> bool:
+    """Is the share of dropped labels further from p than chance allows?"""
+    n = dropped.numel()
+    return abs(float(dropped.double().mean()) - p) > SIGMAS * (p * (1 - p) / n) ** 0.5
+
+
+def right_share(probe: Probe, rng: Generator) -> None:
+    for p in (0.15, 0.3 + 0.5 * float(torch.rand((), generator=rng))):
+        null = classes(rng)
+        y = labels_of(rng, 20_000, null)
+        if far(drop(probe, y, p, null, rng).tensor((20_000,)) == null, p):
+            raise Failed(
+                "the share of dropped labels is not p_uncond: with labels = torch.zeros(100_000).long(), take "
+                "(drop_labels(labels, 0.15, 10) == 10).float().mean()"
+            )
+
+
+def own_coin(probe: Probe, rng: Generator) -> None:
+    null, p, batch, times = classes(rng), 0.3, 8, 600
+    y = labels_of(rng, batch, null)
+    out = drop(probe, y, p, null, rng, repeat=times).tensor((times, batch)) == null  # (times, B)
+    counts = out.sum(1).double()  # binomial: mean B·p, variance B·p·(1 - p)
+    spread = batch * p * (1 - p)
+    hint = (
+        "call drop_labels(torch.zeros(8).long(), 0.3, 10) a few times, and count the 10s: mostly between 0 and 5, not "
+        "always the same number, and not all or none"
+    )
+    if not 0.6 * spread < counts.var() < 1.6 * spread:
+        raise Failed(f"the labels of a batch do not have a coin each: {hint}")
+    if any(far(out[:, i], p) for i in range(batch)):
+        raise Failed(f"the places of a batch are not dropped equally often: {hint}, place by place")
+
+
+def single_labels(probe: Probe, rng: Generator) -> None:
+    null, p = classes(rng), 0.3
+    out = drop(probe, labels_of(rng, 1, null), p, null, rng, repeat=1500).tensor((1500, 1)) == null
+    if far(out, p):
+        raise Failed(
+            "a batch of one label is not dropped with probability p_uncond: call drop_labels(torch.tensor([3]), 0.3, "
+            "10) a hundred times; rounding B · p_uncond to a number of labels makes it never or always"
+        )
+
+
+def every_class(probe: Probe, rng: Generator) -> None:
+    null, p = 12, 0.25
+    y = torch.arange(12_000) % null
+    out = drop(probe, y, p, null, rng).tensor((12_000,)) == null
+    if any(far(out[y == k], p) for k in range(null)):
+        raise Failed(
+            "some classes are dropped more often than others: take the share of 10s for labels of one class each"
+        )
+
+
+def repeatable(probe: Probe, rng: Generator) -> None:
+    null = classes(rng)
+    y = labels_of(rng, 400, null)
+    one, other = (Seeded(seed_of(rng)) for _ in range(2))
+    first, again, different = (call(probe, NAME, y, 0.5, null, g, seed=i) for i, g in enumerate((one, one, other)))
+    if not same(first.tensor((400,)), again.tensor((400,))):
+        raise Failed(
+            "two generators with the same seed do not drop the same labels: pass generator on to the function that "
+            "draws"
+        )
+    if same(first.tensor(), different.tensor((400,))):
+        raise Failed("generators with different seeds drop the same labels: is a seed fixed inside?")
+    twice = call(probe, NAME, y, 0.5, null, one, repeat=2).tensor((2, 400))
+    if same(twice[0], twice[1]):
+        raise Failed("a second call with the same generator drops the same labels again: the generator must move on")
+
+
+def global_stream(probe: Probe, rng: Generator) -> None:
+    null = classes(rng)
+    y = labels_of(rng, 400, null)
+    if drop(probe, y, 0.5, null, rng).about.get("drew"):
+        raise Failed(
+            "with a generator given, random numbers are drawn from torch's global stream all the same: two runs that "
+            "differ in nothing else are then no longer comparable"
+        )
+    one, two = (call(probe, NAME, y, 0.5, null, seed=i).tensor((400,)) for i in range(2))
+    if same(one, two):
+        raise Failed("without a generator the same labels are dropped every time: draw from torch's global stream then")
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    keeps_device(probe, NAME, labels_of(rng, 20, 30), 0.5, 30, seed=seed_of(rng))
+
+
+def check(what: str, points: float, run) -> Check:
+    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
+
+
+EXERCISE = Exercise(
+    assignment="5_2_guidance",
+    position=1,
+    name="label_dropout",
+    answers=(NAME,),
+    operations="functions",
+    library=("__init__",),
+    hidden=("training",),
+    checks=(
+        check("keeps its contract", 1.0, contract),
+        check("a new tensor", 0.5, new_tensor),
+        check("null_class or kept", 1.5, null_or_kept),
+        check("never at 0, always at 1", 1.0, never_and_always),
+        check("the share is p_uncond", 1.5, right_share),
+        check("a coin for each label", 2.0, own_coin),
+        check("a batch of one", 0.5, single_labels),
+        check("every class alike", 0.5, every_class),
+        check("the generator decides", 0.5, repeatable),
+        check("the global stream only where it should", 0.5, global_stream),
+        check("keeps the device", 0.5, device),
+    ),
+    written=("label_dropout_written",),
+)

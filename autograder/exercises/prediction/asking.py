@@ -1,0 +1,67 @@
+"""Asking the two functions of the prediction exercise, and the values against which they are judged."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import Failed, Probe, finite
+from autograder.exercises.calls import Returned, call
+from ddpm_core.schedule import cosine_beta_schedule, linear_beta_schedule
+
+TARGET, INVERSE = "compute_training_target", "predict_x0"
+ARGUMENTS = {  # in order, as messages name them
+    TARGET: ("x_0", "noise", "timesteps", "schedule"),
+    INVERSE: ("model_output", "x_t", "timesteps", "schedule"),
+}
+
+TOLERANCE = 2e-5  # ten times what float32 loses
+# sizes that coincide hide a wrong broadcast, so there are some of every kind
+SHAPES = ((4, 4, 4, 4), (5, 3, 5, 5), (3, 3, 8, 6), (6, 1, 2, 6), (2, 3, 4, 5))
+
+
+def schedule_of(abar: Tensor) -> dict[str, Tensor]:
+    """The plain form of a schedule, every entry (T,)."""
+    return {"alphas_cumprod": abar, "sqrt_alpha": abar.sqrt(), "sqrt_one_minus_alpha": (1 - abar).sqrt()}
+
+
+def draw_schedule(rng: Generator) -> Tensor:
+    """abar (T,) in float64, of a length and shape that the answer cannot know."""
+    timesteps = int(torch.randint(300, 1200, (), generator=rng))
+    if torch.rand((), generator=rng) < 0.5:
+        return torch.cumprod(1 - cosine_beta_schedule(timesteps).double(), 0)
+    end = 0.01 + 0.02 * float(torch.rand((), generator=rng))
+    return torch.cumprod(1 - linear_beta_schedule(timesteps, 1e-4, end).double(), 0)
+
+
+def levels(abar: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(abar) and sqrt(1 - abar) at t, 2 x (B, 1, 1, 1)."""
+    a = abar[t].view(-1, 1, 1, 1)  # (B,) -> (B, 1, 1, 1)
+    return a.sqrt(), (1 - a).sqrt()
+
+
+def pictures(rng: Generator, shape: tuple[int, ...]) -> Tensor:
+    """Images in [-1, 1], float64: an answer that clamps to this range changes nothing."""
+    return torch.rand(shape, generator=rng, dtype=torch.float64) * 2 - 1
+
+
+def asked(probe: Probe, name: str, a: Tensor, b: Tensor, t: Tensor, abar: Tensor, dtype=torch.float32) -> Returned:
+    """The answer for float64 inputs, which it gets in `dtype`."""
+    return call(probe, name, a.to(dtype), b.to(dtype), t, schedule_of(abar.to(dtype)), rename=ARGUMENTS[name])
+
+
+def agree(out: Tensor, right: Tensor, r: Tensor, text: str) -> None:
+    """Failed with `text` where out differs. Right algebra may divide by sqrt(abar) = r, and loses digits there."""
+    if ((finite(out, "the result").double() - right).abs() > TOLERANCE + 4e-6 / r).any():
+        raise Failed(text)
+
+
+def mixed_times(rng: Generator, batch: int, timesteps: int) -> Tensor:
+    """Timesteps (B,), all different, in no order."""
+    return torch.randperm(timesteps, generator=rng)[:batch]
+
+
+OWN = (
+    "call it with two images and timesteps = torch.tensor([0, 299]), then with each image alone, and compare; "
+    'schedule["sqrt_alpha"][timesteps] has shape (B,) and needs (B, 1, 1, 1) before it meets an image'
+)

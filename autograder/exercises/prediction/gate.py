@@ -1,0 +1,64 @@
+"""The prediction exercise's gate: the course's network learns the child's target, and denoises by its inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autograder.child.unconditional import Learner
+from autograder.exercises.base import Probe, finite
+from autograder.exercises.calls import call
+from autograder.exercises.prediction.asking import ARGUMENTS, INVERSE, TARGET, schedule_of
+from autograder.gate.harness import TRAINING, Denoise, Gate, Progress, Unconditional
+from autograder.gate.learning import chunks
+from autograder.gate.network import UNET, without_classes
+from ddpm_core.schedule import DiffusionSchedule
+from ddpm_core.streams import derive_seed, stream
+
+
+@dataclass(frozen=True)
+class NetworkTowardsTarget(Unconditional):
+    """The course's network, unconditional, trained in the parent.
+
+    The child sees pixels, never images: in training those of an image in an order of their own, in sampling those of
+    all images mixed. What works on each pixel alone, as both functions should, notices nothing; a network would.
+    """
+
+    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Denoise:
+        abar, run_seed = DiffusionSchedule.named().alphas_cumprod, derive_seed(seed, "train")
+        given, mixing = schedule_of(abar), stream(seed, "pixels")
+        learner = Learner(without_classes(self.network, run_seed % 2**31), self.train)
+
+        def ask(name: str, a: Tensor, b: Tensor, t: Tensor, rows: int) -> Tensor:
+            """The answer for a and b (B, 1, 8, 8) at t (B,), the pixels of each of `rows` parts of the batch mixed."""
+            order = torch.rand(rows, a.numel() // rows, generator=mixing).argsort(1)
+            mixed = [x.reshape(order.shape).gather(1, order).view(x.shape) for x in (a, b)]
+            shape, names = tuple(a.shape), ARGUMENTS[name]
+            out = call(probe, name, *mixed, t, given, rename=names).tensor(shape, torch.float32)
+            return torch.empty_like(out.view(order.shape)).scatter_(1, order, out.view(order.shape)).view(shape)
+
+        def target(x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+            return ask(TARGET, x0, eps, t, rows=len(t))
+
+        for steps, drawn in chunks(self, run_seed):
+            finite(learner.learn(drawn, abar, target, lambda model, xt, t: model(xt, t)), "the training loss")
+            progress(TRAINING * (steps[-1] + 1) / self.train["steps"])
+
+        def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
+            with torch.no_grad():
+                output = learner.ema.module(xt, t)
+            return finite(ask(INVERSE, output, xt, t, rows=1), "the trained network")  # t is the same for all
+
+        return denoise
+
+
+GATE = Gate(
+    NetworkTowardsTarget(network=UNET, output="x0"),
+    controls={
+        "distance": ("constant", "inconsistent"),
+        "heldout_loss": ("constant", "inconsistent", "ignores_time"),
+        "copies": ("memoriser",),
+    },
+)

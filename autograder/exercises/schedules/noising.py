@@ -1,0 +1,101 @@
+"""Checks of `q_sample`: an image noised to any timestep in one step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import Failed, Probe
+from autograder.exercises.calls import call, close, keeps_device, not_by_the_batch, seed_of
+from autograder.exercises.schedules.betas import between
+
+NOISY = "q_sample"
+
+
+def schedule(rng: Generator) -> Tensor:
+    """abar (T,) float32, of a length that the answer cannot know."""
+    timesteps = int(torch.randint(300, 1200, (), generator=rng))
+    return torch.cumprod(1 - torch.linspace(1e-4, between(rng, 0.01, 0.03), timesteps), 0)
+
+
+def noised(probe: Probe, x0: Tensor, t: Tensor, noise: Tensor, abar: Tensor):
+    return call(probe, NOISY, x0, t, noise, abar, rename=("x_0", "t", "noise", "alphas_cumprod"))
+
+
+def early_and_late(rng: Generator, timesteps: int) -> list[Tensor]:
+    """Three batches of three images, each with one timestep: near the start, in between, near the end."""
+    return [
+        (int(torch.randint(9, (), generator=rng)) + at).repeat(3)
+        for at in torch.tensor([1, timesteps // 2, timesteps - 9])
+    ]
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for shape in ((3, 1, 8, 8), (1, 3, 5, 4), (4, 2, 6, 3)):
+        abar = schedule(rng)
+        x0, noise = torch.randn(2, *shape, generator=rng)
+        t = torch.randint(len(abar), shape[:1], generator=rng)
+        noised(probe, x0, t, noise, abar).unchanged().tensor(shape, torch.float32)
+
+
+def mean(probe: Probe, rng: Generator) -> None:
+    abar, x0 = schedule(rng), torch.randn(3, 2, 5, 4, generator=rng)
+    for t in early_and_late(rng, len(abar)):
+        out = noised(probe, x0, t, torch.zeros_like(x0), abar).tensor((3, 2, 5, 4))
+        close(
+            out, abar[t[0]].sqrt() * x0, "the image is not scaled by the square root of abar",
+            "with x_0 = torch.ones(1, 1, 2, 2), noise = torch.zeros(1, 1, 2, 2) and t = torch.tensor([3]), the square "
+            "of every number that comes out should be alphas_cumprod[3]",
+        )  # fmt: skip
+
+
+def noise(probe: Probe, rng: Generator) -> None:
+    abar, noise = schedule(rng), torch.randn(3, 2, 5, 4, generator=rng)
+    for t in early_and_late(rng, len(abar)):
+        out = noised(probe, torch.zeros_like(noise), t, noise, abar).tensor((3, 2, 5, 4))
+        close(
+            out, (1 - abar[t[0]]).sqrt() * noise, "the noise is not scaled by the square root of 1 - abar",
+            "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.ones(1, 1, 2, 2) and t = torch.tensor([3]), every "
+            "number that comes out is a standard deviation: its square should be 1 - alphas_cumprod[3]",
+        )  # fmt: skip
+
+
+def own_time(probe: Probe, rng: Generator) -> None:
+    # sizes that coincide hide a wrong broadcast, so there are some of every kind
+    for shape in ((4, 4, 4, 4), (5, 3, 5, 5), (3, 3, 8, 6), (6, 1, 2, 6), (2, 3, 4, 5)):
+        abar = schedule(rng)
+        x0, noise = torch.randn(2, *shape, generator=rng)
+        t = torch.randperm(len(abar), generator=rng)[: shape[0]]
+        t[:2] = torch.tensor([len(abar) - 1, 0])
+        a = abar.double()[t].view(-1, 1, 1, 1)
+        out = noised(probe, x0, t, noise, abar).tensor(shape)
+        try:
+            close(
+                out, a.sqrt() * x0 + (1 - a).sqrt() * noise, "an image does not get the noise level of its own "
+                "timestep", "with x_0 = torch.ones(2, 2, 2, 2), noise = torch.zeros(2, 2, 2, 2) and t = "
+                "torch.tensor([0, 500]), out[0] and out[1] should be constant images, the second darker; abar[t] has "
+                "shape (B,) and needs (B, 1, 1, 1)",
+            )  # fmt: skip
+        except Failed as failed:
+            each = zip(x0.split(1), t.split(1), noise.split(1))
+            alone = [noised(probe, *one, abar).tensor((1, *shape[1:])) for one in each]
+            raise not_by_the_batch(failed, out, alone, "image or noise has another factor than it should") from None
+
+
+def precision(probe: Probe, rng: Generator) -> None:
+    abar, (x0, noise) = schedule(rng), torch.randn(2, 2, 1, 4, 4, generator=rng)
+    t = torch.randint(len(abar), (2,), generator=rng)
+    out = noised(probe, x0, t, noise, abar.double()).tensor((2, 1, 4, 4))
+    if out.dtype != torch.float32:
+        raise Failed(
+            f"float32 images come out as {out.dtype} where alphas_cumprod is float64: cast abar[t] to x_0.dtype before "
+            "it meets the image, or the network that gets x_t stops on a dtype error"
+        )
+    exact = noised(probe, x0.double(), t, noise.double(), abar.double()).tensor((2, 1, 4, 4))
+    if exact.dtype != torch.float64:
+        raise Failed(f"float64 images come out as {exact.dtype}: q_sample(x_0.double(), …) should stay in float64")
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    abar, (x0, noise) = schedule(rng), torch.randn(2, 2, 1, 4, 4, generator=rng)
+    keeps_device(probe, NOISY, x0, torch.randint(len(abar), (2,), generator=rng), noise, abar, seed=seed_of(rng))

@@ -1,0 +1,54 @@
+"""What a gate measures of the samples: a classifier's opinion of them, and how many are copies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autograder.exercises.base import Failed
+from ddpm_core.data import digits
+from ddpm_core.metrics.classifier import Classifier, classify
+from ddpm_core.metrics.distances import Moments, frechet_distance
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A classifier with the reference features that belong to it."""
+
+    classifier: Classifier
+    reference: Moments
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Judge:
+        return cls(classifier, Moments.of(classify(classifier, digits("all").floats())[1]))
+
+    def score(self, images: Tensor, y: Tensor) -> dict[str, float]:
+        predicted, features = classify(self.classifier, images)
+        return {
+            "adherence": float((predicted == y).double().mean()),
+            "distance": frechet_distance(Moments.of(features), self.reference),
+        }
+
+
+def copies(images: Tensor) -> float:
+    """Share of images that are nearer to a training image than 95 % of held-out images are, or to a held-out image than
+    95 % of training images are, whichever is more: about 0.01 for honest ones.
+
+    Held-out images are no secret, every student has the data set: an answer that carries them is found out as well.
+    """
+    train, heldout = (digits(part).floats().flatten(1) for part in ("train", "heldout"))  # (N, 64)
+    shares = []
+    for known, others in ((train, heldout), (heldout, train)):
+        limit = torch.cdist(others, known).amin(1).quantile(0.05)
+        shares.append(float((torch.cdist(images.flatten(1), known).amin(1) < limit).double().mean()))
+    return max(shares)
+
+
+def measure(images: Tensor, y: Tensor, loss: float, judges: dict[str, Judge]) -> dict:
+    """All numbers of a run, by judge; Failed where one is not finite."""
+    if not torch.isfinite(images).all() or not torch.isfinite(torch.tensor(loss)):
+        raise Failed("the samples of the trained network are not finite")
+    shared = {"heldout_loss": loss, "copies": copies(images)}
+    return {name: judge.score(images, y) | shared for name, judge in judges.items()}

@@ -1,0 +1,75 @@
+"""The gate of one notebook: is the answer worth training, how does it fare, and how many points is that?"""
+
+from __future__ import annotations
+
+import time
+
+from torch import Tensor
+
+from autograder.exercises.base import Failed, Probe
+from autograder.gate import harness
+from autograder.gate.bands import judge_run, numbers
+from autograder.grading.checking import Progress, child_of, count, load
+from autograder.grading.grader import TRAIN_S, Grader
+from autograder.grading.messages import sentence, short
+from autograder.grading.results import GATE, NotebookResult, Test
+from autograder.sandbox.child_process import Child
+from autograder.sandbox.limits import Failure
+
+
+def worth_training(result: NotebookResult) -> bool:
+    """False, with a line in the result, where a check failed without which the gate would be wasted time."""
+    failed = {t.name for t in result.tests if not t.passed}
+    if fatal := [c.name for c in result.exercise.checks if c.fatal and c.name in failed]:
+        lose(result, f"not trained, since a check failed first: {', '.join(fatal)}")
+    return not fatal
+
+
+def lose(result: NotebookResult, why: str) -> None:
+    """No points for the gate."""
+    result.tests.append(Test(GATE, 0.0, result.exercise.gate_points, why))
+
+
+def in_fresh_child(
+    cells: dict[str, str], grader: Grader, result: NotebookResult, seed: int, progress: Progress
+) -> Tensor | None:
+    """The gate after answers were judged one by one: all of them together; the checks' points stay."""
+    try:
+        with child_of(result.exercise, grader, result) as child:
+            probe = Probe(child, timeout_s=grader.check_s)
+            if why := load(result.exercise, cells, probe, result, supplied={}):
+                lose(result, sentence(why))
+                return None
+            return gate(child, grader, result, seed, progress)
+    except Failure as e:
+        if e.outcome == "infrastructure_error":
+            raise
+        lose(result, sentence(e.message))
+        result.reason = sentence(e.message)
+        return None
+
+
+def gate(child: Child, grader: Grader, result: NotebookResult, seed: int, progress: Progress) -> Tensor | None:
+    """Train what is loaded in the child; the samples that it drew, None where it came to none."""
+    start, points = time.monotonic(), result.exercise.gate_points
+    try:
+        metrics, images = harness.run(
+            Probe(child, timeout_s=TRAIN_S),
+            {"judge": grader.judge}, grader.run, seed, progress=lambda share: progress("gate", share),
+        )  # fmt: skip
+    except Failed as e:
+        lose(result, sentence(str(e)))
+        result.reason = short(str(e))
+        return None
+    finally:
+        count(result.timings, "gate", start)
+    verdict = judge_run(metrics["judge"], grader.bands)
+    result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
+    result.gate = verdict.share
+    shown = f"{numbers(verdict, grader.bands)}: {verdict.reason}"
+    result.tests.append(Test(GATE, points * verdict.share, points, sentence(shown)))
+    if all(t.passed for t in result.tests):
+        result.reason = "Every check holds, and the trained model is within the reference limits."
+    elif verdict.share < 1:
+        result.reason = sentence(verdict.reason)
+    return images

@@ -1,0 +1,68 @@
+"""Which of the course's files a module imports, read from the sources: nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("autograder", "ddpm_core", "ddpm_tools")
+LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def file_of(module: str, root: Path = ROOT) -> Path | None:
+    """The file of one of the course's modules, below root; None where there is none."""
+    path = root.joinpath(*module.split("."))
+    found = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in found if file.is_file()), None) if module.split(".")[0] in PACKAGES else None
+
+
+def module_of(file: Path, root: Path = ROOT) -> str:
+    """The dotted name of one of the course's files; of an `__init__.py`, that of its package."""
+    return ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def statements(tree: ast.AST, lazily: bool) -> Iterator[ast.AST]:
+    """The nodes that run: not those for type checkers alone, nor, unless `lazily`, those within a function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            continue
+        if lazily or not isinstance(node, LATER):
+            yield node
+            yield from statements(node, lazily)
+
+
+@cache
+def _names(source: str, lazily: bool) -> frozenset[str]:
+    names: set[str] = set()
+    for node in statements(ast.parse(source), lazily):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def named(file: Path, lazily: bool = True) -> frozenset[str]:
+    """The dotted names that a file imports; some may be names within a module."""
+    return _names(file.read_text(encoding="utf-8"), lazily)
+
+
+def reached(modules: Iterable[str], root: Path = ROOT, *, packages: bool = True, lazily: bool = True) -> set[Path]:
+    """The course's files that are read where these modules are imported: theirs, and those of all that they import.
+
+    `packages`: also the `__init__.py` above each, as Python reads them.
+    """
+    found: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if packages and "." in module:
+            waiting.append(module.rpartition(".")[0])
+        file = file_of(module, root)
+        if file and file not in found:
+            found.add(file)
+            waiting += named(file, lazily)
+    return found

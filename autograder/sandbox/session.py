@@ -1,0 +1,24 @@
+"""A child for one exercise, from its files to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autograder.exercises.base import Exercise
+from autograder.sandbox.child_process import Child
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.scratch import temporary
+from autograder.sandbox.staging import hidden, stage
+
+THREADS = 1  # of a child, whatever the number of jobs: another count rounds differently, and two children share 2 cores
+
+
+@contextmanager
+def session(exercise: Exercise, limits: Limits, *, sandboxed: bool = True, threads: int = THREADS) -> Iterator[Child]:
+    """A child that sees what this exercise's answers may see, and nothing else."""
+    with temporary() as folder:
+        code = stage(exercise, Path(folder) / "code")
+        with Child(code, limits, sandboxed=sandboxed, threads=threads, hide=hidden(exercise)) as child:
+            yield child

@@ -1,0 +1,104 @@
+"""What travels where: to students, into the sandboxed kernel, to Gradescope; and what a grade depends on.
+
+All of it follows from folders and from what modules import, so that a new file finds its place by itself:
+
+* students get what they can use: no folder that holds answers or makes the course, and no module that needs one of
+  these, or nbgrader, to be imported at all;
+* the kernel in which notebooks run sees the libraries and the data of the students' bundle;
+* Gradescope gets what its grader imports;
+* a grade depends on what judging a notebook imports: no report, no adapter and no command.
+
+What the child of an answer sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from autograder import exercises
+from autograder.imports import ROOT, module_of, named, reached
+
+LIBRARIES = ("ddpm_core", "ddpm_tools")
+STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
+# Known answers, and what makes the course; the judge of record is not for training on.
+PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges")
+PRIVATE_TEXTS = ("mutants.txt", "references.txt")  # of an exercise
+INSTRUCTORS = ("nbgrader", "jupyter_client")  # packages without which a module is of no use to a student
+DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
+JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in order, without what Python, Jupyter and others leave behind."""
+    for place, folders, names in os.walk(folder):
+        junk = JUNK(place, [*folders, *names])
+        folders[:] = sorted(set(folders) - junk)
+        yield from (Path(place) / name for name in sorted(set(names) - junk))
+
+
+def is_private(file: Path, course: Path) -> bool:
+    """Whether a file holds answers or makes the course."""
+    return file.name in PRIVATE_TEXTS or any(file.is_relative_to(course / folder) for folder in PRIVATE)
+
+
+def of_no_use(course: Path) -> set[Path]:
+    """Modules of `autograder` that cannot be imported without nbgrader, or without a private module."""
+    modules = {file: named(file, lazily=False) for file in files(course / "autograder") if file.suffix == ".py"}
+    left_out = {file for file in modules if is_private(file, course)}
+    before = -1
+    while len(left_out) > before:
+        before = len(left_out)
+        gone = {module_of(file, course) for file in left_out}
+        for file, names in modules.items():
+            if not gone.isdisjoint(names) or any(name.split(".")[0] in INSTRUCTORS for name in names):
+                left_out.add(file)
+    return left_out
+
+
+def to_students(course: Path) -> list[Path]:
+    """Lessons, exercises, the libraries, the checks and the data."""
+    left_out = of_no_use(course)
+    every = (file for folder in STUDENTS for file in files(course / folder))
+    return [file for file in every if file not in left_out and not is_private(file, course)]
+
+
+def to_kernel(course: Path = ROOT) -> list[Path]:
+    """What notebooks import and read."""
+    return [f for folder in (*LIBRARIES, "data") for f in files(course / folder) if not is_private(f, course)]
+
+
+def to_gradescope(course: Path, assignment: str) -> list[Path]:
+    """What grades an assignment there: code, data, and the solutions that stand in for what an answer builds on."""
+    code = reached([*judging_modules(course), "autograder.adapters.gradescope"], course)
+    more = (f for folder in (*DATA, f"solutions/{assignment}") for f in files(course / folder))
+    return sorted(code) + [f for f in more if not f.name.startswith(".")]
+
+
+def judging_modules(course: Path) -> list[str]:
+    """The modules at which judging a notebook begins: here, in the child, and those that are found by name."""
+    found = (f for folder in ("exercises", "child") for f in files(course / "autograder" / folder) if f.suffix == ".py")
+    return ["autograder.grading.judging", *(module_of(f, course) for f in found)]
+
+
+def decisive(course: Path = ROOT) -> list[Path]:
+    """Every file whose change may change a grade: code, the gates' limits, and the solutions that are supplied.
+
+    The judge of record and the version of torch are among a record's settings (grading/provenance.py).
+    """
+    found = reached(judging_modules(course), course)
+    for e in exercises.discovered().values():
+        found |= {course / f"ddpm_core/{module}.py" for module in e.library}
+        found |= {course / f"data/gates/{e.name}.json"} if e.gate_cell else set()
+        found |= {course / f"solutions/{e.assignment}/{e.name}.ipynb"} if e.needs else set()
+    return sorted(file for file in found if file.is_file())
+
+
+def copy(chosen: Iterable[Path], course: Path, out: Path) -> None:
+    """Copy files of the course to the same places below `out`."""
+    for file in chosen:
+        to = out / file.relative_to(course)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, to)
