@@ -9,20 +9,17 @@ from website.fingerprint import ROOT
 # subject -> modules of ddpm_core in reading order; a package stands for all of its modules
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "Schedule": ("schedule",),
-    "Parameterization": ("parameterization", "prediction"),
-    "Layers": ("layers", "attention", "attention_maps"),
+    "Parameterization": ("parameterization",),
+    "Layers": ("layers", "attention"),
     "Conditioning": ("conditioning", "text"),
-    "U-Net": ("network", "unet", "unet2d", "diffusers_unet"),
+    "U-Net": ("network", "unet", "unet2d"),
+    "Diffusion": ("diffusion",),
     "Guidance": ("guidance",),
     "Samplers": ("samplers",),
     "Interpolation": ("interpolation",),
-    "EMA": ("ema",),
-    "Training": ("training", "runs", "config", "streams", "speed", "distributed", "logs", "interrupt", "callbacks"),
-    "Data": ("data", "datasets"),
-    "Checkpoint": ("checkpoint", "diffusers_io", "onnx_io"),
-    "Metrics": ("metrics", "results"),
-    "Diagnosis": ("diagnosis",),
-    "Pictures and commands": ("plots", "demo", "page", "cli", "commands"),
+    "Training": ("training", "objectives", "ema", "streams", "data"),
+    "Configs and checkpoints": ("config", "checkpoint", "files", "registry"),
+    "Metrics and pictures": ("metrics", "plots"),
 }
 REST = "Further modules"  # what no subject names yet
 
