@@ -32,8 +32,8 @@ from ddpm_core.samplers import SampleConfig, initial_noise, sample
 from ddpm_core.schedule import DiffusionSchedule, cosine_beta_schedule
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
+from ddpm_tools.unet2d import UNet2DConfig
 
 CONFIGS = {  # (same weights as the peer, our own design at about as many parameters, batch, images to sample)
     "32": (

@@ -4,7 +4,7 @@ Read it in the order in which an image is made:
 
     schedule          how much of the image is left at each timestep        parameterization  what the network predicts
     layers attention  its parts, and how a condition enters them            conditioning      the strategies
-    network unet unet2d                                                     text              captions as the condition
+    network unet                                                            text              captions as the condition
     diffusion         a network together with what its output means
     guidance          strong answers from weak ones                         samplers/         from noise to images
     data streams objectives ema training                                    interpolation     between two classes

@@ -16,7 +16,6 @@ from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainConfig
 from ddpm_core.unet import ARCHITECTURES, UNetConfig
-from ddpm_core.unet2d import UNet2DConfig
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"  # what ships: checkpoints, classifiers, reference bands
 T = TypeVar("T")
@@ -55,10 +54,6 @@ PRESETS = {
     "digits": Preset(
         unet=UNetConfig(image_channels=1, image_size=8, channels=(32, 64), cond_dim=128),
         # 600 steps of 128 are 53 epochs and about a minute on two cores; short runs like a high rate and a quick EMA
-        train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
-    ),
-    "digits-unet2d": Preset(  # what `ddpm export-diffusers` can write
-        unet=UNet2DConfig(1, 8, 10, (32, 64), attention_levels=(1,), groups=8),
         train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
     ),
     "fashion-mnist": Preset(
@@ -104,7 +99,8 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     if cls is NetworkConfig:
         values = dict(values)
         if (name := values.pop("architecture", None)) not in ARCHITECTURES:
-            raise ValueError(f"unknown architecture '{name}'; known: {', '.join(ARCHITECTURES)}")
+            more = "" if "unet2d" in ARCHITECTURES else "; `import ddpm_tools.unet2d` adds diffusers'"
+            raise ValueError(f"unknown architecture '{name}'; known: {', '.join(ARCHITECTURES)}{more}")
         cls = ARCHITECTURES[name][0]
     hints = {f.name: get_type_hints(cls)[f.name] for f in fields(cls)}
     if unknown := sorted(set(values) - set(hints)):

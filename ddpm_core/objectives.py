@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ddpm_core.parameterization import Parameterization
 from ddpm_core.schedule import DiffusionSchedule
 
 Times = Callable[[int, DiffusionSchedule, Generator], Tensor]  # (B, schedule, generator) -> timesteps (B,) int64
@@ -20,48 +19,6 @@ def uniform_times(batch: int, schedule: DiffusionSchedule, generator: Generator)
     return torch.randint(schedule.timesteps, (batch,), generator=generator, device=generator.device)
 
 
-def stratified_times(batch: int, schedule: DiffusionSchedule, generator: Generator) -> Tensor:
-    """One timestep from each of B equal parts of 0 ... T-1, in random order: less scatter of the loss between batches.
-
-    Each is uniform on its own (Kingma et al. 2021, appendix I.1, draws them from one offset).
-    """
-    draw = {"generator": generator, "device": generator.device}
-    u = (torch.randperm(batch, **draw) + torch.rand(batch, **draw)) / batch  # (B,) in [0, 1)
-    return (u * schedule.timesteps).long().clamp(max=schedule.timesteps - 1)
-
-
-def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
-    """More of the middle of the schedule: t/T = sigmoid(normal) (Esser et al. 2024, section 3.1)."""
-
-    def times(batch: int, schedule: DiffusionSchedule, generator: Generator) -> Tensor:
-        u = torch.sigmoid(mean + std * torch.randn(batch, generator=generator, device=generator.device))  # (B,)
-        return (u * schedule.timesteps).long().clamp(max=schedule.timesteps - 1)
-
-    return times
-
-
 def mse(output: Tensor, target: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
     """Mean squared error, every timestep alike (Ho et al. 2020, eq. 14)."""
     return F.mse_loss(output.float(), target)
-
-
-def min_snr(parameterization: Parameterization, gamma: float = 5.0) -> Loss:
-    """Mean squared error, the error of x0 weighed by min(SNR, gamma) (Hang et al. 2023, eq. 8 and section 3.4).
-
-    ValueError for a parameterization whose target weighs the error of x0 in a way that is not known here.
-    """
-    weights = {  # by which the target's own error weighs that of x0, see lesson 5.1
-        "epsilon": lambda snr: snr,
-        "v": lambda snr: snr + 1,
-        "x0": torch.ones_like,
-    }
-    if parameterization.name not in weights:
-        raise ValueError(f"min-SNR is known for {', '.join(weights)}, not for '{parameterization.name}'")
-    own = weights[parameterization.name]
-
-    def loss(output: Tensor, target: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
-        snr = schedule.snr[t]  # (B,)
-        error = (output.float() - target).square().flatten(1).mean(1)  # (B,)
-        return (error * snr.clamp(max=gamma) / own(snr)).mean()
-
-    return loss

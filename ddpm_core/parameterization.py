@@ -2,8 +2,6 @@
 
 epsilon: A = 1, B = 0 (Ho et al. 2020).         v:     A = sqrt(abar), B = sqrt(1 - abar) (Salimans & Ho 2022).
 x0:      A = 0, B = -1.                         blend: (1 - abar)·eps + abar·v.
-
-`from_functions` makes a Parameterization of any pair of plain functions, as the prediction track asks for them.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from ddpm_core.schedule import DiffusionSchedule, at
 
 Target = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (x0, eps, t, schedule) -> target (B, ...)
 Inverse = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (output, xt, t, schedule) -> x0 (B, ...)
-PlainFunction = Callable[[Tensor, Tensor, Tensor, dict[str, Tensor]], Tensor]  # the schedule as its `as_dict()`
 
 
 @dataclass(frozen=True)
@@ -51,28 +48,6 @@ def linear(name: str, coefficients: Callable[[Tensor], tuple[Tensor, Tensor]]) -
         return (a * xt - s * output) / torch.where(d == 0, 1e-20, d)
 
     return Parameterization(name, compute_training_target, predict_x0)
-
-
-def from_functions(name: str, compute_training_target: PlainFunction, predict_x0: PlainFunction) -> Parameterization:
-    """A pair of the prediction track: `compute_training_target(x_0, noise, timesteps, schedule)` and
-    `predict_x0(model_output, x_t, timesteps, schedule)`, `schedule` being `DiffusionSchedule.as_dict()`.
-
-    The result's functions raise ValueError where one of the two returns another shape than that of the images.
-    """
-
-    def checked(function: PlainFunction, what: str) -> Target:
-        def call(first: Tensor, second: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
-            out = function(first, second, t, schedule.as_dict())
-            if not isinstance(out, Tensor) or out.shape != first.shape:
-                got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-                raise ValueError(f"{what} must return a tensor of the shape {tuple(first.shape)}, got {got}")
-            return out
-
-        return call
-
-    return Parameterization(
-        name, checked(compute_training_target, "compute_training_target"), checked(predict_x0, "predict_x0")
-    )
 
 
 EPSILON = linear("epsilon", lambda abar: (abar * 0 + 1, abar * 0))

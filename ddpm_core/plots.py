@@ -1,4 +1,4 @@
-"""Pictures: grids, strips, the sweep plot. Each function returns a matplotlib figure or writes one file."""
+"""Pictures: grids and strips of images, as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
 
 from ddpm_core.data import to_uint8
-from ddpm_core.metrics.report import Estimate, Scores, labelled
-
-LABELS = {
-    "adherence": "label adherence",
-    "distance": "Fréchet distance",
-    "diversity": "diversity (real = 1)",
-}
 
 
 def pixels(image: Tensor) -> np.ndarray:
@@ -66,35 +57,8 @@ def class_grid(images: Tensor, classes: Sequence[str], title: str = "") -> Figur
     return grid(images, len(images) // len(classes), classes, title=title, row_label="class asked for")
 
 
-def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "") -> Figure:
-    """Adherence, Fréchet distance and diversity against the guidance scale, with 95 % intervals."""
-    fig = Figure(figsize=(10, 3.1), layout="constrained", dpi=140)
-    for ax, name in zip(fig.subplots(1, 3), LABELS):
-        e: list[Estimate] = [getattr(s, name) for s in scores]
-        values = [x.value for x in e]
-        bars = [[x.value - x.low for x in e], [x.high - x.value for x in e]]
-        ax.errorbar(scales, values, yerr=bars, marker="o", capsize=3, color="tab:blue")
-        ax.set_xticks(list(scales))
-        ax.set_xlabel("guidance scale w")
-        ax.set_ylabel(LABELS[name])
-        ax.grid(alpha=0.3)
-    about = scores[0].about
-    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights\nreference {labelled(about.reference)}"
-    fig.suptitle(title or f"{about.extractor}, n = {about.n}, {made}", fontsize=10)
-    return fig
-
-
 def save(fig: Figure, path: Path) -> Path:
     """Write a figure in the format of the path's ending, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path)
-    return path
-
-
-def gif(frames: Tensor, path: Path, zoom: int = 16, ms: int = 90) -> Path:
-    """Frames (N, C, H, W) as a GIF that runs forth and back."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    there_and_back = torch.cat([frames, frames.flip(0)[1:-1]])
-    big = [Image.fromarray(pixels(f)).resize([s * zoom for s in f.shape[:0:-1]], Image.NEAREST) for f in there_and_back]
-    big[0].save(path, save_all=True, append_images=big[1:], duration=ms, loop=0)
     return path

@@ -8,17 +8,19 @@ from ddpm_core.conditioning import STRATEGIES
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import SAMPLERS
 from ddpm_core.schedule import SCHEDULES
+from ddpm_core.unet import ARCHITECTURES
 
 KINDS: dict[str, dict[str, Any]] = {
     "conditioner": STRATEGIES,  # a Conditioning
     "sampler": SAMPLERS,  # (denoise, xt, schedule, timesteps) -> iterator of (xt, x0_hat)
     "schedule": SCHEDULES,  # timesteps -> betas (T,)
     "parameterization": PARAMETERIZATIONS,  # a Parameterization
+    "architecture": ARCHITECTURES,  # (a NetworkConfig's subclass, the network that it describes)
 }
 
 
 def register(kind: str, name: str, value: Any) -> Any:
-    """Make `value` known as `name` among the conditioners, samplers, schedules or parameterizations; returns it.
+    """Make `value` known as `name` among the designs of one of KINDS; returns it.
 
     ValueError for another kind, and for a name that is taken by something else: a checkpoint would mean another model.
     """

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from ddpm_core.checkpoint import CheckpointError, load, read
 from ddpm_core.conditioning import strategy
 from ddpm_core.data import ImageData
+from ddpm_core.network import ConditionalNetwork, NetworkConfig
 from ddpm_core.streams import derive_seed
 from ddpm_core.unet import build_unet
-from ddpm_core.unet2d import UNet2D, UNet2DConfig
 
 PAD, UNKNOWN, START = 0, 1, 2
 SPECIAL = ("<pad>", "<unknown>", "<start>")
@@ -134,13 +134,13 @@ class TextUNet(nn.Module):
     embedding.
     """
 
-    def __init__(self, unet: UNet2D, encoder: TextEncoder):
+    def __init__(self, unet: ConditionalNetwork, encoder: TextEncoder):
         super().__init__()
         self.unet, self.encoder = unet, encoder
         self.summary = nn.Linear(encoder.norm.normalized_shape[0], unet.config.dim)
 
     @property
-    def config(self) -> UNet2DConfig:
+    def config(self) -> NetworkConfig:
         return self.unet.config
 
     @property
@@ -159,7 +159,7 @@ class TextUNet(nn.Module):
 
 
 def build_text_unet(
-    config: UNet2DConfig,
+    config: NetworkConfig,
     tokenizer: Tokenizer,
     conditioning: str = "add",
     layers: int = 2,
@@ -167,8 +167,8 @@ def build_text_unet(
     seed: int = 0,
 ) -> TextUNet:
     """A network whose initial weights depend on the seed alone. ValueError where the U-Net takes no context."""
-    if config.context_dim is None:
-        raise ValueError("a text needs a U-Net with cross-attention; take a UNet2DConfig with a context_dim")
+    if getattr(config, "context_dim", None) is None:
+        raise ValueError("a text needs a U-Net with cross-attention; take ddpm_tools.unet2d's, with a context_dim")
     unet = build_unet(config, strategy(conditioning), seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "text"))

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from ddpm_core.attention import SelfAttention
 from ddpm_core.layers import AdaResBlock, sinusoidal_embedding, zero_init
 from ddpm_core.network import ConditionalNetwork, Conditioning, NetworkConfig
-from ddpm_core.unet2d import UNet2D, UNet2DConfig
 
 __all__ = ["ARCHITECTURES", "ConditionalNetwork", "ConditionalUNetV2", "Conditioning", "UNetConfig", "build_unet"]
 
@@ -113,10 +112,10 @@ class ConditionalUNetV2(ConditionalNetwork):
         return self.conv_out(F.silu(self.norm_out(h)))  # (B, C, H, W)
 
 
-ARCHITECTURES = {"v2": (UNetConfig, ConditionalUNetV2), "unet2d": (UNet2DConfig, UNet2D)}  # config and network by name
+ARCHITECTURES = {"v2": (UNetConfig, ConditionalUNetV2)}  # config and network by name; see registry.register
 
 
-def build_unet(config: NetworkConfig, conditioning: Conditioning, seed: int = 0) -> ConditionalUNetV2 | UNet2D:
+def build_unet(config: NetworkConfig, conditioning: Conditioning, seed: int = 0) -> ConditionalNetwork:
     """A network whose initial weights depend on the seed alone; the global random stream is left as it was."""
     _, network = ARCHITECTURES[config.architecture]
     with torch.random.fork_rng(devices=[]):

@@ -26,6 +26,7 @@ from ddpm_tools.evaluation.features import COURSE, shipped
 from ddpm_tools.evaluation.judges import Judge, fits, load_judge
 from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.reports import page
+from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
 
@@ -129,7 +130,7 @@ def sweep(
     checkpoint.write_text(out / "sweep.json", json.dumps([s.as_dict() | how for s in scores], indent=1) + "\n")
     return [
         plots.save(strip, out / "sweep.png"),
-        plots.save(plots.sweep_plot(scales, scores), out / "sweep_plot.png"),
+        plots.save(sweep_plot(scales, scores), out / "sweep_plot.png"),
         out / "sweep.json",
     ]
 
@@ -166,7 +167,7 @@ def interpolate(
         strip = plots.grid(row, n, (), names, title, column_label=f"share of {share}", cell=0.7)
         written.append(plots.save(strip, out / f"interpolate_{a}_{b}.png"))
         zoom = max(1, 128 // u.image_size)
-        written.append(plots.gif(row, out / f"interpolate_{a}_{b}.gif", zoom))
+        written.append(gif(row, out / f"interpolate_{a}_{b}.gif", zoom))
     return written
 
 

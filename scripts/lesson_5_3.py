@@ -32,8 +32,8 @@ from ddpm_core.streams import stream
 from ddpm_core.text import Tokenizer, build_text_unet, tokenized
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.train import resume
+from ddpm_tools.unet2d import UNet2DConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT, WORK = DATA_DIR / "checkpoints/lesson_5_3", ROOT / "build/lesson_5_3"

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+import ddpm_tools.unet2d  # noqa: F401 - checkpoints may name it
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.config import DATA_DIR
 from ddpm_tools import outputs

@@ -24,7 +24,6 @@ from ddpm_core.config import Preset
 from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.training import TrainState
 from ddpm_core.unet import build_unet
-from ddpm_core.unet2d import UNet2D, UNet2DConfig
 from ddpm_tools.export.diffusers_unet import (
     DiffusersError,
     from_diffusers_config,
@@ -33,6 +32,7 @@ from ddpm_tools.export.diffusers_unet import (
     to_diffusers_weights,
 )
 from ddpm_tools.train.resume import exists, save_training
+from ddpm_tools.unet2d import UNet2D, UNet2DConfig
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 PREDICTION = {"epsilon": "epsilon", "v": "v_prediction", "x0": "sample"}  # ours: theirs

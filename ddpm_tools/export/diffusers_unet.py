@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_core.unet2d import UNet2DConfig
+from ddpm_tools.unet2d import UNet2DConfig
 
 FIELDS = {  # theirs: (ours, their default)
     "in_channels": ("image_channels", 3),

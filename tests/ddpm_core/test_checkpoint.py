@@ -10,9 +10,9 @@ from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset, from_dict, to_dict
 from ddpm_core.training import TrainConfig, TrainState
 from ddpm_core.unet import UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.presets import PRESETS, preset
 from ddpm_tools.train.resume import resume, save_training
+from ddpm_tools.unet2d import UNet2DConfig
 from tests.ddpm_core.test_training import CONFIG, UNET, run, start
 
 PRESET = Preset(unet=UNET, conditioning="adaln_zero", train=CONFIG)

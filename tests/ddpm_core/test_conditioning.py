@@ -18,7 +18,7 @@ from ddpm_core.conditioning import (
     time_only,
 )
 from ddpm_core.unet import Conditioning, UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
+from ddpm_tools.unet2d import UNet2DConfig
 
 SMALL = {
     "v2": UNetConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1, cond_dim=64),

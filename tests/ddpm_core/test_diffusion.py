@@ -1,4 +1,4 @@
-"""A network with what its output means: a checkpoint samples as it was trained, in any precision, or says what lacks."""
+"""A network with what its output means: it samples as it was trained, in any precision, or says what it lacks."""
 
 import math
 from dataclasses import replace

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.guidance import autoguidance, batched, cfg_pp, guidance_interval, guide, guided, plain
+from ddpm_core.guidance import autoguidance, batched, cfg_pp, guidance_interval, guide, guided, mixture, plain
 from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, V
 from ddpm_core.samplers import ddim, dpm_solver_pp
 from ddpm_core.schedule import DiffusionSchedule, at
@@ -211,3 +211,39 @@ def test_guided_paths_match_their_closed_form(kind, w):
         gone = gone * ((u + e) / (u + s)) ** ((1 - scale) / 2) * ((v + e) / (v + s)) ** (scale / 2)
     exact = (gone + 0.3) * EXACT.alphas_cumprod[39].sqrt()
     torch.testing.assert_close(x_end, exact, rtol=0.02, atol=4e-3)
+
+
+@pytest.mark.parametrize("kind", PARAMETERIZATIONS.values(), ids=lambda p: p.name)
+def test_a_mixture_of_one_condition_is_guidance_by_it(kind, rng):
+    xt, t, y = case(rng)
+    net = Network()
+    d, other = bound(net, kind), torch.tensor([9, 9, 1, 2])
+    for weights, cond in (([[1.0] * 4, [0.0] * 4], y), ([[0.0] * 4, [1.0] * 4], other)):
+        branches = mixture(d, (y, other), torch.tensor(weights))
+        net.calls = net.images = 0
+        ours = guide(d, branches, 3.0)(xt, t)
+        assert (net.calls, net.images) == (1, 12)
+        torch.testing.assert_close(ours, guided(d, cond, 3.0)(xt, t), rtol=1e-4, atol=1e-5)
+    each = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]])  # weights for each sample
+    mixed = torch.where(each[0] == 1, y, other)
+    torch.testing.assert_close(mixture(d, (y, other), each)(xt, t), batched(d, mixed)(xt, t))
+
+
+def test_a_mixture_is_linear_in_its_weights(rng):
+    xt, t, y = case(rng)
+    d, conds = bound(Network()), (y, y + 1, torch.tensor([5, 6, 7, 8]))
+    weights = torch.rand(3, 4, generator=rng)
+    weak, strong = mixture(d, conds, weights)(xt, t)
+    alone = torch.stack([Network()(xt, t, c) for c in conds])  # (3, 4, 1, 3, 3)
+    torch.testing.assert_close(strong, (weights[:, :, None, None, None] * alone).sum(0))
+    torch.testing.assert_close(weak, Network()(xt, t, NULL.expand(4)))
+
+
+def test_a_mixture_of_embeddings_and_of_a_network_s_labels_agree(rng):
+    """Conditions of any shape; here (B, D), whose mean is what the label was."""
+    xt, t, y = case(rng)
+    tokens = y.float()[:, None].expand(4, 6)
+    weights = torch.rand(2, 4, generator=rng)
+    by_label = mixture(bound(Network()), (y, y + 2), weights)(xt, t)
+    by_token = mixture(bound(Network(), null=torch.full((1, 6), 10.0)), (tokens, tokens + 2), weights)(xt, t)
+    torch.testing.assert_close(by_token, by_label)

@@ -167,3 +167,52 @@ def test_any_network_and_any_kind_of_condition(rng):
 def test_unknown_vary(net):
     with pytest.raises(ValueError, match="unknown vary 'time'; known: class, noise, both"):
         row_of(net, "time")
+
+
+def scores_row(net, n=5, **options):
+    how = InterpolationConfig(options.pop("vary", "class"), "scores", 6, SampleConfig(**options))
+    return interpolate_classes(bound(net), 2, 7, n, 3.0, torch.Generator().manual_seed(5), how)
+
+
+@pytest.mark.parametrize("vary", ["class", "both"])
+def test_mixed_scores_end_at_the_two_classes_own_images(net, vary):
+    calls = []
+    handle = net.register_forward_hook(lambda module, given, out: calls.append(len(out)))
+    row, rng = scores_row(net, vary=vary), torch.Generator().manual_seed(5)
+    handle.remove()
+    assert calls == [15] * 6  # one call a step: no condition, the first and the second
+    first, second = (torch.randn(1, 1, 8, 8, generator=rng) for _ in range(2))
+    noises = torch.cat([first, second if vary == "both" else first])
+    ends = last(ddim(guided(bound(net), torch.tensor([2, 7]), 3.0), noises, SCHEDULE, ddim_timesteps(1000, 6)))
+    torch.testing.assert_close(row[[0, -1]], ends, rtol=1e-3, atol=1e-3)
+    assert (row[0] - row[-1]).abs().max() > 0.05
+
+
+def test_the_middle_of_mixed_scores_is_the_mean_of_the_answers(net):
+    """Not the answer to the mean embedding, which the linear path gives."""
+    noise = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(5))
+
+    def both(xt, t, y):
+        a, b = (net(xt, t, torch.full_like(y, k)) for k in (2, 7))
+        return torch.where((y == 10).view(-1, 1, 1, 1), net(xt, t, y), (a + b) / 2)
+
+    mean = Diffusion(both, SCHEDULE, EPSILON, null=torch.tensor([10]))
+    wanted = last(ddim(guided(mean, torch.tensor([0]), 3.0), noise, SCHEDULE, ddim_timesteps(1000, 6)))
+    torch.testing.assert_close(scores_row(net, 3)[1], wanted[0], rtol=1e-3, atol=1e-3)
+
+
+def test_mixed_scores_of_noises_alone_are_the_one_class(net):
+    assert torch.equal(scores_row(net, vary="noise"), row_of(net, "noise"))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "mode", "says"),
+    [
+        ({"lam": 0.5}, "scores", "mixing scores knows plain guidance by w alone"),
+        ({"interval": (100, 200)}, "scores", "leave lam and interval out"),
+        ({}, "cubic", "unknown mode 'cubic'; known: linear, spherical, scores"),
+    ],
+)
+def test_paths_that_cannot_be_are_refused(sampling, mode, says):
+    with pytest.raises(ValueError, match=says):
+        InterpolationConfig(mode=mode, sampling=SampleConfig(**sampling))

@@ -12,10 +12,10 @@ import ddpm_core
 
 HERE = Path(ddpm_core.__file__).parent
 NAMES = [
-    "DiffusionSchedule", "EMA", "EPSILON", "V", "X0", "Diffusion", "ImageData", "Conditioning", "Preset", "SampleConfig",
-    "TrainConfig", "TrainState", "UNetConfig", "autoguidance", "build_unet", "cfg_pp", "ddim", "ddpm", "digits",
-    "dpm_solver_pp", "guided", "interpolate_classes", "interpolate_embeddings", "load_diffusion", "preset", "register",
-    "sample", "save_diffusion", "strategy", "train",
+    "DiffusionSchedule", "EMA", "EPSILON", "V", "X0", "Diffusion", "ImageData", "Conditioning", "Preset",
+    "SampleConfig", "TrainConfig", "TrainState", "UNetConfig", "autoguidance", "build_unet", "cfg_pp", "ddim", "ddpm",
+    "digits", "dpm_solver_pp", "guided", "interpolate_classes", "interpolate_embeddings", "load_diffusion", "preset",
+    "register", "sample", "save_diffusion", "strategy", "train",
 ]  # fmt: skip
 
 

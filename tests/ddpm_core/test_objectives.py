@@ -7,12 +7,13 @@ from scipy.stats import chi2, chisquare, kstest, norm
 from ddpm_core.conditioning import strategy
 from ddpm_core.data import digits
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.objectives import logit_normal_times, min_snr, mse, stratified_times, uniform_times
+from ddpm_core.objectives import mse, uniform_times
 from ddpm_core.parameterization import BLEND, EPSILON, PARAMETERIZATIONS, X0, V
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainState, batches, train
 from ddpm_core.unet import build_unet
+from ddpm_tools.train.objectives import logit_normal_times, min_snr, stratified_times
 from tests.ddpm_core.test_training import CONFIG, UNET
 from tests.ddpm_core.test_unet import perturbed
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm_core.diffusion import split_output
-from ddpm_core.parameterization import BLEND, EPSILON, PARAMETERIZATIONS, X0, V, from_functions
+from ddpm_core.parameterization import BLEND, EPSILON, PARAMETERIZATIONS, X0, V
 from ddpm_core.schedule import DiffusionSchedule, linear_beta_schedule
+from ddpm_tools.plain_pairs import from_functions
 from tests.ddpm_core.plain_pairs import PAIRS
 
 PLAIN = {name: from_functions(name, *pair) for name, pair in PAIRS.items()}

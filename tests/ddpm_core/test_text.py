@@ -27,9 +27,9 @@ from ddpm_core.text import (
     tokenized,
 )  # fmt: skip
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
-from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.attention_maps import attention_maps, attention_weights, word_maps
 from ddpm_tools.train.resume import save_snapshot
+from ddpm_tools.unet2d import UNet2DConfig
 
 CAPTIONS = ["Red flag, a flag!", "blue flag", "a red square", "don't", "don't"]
 UNET = UNet2DConfig(3, 8, 0, (32, 32), 1, (1,), groups=8, context_dim=32)

@@ -1,9 +1,11 @@
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+from torch.utils.data import DataLoader, TensorDataset
 
 from ddpm_core.conditioning import strategy
 from ddpm_core.data import digits
@@ -148,3 +150,36 @@ def test_texts_are_dropped_whole():
     empty = (y == 0).all(1)
     assert torch.equal(y[~empty], tokens[:1].expand(int((~empty).sum()), 5))
     assert empty.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / len(y) ** 0.5)
+
+
+def same(a, b):
+    return all(
+        torch.equal(x, y)
+        for m, n in ((a.model, b.model), (a.ema.module, b.ema.module))
+        for x, y in zip(m.state_dict().values(), n.state_dict().values())
+    )
+
+
+def test_a_loader_of_the_same_batches_trains_the_same_network():
+    given = list(islice(batches(digits(), CONFIG), 12))
+    assert same(run(start(), data=given), run(start()))
+    again = [given[i % 5] for i in range(12)]
+    assert same(run(start(), data=given[:5]), run(start(), data=again))  # one pass after another
+    assert not same(run(start(), data=given[:5]), run(start()))
+
+
+def test_a_loader_of_torch_will_do():
+    data = digits()
+    loader = DataLoader(TensorDataset(data.floats(), data.labels), batch_size=100, shuffle=True)
+    config = replace(CONFIG, steps=40)  # 15 batches a pass, the last of 37 images
+    state = start(config=config)
+    losses = [float(s.loss) for s in train(state, loader, config)]
+    assert state.step == len(losses) == 40 and sum(losses[-5:]) < 0.75 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("loader", [list, lambda: iter(list(islice(batches(digits(), CONFIG), 3)))])
+def test_a_loader_that_has_no_more_is_one_sentence(loader):
+    state = start()
+    with pytest.raises(ValueError, match="the loader of training batches is empty, or can be gone through only once"):
+        run(state, data=loader())
+    assert state.step in (0, 3)

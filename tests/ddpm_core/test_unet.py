@@ -9,7 +9,7 @@ from ddpm_core.config import from_dict
 from ddpm_core.layers import sinusoidal_embedding
 from ddpm_core.network import NetworkConfig
 from ddpm_core.unet import ConditionalUNetV2, UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
+from ddpm_tools.unet2d import UNet2DConfig
 
 SMALL = UNetConfig(1, 8, 10, channels=(32, 64), blocks_per_level=1, cond_dim=64)
 

@@ -11,8 +11,9 @@ from autograder.challenges import budgets, contract, testing
 from autograder.challenges.examples import EXAMPLES, examples
 from autograder.challenges.tracks import TRACKS, track
 from ddpm_core.conditioning import STRATEGIES
-from ddpm_core.parameterization import PARAMETERIZATIONS, from_functions
+from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.plain_pairs import from_functions
 
 
 def child(name):

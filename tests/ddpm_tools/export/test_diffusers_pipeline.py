@@ -14,7 +14,6 @@ from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainState
 from ddpm_core.unet import UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.cli.main import main
 from ddpm_tools.export.diffusers_pipeline import (
     WEIGHTS,
@@ -25,6 +24,7 @@ from ddpm_tools.export.diffusers_pipeline import (
 )
 from ddpm_tools.export.diffusers_unet import DiffusersError, from_diffusers_config, to_diffusers_config
 from ddpm_tools.train.resume import save_training
+from ddpm_tools.unet2d import UNet2DConfig
 from tests.ddpm_core.test_unet import perturbed
 
 UNET = UNet2DConfig(1, 8, 10, (16, 32), 1, (1,), groups=8, head_dim=16)

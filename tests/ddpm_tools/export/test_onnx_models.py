@@ -17,11 +17,11 @@ from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState
 from ddpm_core.unet import UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2DConfig
 from ddpm_tools.cli.base import CHECKPOINT, CLASSIFIER
 from ddpm_tools.cli.main import main
 from ddpm_tools.export.onnx_models import OnnxError, export_onnx
 from ddpm_tools.train.resume import save_training
+from ddpm_tools.unet2d import UNet2DConfig
 from tests.ddpm_core.test_unet import perturbed
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

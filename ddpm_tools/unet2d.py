@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ddpm_core.attention import PixelCrossAttention, SelfAttention
 from ddpm_core.layers import ResBlock, UNetBlockWithCrossAttention, sinusoidal_embedding
 from ddpm_core.network import ConditionalNetwork, Conditioning, NetworkConfig
+from ddpm_core.registry import register
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,6 @@ class UNet2D(ConditionalNetwork):
                 h = layer(torch.cat([h, skips.pop()], dim=1), emb, context, mask)  # (B, ci, H/2^i, W/2^i)
             h = next(conditioners)(double(h), class_emb)  # (B, ci, H/2^(i-1), W/2^(i-1))
         return self.conv_out(F.silu(self.norm_out(h)))  # (B, C, H, W)
+
+
+register("architecture", "unet2d", (UNet2DConfig, UNet2D))  # so that configs and checkpoints can name it

@@ -8,8 +8,8 @@ from torch import nn
 from ddpm_core.conditioning import STRATEGIES, add_embeddings, strategy
 from ddpm_core.network import Conditioning
 from ddpm_core.unet import UNetConfig, build_unet
-from ddpm_core.unet2d import UNet2D, UNet2DConfig
 from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
+from ddpm_tools.unet2d import UNet2D, UNet2DConfig
 from tests.ddpm_core.test_unet import perturbed
 
 SMALL = UNet2DConfig(1, 8, 10, (32, 64), 1, (1,), groups=8)
