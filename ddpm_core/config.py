@@ -62,13 +62,6 @@ PRESETS = {
         train=TrainConfig(steps=9380, lr=4e-4, ema_decay=0.999, preview_every=1876),  # 20 epochs of 469 batches
     ),
     "cifar10": Preset(data="cifar10", train=TrainConfig(flip=True)),
-    "cifar10-cpu": Preset(  # what one core of a laptop trains in about an hour: pictures to look at, no result
-        data="cifar10",
-        parameterization="v",  # colours are decided at high noise, where a prediction of eps says nothing of the image
-        unet=UNetConfig(channels=(24, 48, 96, 128), blocks_per_level=1, attention_levels=(2,), cond_dim=128),
-        # 3.2 epochs; so short a run likes many small steps, a high rate and a quick EMA
-        train=TrainConfig(5000, batch_size=32, lr=1e-3, warmup=200, ema_decay=0.998, flip=True, preview_every=500),
-    ),
 }
 
 

@@ -25,7 +25,7 @@ SPLITS = ("train", "heldout", "all")
 class ImageData:
     """Images (N, C, H, W) uint8, labels (N,) int64, the classes' names, and captions where the data have them.
 
-    Labels may also be captions' tokens (N, S): see `ddpm_core.text.tokenized`.
+    Labels may also be captions' tokens (N, S): see `ddpm_tools.captions.tokenized`.
     """
 
     name: str

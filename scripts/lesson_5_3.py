@@ -29,9 +29,9 @@ from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.metrics.report import Provenance, score
 from ddpm_core.samplers import sample
 from ddpm_core.streams import stream
-from ddpm_core.text import Tokenizer, build_text_unet, tokenized
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_tools.captions import Tokenizer, build_text_unet, tokenized
 from ddpm_tools.train import resume
 from ddpm_tools.unet2d import UNet2DConfig
 

@@ -75,7 +75,7 @@ def test_a_sampler_is_found_by_name():
     ours = sample(made, torch.arange(3), 2.0, 10, config=SampleConfig(sampler="sloppy", batch_size=2))
     assert calls == [2, 1] and ours.isfinite().all()
     assert not torch.equal(ours, sample(made, torch.arange(3), 2.0, 10))
-    with pytest.raises(ValueError, match="unknown sampler 'euler'; known: .*sloppy"):
+    with pytest.raises(ValueError, match=r"unknown sampler 'euler'; known: .*sloppy"):
         SampleConfig(sampler="euler")
 
 

@@ -15,19 +15,10 @@ from ddpm_core.diffusion import Diffusion
 from ddpm_core.parameterization import X0
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.text import (
-    PAD,
-    SPECIAL,
-    START,
-    UNKNOWN,
-    TextEncoder,
-    Tokenizer,
-    build_text_unet,
-    load_text,
-    tokenized,
-)  # fmt: skip
+from ddpm_core.text import PAD, START, UNKNOWN, TextEncoder
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
 from ddpm_tools.attention_maps import attention_maps, attention_weights, word_maps
+from ddpm_tools.captions import SPECIAL, Tokenizer, build_text_unet, load_text, tokenized
 from ddpm_tools.train.resume import save_snapshot
 from ddpm_tools.unet2d import UNet2DConfig
 
