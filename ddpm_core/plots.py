@@ -12,7 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm_core.data import to_uint8
-from ddpm_core.metrics.report import Estimate, Scores, labelled
+from ddpm_core.metrics.estimates import Estimate
+from ddpm_core.metrics.results import labelled
+from ddpm_core.metrics.scores import Scores
 
 LABELS = {
     "adherence": "label adherence",

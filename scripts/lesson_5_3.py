@@ -24,9 +24,10 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR, Preset
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.metrics.report import Provenance, score
+from ddpm_core.metrics.results import Provenance
+from ddpm_core.metrics.scores import score
 from ddpm_core.parameterization import PARAMETERIZATIONS, Parameterization
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
@@ -34,6 +35,7 @@ from ddpm_core.streams import stream
 from ddpm_core.text import Tokenizer, build_text_unet, tokenized
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
+from ddpm_tools.datasets import load_data
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT, WORK = DATA_DIR / "checkpoints/lesson_5_3", ROOT / "build/lesson_5_3"

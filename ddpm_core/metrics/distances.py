@@ -9,6 +9,16 @@ import torch
 from torch import Tensor
 
 
+def finite(features: Tensor, start: int = 0) -> Tensor:
+    """Features (N, D) in float64; ValueError names the first that is not finite, images counted from `start`."""
+    if len(bad := (~torch.isfinite(features)).nonzero()):
+        i, d = bad[0].tolist()
+        raise ValueError(
+            f"feature {d} of image {start + i} is not finite; look for broken pictures, or for a diverged network"
+        )
+    return features.double()
+
+
 @dataclass(frozen=True)
 class Moments:
     """Mean (D,) and covariance (D, D) of n feature vectors, float64."""
@@ -19,36 +29,11 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """ValueError where there are fewer than two vectors, or one of them is not finite."""
-        if len(features) < 2 or not torch.isfinite(features).all():
-            raise ValueError(f"moments need at least two finite feature vectors, got {len(features)}")
-        f = features.double()
+        """ValueError where there are fewer than two vectors (N, D), or one of them is not finite."""
+        f = finite(features)
+        if len(f) < 2:
+            raise ValueError(f"moments need at least two feature vectors, got {len(f)}")
         return cls(f.mean(0), torch.cov(f.T), len(f))
-
-
-class Running:
-    """Mean and covariance of a stream of features, in float64: memory does not grow with their number."""
-
-    def __init__(self, dimension: int):
-        self.n, self.mean = 0, torch.zeros(dimension, dtype=torch.float64)
-        self.scatter = torch.zeros(dimension, dimension, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
-
-    def add(self, features: Tensor) -> None:
-        """Take in a chunk (B, D). ValueError where a feature is not finite."""
-        if not torch.isfinite(features).all():
-            raise ValueError("a feature is not finite; look for broken pictures, or for a diverged network")
-        f = features.double()
-        n, mean = self.n + len(f), f.mean(0)
-        delta = mean - self.mean
-        # Chan, Golub & LeVeque 1979, eq. 2.1: never sum of squares minus square of sums, which cancels
-        self.scatter += (f - mean).T @ (f - mean) + torch.outer(delta, delta) * (self.n * len(f) / n)
-        self.mean += delta * (len(f) / n)
-        self.n = n
-
-    def moments(self) -> Moments:
-        if self.n < 2:
-            raise ValueError(f"moments need at least two feature vectors, got {self.n}")
-        return Moments(self.mean.clone(), self.scatter / (self.n - 1), self.n)
 
 
 def psd_root(cov: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded, write_text
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.guidance import Network
 from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import PARAMETERIZATIONS
@@ -24,6 +24,7 @@ from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.unet import build_unet
 from ddpm_tools import outputs
 from ddpm_tools.cli.base import CLASSIFIER, command, device_of, positive, scale
+from ddpm_tools.datasets import load_data
 from ddpm_tools.diagnosis import Settings, diagnose
 from ddpm_tools.diagnosis.reference import reference_curve, save_reference
 from ddpm_tools.diagnosis.sampling import Sampler

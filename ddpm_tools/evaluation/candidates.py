@@ -11,7 +11,7 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.data import ImageData, to_uint8
-from ddpm_core.metrics.report import Provenance
+from ddpm_core.metrics.results import Provenance
 from ddpm_core.samplers import SampleConfig
 from ddpm_tools.demo import draw
 from ddpm_tools.evaluation.sources import Source, folder_source, tensor_source

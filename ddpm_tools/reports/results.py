@@ -15,7 +15,7 @@ from typing import Any
 
 from ddpm_core.checkpoint import write_text
 from ddpm_core.config import DATA_DIR
-from ddpm_core.metrics.report import labelled
+from ddpm_core.metrics.results import labelled
 from ddpm_tools.evaluation.record import aligned
 
 RESULTS = DATA_DIR / "results"

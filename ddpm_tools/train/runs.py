@@ -10,9 +10,10 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
+from ddpm_tools.datasets import load_data
 from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
 from ddpm_tools.train.distributed import ALONE, Ranks
 from ddpm_tools.train.speed import Speed

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ddpm_core import checkpoint
 from ddpm_core.attention import CrossAttention, CrossAttentionLayer, PixelCrossAttention, merge_heads, split_heads
 from ddpm_core.config import DATA_DIR, Preset
-from ddpm_core.data import ImageData, digits, load_data
+from ddpm_core.data import ImageData, digits
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import sample
 from ddpm_core.schedule import DiffusionSchedule
@@ -28,6 +28,7 @@ from ddpm_core.text import (
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
 from ddpm_core.unet import UNetConfig
 from ddpm_tools.attention_maps import attention_maps, attention_weights, word_maps
+from ddpm_tools.datasets import load_data
 
 CAPTIONS = ["Red flag, a flag!", "blue flag", "a red square", "don't", "don't"]
 UNET = UNetConfig(3, 8, 0, (32, 32), 1, (1,), architecture="unet2d", groups=8, context_dim=32)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from ddpm_core.data import digits
-from ddpm_core.metrics.report import Provenance
+from ddpm_core.metrics.results import Provenance
 from ddpm_tools.cli.main import main, parser
 from ddpm_tools.evaluation.evaluation import METRICS, evaluate
 from ddpm_tools.evaluation.features import network
@@ -25,7 +25,7 @@ def judged():
 
     def run(images, labels, repeats=20, metrics=tuple(METRICS)):
         e = evaluate(tensor_source("x", images, labels), data, reference, net, ABOUT, judge, metrics, repeats)
-        return e, {f.metric: f.estimate for f in e.figures}
+        return e, {f.metric: f.estimate for f in e.results}
 
     return run
 

@@ -9,7 +9,8 @@ from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.metrics.classifier import classify, load_classifier
 from ddpm_tools.evaluation import inception
-from ddpm_tools.evaluation.features import Extractor, network
+from ddpm_tools.evaluation.extractor import Extractor
+from ddpm_tools.evaluation.features import network
 
 
 @pytest.fixture(scope="module")

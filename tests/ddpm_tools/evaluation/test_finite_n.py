@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ddpm_core.metrics.distances import Moments, frechet_resampler
-from ddpm_core.metrics.report import bootstrap
+from ddpm_core.metrics.estimates import bootstrap
 from ddpm_tools.evaluation.finite_n import distances_by_n, extrapolate, line
 
 
