@@ -5,7 +5,16 @@ import torch
 from scipy.stats import binomtest
 
 from ddpm_core.metrics.distances import Moments, frechet_distance, frechet_resampler
-from ddpm_core.metrics.estimates import bootstrap, halves, interval, mean_estimate, proportion
+from ddpm_core.metrics.estimates import (
+    Estimate,
+    bootstrap,
+    difference,
+    halves,
+    interval,
+    mean_estimate,
+    paired,
+    proportion,
+)
 
 
 def test_bootstrap_covers_a_known_mean():
@@ -73,3 +82,41 @@ def test_a_pooled_scatter_is_the_two_sample_test_s():
     se = (np.mean(y) - np.mean(x)) / scipy.stats.ttest_ind(y, x).statistic / (1 / len(x) + 1 / len(y)) ** 0.5
     assert e.se == pytest.approx(se / len(x) ** 0.5)
     assert e.high - e.value == pytest.approx(scipy.stats.t.ppf(0.975, 5) * e.se)
+
+
+def test_an_independent_difference_is_welch_s():
+    a, b = [2.0, 3.5, 3.0], [9.0, 4.0, 6.5, 12.0]
+    d, right = difference(mean_estimate(a), mean_estimate(b)), scipy.stats.ttest_ind(b, a, equal_var=False)
+    bounds = right.confidence_interval(0.95)
+    assert d.df == pytest.approx(right.df) and (d.low, d.high) == pytest.approx((bounds.low, bounds.high))
+    single = Estimate(5.0, 5.0 - 1.96, 5.0 + 1.96, 1.0)  # over images: infinitely many degrees of freedom
+    assert (difference(single, single).df, difference(single, single).high) == (None, pytest.approx(1.96 * 2**0.5))
+    assert difference(single, mean_estimate(b)).df > 3  # the images add nothing to what the four runs leave open
+    assert difference(mean_estimate([1.0, 1.0]), mean_estimate([2.0, 2.0])) == Estimate(1, 1, 1, 0, None)
+    assert difference(mean_estimate([1.0]), single).high == float("inf")
+
+
+def coverage(interval_of, seeds, spread=1.0, shared=0.0, repeats=4000):
+    """Share of simulated comparisons of two equal methods, each over so many seeds, whose interval holds 0."""
+    rng = torch.Generator().manual_seed(seeds)
+    common = shared * torch.randn(repeats, seeds, generator=rng)
+    a, b = (common + sd * torch.randn(repeats, seeds, generator=rng) for sd in (1.0, spread))
+    return np.mean([d.low <= 0 <= d.high for d in map(interval_of, a.tolist(), b.tolist())])
+
+
+def welch(a, b):
+    return difference(mean_estimate(a), mean_estimate(b))
+
+
+def by_pairs(a, b):
+    return mean_estimate(paired(dict(enumerate(a)), dict(enumerate(b))))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_over_few_seeds_cover_what_they_promise(seeds):
+    top = 1.0 if seeds == 2 else 0.975  # with two seeds Welch's test is conservative
+    for spread in (1.0, 3.0):
+        assert 0.93 < coverage(welch, seeds, spread) < top
+        assert 0.93 < coverage(by_pairs, seeds, spread, shared=3.0) < 0.975
+    for kind in (welch, by_pairs):  # the normal distribution's 1.96 would not do
+        assert coverage(lambda a, b, k=kind: interval(k(a, b).value, k(a, b).se, low=-np.inf), seeds) < 0.93

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import scipy.stats
 
 from ddpm_core.metrics.estimates import Estimate, interval
 from ddpm_core.metrics.results import Incomparable, MetricResult, Provenance, compare, labelled, over_seeds
@@ -57,3 +58,30 @@ def test_a_figure_says_all_that_it_depends_on():
     for part in (about.extractor, "n = 1000", reference, "seed 3", "10 steps", "w = 2", "weights: ema"):
         assert part in line
     assert labelled("digits/all") == "digits/all" and labelled("cifar10/all") == "cifar10/all"
+
+
+def over(values, seeds, training=()):
+    each = [
+        MetricResult("frechet", interval(v, 0.01), replace(ABOUT, seed=i)) for v, i in zip(values, seeds, strict=True)
+    ]
+    return over_seeds(each, training)
+
+
+def test_the_same_seeds_are_compared_in_pairs_and_others_by_welch():
+    a, b = (4.0, 5.0, 9.0), (4.5, 5.4, 9.6)
+    pairs = compare(over(a, (0, 1, 2)), over(b[::-1], (2, 1, 0)))  # in whatever order
+    theirs = scipy.stats.ttest_rel(b, a).confidence_interval(0.95)
+    assert (pairs.low, pairs.high) == pytest.approx((theirs.low, theirs.high)) and pairs.low > 0
+    apart = compare(over(a, (0, 1, 2)), over(b, (3, 4, 5)))
+    theirs = scipy.stats.ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
+    assert (apart.low, apart.high) == pytest.approx((theirs.low, theirs.high)) and apart.low < 0
+
+
+def test_training_seeds_are_named_and_no_seed_counts_twice():
+    runs = over((4.0, 5.0, 9.0), (0, 0, 0), training=(7, 8, 9))
+    assert runs.about.seed == (7, 8, 9) and runs.covers == "training seeds" and runs.by_seed()[9] == 9.0
+    assert over((4.0, 5.0), (7, 8)).covers == "sampling seeds"
+    same = over((4.0, 5.0, 9.0), (7, 8, 9))  # the seeds of one checkpoint's samples pair with no training runs
+    assert compare(runs, same).df == pytest.approx(4)
+    with pytest.raises(ValueError, match="2 results need as many different seeds"):
+        over((4.0, 5.0), (0, 0))

@@ -11,6 +11,7 @@ from ddpm_tools.cli.main import main, parser
 from ddpm_tools.evaluation.evaluation import METRICS, evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.record import read
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.evaluation.sources import tensor_source
 
@@ -109,9 +110,21 @@ def test_evaluating_a_checkpoint(tmp_path, capsys):
         assert f"<h2>{part}</h2>" in page
     assert page.count("data:image/png;base64,") == 2 and not re.search(r'(src|href)="(?!data:)', page)  # one file
 
+    assert "cover other samples of the same checkpoint; a comparison of methods needs several training seeds" in out
+
+    results = read(tmp_path / "a/metrics.json")
+    assert all(r.estimate.df == 1 and len(r.values) == 2 and r.covers == "sampling seeds" for r in results)
+    for row in (*record["figures"], *(f for run in record["runs"] for f in run["figures"])):  # as it was written before
+        del row["values"], row["covers"], row["estimate"]["df"]
+    (tmp_path / "old.json").write_text(json.dumps(record))
+    assert read(tmp_path / "old.json") == results
+
     same = ["--seeds", 2, 3, "--out", tmp_path / "b", "--against", tmp_path / "a/metrics.json"]
     out = run(capsys, *short, *same, "--w", 3, "--metrics", "frechet", "adherence")
     assert "change since" in out and out.count("within the error") + out.count("beyond the error") == 2
+    assert "paired" not in out
+    out = run(capsys, *short, *same, "--seeds", 1, 0, "--metrics", "frechet")
+    assert "95 % interval, paired by seed" in out
     for options, reason in ((["--n", 80], "n is 60 in one and 80"), (["--raw"], "weights is ema in one and raw")):
         error = sentence(capsys, *short, *same, "--metrics", "frechet", *options)
         assert "frechet is not comparable" in error and reason in error
