@@ -93,7 +93,7 @@ def bootstrap(statistic: Callable[[Tensor], float], n: int, repeats: int, seed: 
     """value ± 1.96 bootstrap standard errors of statistic(indices), cut off at 0 and `top` (Efron 1979).
 
     Not the bootstrap's quantiles: a Fréchet distance rises when images are drawn twice, so that they would lie beside
-    the value. The interval is for this n; the distance's own bias at finite n is the same in all figures of one n.
+    the value. The interval is for this n; the distance's own bias at finite n is the same in all results of one n.
     """
     value, rng = statistic(torch.arange(n)), stream(seed, "bootstrap")
     draws = torch.tensor([statistic(torch.randint(n, (n,), generator=rng)) for _ in range(repeats)])

@@ -10,10 +10,10 @@ from ddpm_core.metrics.estimates import Estimate, difference, mean_estimate, pai
 
 TOPS = {"adherence": 1.0, "precision": 1.0, "recall": 1.0, "coverage": 1.0, "copies": 1.0}  # others have none
 SIGNED = ("kid", "frechet_inf")  # unbiased estimates of what is never negative may fall below zero themselves
-COVERS = {  # what repeats behind an interval, and what it therefore says
-    "images": "other images of the same run; a comparison of methods needs several training seeds",
-    "sampling seeds": "other samples of the same checkpoint; a comparison of methods needs several training seeds",
-    "training seeds": "other training runs of the same method",
+COVERS = {  # what varies behind an interval, in words
+    "images": "the images of one run; comparing methods takes several training seeds",
+    "sampling seeds": "the sampling seeds of one checkpoint; comparing methods takes several training seeds",
+    "training seeds": "the training seeds of one method",
 }
 
 

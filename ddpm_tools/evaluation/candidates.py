@@ -30,7 +30,7 @@ class Candidate:
 class Drawing:
     """How to draw from a checkpoint."""
 
-    n: int = 1000  # a hundred a class of ten: below it, per-class figures say little
+    n: int = 1000  # a hundred a class of ten: below it, per-class results say little
     w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
     steps: int = 50
     raw: bool = False  # raw weights in place of averaged ones

@@ -14,7 +14,7 @@ class FeatureNetwork(Protocol):
     """What a feature network must offer."""
 
     name: str
-    version: str  # changes with the weights: figures of different versions are never compared
+    version: str  # changes with the weights: results of different versions are never compared
     dimension: int
     input_range: tuple[float, float]  # of what the network itself is fed
 

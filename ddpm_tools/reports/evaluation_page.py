@@ -26,7 +26,7 @@ PAIRS = 12  # nearest neighbours shown
 
 
 def embedded(plot: Plot, caption: str) -> str:
-    """A figure whose picture lies in the page itself."""
+    """A picture that lies in the page itself."""
     file = io.BytesIO()
     plot.savefig(file, format="png")
     return page.figure(f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}", caption)
@@ -48,7 +48,7 @@ def result_tables(results: list[MetricResult]) -> str:
         mine = [r for r in results if r.about.extractor == extractor]
         rows = [[METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better] for r in mine]
         parts.append(f"<h3>Measured with {html.escape(extractor)}</h3>")
-        parts.append(page.table(["figure", "value", "95 % interval", "better"], rows))
+        parts.append(page.table(["metric", "value", "95 % interval", "better"], rows))
     return "".join(parts) + f"<p>{html.escape(f'{results[0].about}. {covered(results)}')}</p>" if results else ""
 
 
@@ -120,7 +120,7 @@ def sections(
     results: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict
 ) -> list[page.Section]:
     """`results` over all seeds, everything else of the first."""
-    parts = [page.Section("Samples", sample_grid(e, data.classes)), page.Section("Figures", result_tables(results))]
+    parts = [page.Section("Samples", sample_grid(e, data.classes)), page.Section("Results", result_tables(results))]
     if e.by_n is not None:
         text = "The same images, fewer of them: the distance grows, and nothing about the model has changed."
         parts.append(page.Section("How the distance depends on n", embedded(by_n_plot(e.by_n), text)))
@@ -132,7 +132,7 @@ def sections(
         parts.append(page.Section("Nearest training images", neighbour_pairs(e, data, limit)))
     if e.notes:
         items = "".join(f"<li>{html.escape(n)}</li>" for n in e.notes)
-        parts.append(page.Section("What to know of these figures", f"<ul>{items}</ul>"))
+        parts.append(page.Section("What to know of these results", f"<ul>{items}</ul>"))
     text = html.escape(json.dumps(made_with, indent=1, ensure_ascii=False))
     parts.append(page.Section("Made with", f'<div class="scroll"><pre>{text}</pre></div>'))
     return parts

@@ -19,13 +19,13 @@ ABOUT = Provenance("net abc", 1000, "digits/train", 0, 50, 1.0, "ema")
         ({"weights": "raw"}, "weights.*different models"),
     ],
 )
-def test_figures_that_do_not_compare_are_refused_with_the_reason(change, reason):
+def test_results_that_do_not_compare_are_refused_with_the_reason(change, reason):
     a = MetricResult("frechet", Estimate(3, 2, 4, 0.5), ABOUT)
     with pytest.raises(Incomparable, match=reason):
         compare(a, MetricResult("frechet", Estimate(4, 3, 5, 0.5), replace(ABOUT, **change)))
 
 
-def test_figures_of_one_kind_compare_and_carry_both_errors():
+def test_results_of_one_kind_compare_and_carry_both_errors():
     a = MetricResult("frechet", Estimate(3, 0, 6, 3 / 1.96), ABOUT)
     b = MetricResult("frechet", Estimate(9, 5, 13, 4 / 1.96), replace(ABOUT, w=4.0, seed=7, steps=20))
     d = compare(a, b)
@@ -39,19 +39,19 @@ def test_figures_of_one_kind_compare_and_carry_both_errors():
 
 
 def test_several_seeds_widen_the_interval_to_their_own_scatter():
-    figures = [
+    results = [
         MetricResult("frechet", interval(v, 0.01), replace(ABOUT, seed=i)) for i, v in enumerate((4.0, 5.0, 6.0))
     ]
-    f = over_seeds(figures)
+    f = over_seeds(results)
     half = 4.303 * 1 / 3**0.5  # Student's t with two degrees of freedom
     assert f.estimate.value == 5 and f.about.seed == (0, 1, 2)
     assert (f.estimate.low, f.estimate.high) == pytest.approx((5 - half, 5 + half), abs=1e-3)
-    assert over_seeds(figures[:1]) is figures[0]
+    assert over_seeds(results[:1]) is results[0]
     with pytest.raises(Incomparable):
-        over_seeds([figures[0], replace(figures[1], about=replace(ABOUT, n=10))])
+        over_seeds([results[0], replace(results[1], about=replace(ABOUT, n=10))])
 
 
-def test_a_figure_says_all_that_it_depends_on():
+def test_a_result_says_all_that_it_depends_on():
     about = replace(ABOUT, reference="cifar10-train-jpeg/all", seed=3, steps=10, w=2.0)
     line = text_table([MetricResult("frechet", interval(4.0, 0.1), about)]).splitlines()[0]
     reference = "reference cifar10-train-jpeg/all: CIFAR-10 (JPEG)"

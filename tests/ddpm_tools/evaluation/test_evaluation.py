@@ -106,11 +106,11 @@ def test_evaluating_a_checkpoint(tmp_path, capsys):
     )
     assert len(record["runs"]) == 2 and record["runs"][0]["images_digest"] != record["runs"][1]["images_digest"]
     page = (tmp_path / "a/index.html").read_text()
-    for part in ("Samples", "Figures", "Class by class", "Which class is seen", "Nearest training images", "Made with"):
+    for part in ("Samples", "Results", "Class by class", "Which class is seen", "Nearest training images", "Made with"):
         assert f"<h2>{part}</h2>" in page
     assert page.count("data:image/png;base64,") == 2 and not re.search(r'(src|href)="(?!data:)', page)  # one file
 
-    assert "cover other samples of the same checkpoint; a comparison of methods needs several training seeds" in out
+    assert "cover the sampling seeds of one checkpoint; comparing methods takes several training seeds" in out
 
     results = read(tmp_path / "a/metrics.json")
     assert all(r.estimate.df == 1 and len(r.values) == 2 and r.covers == "sampling seeds" for r in results)
@@ -138,9 +138,9 @@ def test_evaluating_a_folder_of_another_program(tmp_path, capsys):
         Image.fromarray(data.images[i, 0].numpy()).save(path)
     run(capsys, "--images", tmp_path / "pictures", "--data", "digits", "--repeats", 10, "--out", tmp_path / "e")
     record = json.loads((tmp_path / "e/metrics.json").read_text())
-    figures = {f["metric"]: f for f in record["figures"]}
-    assert figures["adherence"]["estimate"]["value"] > 0.97 and figures["frechet"]["about"]["n"] == 120
-    assert figures["frechet"]["about"]["w"] is None and figures["frechet"]["about"]["weights"] == "unknown"
+    results = {r["metric"]: r for r in record["figures"]}
+    assert results["adherence"]["estimate"]["value"] > 0.97 and results["frechet"]["about"]["n"] == 120
+    assert results["frechet"]["about"]["w"] is None and results["frechet"]["about"]["weights"] == "unknown"
 
 
 def test_what_a_user_can_get_wrong_is_one_sentence(tmp_path, capsys):
