@@ -12,15 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm_core.data import to_uint8
-from ddpm_core.metrics.estimates import Estimate
 from ddpm_core.metrics.results import labelled
 from ddpm_core.metrics.scores import Scores
 
-LABELS = {
-    "adherence": "label adherence",
-    "distance": "Fréchet distance",
-    "diversity": "diversity (real = 1)",
-}
+LABELS = {"adherence": "label adherence", "distance": "Fréchet distance", "diversity": "diversity (real = 1)"}
 
 
 def pixels(image: Tensor) -> np.ndarray:
@@ -72,7 +67,7 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
     """Adherence, Fréchet distance and diversity against the guidance scale, with 95 % intervals."""
     fig = Figure(figsize=(10, 3.1), layout="constrained", dpi=140)
     for ax, name in zip(fig.subplots(1, 3), LABELS):
-        e: list[Estimate] = [getattr(s, name) for s in scores]
+        e = [getattr(s, name) for s in scores]
         values = [x.value for x in e]
         bars = [[x.value - x.low for x in e], [x.high - x.value for x in e]]
         ax.errorbar(scales, values, yerr=bars, marker="o", capsize=3, color="tab:blue")
