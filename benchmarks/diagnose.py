@@ -22,7 +22,6 @@ from ddpm_core.conditioning import strategy
 from ddpm_core.config import PRESETS, Preset
 from ddpm_core.data import ImageData, digits
 from ddpm_core.diffusion import Network
-from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState, train
@@ -34,6 +33,7 @@ from ddpm_tools.diagnosis.reference import reference_curve
 from ddpm_tools.diagnosis.report import Report
 from ddpm_tools.diagnosis.rules import judge
 from ddpm_tools.diagnosis.sampling import Sampler
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 from ddpm_tools.train.resume import save_training
 
 FOLDER = Path(__file__).resolve().parents[1] / "build/diagnose"

@@ -18,13 +18,14 @@ from dataclasses import replace
 import torch
 from cleanfid.fid import frechet_distance as peer
 
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.metrics.distances import Moments, frechet_distance
-from ddpm_core.metrics.report import Provenance
+from ddpm_tools.datasets import load_data
 from ddpm_tools.evaluation.evaluation import METRICS, evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
 from ddpm_tools.evaluation.reference import make_reference
+from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import tensor_source
 
 ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
@@ -63,7 +64,7 @@ def whole(data: ImageData, extractor: str, n: int) -> dict[str, float]:
     images = replace(data, images=data.images[:n], labels=data.labels[:n])
     source = tensor_source("images", images.images, images.labels)
     ewall, ecpu, e = seconds(lambda: evaluate(source, data, reference, net, ABOUT, judge, tuple(METRICS)))
-    done = {"n": n, "wall_s": ewall, "cpu_s": ecpu, "figures": len(e.figures) + bool(e.per_class)}
+    done = {"n": n, "wall_s": ewall, "cpu_s": ecpu, "figures": len(e.results) + bool(e.per_class)}
     return done | {"reference_n": len(data), "reference_wall_s": wall, "reference_cpu_s": cpu}
 
 

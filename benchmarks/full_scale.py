@@ -52,12 +52,12 @@ def noise(count: int, size: int, classes: int) -> ImageData:
     return ImageData("noise", "train", images, torch.arange(count) % classes, ())
 
 
-def our_training(config: Preset, data: ImageData, device: str) -> tuple[Work, TrainState]:
+def our_training(config: Preset, data: ImageData, device: str) -> tuple[Work, TrainState, Speed]:
     diffusion = config.diffusion(build_unet(config.unet, strategy(config.conditioning), 0).to(device))
     state, speed = start(diffusion, config.train, Speed(), data.images.nbytes)
     engine = FastEngine(state, speed, config.train)
     steps = train(state, engine.batches(data, 0), config.train, engine=engine)
-    return lambda n: [None for _ in islice(steps, n)], state
+    return lambda n: [None for _ in islice(steps, n)], state, speed
 
 
 def their_training(config: Preset, data: ImageData, device: str, bf16: bool) -> tuple[Work, UNet2DModel]:
@@ -148,15 +148,15 @@ def measure(name: str, device: str, quick: bool, budget: float = 0.0) -> dict[st
     data = noise(256 if quick else 20_000, config.unet.image_size, config.unet.num_classes)
     usual, steps, images, evaluations = (3.0, 5, 8, 5) if quick else (60.0, 50, 512, 50)
     budget = budget or usual
-    ours, state = our_training(config, data, device)
-    theirs, model = their_training(config, data, device, bool(state.speed.bf16))
+    ours, state, speed = our_training(config, data, device)
+    theirs, model = their_training(config, data, device, bool(speed.bf16))
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     told: dict[str, object] = {
         "seconds": budget,
         "sampling_steps": evaluations,
-        "bf16": state.speed.bf16,
-        "compile": state.speed.compile,
+        "bf16": speed.bf16,
+        "compile": speed.compile,
     }
     rate, ratios = against(ours, theirs, steps, 2 if quick else BURN_IN, budget, device)
     told |= {"train_steps_per_s": round(rate, 2), "train_images_per_s": round(rate * config.train.batch_size, 1)}
@@ -165,7 +165,7 @@ def measure(name: str, device: str, quick: bool, budget: float = 0.0) -> dict[st
         told["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     draw = (
         our_sampling(config, state, evaluations, device),
-        their_sampling(config, model.eval(), evaluations, device, bool(state.speed.bf16)),
+        their_sampling(config, model.eval(), evaluations, device, bool(speed.bf16)),
     )
     rate, ratios = against(*draw, images, images, budget, device)
     told |= {"sample_images_per_s": round(rate, 2), "sample_ratio": spread(ratios)}

@@ -17,13 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ddpm_core.data import ImageData, load_data
-from ddpm_core.metrics.report import Estimate, Provenance, interval
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.estimates import Estimate, interval
 from ddpm_tools.cli.evaluate import default_network
+from ddpm_tools.datasets import load_data
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation, evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
 from ddpm_tools.evaluation.reference import reference_for
+from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import tensor_source
 
 COLUMNS = [m for m in METRICS if m not in ("frechet_inf",)]
@@ -87,7 +89,7 @@ FAULTS: dict[str, Fault] = {
 
 def figures(e: Evaluation) -> dict[str, Estimate]:
     """Every column's estimate; distances by class as their mean."""
-    found = {f.metric: f.estimate for f in e.figures}
+    found = {f.metric: f.estimate for f in e.results}
     rows = [r.distance for r in e.per_class if r.distance is not None]
     if rows:
         se = sum(r.se**2 for r in rows) ** 0.5 / len(rows)

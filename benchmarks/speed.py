@@ -157,12 +157,12 @@ def time_to_quality(quick: bool, w: float = 2.0) -> dict:
     found = measure(bench, w, QUICK if quick else CANDIDATES)
     best = found["best"]
     setting = Setting(best["steps"], SampleConfig(**best["config"]))
-    ratios = []
+    net, kind, ratios = bench.diffusion.network, bench.diffusion.parameterization, []
     for _ in range(3):
         began = time.perf_counter()
         for part in bench.y.split(bench.batch_size):
             xt = initial_noise(range(len(part)), (1, 8, 8))
-            their_two_pass_loop(bench.net, xt, part, w, 50, PREDICTION_TYPES[bench.kind.name])
+            their_two_pass_loop(net, xt, part, w, 50, PREDICTION_TYPES[kind.name])
         ratios.append((time.perf_counter() - began) / bench.run(setting, w).seconds)
     print(f"diffusers' loop of 50 steps and two passes takes {ratios} times as long as {setting}")
     return {

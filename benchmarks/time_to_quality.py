@@ -21,10 +21,11 @@ from torch import nn
 
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
-from ddpm_core.data import load_data
-from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.metrics.report import Provenance, Scores, score
 from ddpm_core.samplers import SampleConfig, sample
+from ddpm_tools.datasets import load_data
+from ddpm_tools.evaluation.classifiers import load_classifier
+from ddpm_tools.evaluation.results import Provenance
+from ddpm_tools.evaluation.scores import Scores, score
 
 INTERVAL = (200, 800)  # of 1000: above it guidance costs variety, below it the classes are settled
 

@@ -15,16 +15,16 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint, plots
 from ddpm_core.checkpoint import CheckpointError, Loaded
 from ddpm_core.config import DATA_DIR, PRESETS
-from ddpm_core.data import CIFAR10_CLASSES, FASHION_CLASSES, load_data
 from ddpm_core.interpolation import InterpolationConfig, interpolate_classes
 from ddpm_core.metrics.distances import diversity
-from ddpm_core.metrics.report import Provenance, ReferenceStatistics, score
 from ddpm_core.samplers import SampleConfig, sample
 from ddpm_core.streams import derive_seed
-from ddpm_tools.datasets.vision import TORCHVISION
-from ddpm_tools.evaluation.features import COURSE, shipped
-from ddpm_tools.evaluation.judges import Judge, fits, load_judge
+from ddpm_tools.datasets import load_data
+from ddpm_tools.datasets.vision import CIFAR10_CLASSES, FASHION_CLASSES, TORCHVISION
+from ddpm_tools.evaluation.judges import Judge, known_classifier, load_judge
 from ddpm_tools.evaluation.reference import shipped_reference
+from ddpm_tools.evaluation.results import Provenance
+from ddpm_tools.evaluation.scores import ReferenceStatistics, score
 from ddpm_tools.reports import page
 from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
@@ -67,11 +67,8 @@ def known_pairs(classes: Sequence[str]) -> list[tuple[str, str]]:
 def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
     """The classifier at `path`, else one that ships and knows the model's classes; ValueError where there is none."""
     u, classes = loaded.preset.unet, classes_of(loaded)
-    for candidate in [path] if path else [COURSE / name for name in shipped()]:
-        if fits(candidate, (u.image_channels, u.image_size, u.image_size), classes):
-            return load_judge(candidate)
-    if path:
-        raise ValueError(f"{path} was trained on other classes, or at another picture size, than the model")
+    if found := known_classifier((u.image_channels, u.image_size, u.image_size), classes, path):
+        return load_judge(found)
     raise ValueError(
         f"no classifier knows {loaded.preset.data}'s classes; train one with `ddpm classifier`, then --classifier"
     )

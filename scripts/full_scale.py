@@ -27,9 +27,10 @@ import torch
 
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR, Preset
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.samplers import SampleConfig
 from ddpm_tools.cli.base import device_of
+from ddpm_tools.datasets import load_data
 from ddpm_tools.evaluation.candidates import Drawing, drawn
 from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
@@ -167,7 +168,7 @@ def measure(
             reference = reference_for(data, net, None, progress=True)
             wanted = ["frechet", "kid", "precision", "recall", *(["adherence", "diversity"] if i == 0 else [])]
             found = evaluate(candidate.source, data, reference, net, candidate.about, judge, wanted, progress=True)
-            figures += [asdict(f) for f in found.figures]
+            figures += [asdict(f) for f in found.results]
     return figures, rate
 
 

@@ -24,14 +24,16 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR, Preset
-from ddpm_core.data import ImageData, load_data
-from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.metrics.report import Provenance, score
+from ddpm_core.data import ImageData
 from ddpm_core.samplers import sample
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
 from ddpm_tools.captions import Tokenizer, build_text_unet, tokenized
+from ddpm_tools.datasets import load_data
+from ddpm_tools.evaluation.classifiers import load_classifier
+from ddpm_tools.evaluation.results import Provenance
+from ddpm_tools.evaluation.scores import score
 from ddpm_tools.train import resume
 from ddpm_tools.unet2d import UNet2DConfig
 

@@ -224,13 +224,11 @@ from ddpm_core.data import ImageData
 UNET = replace(UNET, channels=(8,) * len(UNET.channels), blocks_per_level=1)
 STEPS, SAMPLING_STEPS = 30, 2
 TRAIN = replace(TRAIN, steps=STEPS, batch_size=4)
-NAMES_OF = {"fashion-mnist": "FASHION_CLASSES", "cifar10": "CIFAR10_CLASSES"}
 
 def load_data(name, split, root):
-    import ddpm_core.data
-    classes = getattr(ddpm_core.data, NAMES_OF[name])
+    from ddpm_tools.datasets.vision import TORCHVISION
     images = torch.randint(256, (200, *SHAPE), dtype=torch.uint8, generator=stream(0, split))
-    return ImageData(name, split, images, torch.arange(200) % 10, classes)
+    return ImageData(name, split, images, torch.arange(200) % 10, TORCHVISION[name])
 """
 
 
@@ -242,7 +240,7 @@ N_IMAGES, N_SWEEP, N_HELDOUT, N_TEXT, N_WALKS = 20, 20, 10, 4, 2
 noise_data = load_data
 
 def load_data(name, split, root, size=None):
-    from ddpm_core.data import load_data as real
+    from ddpm_tools.datasets import load_data as real
     if name != "emoji":
         return noise_data(name, split, root)
     data = real(name, split, root, size=size)

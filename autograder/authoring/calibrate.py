@@ -26,9 +26,9 @@ from autograder.sandbox.limits import Limits
 from autograder.sandbox.session import THREADS, session
 from ddpm_core.checkpoint import write_text
 from ddpm_core.data import digits
-from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.schedule import DiffusionSchedule, at
 from ddpm_core.streams import derive_seed
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 GENEROUS = Limits(wall_s=7200, cpu_s=7200)  # a design is measured here, not how busy the machine is
 

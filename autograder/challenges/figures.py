@@ -21,7 +21,8 @@ from autograder.gate.harness import Harness, describe
 from autograder.grading.provenance import JUDGES
 from ddpm_core.checkpoint import digest
 from ddpm_core.config import DATA_DIR
-from ddpm_core.metrics.report import Estimate
+from ddpm_core.metrics import estimates
+from ddpm_core.metrics.estimates import Estimate, mean_estimate, paired
 from ddpm_core.streams import derive_seed
 
 Runs = Mapping[int, Mapping[str, float]]  # the metrics of a design by the seed of its run
@@ -72,52 +73,28 @@ def values(runs: Runs, metric: str) -> dict[int, float]:
     return {seed: m[metric] for seed, m in runs.items() if metric in m}
 
 
-def estimate(
-    own: Sequence[float], others: Sequence[Sequence[float]] = (), low: float = float("-inf"), top: float = float("inf")
-) -> Estimate:
-    """The mean of own (n,) with its interval; the variance is pooled with that of `others`, each about its own mean.
-
-    With one value and no others there is no interval: it is infinitely wide. ValueError without any value.
-    """
-    from scipy.stats import t as student  # slow to import
-
-    if not own:
-        raise ValueError("a mean needs at least one run")
-    groups = [g for g in (own, *others) if len(g) > 1]
-    freedom = sum(len(g) - 1 for g in groups)
-    if not freedom:
-        return Estimate(fmean(own), low, top, None)
-    squares = sum((x - fmean(g)) ** 2 for g in groups for x in g)
-    se = (squares / freedom / len(own)) ** 0.5
-    half, mean = float(student.ppf(0.975, freedom)) * se, fmean(own)
-    return Estimate(mean, max(low, mean - half), min(top, mean + half), se)
-
-
 def mean_of(runs: Runs, metric: str, known: Mapping[str, Runs] = MappingProxyType({})) -> Estimate | None:
     """A design's mean of a metric; None where it was not measured."""
     own, m = list(values(runs, metric).values()), METRICS[metric]
     others = [list(values(r, metric).values()) for r in known.values() if r is not runs]
-    return estimate(own, others, m.low, m.top) if own else None
+    return mean_estimate(own, others, m.low, m.top) if own else None
 
 
 def differences(runs: Runs, base: Runs, metric: str) -> list[float]:
     """own - base at every seed that both have."""
-    own, other = values(runs, metric), values(base, metric)
-    return [own[s] - other[s] for s in own if s in other]
+    return paired(values(base, metric), values(runs, metric))
 
 
 def difference(runs: Runs, base: Runs, metric: str, known: Sequence[Runs] = ()) -> Estimate | None:
     """The paired difference own - base, its scatter pooled with those of `known`; None without a common seed."""
     own = differences(runs, base, metric)
     others = [differences(r, base, metric) for r in known if r is not base and r is not runs]
-    return estimate(own, others) if own else None
+    return mean_estimate(own, others) if own else None
 
 
 def verdict(metric: str, d: Estimate | None) -> str:
     """better, worse, or not resolved: in words, as an interval allows."""
-    if d is None or d.se is None or d.low <= 0 <= d.high:
-        return "not resolved"
-    return "better" if (d.value < 0) == (METRICS[metric].better == "lower") else "worse"
+    return estimates.verdict(d, METRICS[metric].better)
 
 
 def shown(e: Estimate | None, metric: str) -> str:

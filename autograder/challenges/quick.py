@@ -35,9 +35,10 @@ from autograder.sandbox.scratch import temporary
 from autograder.sandbox.session import THREADS
 from autograder.sandbox.staging import stage
 from ddpm_core.data import digits, to_uint8
-from ddpm_core.metrics.classifier import classify, load_classifier
+from ddpm_core.metrics.adherence import classify
 from ddpm_tools.evaluation.kernel import kid
 from ddpm_tools.evaluation.manifold import Manifold
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 NEIGHBOURS = 3  # precision and recall as published (Kynkäänniemi et al. 2019)
 SUBSETS = 10  # of KID; the seeds tell its scatter, not the subsets

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from autograder.exercises.base import Failed
 from ddpm_core.data import digits
-from ddpm_core.metrics.classifier import Classifier, classify
+from ddpm_core.metrics.adherence import classify
 from ddpm_core.metrics.distances import Moments, frechet_distance
+from ddpm_tools.evaluation.plain_classifier import Classifier
 
 
 @dataclass(frozen=True)

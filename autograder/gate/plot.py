@@ -18,7 +18,8 @@ from torch import Tensor
 from autograder.gate.bands import Band, turned
 from ddpm_core import plots
 from ddpm_core.data import digits
-from ddpm_core.metrics.classifier import Classifier, classify
+from ddpm_core.metrics.adherence import classify
+from ddpm_tools.evaluation.plain_classifier import Classifier
 
 LABELS = {
     "error": "share of samples with another label",

@@ -14,7 +14,7 @@ from autograder.gate.judge import Judge
 from autograder.intake import model_solutions
 from autograder.sandbox.limits import Limits
 from ddpm_core.config import DATA_DIR
-from ddpm_core.metrics.classifier import load_classifier
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers/digits"}
 CHECK_S = 20.0  # of the child's own time for one question; the slowest right answer needs less than one second

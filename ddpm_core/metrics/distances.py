@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+def finite(features: Tensor, start: int = 0) -> Tensor:
+    """Features (N, D) in float64; ValueError names the first that is not finite, images counted from `start`."""
+    if len(bad := (~torch.isfinite(features)).nonzero()):
+        i, d = bad[0].tolist()
+        raise ValueError(
+            f"feature {d} of image {start + i} is not finite; look for broken pictures, or for a diverged network"
+        )
+    return features.double()
 
 
 @dataclass(frozen=True)
@@ -19,36 +28,11 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """ValueError where there are fewer than two vectors, or one of them is not finite."""
-        if len(features) < 2 or not torch.isfinite(features).all():
-            raise ValueError(f"moments need at least two finite feature vectors, got {len(features)}")
-        f = features.double()
+        """ValueError where there are fewer than two vectors (N, D), or one of them is not finite."""
+        f = finite(features)
+        if len(f) < 2:
+            raise ValueError(f"moments need at least two feature vectors, got {len(f)}")
         return cls(f.mean(0), torch.cov(f.T), len(f))
-
-
-class Running:
-    """Mean and covariance of a stream of features, in float64: memory does not grow with their number."""
-
-    def __init__(self, dimension: int):
-        self.n, self.mean = 0, torch.zeros(dimension, dtype=torch.float64)
-        self.scatter = torch.zeros(dimension, dimension, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
-
-    def add(self, features: Tensor) -> None:
-        """Take in a chunk (B, D). ValueError where a feature is not finite."""
-        if not torch.isfinite(features).all():
-            raise ValueError("a feature is not finite; look for broken pictures, or for a diverged network")
-        f = features.double()
-        n, mean = self.n + len(f), f.mean(0)
-        delta = mean - self.mean
-        # Chan, Golub & LeVeque 1979, eq. 2.1: never sum of squares minus square of sums, which cancels
-        self.scatter += (f - mean).T @ (f - mean) + torch.outer(delta, delta) * (self.n * len(f) / n)
-        self.mean += delta * (len(f) / n)
-        self.n = n
-
-    def moments(self) -> Moments:
-        if self.n < 2:
-            raise ValueError(f"moments need at least two feature vectors, got {self.n}")
-        return Moments(self.mean.clone(), self.scatter / (self.n - 1), self.n)
 
 
 def psd_root(cov: Tensor) -> Tensor:
@@ -65,38 +49,6 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     root = psd_root(a.cov)
     cross = torch.linalg.eigvalsh(root @ b.cov @ root).clamp(min=0).sqrt().sum()
     return float((a.mean - b.mean).square().sum() + a.cov.trace() + b.cov.trace() - 2 * cross)
-
-
-def frechet_resampler(features: Tensor, reference: Moments) -> Callable[[Tensor], float]:
-    """A function of indices (M,): frechet_distance(Moments.of(features[indices]), reference), without its common work.
-
-    The reference's root is taken once. With fewer distinct images than dimensions, the n × n matrix of inner products
-    stands in for the D × D covariance: both have the same eigenvalues besides zeros.
-    """
-    x = features.double()
-    x = x - reference.mean  # distances do not change, and the sums below lose fewer digits
-    y = x @ psd_root(reference.cov)  # (N, D): cov(y) = B^1/2 A B^1/2
-    squares, trace = x.square().sum(1), reference.cov.trace()
-    few = len(x) < x.shape[1]
-    gram = y @ y.T if few else None  # (N, N)
-
-    def distance(indices: Tensor) -> float:
-        rows, times = indices.unique(return_counts=True)  # (R,), (R,)
-        c, n = times.double(), len(indices)
-        mean = c @ x[rows] / n
-        if gram is not None:
-            g = gram[rows][:, rows]  # (R, R)
-            to_mean = g @ c / n  # y_i · ybar
-            g = g - to_mean[:, None] - to_mean + c @ to_mean / n
-            matrix = g * (c[:, None] * c).sqrt() / (n - 1)
-        else:
-            z = (y[rows] - c @ y[rows] / n) * c.sqrt()[:, None]
-            matrix = z.T @ z / (n - 1)  # (D, D)
-        cross = torch.linalg.eigvalsh(matrix).clamp(min=0).sqrt().sum()
-        own = (c @ squares[rows] - n * mean.square().sum()) / (n - 1)
-        return float(mean.square().sum() + own + trace - 2 * cross)
-
-    return distance
 
 
 def diversity(features: Tensor, labels: Tensor) -> float:

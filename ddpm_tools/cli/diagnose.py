@@ -15,17 +15,18 @@ from torch import Tensor
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded, write_text
 from ddpm_core.config import Preset
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.diffusion import Network
-from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import SampleConfig, sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_tools import outputs
 from ddpm_tools.cli.base import CLASSIFIER, command, device_of, positive, scale
+from ddpm_tools.datasets import load_data
 from ddpm_tools.diagnosis import Settings, diagnose
 from ddpm_tools.diagnosis.reference import reference_curve, save_reference
 from ddpm_tools.diagnosis.sampling import Sampler
+from ddpm_tools.evaluation.classifiers import load_classifier
 
 
 def blame(error: Exception, file: str) -> str:

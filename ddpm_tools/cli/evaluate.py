@@ -7,8 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ddpm_core import checkpoint
-from ddpm_core.data import SPLITS, ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_tools.cli.base import command, device_of, distinct, positive, room_for, scale
+from ddpm_tools.datasets import load_data
+from ddpm_tools.datasets.splits import SPLITS
 
 
 def real_images(a: argparse.Namespace, loaded: checkpoint.Loaded | None) -> ImageData:
@@ -35,7 +37,6 @@ def default_network(data: ImageData) -> str:
 
 
 def evaluate(a: argparse.Namespace) -> None:
-    from ddpm_core.metrics.report import over_seeds
     from ddpm_tools.evaluation import record
     from ddpm_tools.evaluation.candidates import Drawing, drawn, given
     from ddpm_tools.evaluation.evaluation import METRICS, check_metrics
@@ -43,6 +44,7 @@ def evaluate(a: argparse.Namespace) -> None:
     from ddpm_tools.evaluation.features import network
     from ddpm_tools.evaluation.judges import find_judge
     from ddpm_tools.evaluation.reference import reference_for
+    from ddpm_tools.evaluation.results import over_seeds
     from ddpm_tools.reports import evaluation_page
 
     metrics = a.metrics or list(METRICS)
@@ -66,7 +68,7 @@ def evaluate(a: argparse.Namespace) -> None:
             judge_images(candidate.source, data, reference, net, candidate.about, judge, metrics, a.repeats, True)
         )
         made.append(candidate.made_with)
-    figures = [over_seeds(same) for same in zip(*(run.figures for run in runs))]
+    results = [over_seeds(same) for same in zip(*(run.results for run in runs))]
     made_with = {
         "images": made,
         "reference": {**asdict(reference.config), "copy_limit": reference.copy_limit},
@@ -76,15 +78,15 @@ def evaluate(a: argparse.Namespace) -> None:
         "bootstrap_repeats": a.repeats,
         "software": record.software(),
     }
-    record.write(a.out / "metrics.json", figures, runs, made_with)
+    record.write(a.out / "metrics.json", results, runs, made_with)
     title = f"{runs[0].name}, judged against {data.name} ({data.split})"
-    path = evaluation_page.write(a.out, figures, runs[0], data, reference.copy_limit, made_with, title)
-    print(record.text_table(figures))
+    path = evaluation_page.write(a.out, results, runs[0], data, reference.copy_limit, made_with, title)
+    print(record.text_table(results))
     if runs[0].per_class:
         print(f"\n{record.class_lines(runs[0])}")
     print("".join(f"\n{note}" for note in runs[0].notes))
     if before is not None:
-        print(f"\nchange since {a.against}\n{record.difference_lines(before, figures)}")
+        print(f"\nchange since {a.against}\n{record.difference_lines(before, results)}")
     print(f"\nwrote {a.out / 'metrics.json'} and {path}")
 
 
@@ -126,7 +128,12 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--w", type=scale, default=1.0, help="guidance scale; default: 1, purely conditional")
     p.add_argument("--steps", type=positive, default=50)
     p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
-    p.add_argument("--seeds", type=int, nargs="+", help="several: figures are means, with intervals over the seeds")
+    p.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        help="several, for sampling: intervals cover these, not training runs",
+    )
     p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
     p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")
     p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the data's size")

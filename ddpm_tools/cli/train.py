@@ -9,9 +9,9 @@ from dataclasses import fields, replace
 
 from ddpm_core import checkpoint
 from ddpm_core.config import Preset
-from ddpm_core.data import load_data
 from ddpm_tools import outputs
 from ddpm_tools.cli.base import command, device_of, number, place, positive
+from ddpm_tools.datasets import load_data
 from ddpm_tools.presets import PRESETS, preset
 from ddpm_tools.train import quick_gate, resume
 from ddpm_tools.train.callbacks import CallbackConfig
@@ -86,7 +86,7 @@ def shrink(a: argparse.Namespace) -> None:
 
 
 def classifier(a: argparse.Namespace) -> None:
-    from ddpm_core.metrics.classifier import fit_and_save
+    from ddpm_tools.evaluation.classifiers import fit_and_save
 
     told = fit_and_save(a.data, a.out, a.seed, a.steps, heldout=a.heldout)
     print(f"held-out accuracy {told:.4f}; wrote {a.out}")

@@ -1,4 +1,4 @@
-"""From a folder or a zip of pictures to ImageData, and from ImageData to another size or number of channels."""
+"""ImageData by name or by path, in the wanted size and number of channels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ddpm_core.data import ImageData
+from ddpm_core.data import ImageData, digits
 from ddpm_tools.datasets.files import open_files
 from ddpm_tools.datasets.layouts import index
 from ddpm_tools.datasets.pictures import ImageSpec, pixels
 from ddpm_tools.datasets.reading import cached_pictures
-from ddpm_tools.datasets.splits import positions
+from ddpm_tools.datasets.splits import SPLITS, positions
+from ddpm_tools.datasets.vision import TORCHVISION, torchvision_data
 
 EMOJI = Path(__file__).resolve().parents[2] / "data/captions/emoji.zip"  # ships; made by scripts/emoji_captions.py
 
@@ -51,3 +52,35 @@ def resized(data: ImageData, spec: ImageSpec) -> ImageData:
     wanted = replace(spec, channels=spec.channels or c)
     images = np.stack([pixels(picture(image), wanted) for image in data.images.numpy()])  # (N, C, size, size)
     return replace(data, images=torch.from_numpy(images))
+
+
+def load_data(
+    name: str,
+    split: str = "train",
+    root: Path | str = Path("build/datasets"),
+    size: int | None = None,
+    channels: int | None = None,
+) -> ImageData:
+    """A data set by name (digits, fashion-mnist, cifar10, emoji) or by the path of a folder or zip.
+
+    `size` crops each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out,
+    pictures stay as they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits hold out
+    a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the file's
+    name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets.
+    ValueError, in one sentence, for whatever is wrong with the name or with the pictures.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")
+    spec = ImageSpec(size, channels)
+    if name == "digits":
+        return resized(digits(split), spec)
+    if name in TORCHVISION:
+        return resized(torchvision_data(name, split, Path(root)), spec)
+    if name == "emoji":
+        return emoji(split, spec)
+    if Path(name).exists():
+        return data_files(Path(name), split, spec, Path(root) / "cache")
+    raise ValueError(
+        f"unknown data set '{name}'; known: digits, {', '.join(TORCHVISION)}, emoji, "
+        f"or the path of a folder of class folders or of a data set zip"
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ddpm_tools.datasets.layouts import Index
 
+SPLITS = ("train", "heldout", "all")
 SHARE = 10  # one picture in ten is held out
 
 

@@ -10,8 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_core.data import CIFAR10_CLASSES, FASHION_CLASSES, ImageData
+from ddpm_core.data import ImageData
 
+CIFAR10_CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
+FASHION_CLASSES = tuple(
+    ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+)
 TORCHVISION = {"fashion-mnist": FASHION_CLASSES, "cifar10": CIFAR10_CLASSES}
 
 

@@ -11,9 +11,9 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.data import ImageData, to_uint8
-from ddpm_core.metrics.report import Provenance
 from ddpm_core.samplers import SampleConfig
 from ddpm_tools.demo import draw
+from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import Source, folder_source, tensor_source
 
 
@@ -30,7 +30,7 @@ class Candidate:
 class Drawing:
     """How to draw from a checkpoint."""
 
-    n: int = 1000  # a hundred a class of ten: below it, per-class figures say little
+    n: int = 1000  # a hundred a class of ten: below it, per-class results say little
     w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
     steps: int = 50
     raw: bool = False  # raw weights in place of averaged ones

@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddpm_tools.evaluation.features import EFFICIENTNET, Extractor, coloured
+from ddpm_tools.evaluation.extractor import Extractor, coloured
+
+EFFICIENTNET = "efficientnet-lite0"
 
 # Where the features are taken: after which block (the head follows the last), averaged over the picture
 DIMENSIONS = {112: 10, 320: 15, 1280: 15}

@@ -1,4 +1,4 @@
-"""All figures of a set of generated images: quality, diversity, adherence, memorisation; each with its error bar."""
+"""Judging generated images: quality, diversity, adherence, memorisation; each result with its error bar."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from ddpm_core.data import ImageData
-from ddpm_core.metrics.distances import Moments, diversity, frechet_distance, frechet_resampler
-from ddpm_core.metrics.report import Estimate, MetricResult, Provenance, bootstrap, halves, interval, proportion
-from ddpm_tools.evaluation.features import FeatureNetwork
+from ddpm_core.metrics.distances import Moments, diversity, frechet_distance
+from ddpm_core.metrics.estimates import Estimate, bootstrap, halves, interval, proportion
+from ddpm_tools.evaluation.extractor import FeatureNetwork
 from ddpm_tools.evaluation.finite_n import Extrapolation, extrapolate
 from ddpm_tools.evaluation.judges import Judge
 from ddpm_tools.evaluation.kernel import kid_estimate
 from ddpm_tools.evaluation.manifold import Manifold
 from ddpm_tools.evaluation.neighbours import Neighbours, nearest
 from ddpm_tools.evaluation.reference import Reference
+from ddpm_tools.evaluation.resampling import frechet_resampler
+from ddpm_tools.evaluation.results import MetricResult, Provenance
 from ddpm_tools.evaluation.sources import Source
 from ddpm_tools.evaluation.streaming import ExtractedFeatures, extract_features
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a figure is called, and which way is better."""
+    """What a metric is called, and which way is better."""
 
     title: str
     better: str
@@ -59,7 +61,7 @@ class Evaluation:
     """Everything measured of one set of images, and in `notes` what could not be, and why."""
 
     name: str
-    figures: list[MetricResult]
+    results: list[MetricResult]
     per_class: list[ClassRow] = field(default_factory=list)
     confusion: Tensor | None = None  # (K, K) counts: rows the class asked for, columns the class seen
     neighbours: Neighbours | None = None  # of the kept images
@@ -75,7 +77,7 @@ def check_metrics(names: Collection[str]) -> None:
         raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
 
 
-def feature_figures(
+def feature_estimates(
     seen: ExtractedFeatures,
     labels: Tensor | None,
     reference: Reference,
@@ -83,7 +85,7 @@ def feature_figures(
     repeats: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """The figures that live in the feature space, of the M kept images; distances of all N."""
+    """The metrics that live in the feature space, of the M kept images; distances of all N."""
     x, real, m = seen.features, reference.features, len(seen.features)
     shrink = (m / seen.n) ** 0.5  # standard errors fall as 1 / sqrt(n), and resampling sees m of the n images
     found: dict[str, Estimate] = {}
@@ -178,8 +180,8 @@ def evaluate(
     seed = about.seed if isinstance(about.seed, int) else 0
     labels = source.labels[seen.index] if source.labels is not None else None
     space = replace(about, extractor=f"{network.name} {network.version}", n=seen.n, reference=str(reference.config))
-    estimates = feature_figures(seen, labels, reference, wanted, repeats, seed)
-    figures = {name: MetricResult(name, e, space) for name, e in estimates.items()}
+    estimates = feature_estimates(seen, labels, reference, wanted, repeats, seed)
+    results = {name: MetricResult(name, e, space) for name, e in estimates.items()}
 
     hits = confusion = None
     if source.labels is not None and judge is not None:
@@ -187,7 +189,7 @@ def evaluate(
         hits = (seen.predicted == source.labels).double()
         confusion = (source.labels * k + seen.predicted).bincount(minlength=k * k).view(k, k)
         if "adherence" in wanted:
-            figures["adherence"] = MetricResult(
+            results["adherence"] = MetricResult(
                 "adherence", proportion(hits), replace(space, extractor=f"{judge.name} {judge.version}")
             )
     rows: list[ClassRow] = []
@@ -198,21 +200,21 @@ def evaluate(
     if "copies" in wanted:
         neighbours = nearest(seen.images, data.images)
         near = neighbours.copies(reference.copy_limit)
-        figures["copies"] = MetricResult("copies", proportion(near), replace(space, extractor="pixels"))
-    ordered = [figures[m] for m in METRICS if m in figures]
+        results["copies"] = MetricResult("copies", proportion(near), replace(space, extractor="pixels"))
+    ordered = [results[m] for m in METRICS if m in results]
     by_n = extrapolate(seen.features, reference.moments, seed) if "frechet_inf" in wanted else None
     notes = [f"{METRICS[m].title}: {text}." for m, text in why.items()] + caveats(seen, reference, wanted)
     return Evaluation(source.name, ordered, rows, confusion, neighbours, seen, labels, by_n, notes)
 
 
 def caveats(seen: ExtractedFeatures, reference: Reference, wanted: Collection[str]) -> list[str]:
-    """What a reader must know of the figures that were measured."""
+    """What a reader must know of the results."""
     notes, d = [], reference.config.dimension
     if "frechet" in wanted:
         low = f" With {d} features and {seen.n} images it is mostly that." if seen.n < 2 * d else ""
         notes.append(
             f"The Fréchet distance of {seen.n} images is too large by a bias that falls as 1/n; it compares only with "
-            f"figures of the same n.{low}"
+            f"results of the same n.{low}"
         )
     if {"recall", "coverage", "precision", "density"} & set(wanted):
         notes.append("Precision, recall, density and coverage, too, depend on how many images there are on each side.")

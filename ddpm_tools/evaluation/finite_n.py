@@ -1,7 +1,7 @@
 """How the Fréchet distance depends on the number of images, and what it would be with infinitely many.
 
 The estimate's bias falls as 1/n and differs between models, so that a larger n can reverse an order (Chong & Forsyth
-2020). Two remedies: compare figures of one n only, which `report.compare` sees to, or extrapolate to 1/n = 0.
+2020). Two remedies: compare results of one n only, which `results.compare` sees to, or extrapolate to 1/n = 0.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ddpm_core.metrics.distances import Moments, frechet_resampler
+from ddpm_core.metrics.distances import Moments
 from ddpm_core.streams import stream
+from ddpm_tools.evaluation.resampling import frechet_resampler
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_tools.evaluation.features import Extractor, coloured
+from ddpm_tools.evaluation.extractor import Extractor, coloured
 
 WEIGHTS = "inception-2015-12-05.pt"
 FOLDER = Path("build/weights")

@@ -11,7 +11,7 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.data import ImageData
-from ddpm_core.metrics.classifier import AnyClassifier, load_classifier
+from ddpm_tools.evaluation.classifiers import AnyClassifier, load_classifier
 from ddpm_tools.evaluation.features import COURSE, shipped
 
 
@@ -32,30 +32,32 @@ def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
     return Judge(name, checkpoint.file_digest(path), load_classifier(path).to(device), about.get("heldout_accuracy"))
 
 
-def knows(path: Path | str, data: ImageData) -> bool:
-    """Whether a classifier was trained on these classes at this picture size."""
-    return fits(path, tuple(data.images.shape[1:]), data.classes)
-
-
 def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str]) -> bool:
-    """As `knows`, without the data themselves: image_shape is (C, H, W). CheckpointError for no classifier."""
+    """Whether a classifier was trained on these classes, of images (C, H, W). CheckpointError for no classifier."""
     record = checkpoint.read(path)[1]
     try:
         channels, size, k = (record["config"][name] for name in ("image_channels", "image_size", "num_classes"))
     except (KeyError, TypeError) as e:
         raise CheckpointError(f"{path} is not a classifier; train one with `ddpm classifier`") from e
     known = record.get("classes") or list(map(str, range(k)))
-    return (channels, size, size) == image_shape and known == list(classes)
+    return (channels, size, size) == tuple(image_shape) and known == list(classes)
+
+
+def known_classifier(image_shape: tuple[int, ...], classes: Sequence[str], path: Path | None = None) -> Path | None:
+    """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None.
+
+    Found by its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the
+    one at `path` knows others.
+    """
+    for candidate in [path] if path else [COURSE / name for name in shipped()]:
+        if fits(candidate, image_shape, classes):
+            return candidate
+    if path:
+        raise ValueError(f"{path} was trained on other classes, or at another picture size, than the images have")
+    return None
 
 
 def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:
-    """The classifier at `path`, else one that ships and knows these classes, else None; ValueError for a wrong path.
-
-    Found by its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10.
-    """
-    for candidate in [path] if path else [COURSE / name for name in shipped()]:
-        if knows(candidate, data):
-            return load_judge(candidate, device)
-    if path:
-        raise ValueError(f"{path} was trained on other classes, or at another picture size, than {data.name} has")
-    return None
+    """The `known_classifier` of these data as a judge, if there is one."""
+    found = known_classifier(data.images.shape[1:], data.classes, path)
+    return load_judge(found, device) if found else None

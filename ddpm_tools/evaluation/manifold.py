@@ -40,7 +40,7 @@ class Manifold:
 
     @classmethod
     def of(cls, generated: Tensor, real: Tensor, most: int = 2000, seed: int = 0) -> Manifold:
-        """From features (N, D), (M, D): the figures depend on both numbers; above `most`, random ones are taken."""
+        """From features (N, D), (M, D): the results depend on both numbers; above `most`, random ones are taken."""
         x, y = (
             f[torch.randperm(len(f), generator=stream(seed, "manifold", i))[:most].sort().values]
             for i, f in enumerate((generated.float(), real.float()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ddpm_core.data import ImageData
+from ddpm_core.data import ImageData, to_float
 from ddpm_core.streams import stream
 
 QUANTILE = 0.05  # of held-out images lie nearer than the limit: about that share of honest samples do too
@@ -26,25 +26,20 @@ class Neighbours:
         return (self.distance < limit).double()
 
 
-def flat(images: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 -> (N, C·H·W) float32 in [-1, 1]."""
-    return images.flatten(1).float() / 127.5 - 1
-
-
 def nearest(images: Tensor, train: Tensor, chunk: int = 2000) -> Neighbours:
     """The nearest of train (M, C, H, W) to each of images (N, C, H, W), both uint8, in chunks of bounded memory."""
     best, index = torch.full((len(images),), float("inf")), torch.zeros(len(images), dtype=torch.long)
     for some in torch.arange(len(images)).split(chunk):
-        x = flat(images[some])
+        x = to_float(images[some]).flatten(1)
         for others in torch.arange(len(train)).split(chunk):
-            y = flat(train[others])
+            y = to_float(train[others]).flatten(1)
             d = x.square().sum(1)[:, None] - 2 * x @ y.T + y.square().sum(1)  # (n, m), squared
             value, at = d.min(1)
             nearer = value < best[some]
             best[some] = torch.where(nearer, value, best[some])
             index[some] = torch.where(nearer, others[at], index[some])
         # Once more by differences: inner products lose the small distances, which are the ones that matter here
-        best[some] = (x - flat(train[index[some]])).square().mean(1)
+        best[some] = (x - to_float(train[index[some]]).flatten(1)).square().mean(1)
     return Neighbours(index, best.sqrt())
 
 

@@ -1,4 +1,4 @@
-"""An evaluation as a table to read and as JSON to keep, and figures read back from it."""
+"""An evaluation as a table to read and as JSON to keep, and results read back from it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from ddpm_core import checkpoint
-from ddpm_core.metrics.report import Estimate, MetricResult, Provenance, compare
+from ddpm_core.metrics.estimates import Estimate
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
+from ddpm_tools.evaluation.results import COVERS, MetricResult, Provenance, compare, over_seeds, pairs
 
 
 def software() -> dict[str, str]:
-    """The versions that a figure may depend on."""
+    """The versions that a result may depend on."""
     try:
         own = version("conditional-diffusion-course")
     except PackageNotFoundError:
@@ -26,9 +27,9 @@ def software() -> dict[str, str]:
 
 
 def as_json(e: Evaluation) -> dict[str, Any]:
-    """The figures of one set of images as plain values."""
+    """The results of one set of images as plain values."""
     return {
-        "figures": [asdict(f) for f in e.figures],
+        "figures": [asdict(r) for r in e.results],
         "per_class": [asdict(r) for r in e.per_class],
         "confusion": e.confusion.tolist() if e.confusion is not None else None,
         "images_digest": e.seen.content,
@@ -36,22 +37,22 @@ def as_json(e: Evaluation) -> dict[str, Any]:
     }
 
 
-def write(path: Path, figures: Sequence[MetricResult], runs: Sequence[Evaluation], made_with: dict[str, Any]) -> None:
-    """metrics.json: what everything was made with, the figures over all seeds, and each seed's own."""
-    record = {"made_with": made_with, "figures": [asdict(f) for f in figures], "runs": [as_json(e) for e in runs]}
+def write(path: Path, results: Sequence[MetricResult], runs: Sequence[Evaluation], made_with: dict[str, Any]) -> None:
+    """metrics.json: what everything was made with, the results over all seeds ("figures"), and each seed's own."""
+    record = {"made_with": made_with, "figures": [asdict(r) for r in results], "runs": [as_json(e) for e in runs]}
     checkpoint.write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
+def plain(row: dict[str, Any]) -> MetricResult:
+    """The result of one run from plain values."""
+    return MetricResult(row["metric"], Estimate(**row["estimate"]), Provenance(**row["about"]))
+
+
 def read(path: Path) -> list[MetricResult]:
-    """The figures over all seeds of a metrics.json; ValueError where it is none."""
+    """The results over all seeds of a metrics.json; ValueError where it is none."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["figures"]
-        figures = []
-        for r in rows:
-            about = r["about"]
-            seed = tuple(about["seed"]) if isinstance(about["seed"], list) else about["seed"]
-            figures.append(MetricResult(r["metric"], Estimate(**r["estimate"]), Provenance(**{**about, "seed": seed})))
-        return figures
+        runs = [[plain(row) for row in run["figures"]] for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
+        return [over_seeds(same) for same in zip(*runs)]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{path} is not the metrics.json of an evaluation; make it with `ddpm evaluate`") from e
 
@@ -62,17 +63,22 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
 
 
-def text_table(figures: Sequence[MetricResult]) -> str:
-    """One table for each extractor, with what the figures depend on above it."""
+def covered(results: Sequence[MetricResult]) -> str:
+    """What the intervals cover, in a sentence; nothing without results."""
+    return f"The intervals cover {COVERS[results[0].covers]}." if results else ""
+
+
+def text_table(results: Sequence[MetricResult]) -> str:
+    """One table for each extractor, with what the results depend on above it."""
     lines: list[str] = []
-    for extractor in dict.fromkeys(f.about.extractor for f in figures):
-        mine = [f for f in figures if f.about.extractor == extractor]
+    for extractor in dict.fromkeys(r.about.extractor for r in results):
+        mine = [r for r in results if r.about.extractor == extractor]
         rows = [["", "value", "95 % interval", "better"]]
-        for f in mine:
-            e, m = f.estimate, METRICS[f.metric]
+        for r in mine:
+            e, m = r.estimate, METRICS[r.metric]
             rows.append([m.title, f"{e.value:.4g}", f"{e.low:.4g} … {e.high:.4g}", m.better])
         lines += [f"measured with {extractor}, {mine[0].about}", *(f"  {line}" for line in aligned(rows)), ""]
-    return "\n".join(lines).rstrip()
+    return "\n".join([*lines, covered(results)]).rstrip()
 
 
 def class_lines(e: Evaluation) -> str:
@@ -84,11 +90,11 @@ def class_lines(e: Evaluation) -> str:
 
 def difference_lines(old: Sequence[MetricResult], new: Sequence[MetricResult]) -> str:
     """What changed from an earlier evaluation; Incomparable, with the reason, where that is no question to ask."""
-    before = {f.metric: f for f in old}
-    rows = [["", "change", "95 % interval", ""]]
-    for f in new:
-        if f.metric in before:
-            d = compare(before[f.metric], f)
-            clear = "within the error" if d.low <= 0 <= d.high else "beyond the error"
-            rows.append([METRICS[f.metric].title, f"{d.value:+.4g}", f"{d.low:+.4g} … {d.high:+.4g}", clear])
+    before = {r.metric: r for r in old}
+    both = [(before[r.metric], r) for r in new if r.metric in before]
+    rows = [["", "change", "95 % interval" + ", paired by seed" * any(pairs(a, b) for a, b in both), ""]]
+    for a, b in both:
+        d = compare(a, b)
+        clear = "within the error" if d.low <= 0 <= d.high else "beyond the error"
+        rows.append([METRICS[b.metric].title, f"{d.value:+.4g}", f"{d.low:+.4g} … {d.high:+.4g}", clear])
     return "\n".join(aligned(rows))

@@ -15,7 +15,7 @@ from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.config import DATA_DIR, from_dict
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.distances import Moments
-from ddpm_tools.evaluation.features import FeatureNetwork
+from ddpm_tools.evaluation.extractor import FeatureNetwork
 from ddpm_tools.evaluation.neighbours import copy_limit
 from ddpm_tools.evaluation.streaming import KEEP, extract_features
 

@@ -10,12 +10,37 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ddpm_core.metrics.classifier import AnyClassifier, classify
-from ddpm_core.metrics.distances import Moments, Running
+from ddpm_core.data import to_float
+from ddpm_core.metrics.adherence import classify
+from ddpm_core.metrics.distances import Moments, finite
 from ddpm_core.streams import stream
-from ddpm_tools.evaluation.features import FeatureNetwork
+from ddpm_tools.evaluation.classifiers import AnyClassifier
+from ddpm_tools.evaluation.extractor import FeatureNetwork
 
 KEEP = 10_000  # images: enough for kernels, neighbours and error bars; 50 MB at 1280 features
+
+
+class Running:
+    """Mean and covariance of a stream of features, in float64: memory does not grow with their number."""
+
+    def __init__(self, dimension: int):
+        self.n, self.mean = 0, torch.zeros(dimension, dtype=torch.float64)
+        self.scatter = torch.zeros(dimension, dimension, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
+
+    def add(self, features: Tensor) -> None:
+        """Take in a chunk (B, D). ValueError where a feature is not finite."""
+        f = finite(features, self.n)
+        n, mean = self.n + len(f), f.mean(0)
+        delta = mean - self.mean
+        # Chan, Golub & LeVeque 1979, eq. 2.1: never sum of squares minus square of sums, which cancels
+        self.scatter += (f - mean).T @ (f - mean) + torch.outer(delta, delta) * (self.n * len(f) / n)
+        self.mean += delta * (len(f) / n)
+        self.n = n
+
+    def moments(self) -> Moments:
+        if self.n < 2:
+            raise ValueError(f"moments need at least two feature vectors, got {self.n}")
+        return Moments(self.mean.clone(), self.scatter / (self.n - 1), self.n)
 
 
 class Reservoir:
@@ -68,7 +93,7 @@ def extract_features(
             reservoir.add(features=features, images=images)
             sha.update(images.contiguous().numpy())
             if classifier is not None:
-                x = images.to(next(classifier.parameters()).device).float() / 127.5 - 1
+                x = to_float(images.to(next(classifier.parameters()).device))
                 classes.append(classify(classifier, x)[0].short().cpu())
             bar.update(len(images))
     rows = reservoir.rows

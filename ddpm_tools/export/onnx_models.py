@@ -27,11 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
-from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.network import ConditionalNetwork
 from ddpm_tools.demo import classes_of, known_pairs
-from ddpm_tools.evaluation.features import COURSE, shipped
-from ddpm_tools.evaluation.judges import fits
+from ddpm_tools.evaluation.classifiers import load_classifier
+from ddpm_tools.evaluation.judges import known_classifier
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -80,13 +79,6 @@ def macs(net: ConditionalNetwork) -> int:
     return counter.get_total_flops() // 2
 
 
-def classifier_for(loaded: Loaded) -> Path | None:
-    """The shipped classifier that knows this checkpoint's classes at its picture size, if there is one."""
-    u, classes = loaded.preset.unet, classes_of(loaded)
-    shape = (u.image_channels, u.image_size, u.image_size)
-    return next((COURSE / name for name in shipped() if fits(COURSE / name, shape, classes)), None)
-
-
 def read_manifest(out: Path) -> dict[str, Any]:
     """What the folder holds so far; OnnxError where its manifest is not one."""
     path = out / MANIFEST
@@ -129,12 +121,13 @@ def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -
         inputs = dict(zip(("xt", "t", "class_emb"), example(net)))
         files[kind] = write_model(WithEmbeddings(net), inputs, "output", out / f"{name}-{kind}.onnx")
         tables[kind] = net.class_table.weight.tolist()  # (K + 1, D); float32 survives the way through decimals
-    if judge := classifier_for(loaded):
+    shape = (u.image_channels, u.image_size, u.image_size)
+    if judge := known_classifier(shape, classes_of(loaded)):
         images = {"images": example(loaded.ema)[0]}
         files["classifier"] = write_model(load_classifier(judge), images, "logits", out / f"{name}-classifier.onnx")
     entry = {
         "name": name, "data": loaded.preset.data, "classes": [*classes_of(loaded)],
-        "shape": [u.image_channels, u.image_size, u.image_size], "timesteps": schedule.timesteps,
+        "shape": [*shape], "timesteps": schedule.timesteps,
         "schedule": loaded.preset.schedule, "alphas_cumprod": schedule.alphas_cumprod.tolist(),
         "parameterization": loaded.preset.parameterization, "macs": macs(loaded.ema),
         "pairs": list(map(list, known_pairs(classes_of(loaded)))), "files": files, "class_table": tables,

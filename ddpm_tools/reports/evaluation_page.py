@@ -1,4 +1,4 @@
-"""One page for one evaluation, in one file: samples, figures, classes, confusions, nearest training images."""
+"""One page for one evaluation, in one file: samples, results, classes, confusions, nearest training images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from matplotlib.figure import Figure as Plot
 from torch import Tensor
 
 from ddpm_core import plots
-from ddpm_core.data import ImageData
-from ddpm_core.metrics.report import Estimate, MetricResult
+from ddpm_core.data import ImageData, to_float
+from ddpm_core.metrics.estimates import Estimate
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
 from ddpm_tools.evaluation.finite_n import Extrapolation
+from ddpm_tools.evaluation.record import covered
+from ddpm_tools.evaluation.results import MetricResult
 from ddpm_tools.reports import page
 
 ROWS, COLUMNS = 20, 10  # of the sample grid
@@ -24,15 +26,10 @@ PAIRS = 12  # nearest neighbours shown
 
 
 def embedded(plot: Plot, caption: str) -> str:
-    """A figure whose picture lies in the page itself."""
+    """A picture that lies in the page itself."""
     file = io.BytesIO()
     plot.savefig(file, format="png")
     return page.figure(f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}", caption)
-
-
-def floats(images: Tensor) -> Tensor:
-    """uint8 -> [-1, 1], which the plots take."""
-    return images.float() / 127.5 - 1
 
 
 def number(x: float) -> str:
@@ -44,21 +41,21 @@ def cells(e: Estimate | None) -> list[str]:
     return ["–", ""] if e is None else [number(e.value), f"{number(e.low)} … {number(e.high)}"]
 
 
-def figure_tables(figures: list[MetricResult]) -> str:
+def result_tables(results: list[MetricResult]) -> str:
     """One table for each extractor: distances from different networks never stand in one column."""
     parts = []
-    for extractor in dict.fromkeys(f.about.extractor for f in figures):
-        mine = [f for f in figures if f.about.extractor == extractor]
-        rows = [[METRICS[f.metric].title, *cells(f.estimate), METRICS[f.metric].better] for f in mine]
+    for extractor in dict.fromkeys(r.about.extractor for r in results):
+        mine = [r for r in results if r.about.extractor == extractor]
+        rows = [[METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better] for r in mine]
         parts.append(f"<h3>Measured with {html.escape(extractor)}</h3>")
-        parts.append(page.table(["figure", "value", "95 % interval", "better"], rows))
-    return "".join(parts) + f"<p>{html.escape(str(figures[0].about))}.</p>" if figures else ""
+        parts.append(page.table(["metric", "value", "95 % interval", "better"], rows))
+    return "".join(parts) + f"<p>{html.escape(f'{results[0].about}. {covered(results)}')}</p>" if results else ""
 
 
 def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> str:
     """Ten images a class, or a hundred where there are no classes."""
     if e.labels is None:
-        grid = plots.grid(floats(e.seen.images[: COLUMNS**2]), COLUMNS, title="")
+        grid = plots.grid(to_float(e.seen.images[: COLUMNS**2]), COLUMNS, title="")
         return embedded(grid, "The first of the images that were kept.")
     rows, names = [], []
     for k, name in enumerate(classes[:ROWS]):
@@ -67,7 +64,7 @@ def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> str:
             blank = torch.full((COLUMNS - len(mine), *mine.shape[1:]), 255, dtype=torch.uint8)
             rows.append(torch.cat([mine, blank]))
             names.append(name)
-    grid = plots.grid(floats(torch.cat(rows)), COLUMNS, names, row_label="class asked for")
+    grid = plots.grid(to_float(torch.cat(rows)), COLUMNS, names, row_label="class asked for")
     more = f"; {len(classes) - ROWS} more classes are not shown" if len(classes) > ROWS else ""
     return embedded(grid, f"The first images of each class{more}.")
 
@@ -96,7 +93,7 @@ def neighbour_pairs(e: Evaluation, data: ImageData, limit: float) -> str:
     nearest = e.neighbours.distance.argsort()[:PAIRS]
     both = torch.cat([e.seen.images[nearest], data.images[e.neighbours.index[nearest]]])
     distances = [f"{d:.3f}" for d in e.neighbours.distance[nearest]]
-    grid = plots.grid(floats(both), len(nearest), ["generated", "training"], distances)
+    grid = plots.grid(to_float(both), len(nearest), ["generated", "training"], distances)
     return embedded(
         grid,
         f"The images that lie nearest to a training image, with their distance (root mean square, pixels in [-1, 1]). "
@@ -120,10 +117,10 @@ def by_n_plot(e: Extrapolation) -> Plot:
 
 
 def sections(
-    figures: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict
+    results: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict
 ) -> list[page.Section]:
-    """`figures` over all seeds, everything else of the first."""
-    parts = [page.Section("Samples", sample_grid(e, data.classes)), page.Section("Figures", figure_tables(figures))]
+    """`results` over all seeds, everything else of the first."""
+    parts = [page.Section("Samples", sample_grid(e, data.classes)), page.Section("Results", result_tables(results))]
     if e.by_n is not None:
         text = "The same images, fewer of them: the distance grows, and nothing about the model has changed."
         parts.append(page.Section("How the distance depends on n", embedded(by_n_plot(e.by_n), text)))
@@ -135,14 +132,14 @@ def sections(
         parts.append(page.Section("Nearest training images", neighbour_pairs(e, data, limit)))
     if e.notes:
         items = "".join(f"<li>{html.escape(n)}</li>" for n in e.notes)
-        parts.append(page.Section("What to know of these figures", f"<ul>{items}</ul>"))
+        parts.append(page.Section("What to know of these results", f"<ul>{items}</ul>"))
     text = html.escape(json.dumps(made_with, indent=1, ensure_ascii=False))
     parts.append(page.Section("Made with", f'<div class="scroll"><pre>{text}</pre></div>'))
     return parts
 
 
 def write(
-    out: Path, figures: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict, title: str
+    out: Path, results: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict, title: str
 ) -> Path:
     """Write the page out/index.html."""
-    return page.write(out, sections(figures, e, data, limit, made_with), title)
+    return page.write(out, sections(results, e, data, limit, made_with), title)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ddpm_core.checkpoint import write_text
-from ddpm_core.metrics.report import labelled
+from ddpm_tools.evaluation.results import labelled
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; }

@@ -15,8 +15,8 @@ from typing import Any
 
 from ddpm_core.checkpoint import write_text
 from ddpm_core.config import DATA_DIR
-from ddpm_core.metrics.report import labelled
 from ddpm_tools.evaluation.record import aligned
+from ddpm_tools.evaluation.results import labelled
 
 RESULTS = DATA_DIR / "results"
 PUBLISHED = DATA_DIR / "published"

@@ -9,8 +9,9 @@ import torch
 
 from ddpm_core import checkpoint
 from ddpm_core.config import Preset
-from ddpm_core.data import ImageData, load_data
+from ddpm_core.data import ImageData
 from ddpm_core.training import train
+from ddpm_tools.datasets import load_data
 from ddpm_tools.train import resume
 from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
 from ddpm_tools.train.distributed import ALONE, Ranks

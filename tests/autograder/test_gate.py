@@ -12,9 +12,9 @@ from autograder.gate.harness import Harness, Unconditional, describe, draw_sampl
 from autograder.gate.judge import Judge, copies, measure
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
-from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 GATES = tuple(e.name for e in EXERCISES.values() if e.gate_cell)
 RERUNS = {"conditioner": 8, "prediction": 8, "architecture": 8}

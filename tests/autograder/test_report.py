@@ -17,7 +17,7 @@ from autograder.grading import batch
 from autograder.grading.grader import band_file
 from autograder.grading.results import NotebookResult, Test, record
 from ddpm_core.data import digits
-from ddpm_core.metrics.classifier import load_classifier
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 SCHEDULES = ("5_1_unconditional", "schedules")
 NASTY = "<script>alert('x')</script>\"&é" + "n" * 200

@@ -86,7 +86,7 @@ def test_weights_of_another_config(saved):
 
 
 def test_a_classifier_is_no_diffusion_model(tmp_path):
-    from ddpm_core.metrics.classifier import Classifier, ClassifierConfig, load_classifier, save_classifier
+    from ddpm_tools.evaluation.plain_classifier import Classifier, ClassifierConfig, load_classifier, save_classifier
 
     path = save_classifier(tmp_path / "c", Classifier(ClassifierConfig()))
     assert load_classifier(path).config == ClassifierConfig()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ddpm_core import checkpoint
 from ddpm_core.attention import CrossAttention, CrossAttentionLayer, PixelCrossAttention, merge_heads, split_heads
 from ddpm_core.config import DATA_DIR, Preset
-from ddpm_core.data import ImageData, digits, load_data
+from ddpm_core.data import ImageData, digits
 from ddpm_core.diffusion import Diffusion
 from ddpm_core.parameterization import X0
 from ddpm_core.samplers import sample
@@ -19,6 +19,7 @@ from ddpm_core.text import PAD, START, UNKNOWN, TextEncoder
 from ddpm_core.training import TrainConfig, TrainState, drop_labels, train
 from ddpm_tools.attention_maps import attention_maps, attention_weights, word_maps
 from ddpm_tools.captions import SPECIAL, Tokenizer, build_text_unet, load_text, tokenized
+from ddpm_tools.datasets import load_data
 from ddpm_tools.train.resume import save_snapshot
 from ddpm_tools.unet2d import UNet2DConfig
 

@@ -8,10 +8,11 @@ import torch
 
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
-from ddpm_core.data import CIFAR10_CLASSES, load_data
-from ddpm_core.metrics.report import ReferenceStatistics
 from ddpm_tools import demo
+from ddpm_tools.datasets import load_data
+from ddpm_tools.datasets.vision import CIFAR10_CLASSES
 from ddpm_tools.evaluation import reference
+from ddpm_tools.evaluation.scores import ReferenceStatistics
 
 DIGITS, COLOUR = DATA_DIR / "classifiers/digits", DATA_DIR / "classifiers/cifar10"
 
@@ -69,7 +70,7 @@ def test_what_is_at_hand_is_measured_itself():
 @pytest.mark.parametrize(("columns", "named"), [(10, True), (8, False), (3, False)])
 def test_names_and_labels_of_a_grid_lie_within_it_and_do_not_touch(columns, named):
     from ddpm_core import plots
-    from ddpm_core.data import CIFAR10_CLASSES
+    from ddpm_tools.datasets.vision import CIFAR10_CLASSES
 
     images = torch.zeros(10 * columns, 3, 32, 32)
     labels = {"row_label": "class asked for", "column_label": "class asked for"}

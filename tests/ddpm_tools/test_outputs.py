@@ -24,7 +24,7 @@ def refused(capsys, tmp_path, monkeypatch):
                 "ddpm_core.checkpoint.load",
                 "ddpm_core.checkpoint.shrink",
                 "ddpm_tools.cli.train.train_run",
-                "ddpm_core.metrics.classifier.fit_and_save",
+                "ddpm_tools.evaluation.classifiers.fit_and_save",
             ):
                 m.setattr(name, None)
             main([str(a) for a in argv])

@@ -101,8 +101,9 @@ def test_the_way_from_training_to_pictures(tmp_path, capsys):
 def test_the_shipped_checkpoint_draws_what_it_is_asked_for(rng):
     """It also proves that the checkpoint still fits the code."""
     from ddpm_core.config import PRESETS
-    from ddpm_core.metrics.classifier import classify, load_classifier
+    from ddpm_core.metrics.adherence import classify
     from ddpm_tools import demo
+    from ddpm_tools.evaluation.plain_classifier import load_classifier
 
     loaded = checkpoint.load(SHIPPED)
     assert loaded.preset == PRESETS["digits"] and loaded.step == loaded.preset.train.steps

@@ -6,8 +6,10 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ddpm_core.data import SPLITS, digits, load_data, to_uint8
+from ddpm_core.data import digits, to_uint8
+from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.load import EMOJI
+from ddpm_tools.datasets.splits import SPLITS
 
 SHARED = Path(__file__).resolve().parents[4] / "shared/data/cifar10-test-jpeg.zip"
 

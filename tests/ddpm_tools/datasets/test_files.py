@@ -10,8 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_core.data import load_data
-from ddpm_tools.datasets import reading
+from ddpm_tools.datasets import load_data, reading
 from ddpm_tools.datasets.files import open_files, visible
 from ddpm_tools.datasets.layouts import from_folders
 from ddpm_tools.datasets.pictures import ImageSpec

@@ -14,7 +14,8 @@ import pytest
 import torch
 from torchvision import datasets
 
-from ddpm_core.data import CIFAR10_CLASSES, load_data
+from ddpm_tools.datasets import load_data
+from ddpm_tools.datasets.vision import CIFAR10_CLASSES
 
 N_TRAIN, N_TEST = 10, 4
 

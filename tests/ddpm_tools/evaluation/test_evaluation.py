@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 
 from ddpm_core.data import digits
-from ddpm_core.metrics.report import Provenance
 from ddpm_tools.cli.main import main, parser
 from ddpm_tools.evaluation.evaluation import METRICS, evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.record import read
 from ddpm_tools.evaluation.reference import reference_for
+from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import tensor_source
 
 ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
@@ -25,7 +26,7 @@ def judged():
 
     def run(images, labels, repeats=20, metrics=tuple(METRICS)):
         e = evaluate(tensor_source("x", images, labels), data, reference, net, ABOUT, judge, metrics, repeats)
-        return e, {f.metric: f.estimate for f in e.figures}
+        return e, {f.metric: f.estimate for f in e.results}
 
     return run
 
@@ -105,13 +106,25 @@ def test_evaluating_a_checkpoint(tmp_path, capsys):
     )
     assert len(record["runs"]) == 2 and record["runs"][0]["images_digest"] != record["runs"][1]["images_digest"]
     page = (tmp_path / "a/index.html").read_text()
-    for part in ("Samples", "Figures", "Class by class", "Which class is seen", "Nearest training images", "Made with"):
+    for part in ("Samples", "Results", "Class by class", "Which class is seen", "Nearest training images", "Made with"):
         assert f"<h2>{part}</h2>" in page
     assert page.count("data:image/png;base64,") == 2 and not re.search(r'(src|href)="(?!data:)', page)  # one file
+
+    assert "cover the sampling seeds of one checkpoint; comparing methods takes several training seeds" in out
+
+    results = read(tmp_path / "a/metrics.json")
+    assert all(r.estimate.df == 1 and len(r.values) == 2 and r.covers == "sampling seeds" for r in results)
+    for row in (*record["figures"], *(f for run in record["runs"] for f in run["figures"])):  # as it was written before
+        del row["values"], row["covers"], row["estimate"]["df"]
+    (tmp_path / "old.json").write_text(json.dumps(record))
+    assert read(tmp_path / "old.json") == results
 
     same = ["--seeds", 2, 3, "--out", tmp_path / "b", "--against", tmp_path / "a/metrics.json"]
     out = run(capsys, *short, *same, "--w", 3, "--metrics", "frechet", "adherence")
     assert "change since" in out and out.count("within the error") + out.count("beyond the error") == 2
+    assert "paired" not in out
+    out = run(capsys, *short, *same, "--seeds", 1, 0, "--metrics", "frechet")
+    assert "95 % interval, paired by seed" in out
     for options, reason in ((["--n", 80], "n is 60 in one and 80"), (["--raw"], "weights is ema in one and raw")):
         error = sentence(capsys, *short, *same, "--metrics", "frechet", *options)
         assert "frechet is not comparable" in error and reason in error
@@ -125,9 +138,9 @@ def test_evaluating_a_folder_of_another_program(tmp_path, capsys):
         Image.fromarray(data.images[i, 0].numpy()).save(path)
     run(capsys, "--images", tmp_path / "pictures", "--data", "digits", "--repeats", 10, "--out", tmp_path / "e")
     record = json.loads((tmp_path / "e/metrics.json").read_text())
-    figures = {f["metric"]: f for f in record["figures"]}
-    assert figures["adherence"]["estimate"]["value"] > 0.97 and figures["frechet"]["about"]["n"] == 120
-    assert figures["frechet"]["about"]["w"] is None and figures["frechet"]["about"]["weights"] == "unknown"
+    results = {r["metric"]: r for r in record["figures"]}
+    assert results["adherence"]["estimate"]["value"] > 0.97 and results["frechet"]["about"]["n"] == 120
+    assert results["frechet"]["about"]["w"] is None and results["frechet"]["about"]["weights"] == "unknown"
 
 
 def test_what_a_user_can_get_wrong_is_one_sentence(tmp_path, capsys):

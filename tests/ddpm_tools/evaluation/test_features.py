@@ -7,9 +7,11 @@ import torch.nn.functional as F
 
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
-from ddpm_core.metrics.classifier import classify, load_classifier
+from ddpm_core.metrics.adherence import classify
 from ddpm_tools.evaluation import inception
-from ddpm_tools.evaluation.features import Extractor, network
+from ddpm_tools.evaluation.extractor import Extractor
+from ddpm_tools.evaluation.features import network
+from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from ddpm_core.metrics.distances import Moments, frechet_resampler
-from ddpm_core.metrics.report import bootstrap
+from ddpm_core.metrics.distances import Moments
+from ddpm_core.metrics.estimates import bootstrap
 from ddpm_tools.evaluation.finite_n import distances_by_n, extrapolate, line
+from ddpm_tools.evaluation.resampling import frechet_resampler
 
 
 def test_the_line_is_the_least_squares_line():

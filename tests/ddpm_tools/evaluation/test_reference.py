@@ -8,7 +8,8 @@ from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.data import digits
 from ddpm_core.metrics.distances import Moments, frechet_distance
 from ddpm_tools.evaluation import reference as ref
-from ddpm_tools.evaluation.features import Extractor, network
+from ddpm_tools.evaluation.extractor import Extractor
+from ddpm_tools.evaluation.features import network
 
 PIXELS = Extractor("pixels", "1", 64, (0.0, 1.0), lambda x: x.float().flatten(1) / 255)
 
@@ -29,7 +30,7 @@ def test_shipped_statistics_are_those_of_the_data():
 
 
 def test_the_emoji_that_ship_have_statistics_too():
-    from ddpm_core.data import load_data
+    from ddpm_tools.datasets import load_data
 
     found = ref.find_reference(ref.describe(load_data("emoji", "train"), network("efficientnet-lite0-320")))
     assert found is not None and found.moments.cov.shape == (320, 320) and 0 < found.copy_limit < 1

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from ddpm_core.metrics.distances import Moments
-from ddpm_tools.evaluation.features import Extractor
-from ddpm_tools.evaluation.streaming import Reservoir, extract_features
+from ddpm_tools.evaluation.extractor import Extractor
+from ddpm_tools.evaluation.streaming import Reservoir, Running, extract_features
 
 PIXELS = Extractor("pixels", "1", 4, (0.0, 1.0), lambda x: x.float().flatten(1) / 255)
 
@@ -44,7 +44,7 @@ def test_one_pass_sees_everything_and_keeps_what_belongs_together(rng):
 SCRIPT = """
 import re, sys, torch
 from pathlib import Path
-from ddpm_tools.evaluation.features import Extractor
+from ddpm_tools.evaluation.extractor import Extractor
 from ddpm_tools.evaluation.streaming import extract_features
 torch.set_num_threads(1)
 net = Extractor("pixels", "1", 16, (0.0, 1.0), lambda x: x.float().flatten(1) / 255, batch=5000)
@@ -63,3 +63,17 @@ def test_a_million_images_need_no_more_memory_than_some_thousands():
         for n in (20_000, 1_000_000)
     )
     assert many - few < 12_000  # KiB: the allocator's own noise
+
+
+def test_running_moments_equal_those_of_the_whole(rng):
+    x = torch.randn(1000, 5, generator=rng).double() + 1e7  # sums of squares would lose every digit
+    running = Running(5)
+    for chunk in x.split([1, 300, 17, 682]):
+        running.add(chunk)
+    whole = Moments.of(x)
+    torch.testing.assert_close(running.moments().cov, whole.cov, rtol=1e-8, atol=1e-9)
+    torch.testing.assert_close(running.moments().mean, whole.mean, rtol=1e-14, atol=0)
+    with pytest.raises(ValueError, match="feature 0 of image 1000 is not finite"):
+        running.add(torch.full((1, 5), float("inf")))
+    with pytest.raises(ValueError, match="at least two"):
+        Running(3).moments()

@@ -13,12 +13,12 @@ from ddpm_core import checkpoint
 from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset
-from ddpm_core.metrics.classifier import load_classifier
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState
 from ddpm_core.unet import UNetConfig, build_unet
 from ddpm_tools.cli.base import CHECKPOINT, CLASSIFIER
 from ddpm_tools.cli.main import main
+from ddpm_tools.evaluation.classifiers import load_classifier
 from ddpm_tools.export.onnx_models import OnnxError, export_onnx
 from ddpm_tools.train.resume import save_training
 from ddpm_tools.unet2d import UNet2DConfig

@@ -1,70 +1,36 @@
-"""The course's classifiers: accuracy on requested labels is adherence, features carry the Fréchet distance.
+"""Classifiers of either kind: loaded, and trained from data by name.
 
-A plain network for pictures up to 16 pixels, a residual one (`resnet.py`) above.
+A plain network (`ddpm_core.metrics.classifier`) for pictures up to 16 pixels, a residual one (`resnet.py`) above.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ddpm_core.checkpoint import CheckpointError, read, write
-from ddpm_core.config import from_dict, to_dict
-from ddpm_core.data import ImageData, load_data
+from ddpm_core import checkpoint
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.adherence import classify
 from ddpm_core.streams import stream
+from ddpm_tools.datasets import load_data
+from ddpm_tools.evaluation import plain_classifier as classifier
+from ddpm_tools.evaluation.plain_classifier import Classifier, ClassifierConfig, save_classifier
 from ddpm_tools.evaluation.resnet import ResNet, ResNetConfig, ResNetTraining, train_resnet
 
 SMALL = 16  # pixels: up to here the plain network, above the residual one
 
-
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """Shape and provenance of a course classifier."""
-
-    image_channels: int = 1
-    image_size: int = 8
-    num_classes: int = 10
-    width: int = 32
-    features: int = 64  # few enough that a covariance can be estimated from some hundred images
-
-
-class Classifier(nn.Module):
-    """Images (B, C, H, W) in [-1, 1] -> features (B, 64) -> logits (B, K)."""
-
-    def __init__(self, config: ClassifierConfig):
-        super().__init__()
-        self.config = config
-        w = config.width
-        self.body = nn.Sequential(
-            nn.Conv2d(config.image_channels, w, 3, padding=1), nn.GroupNorm(8, w), nn.SiLU(),
-            nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), nn.GroupNorm(8, 2 * w), nn.SiLU(),  # (B, 2w, H/2, W/2)
-            nn.Conv2d(2 * w, 2 * w, 3, padding=1), nn.GroupNorm(8, 2 * w), nn.SiLU(),
-            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(32 * w, config.features), nn.SiLU(),  # (B, 64)
-        )  # fmt: skip
-        self.head = nn.Linear(config.features, config.num_classes)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] -> (B, D), what the last linear layer sees."""
-        return self.body(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
-
-
 AnyClassifier = Classifier | ResNet
 
 
-@torch.no_grad()
-def classify(classifier: AnyClassifier, images: Tensor, batch_size: int = 500) -> tuple[Tensor, Tensor]:
-    """Images (N, C, H, W) -> predicted classes (N,) and features (N, D), in batches."""
-    feats = torch.cat([classifier.features(x) for x in images.split(batch_size)])  # (N, D)
-    return classifier.head(feats).argmax(1), feats
+def load_classifier(path: Path | str) -> AnyClassifier:
+    """A classifier of either kind in eval mode; CheckpointError where the file is not one."""
+    if "widths" in checkpoint.read(path)[1]["config"]:
+        return classifier.load_classifier(path, ResNetConfig, ResNet)
+    return classifier.load_classifier(path)
 
 
 def train_classifier(
@@ -89,24 +55,6 @@ def train_classifier(
         opt.step()
         decay.step()
         yield model.eval(), loss.item()
-
-
-def save_classifier(path: Path | str, model: AnyClassifier, **about: object) -> Path:
-    """Weights and config, with what is said about them (data, classes, seed, command, held-out accuracy)."""
-    return write(path, model.state_dict(), to_dict(model.config), **about)
-
-
-def load_classifier(path: Path | str) -> AnyClassifier:
-    """A classifier in eval mode; CheckpointError where the file is missing, damaged or something else."""
-    tensors, record = read(path)
-    residual = "widths" in record["config"]
-    try:
-        model = ResNet(from_dict(ResNetConfig, record["config"])) if residual else None
-        model = model or Classifier(from_dict(ClassifierConfig, record["config"]))
-        model.load_state_dict(tensors)  # also from float16, in which the residual one is saved
-    except (ValueError, TypeError, RuntimeError) as e:
-        raise CheckpointError(f"{path} is not a classifier of this version; train one with `ddpm classifier`") from e
-    return model.eval().requires_grad_(False)
 
 
 def accuracy(model: AnyClassifier, data: ImageData) -> float:

@@ -1,0 +1,17 @@
+"""Label adherence: does the image show the class that was asked for? A classifier says so, which never saw the model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def classify(classifier: nn.Module, images: Tensor, batch_size: int = 500) -> tuple[Tensor, Tensor]:
+    """Images (N, C, H, W) -> predicted classes (N,) and features (N, D), in batches.
+
+    The classifier offers `features`, (B, C, H, W) -> (B, D), and `head`, (B, D) -> (B, K). The share of images whose
+    predicted class is the one asked for is adherence; the features carry the Fréchet distance.
+    """
+    feats = torch.cat([classifier.features(x) for x in images.split(batch_size)])  # (N, D)
+    return classifier.head(feats).argmax(1), feats

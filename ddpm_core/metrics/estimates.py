@@ -1,0 +1,125 @@
+"""Numbers with 95 % intervals: from the images of one run, from several runs, and of the difference of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from ddpm_core.streams import stream
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    se: float | None = None  # standard error; the interval may have been cut off where no value can lie
+    df: float | None = None  # degrees of freedom behind se; None: as good as infinitely many, so Student's t is normal
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def quantile(df: float | None) -> float:
+    """Half of a 95 % interval in standard errors: 1.96, or Student's t, which is 12.7 for one degree of freedom."""
+    if df is None:
+        return 1.96
+    from scipy.special import stdtrit  # slow to import
+
+    return float(stdtrit(df, 0.975))
+
+
+def interval(value: float, se: float, low: float = 0.0, top: float = inf, df: float | None = None) -> Estimate:
+    """value ± 1.96 standard errors (Student's t for few `df`), cut off at `low` and `top`.
+
+    The interval always holds the value, also where rounding has put it beyond `low` or `top`.
+    """
+    half = quantile(df) * se
+    return Estimate(value, min(value, max(low, value - half)), max(value, min(top, value + half)), se, df)
+
+
+def standard_error(e: Estimate) -> float:
+    """As the estimate has it, else from the side of its interval that was not cut off."""
+    return e.se if e.se is not None else max(e.high - e.value, e.value - e.low) / quantile(e.df)
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """b - a of independent estimates, by Welch's test: neither variances nor degrees of freedom need be equal."""
+    errors = [standard_error(e) for e in (a, b)]
+    variance = errors[0] ** 2 + errors[1] ** 2
+    terms = sum(s**4 / e.df for s, e in zip(errors, (a, b)) if e.df is not None)  # 0 where df is infinite
+    df = variance**2 / terms if terms and isfinite(variance) else None  # Satterthwaite 1946, eq. 17
+    return interval(b.value - a.value, variance**0.5, low=-inf, df=df)
+
+
+def mean_estimate(
+    own: Sequence[float], others: Sequence[Sequence[float]] = (), low: float = -inf, top: float = inf
+) -> Estimate:
+    """The mean of own (n,), one value a run, with Student's interval.
+
+    The variance is pooled with that of `others`, each about its own mean: for few runs, where other designs may be
+    assumed to scatter alike. With one value and no others the interval is infinitely wide. ValueError without any.
+    """
+    if not own:
+        raise ValueError("a mean needs at least one run")
+    groups = [g for g in (own, *others) if len(g) > 1]
+    df = sum(len(g) - 1 for g in groups)
+    if not df:
+        return Estimate(fmean(own), low, top)
+    squares = sum((x - fmean(g)) ** 2 for g in groups for x in g)
+    return interval(fmean(own), (squares / df / len(own)) ** 0.5, low, top, df)
+
+
+def paired(a: Mapping[int, float], b: Mapping[int, float]) -> list[float]:
+    """b - a at every seed that both have: what a seed does to both cancels. For `mean_estimate`."""
+    return [b[seed] - a[seed] for seed in b if seed in a]
+
+
+def verdict(d: Estimate | None, better: str) -> str:
+    """Whether a difference is better, worse, or not resolved by its interval; `better` is "lower" or "higher"."""
+    if d is None or d.se is None or d.low <= 0 <= d.high:
+        return "not resolved"
+    return "better" if (d.value < 0) == (better == "lower") else "worse"
+
+
+def bootstrap(statistic: Callable[[Tensor], float], n: int, repeats: int, seed: int, top: float = inf) -> Estimate:
+    """value ± 1.96 bootstrap standard errors of statistic(indices), cut off at 0 and `top` (Efron 1979).
+
+    Not the bootstrap's quantiles: a Fréchet distance rises when images are drawn twice, so that they would lie beside
+    the value. The interval is for this n; the distance's own bias at finite n is the same in all results of one n.
+    """
+    value, rng = statistic(torch.arange(n)), stream(seed, "bootstrap")
+    draws = torch.tensor([statistic(torch.randint(n, (n,), generator=rng)) for _ in range(repeats)])
+    return interval(value, draws.std().item(), top=top)
+
+
+def proportion(hits: Tensor) -> Estimate:
+    """The mean of hits (N,), each 0 or 1, with Wilson's interval (1927, eq. 2).
+
+    The bootstrap over images in closed form, but for shares near 0 and 1, where resampling a hundred hits out of a
+    hundred would claim certainty.
+    """
+    n, p, z = len(hits), float(hits.double().mean()), 1.96
+    middle, width = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
+    half_width = width * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    low, high = min(p, middle - half_width), max(p, middle + half_width)  # at 0 and 1 they meet p, but for rounding
+    return Estimate(p, max(0.0, low), min(1.0, high), half_width / z)
+
+
+def halves(statistic: Callable[[Tensor], float], n: int, repeats: int, seed: int, top: float = inf) -> Estimate:
+    """As bootstrap, from random halves drawn without replacement (delete-half jackknife, Shao & Wu 1989).
+
+    For recall and coverage, in which an image drawn twice counts as its own neighbour, and for distances: images drawn
+    twice lower the covariance's rank, and a bootstrap's error is up to three times too large where n is below 4 D; this
+    one's is less than twice, and right for distances well above zero.
+    """
+    rng = stream(seed, "halves")
+    draws = torch.tensor([statistic(torch.randperm(n, generator=rng)[: n // 2]) for _ in range(repeats)])
+    return interval(statistic(torch.arange(n)), draws.std().item(), top=top)

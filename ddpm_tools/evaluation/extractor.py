@@ -1,0 +1,49 @@
+"""The small interface of a feature network: anything with the same five members works too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class FeatureNetwork(Protocol):
+    """What a feature network must offer."""
+
+    name: str
+    version: str  # changes with the weights: results of different versions are never compared
+    dimension: int
+    input_range: tuple[float, float]  # of what the network itself is fed
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 -> (N, dimension) float32, on the CPU; no image depends on another."""
+        ...
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A FeatureNetwork from a function: `embed` takes a batch (B, C, H, W) uint8 and returns (B, dimension)."""
+
+    name: str
+    version: str
+    dimension: int
+    input_range: tuple[float, float]
+    embed: Callable[[Tensor], Tensor]
+    batch: int = 100
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        if images.dtype != torch.uint8 or images.dim() != 4:
+            raise ValueError(
+                f"features are taken of images (N, C, H, W) in uint8, got {tuple(images.shape)} {images.dtype}"
+            )
+        parts = [self.embed(batch).float().cpu() for batch in images.split(self.batch)]
+        return torch.cat(parts) if parts else torch.empty(0, self.dimension)
+
+
+def coloured(images: Tensor) -> Tensor:
+    """(B, 1 or 3, H, W) -> (B, 3, H, W): the networks trained on photographs take RGB."""
+    return images.expand(-1, 3, -1, -1)

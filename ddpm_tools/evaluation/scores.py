@@ -1,0 +1,65 @@
+"""The three scores of the lessons: label adherence, Fréchet distance and diversity of images made for labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from torch import Tensor
+
+from ddpm_core.data import ImageData
+from ddpm_core.metrics.adherence import classify
+from ddpm_core.metrics.distances import Moments, diversity
+from ddpm_core.metrics.estimates import Estimate, bootstrap, halves, proportion
+from ddpm_tools.evaluation.plain_classifier import Classifier
+from ddpm_tools.evaluation.resampling import frechet_resampler
+from ddpm_tools.evaluation.results import Provenance
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Adherence (accuracy of a held-out classifier on the requested labels), Fréchet distance, diversity."""
+
+    adherence: Estimate
+    distance: Estimate
+    diversity: Estimate  # within-class spread of the features, in units of the real images'
+    about: Provenance
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ReferenceStatistics:
+    """What scored features are held against: the moments of real ones, and their spread within a class."""
+
+    name: str
+    moments: Moments
+    spread: float
+
+    @classmethod
+    def of(cls, real: ImageData, classifier: Classifier) -> ReferenceStatistics:
+        _, features = classify(classifier, real.floats())
+        return cls(f"{real.name}/{real.split}", Moments.of(features), diversity(features, real.labels))
+
+
+def score(
+    images: Tensor,
+    y: Tensor,
+    real: ImageData | ReferenceStatistics,
+    classifier: Classifier,
+    about: Provenance,
+    repeats: int = 100,
+) -> Scores:
+    """Score images (N, C, H, W), at least 4, made for labels y (N,) against a real data set.
+
+    Error bars are those of `evaluate`: Wilson's, random halves, and the bootstrap, all over the images.
+    """
+    predicted, features = classify(classifier, images)
+    reference = real if isinstance(real, ReferenceStatistics) else ReferenceStatistics.of(real, classifier)
+    n = len(images)
+    return Scores(
+        adherence=proportion(predicted == y),
+        distance=halves(frechet_resampler(features, reference.moments), n, repeats, about.seed),
+        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / reference.spread, n, repeats, about.seed),
+        about=about,
+    )
