@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ddpm_core.data import ImageData
-from ddpm_core.metrics.estimates import Estimate, interval
 from ddpm_tools.cli.evaluate import default_network
 from ddpm_tools.datasets import load_data
+from ddpm_tools.evaluation.estimates import Estimate, interval
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation, evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge

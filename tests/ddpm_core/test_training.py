@@ -28,7 +28,7 @@ def start(name="adaln_zero", config=CONFIG):
 
 
 def run(state, config=CONFIG, data=None):
-    for _ in train(state, data or digits(), config):
+    for _ in train(state, digits() if data is None else data, config):
         pass
     return state
 

@@ -16,7 +16,7 @@ from autograder.challenges.tracks import METRICS, TRACKS
 from autograder.gate import harness
 from autograder.sandbox import child_process
 from autograder.sandbox.limits import Failure
-from ddpm_core.metrics.estimates import mean_estimate
+from ddpm_tools.evaluation.estimates import mean_estimate
 
 T = TRACKS["prediction"]
 METRICS_OF_A_RUN = {"distance": 15.0, "kid": 0.1, "precision": 0.5, "recall": 0.5, "heldout_loss": 0.09, "copies": 0.0}

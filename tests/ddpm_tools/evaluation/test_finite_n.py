@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ddpm_core.metrics.distances import Moments
-from ddpm_core.metrics.estimates import bootstrap
+from ddpm_tools.evaluation.estimates import bootstrap
 from ddpm_tools.evaluation.finite_n import distances_by_n, extrapolate, line
 from ddpm_tools.evaluation.resampling import frechet_resampler
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import scipy.stats
 
-from ddpm_core.metrics.estimates import Estimate, interval
+from ddpm_tools.evaluation.estimates import Estimate, interval
 from ddpm_tools.evaluation.record import text_table
 from ddpm_tools.evaluation.results import Incomparable, MetricResult, Provenance, compare, labelled, over_seeds
 

@@ -3,7 +3,7 @@ import torch
 
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
-from ddpm_core.metrics.estimates import proportion
+from ddpm_tools.evaluation.estimates import proportion
 from ddpm_tools.evaluation.plain_classifier import load_classifier
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.scores import score

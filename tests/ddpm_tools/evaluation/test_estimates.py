@@ -5,7 +5,7 @@ import torch
 from scipy.stats import binomtest
 
 from ddpm_core.metrics.distances import Moments, frechet_distance
-from ddpm_core.metrics.estimates import (
+from ddpm_tools.evaluation.estimates import (
     Estimate,
     bootstrap,
     difference,
