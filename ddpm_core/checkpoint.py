@@ -16,24 +16,8 @@ from torch import Tensor, nn
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import Preset, from_dict, to_dict
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.files import (
-    CheckpointError,
-    digest,
-    file_digest,
-    read,
-    stem,
-    with_suffix,
-    write,
-    write_bytes,
-    write_text,
-)
+from ddpm_core.files import CheckpointError, digest, file_digest, read, stem, with_suffix, write, write_text
 from ddpm_core.unet import build_unet
-
-__all__ = [
-    "CheckpointError", "Loaded", "check_rebuilds", "config_of", "digest", "file_digest", "fill", "load",
-    "load_diffusion", "network_of", "read", "save_diffusion", "stem", "step_of", "with_suffix", "write", "write_bytes",
-    "write_text",
-]  # fmt: skip
 
 Build = Callable[[Preset], nn.Module]  # makes a network of the config's shape, its weights still to be read
 

@@ -42,11 +42,11 @@ class Unconditioned(nn.Module):
 
 
 class InputPlanes(nn.Module):
-    """The class as constant planes beside the image's channels (Mirza & Osindero 2014), for `at_input`.
+    """The class as constant planes beside the image's channels, for `at_input` (after Mirza & Osindero 2014, whose layers
+    are dense: there the condition is simply appended to the input).
 
-    A convolution of planes and image together is the sum of one of the image, which is the network's own, and one of
-    the planes, which is here: so the rest of the network is the same as with any other strategy. The planes are those
-    of the embedding, which is the one-hot vector times the class table, so that points between classes can enter too.
+    A convolution of planes and image together is the sum of the network's own, of the image, and of this one, of the
+    planes: of the embedding, which is the one-hot vector times the class table, so that points between classes can too.
     """
 
     def __init__(self, channels: int, cond_dim: int):

@@ -45,7 +45,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`."""
     write_bytes(path, text.encode())
 
 

@@ -74,10 +74,10 @@ def interpolate(
     A solver that draws noise draws the same for the whole row (from `seed`), so that neighbours differ by the path
     alone. For a path of class embeddings give `diffusion.on_embeddings()`.
     """
-    config = config or SampleConfig()
-    parts = zip(conds.split(config.batch_size), noises.split(config.batch_size))
-    rows = [(denoiser(diffusion, cond, w, config), xt) for cond, xt in parts]
-    return torch.cat([_solved(diffusion, denoise, xt, steps, config, seed) for denoise, xt in rows])
+    config, rows = config or SampleConfig(), []
+    for cond, xt in zip(conds.split(config.batch_size), noises.split(config.batch_size)):
+        rows.append(_solved(diffusion, denoiser(diffusion, cond, w, config), xt, steps, config, seed))
+    return torch.cat(rows)
 
 
 def _solved(diffusion: Diffusion, denoise: Denoiser, xt: Tensor, steps: int, config: SampleConfig, seed: int) -> Tensor:

@@ -20,7 +20,8 @@ def linear_beta_schedule(timesteps: int, beta_start: float = 1e-4, beta_end: flo
 def cosine_beta_schedule(timesteps: int, s: float = 0.008) -> Tensor:
     """Betas (T,) in float64 for which abar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17).
 
-    Clamped to [1e-4, 0.9999]: the last beta would be 1, and nothing of the image would be left to divide by.
+    Clamped to [1e-4, 0.9999]: the last beta would be 1, and nothing of the image would be left to divide by. (The paper
+    clips at 0.999, and has no lower bound: ours raises the first 13 of 1000.)
     """
     u = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
     f = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2  # (T + 1,)

@@ -8,7 +8,7 @@ the last digits) with nothing but weights and optimiser state saved.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -134,15 +134,14 @@ def endless(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, T
 
 
 class Engine:
-    """How a step is computed: in float32, in this process. Precision, compilation and several processes derive from it
-    (see `ddpm_tools.train.engine`), so that the loop below says only what is computed."""
+    """How a step is computed: here in float32, in this process. `ddpm_tools.train.engine` has others: for precision,
+    compilation and several processes, so that the loop below says only what is computed."""
 
     def gradients(
-        self, model: nn.Module, loss: Callable[..., Tensor], batch: tuple[Tensor, Tensor, Tensor], target: Tensor
+        self, model: nn.Module, loss: Callable[..., Tensor], batch: Sequence[Tensor], target: Tensor
     ) -> Tensor:
         """The loss of a batch (xt, t, y), a scalar; its gradients are left in the parameters."""
-        xt, t, y = batch
-        value = loss(model(xt, t, y), target, t)
+        value = loss(model(*batch), target, batch[1])
         value.backward()
         return value.detach()
 

@@ -18,7 +18,7 @@ from autograder.challenges.figures import Runs
 from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, Track
 from autograder.grading.provenance import sha256
 from ddpm_core.checkpoint import write_text
-from ddpm_core.metrics.estimates import Estimate
+from ddpm_tools.evaluation.estimates import Estimate
 
 SAMPLES = figures.RUNS.parent / "samples"  # of the known designs
 

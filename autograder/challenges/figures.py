@@ -21,9 +21,9 @@ from autograder.gate.harness import Harness, describe
 from autograder.grading.provenance import JUDGES
 from ddpm_core.checkpoint import digest
 from ddpm_core.config import DATA_DIR
-from ddpm_core.metrics import estimates
-from ddpm_core.metrics.estimates import Estimate, mean_estimate, paired
 from ddpm_core.streams import derive_seed
+from ddpm_tools.evaluation import estimates
+from ddpm_tools.evaluation.estimates import Estimate, mean_estimate, paired
 
 Runs = Mapping[int, Mapping[str, float]]  # the metrics of a design by the seed of its run
 RUNS = DATA_DIR / "challenges/runs.jsonl"  # of the known designs, all metrics: benchmarks/tracks.py

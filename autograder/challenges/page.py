@@ -13,7 +13,7 @@ from autograder.challenges import figures, published
 from autograder.challenges.board import Row
 from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, TRACKS, Track
 from ddpm_core.checkpoint import write_text
-from ddpm_core.metrics.estimates import Estimate
+from ddpm_tools.evaluation.estimates import Estimate
 
 MARK = {"better": "▲ better", "worse": "▼ worse", "not resolved": "not resolved"}
 

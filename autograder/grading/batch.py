@@ -20,7 +20,7 @@ from autograder.grading.provenance import settings
 from autograder.grading.results import NotebookResult, record
 from autograder.grading.submission import hashes_of, judge_submission
 from autograder.intake.submissions import Submission, find
-from ddpm_core.checkpoint import digest, write_bytes, write_text
+from ddpm_core.files import digest, write_bytes, write_text
 
 __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader", "only_one", "settings"]
 

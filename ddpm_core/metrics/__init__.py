@@ -1,1 +1,1 @@
-"""Quality, adherence and diversity of generated images, each with n, seed and an error bar."""
+"""Quality, diversity and adherence of generated images."""

@@ -1,4 +1,4 @@
-"""Label adherence: does the image show the class that was asked for? A classifier says so, which never saw the model."""
+"""Label adherence: does the image show the class that was asked for? A classifier that never saw the model says so."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ddpm_core import guidance
 from ddpm_core.diffusion import Denoiser, Diffusion
 from ddpm_core.samplers.noise import NoiseSource, initial_noise, step_noise
-from ddpm_core.samplers.solvers import SAMPLERS, Steps, last
+from ddpm_core.samplers.solvers import SAMPLERS, Steps
 from ddpm_core.samplers.timesteps import SPACINGS, spaced_timesteps
 from ddpm_core.schedule import DiffusionSchedule
 
@@ -82,13 +82,6 @@ def solve(
     return SAMPLERS[config.sampler](denoise, xt, schedule, timesteps, **options)
 
 
-def counted(steps: Steps, bar: tqdm) -> Steps:
-    """The same steps, each of them moving the bar."""
-    for step in steps:
-        bar.update()
-        yield step
-
-
 def check_conditions(diffusion: Diffusion, y: Tensor) -> None:
     """ValueError where there are no conditions, or where a label is none of the network's."""
     if len(y) == 0:
@@ -99,20 +92,13 @@ def check_conditions(diffusion: Diffusion, y: Tensor) -> None:
 
 
 def _batch(
-    diffusion: Diffusion,
-    y: Tensor,
-    w: float | Tensor,
-    timesteps: Tensor,
-    seed: int,
-    ids: list[int],
-    config: SampleConfig,
+    d: Diffusion, y: Tensor, w: float | Tensor, times: Tensor, seed: int, ids: list[int], config: SampleConfig
 ) -> tuple[Tensor, Steps]:
     """The initial noise and the solver's steps for samples `ids` of conditions y (N, ...)."""
-    device = diffusion.device
-    scale = w.view(-1).expand(len(y))[ids].to(device) if isinstance(w, Tensor) else w
-    denoise = denoiser(diffusion, y[ids].to(device), scale, config)
-    xt = initial_noise(ids, diffusion.shape, seed).to(device)
-    return xt, solve(denoise, xt, diffusion.schedule, timesteps, config, step_noise(ids, seed))
+    scale = w.view(-1).expand(len(y))[ids].to(d.device) if isinstance(w, Tensor) else w
+    denoise = denoiser(d, y[ids].to(d.device), scale, config)
+    xt = initial_noise(ids, d.shape, seed).to(d.device)
+    return xt, solve(denoise, xt, d.schedule, times, config, step_noise(ids, seed))
 
 
 def sample(
@@ -136,7 +122,9 @@ def sample(
     with tqdm(total=len(batches) * steps, unit="step", desc=f"sampling {len(y)} images", disable=not progress) as bar:
         for ids in batches:
             _, run = _batch(diffusion, y, w, times, seed, ids.tolist(), config)
-            images.append(last(counted(run, bar)).cpu())
+            for xt, _ in run:  # noqa: B007 - the last one is the image
+                bar.update()
+            images.append(xt.cpu())
     return torch.cat(images)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ddpm_core.schedule import DiffusionSchedule
 
-LOWEST_HALF_LOG_SNR = -5.1  # below it (abar < 4e-5) cosine schedules spend steps on pure noise (Lu et al. 2022)
+LOWEST_HALF_LOG_SNR = -5.1  # below it (abar < 4e-5) a cosine schedule is pure noise; the bound of DPM-Solver's code
 
 
 def ddim_timesteps(num_timesteps: int, num_steps: int) -> Tensor:
@@ -18,11 +18,6 @@ def ddim_timesteps(num_timesteps: int, num_steps: int) -> Tensor:
     if not 1 <= num_steps <= num_timesteps:
         raise ValueError(f"the number of steps must be between 1 and {num_timesteps}, got {num_steps}")
     return torch.arange(num_steps, 0, -1) * num_timesteps // num_steps - 1
-
-
-def uniform(schedule: DiffusionSchedule, num_steps: int) -> Tensor:
-    """Equal gaps in t, from T-1 to one gap above -1."""
-    return ddim_timesteps(schedule.timesteps, num_steps)
 
 
 def quadratic(schedule: DiffusionSchedule, num_steps: int) -> Tensor:
@@ -38,7 +33,11 @@ def log_snr(schedule: DiffusionSchedule, num_steps: int) -> Tensor:
     return (lam[None] - wanted[:, None]).abs().argmin(1)  # (num_steps, T) -> (num_steps,)
 
 
-SPACINGS = {"uniform": uniform, "quadratic": quadratic, "log-snr": log_snr}
+SPACINGS = {
+    "uniform": lambda schedule, n: ddim_timesteps(schedule.timesteps, n),
+    "quadratic": quadratic,
+    "log-snr": log_snr,
+}
 
 
 def spaced_timesteps(schedule: DiffusionSchedule, num_steps: int, spacing: str = "uniform") -> Tensor:

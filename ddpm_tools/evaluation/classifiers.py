@@ -1,6 +1,6 @@
 """Classifiers of either kind: loaded, and trained from data by name.
 
-A plain network (`ddpm_core.metrics.classifier`) for pictures up to 16 pixels, a residual one (`resnet.py`) above.
+A plain network (`plain_classifier.py`) for pictures up to 16 pixels, a residual one (`resnet.py`) above.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.distances import Moments, diversity, frechet_distance
-from ddpm_core.metrics.estimates import Estimate, bootstrap, halves, interval, proportion
+from ddpm_tools.evaluation.estimates import Estimate, bootstrap, halves, interval, proportion
 from ddpm_tools.evaluation.extractor import FeatureNetwork
 from ddpm_tools.evaluation.finite_n import Extrapolation, extrapolate
 from ddpm_tools.evaluation.judges import Judge

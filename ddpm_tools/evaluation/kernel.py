@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ddpm_core.metrics.estimates import Estimate, interval
 from ddpm_core.streams import stream
+from ddpm_tools.evaluation.estimates import Estimate, interval
 
 LARGEST = 4000  # images in the error bar's kernel matrix; beyond it, the bar of so many is scaled to n
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ddpm_core import checkpoint
-from ddpm_core.metrics.estimates import Estimate
+from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
 from ddpm_tools.evaluation.results import COVERS, MetricResult, Provenance, compare, over_seeds, pairs
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from ddpm_core.metrics.estimates import Estimate, difference, mean_estimate, paired
+from ddpm_tools.evaluation.estimates import Estimate, difference, mean_estimate, paired
 
 TOPS = {"adherence": 1.0, "precision": 1.0, "recall": 1.0, "coverage": 1.0, "copies": 1.0}  # others have none
 SIGNED = ("kid", "frechet_inf")  # unbiased estimates of what is never negative may fall below zero themselves

@@ -9,7 +9,7 @@ from torch import Tensor
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.adherence import classify
 from ddpm_core.metrics.distances import Moments, diversity
-from ddpm_core.metrics.estimates import Estimate, bootstrap, halves, proportion
+from ddpm_tools.evaluation.estimates import Estimate, bootstrap, halves, proportion
 from ddpm_tools.evaluation.plain_classifier import Classifier
 from ddpm_tools.evaluation.resampling import frechet_resampler
 from ddpm_tools.evaluation.results import Provenance

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ddpm_core import plots
 from ddpm_core.data import ImageData, to_float
-from ddpm_core.metrics.estimates import Estimate
+from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
 from ddpm_tools.evaluation.finite_n import Extrapolation
 from ddpm_tools.evaluation.record import covered

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from ddpm_core.metrics.estimates import Estimate
 from ddpm_core.plots import pixels
+from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.results import labelled
 from ddpm_tools.evaluation.scores import Scores
 

@@ -38,9 +38,7 @@ class Result:
     train_images_per_s: float
     sample_images_per_s: float
     peak_bytes: int  # of the GPU's memory, or of the process where there is none
-    figures: tuple[
-        dict[str, Any], ...
-    ]  # metrics.report.MetricResult as plain values: value, interval, n, extractor, w, ...
+    figures: tuple[dict[str, Any], ...]  # MetricResult as plain values: value, interval, n, extractor, w, ...
     sampling: dict[str, Any] = field(default_factory=dict)  # SampleConfig and the number of steps
     reduced: bool = False  # a smaller network or fewer steps than the preset's: proves the command, says nothing else
 

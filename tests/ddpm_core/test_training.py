@@ -183,3 +183,16 @@ def test_a_loader_that_has_no_more_is_one_sentence(loader):
     with pytest.raises(ValueError, match="the loader of training batches is empty, or can be gone through only once"):
         run(state, data=loader())
     assert state.step in (0, 3)
+
+
+def test_latents_are_trained_as_they_are(rng):
+    """Floating-point images, of any range and number of channels, are not rescaled."""
+    latents = 3 * torch.randn(96, 4, 8, 8, generator=rng)
+    data = replace(digits(), images=latents, labels=digits().labels[:96])
+    x0, y = next(batches(data, replace(CONFIG, batch_size=96)))
+    where = (x0[:, None] == latents).flatten(2).all(2)  # (96, 96): which latent each one is
+    assert torch.equal(where.sum(1), torch.ones(96, dtype=torch.long)) and x0.abs().max() > 3
+    assert torch.equal(y, data.labels[where.int().argmax(1)])
+    network = build_unet(replace(UNET, image_channels=4), strategy("add"))
+    state = run(TrainState.start(replace(bound(network), clip=False), CONFIG), data=data)
+    assert state.step == 12 and all(p.isfinite().all() for p in state.model.parameters())
