@@ -189,7 +189,7 @@ if __name__ == "__main__":
     if args.steps < 1 or not 0 <= args.seed < 2**63 or args.out.suffix != ".png":
         parser.error("--steps must be at least 1, --seed between 0 and 2**63 - 1, and --out must end in .png")
     c = Config(steps=args.steps, seed=args.seed)
-    torch.set_num_threads(min(2, torch.get_num_threads()))  # images as small as these are too little work for more
+    torch.set_num_threads(1)  # images as small as these are too little work to share
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         for loss, ema in (bar := tqdm(train(c), total=c.steps, desc="training", unit="step")):  # noqa: B007
