@@ -5,11 +5,12 @@ python tests/test_one_file.py SEED ...   # the library's distances at these seed
 
 import ast
 import importlib.util
-import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -111,17 +112,23 @@ def test_trained_to_the_end_it_is_as_good_as_the_library_within_five_minutes(one
     assert seconds < 300
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, str(FILE), *words]
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """The file as a command, with these words, in an empty folder."""
+
+    def call(words: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [str(FILE), *words.split()])
+        runpy.run_path(str(FILE), run_name="__main__")
+
+    return call
 
 
-def test_it_ends_with_a_labelled_picture(tmp_path: Path):
-    out = tmp_path / "new/folder/digits.png"
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(command("--steps", "3", "--seed", "5", "--out", str(out)), env=env, cwd=tmp_path,
-                          capture_output=True, text=True, timeout=200)  # fmt: skip
-    assert done.returncode == 0 and done.stdout == f"{out}\n" and "3/3" in done.stderr, done.stderr
-    assert np.asarray(Image.open(out).convert("L")).std() > 10
+def test_it_ends_with_a_picture(called: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture):
+    called("--steps 3 --seed 5 --out new/folder/digits.png")
+    said = capsys.readouterr()
+    assert said.out == "new/folder/digits.png\n" and "3/3" in said.err
+    assert np.asarray(Image.open(tmp_path / "new/folder/digits.png").convert("L")).std() > 10
 
 
 def test_the_picture_has_a_row_for_each_class(one_file: ModuleType):
@@ -144,20 +151,25 @@ def test_the_picture_has_a_row_for_each_class(one_file: ModuleType):
 
 
 @pytest.mark.parametrize("words", ["--steps 0", "--seed -1", "--out digits.xyz", "--out file/a.png"])
-def test_bad_input_ends_in_one_sentence(words: str, tmp_path: Path):
+def test_bad_input_ends_in_one_sentence(
+    words: str, called: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture
+):
     (tmp_path / "file").touch()
-    done = subprocess.run(command(*words.split()), cwd=tmp_path, capture_output=True, text=True, timeout=200)
-    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
-    assert ("File exists: 'file'" if "file/" in words else words.split()[0]) in done.stderr.splitlines()[-1]
+    with pytest.raises(SystemExit) as end:
+        called(words)
+    said = capsys.readouterr().err.splitlines()[-1] if end.value.code == 2 else end.value.code
+    assert ("File exists: 'file'" if "file/" in words else words.split()[0]) in said
 
 
 def test_ctrl_c_ends_in_one_line(tmp_path: Path):
-    child = subprocess.Popen(command("--out", "a.png"), cwd=tmp_path, stderr=subprocess.PIPE)
+    words = [sys.executable, str(FILE), "--out", "a.png"]
+    child = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE)
     seen = b""
     while b"1/600" not in seen:  # the bar moves: it trains
-        seen += child.stderr.read1()
+        seen += (some := child.stderr.read1())
+        assert some, seen
     child.send_signal(signal.SIGINT)
-    rest = child.communicate(timeout=60)[1].decode()
+    rest = child.communicate(timeout=200)[1].decode()
     assert child.returncode == 1 and rest.splitlines()[-1] == "stopped, and no picture was written: Ctrl-C"
     assert "Traceback" not in rest and not (tmp_path / "a.png").exists()
 
