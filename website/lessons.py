@@ -30,7 +30,7 @@ class LessonError(ValueError):
 
 def key(lesson: Path) -> str:
     """What an executed lesson depends on."""
-    return fingerprint([lesson, *library()])
+    return fingerprint([lesson, *lesson.parent.glob("*.py"), *library()])
 
 
 def kept(lesson: Path, out: Path = OUT) -> NotebookNode | None:

@@ -29,7 +29,7 @@ def course_sources(course: Path, exercise: Exercise) -> Iterator[Source]:
         yield Source("course: the solution", answers(solution, exercise), ours=True)
     for path in sorted((course / "lessons").glob("*.ipynb")):
         yield Source(f"course: lessons/{path.name}", "\n\n".join(notebook_code(path)), ours=True)
-    for path in sorted((course / "ddpm_core").rglob("*.py")):
+    for path in sorted([*(course / "lessons").glob("*.py"), *(course / "ddpm_core").rglob("*.py")]):
         name = path.relative_to(course).as_posix()
         yield Source(f"course: {name}", path.read_text(encoding="utf-8"), ours=True)
 
