@@ -27,7 +27,7 @@ from ddpm_tools.datasets.vision import TORCHVISION
 from ddpm_tools.evaluation.features import COURSE, shipped
 from ddpm_tools.evaluation.judges import Judge, fits, load_judge
 from ddpm_tools.evaluation.reference import shipped_reference
-from ddpm_tools.reports import page
+from ddpm_tools.reports import demo_page
 from ddpm_tools.train.runs import class_index, shortened, train_run
 
 SCALES = (1, 2, 4, 6, 8, 10)
@@ -235,4 +235,4 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
         ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
         colour(out / "cifar10", seed, sizes)
         checkpoint.write_text(done, json.dumps({"made_with": stamp, "step": loaded.step}, indent=1) + "\n")
-    return page.write(out, page.sections(out))
+    return demo_page.write(out)

@@ -1,4 +1,4 @@
-"""`diagnose`: measure, judge, and say it as a table that ends in one sentence."""
+"""`diagnose`: measure, apply the rules, and report a table that ends in one sentence."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ from ddpm_tools.diagnosis.training_rules import (
     guessed,
 )
 from ddpm_tools.diagnosis.verdict import Verdict, pairs
-from ddpm_tools.reports import page
+from ddpm_tools.reports import html
+from ddpm_tools.tables import aligned
 
 Row = tuple[str, str, str]  # what was measured, the value, what a sound model shows
+HEADER: Row = ("measured", "value", "of a sound model")
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class Report:
         return training_rows(self.evidence) + label_rows(self.evidence) + sampler_rows(self.evidence)
 
     def __str__(self) -> str:
-        rows = [("measured", "value", "of a sound model"), *self.rows()]
-        widths = [max(len(r[i]) for r in rows) for i in range(3)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
+        lines = aligned([HEADER, *self.rows()])
         return "\n".join([*lines, "", f"next: {self.verdict.remedy}", self.verdict.sentence])
 
     def as_dict(self) -> dict:
@@ -62,17 +62,14 @@ class Report:
         return {"verdict": vars(self.verdict), "rows": [list(r) for r in self.rows()], "curves": plain}
 
     def write(self, out: Path) -> list[Path]:
-        """out/diagnosis.png, and out/diagnosis.html around it with the table."""
+        """out/diagnosis.html and the picture in it, out/diagnosis.png."""
         picture = save(draw(self.evidence, self.verdict, self.network), out / "diagnosis.png")
-        caption = "Denoising by timestep, conventions, labels, one-step reconstructions, sampler against reference."
-        body = page.table(["measured", "value", "of a sound model"], self.rows())
-        parts = [
-            page.Section(self.verdict.sentence, page.figure(picture.name, caption)),
-            page.Section("Evidence", body),
-            page.Section("What to do next", page.table(["", ""], [("next", self.verdict.remedy)])),
-            page.Section("Rules, in order", page.table(["", "why"], list(enumerate(reasons(), 1)))),
-        ]
-        return [page.write(out, parts, "Is it my training or my sampling?", "diagnosis.html"), picture]
+        page = html.write(
+            *(out / "diagnosis.html", html.TEMPLATES / "diagnosis.html"),
+            **{"title": "Is it my training or my sampling?", "verdict": self.verdict, "picture": picture.name},
+            **{"header": HEADER, "rows": self.rows(), "reasons": reasons()},
+        )
+        return [page, picture]
 
 
 def training_rows(e: Evidence) -> list[Row]:

@@ -14,6 +14,7 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.metrics.report import Estimate, MetricResult, Provenance, compare
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
+from ddpm_tools.tables import aligned
 
 
 def software() -> dict[str, str]:
@@ -54,12 +55,6 @@ def read(path: Path) -> list[MetricResult]:
         return figures
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{path} is not the metrics.json of an evaluation; make it with `ddpm evaluate`") from e
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of text in columns."""
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
 
 
 def text_table(figures: Sequence[MetricResult]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autograder.adapters import gradescope
-from autograder.cli import main
+from autograder.cli.main import main
 from autograder.intake.extract import grade_id
 from autograder.mutants import banks
 

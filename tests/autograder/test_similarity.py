@@ -11,7 +11,7 @@ from autograder import mutants
 from autograder.adapters import similarity
 from autograder.adapters.similarity.compare import Source, fingerprints, matches
 from autograder.adapters.similarity.tokens import tokens
-from autograder.cli import main
+from autograder.cli.main import main
 from autograder.exercises import EXERCISES
 from autograder.intake.extract import grade_id
 from autograder.mutants import HERE, banks

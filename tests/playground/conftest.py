@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from ddpm_core.network import UNetConfig
 from ddpm_tools.cli.base import CHECKPOINT
 from playground.build import build, server
-from tests.ddpm_core.test_onnx_io import made
+from tests.ddpm_tools.export.test_onnx_models import made
 
 COLOUR = UNetConfig(3, 8, 10, (64, 160), 2, cond_dim=320)  # random weights, large enough to be announced
 
