@@ -21,5 +21,6 @@ def fingerprint(files: Iterable[Path], *more: str) -> str:
 
 
 def library() -> list[Path]:
-    """What lessons and pictures depend on: the sources of ddpm_core, and what ships in data/."""
-    return [*(ROOT / "ddpm_core").rglob("*.py"), *(f for f in (ROOT / "data").rglob("*") if f.is_file())]
+    """What lessons and pictures depend on: the sources of both packages, and what ships in data/."""
+    sources = [f for package in ("ddpm_core", "ddpm_tools") for f in (ROOT / package).rglob("*.py")]
+    return [*sources, *(f for f in (ROOT / "data").rglob("*") if f.is_file())]
