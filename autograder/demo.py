@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 from autograder import samples
-from autograder.adapters import table
+from autograder.adapters import TEMPLATES, table
 from autograder.cli.grade import write_gradebook
 from autograder.grading import batch
 from autograder.sandbox import child_process
 from ddpm_core.config import DATA_DIR
 from ddpm_tools import demo
-from ddpm_tools.reports import page
+from ddpm_tools.reports import demo_page
 
 
 def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path(".")) -> Path:
@@ -29,9 +29,20 @@ def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path("."))
         table.write_csv(records, grades / "grades.csv")
         table.write_report(records, grades)
         write_gradebook(records, submitted, grades, None, course)
-    path = page.write(out, [*page.sections(out), *table.grade_sections(records, "grades/")])
+    path = write_page(out, records)
     print(table.text(records))
     if why:
         print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
     print(f"\n{path.resolve()}")
     return path
+
+
+def write_page(out: Path, records: list[dict], folder: str = "grades/") -> Path:
+    """The demo's page with the grades below the pictures; the records lie in out/folder."""
+    return demo_page.write(
+        *(out, TEMPLATES / "demo_with_grades.html"),
+        unsandboxed=not all(r["extra_data"].get("sandboxed", True) for r in records),
+        grades_header=table.HEADER,
+        grades=table.rows(records),
+        submissions=table.submissions(records, folder),
+    )

@@ -24,11 +24,11 @@ from itertools import combinations
 from pathlib import Path
 
 from autograder.challenges import figures, pictures, quick, testing
-from autograder.challenges.board import SAMPLES
 from autograder.challenges.examples import Example, examples
+from autograder.challenges.leaderboard import SAMPLES
 from autograder.challenges.tracks import METRICS, TRACKS, Track
 from ddpm_core.checkpoint import write_text
-from ddpm_tools.evaluation.record import aligned
+from ddpm_tools.tables import aligned
 from ddpm_tools.train import quick_gate
 
 

@@ -42,8 +42,8 @@ class Unconditioned(nn.Module):
 
 
 class InputPlanes(nn.Module):
-    """The class as constant planes beside the image's channels, for `at_input` (after Mirza & Osindero 2014, whose layers
-    are dense: there the condition is simply appended to the input).
+    """The class as constant planes beside the image's channels, for `at_input`; in a GAN of dense layers
+    (Mirza & Osindero 2014) the condition is appended to the input.
 
     A convolution of planes and image together is the sum of the network's own, of the image, and of this one, of the
     planes: of the embedding, which is the one-hot vector times the class table, so that points between classes can too.

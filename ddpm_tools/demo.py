@@ -25,7 +25,7 @@ from ddpm_tools.evaluation.judges import Judge, known_classifier, load_judge
 from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.scores import ReferenceStatistics, score
-from ddpm_tools.reports import page
+from ddpm_tools.reports import demo_page
 from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
@@ -229,4 +229,4 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
         ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
         colour(out / "cifar10", seed, sizes)
         checkpoint.write_text(done, json.dumps({"made_with": stamp, "step": loaded.step}, indent=1) + "\n")
-    return page.write(out, page.sections(out))
+    return demo_page.write(out)

@@ -24,13 +24,14 @@ from scipy.stats import t as student
 
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR, preset
-from ddpm_core.data import load_data
-from ddpm_core.metrics.classifier import load_classifier
-from ddpm_core.metrics.report import Provenance, score
 from ddpm_core.samplers import initial_noise, sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
+from ddpm_tools.datasets import load_data
+from ddpm_tools.evaluation.classifiers import load_classifier
+from ddpm_tools.evaluation.results import Provenance
+from ddpm_tools.evaluation.scores import score
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "lessons/one_file.py"

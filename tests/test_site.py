@@ -100,9 +100,9 @@ def test_every_text_and_every_module_has_its_place(site: Path):
     for source in (*ROOT.glob("docs/*.md"), *ROOT.glob("lessons/*.ipynb"), *ROOT.glob("exercises/*/*.ipynb")):
         assert (site / source.relative_to(ROOT)).with_suffix(".html").is_file(), source
     ids = set().union(*(Page(file).ids for file in site.glob("reference/*.html")))
-    for module in (ROOT / "ddpm_core").rglob("*.py"):
+    for module in (f for package in ("ddpm_core", "ddpm_tools") for f in (ROOT / package).rglob("*.py")):
         name = ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        assert name in ids or name == "ddpm_core", name
+        assert name in ids or name in ("ddpm_core", "ddpm_tools", "ddpm_tools.cli.__main__"), name
     assert "playground/index.html" in Page(site / "playground.html").links
     assert "Here one plays" in (site / "playground/index.html").read_text()
     assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif", "cifar10/interpolate_cat_dog.gif"} <= set(

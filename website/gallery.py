@@ -11,6 +11,7 @@ from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
 from ddpm_tools import demo
 from ddpm_tools.cli import main
+from ddpm_tools.reports import html
 from website.fingerprint import ROOT, fingerprint, library
 
 OUT = ROOT / "build/gallery"
@@ -26,68 +27,7 @@ COMMANDS = (SWEEP, WALK, WAY)
 COLOUR_COMMANDS = (COLOUR_SWEEP, COLOUR_WALK)
 MODEL = "data/checkpoints/cifar10"
 
-PAGE = f"""# Demo gallery
-
-What the model that ships with the course draws: digits of 8×8 pixels, without a GPU. Each command writes its pictures
-in seconds; `make demo` draws the like, and grades a batch of sample submissions besides.
-
-## Guidance sweep
-
-![Digits for six guidance scales](sweep.png)
-{{: .figure }}
-
-Every column starts from one noise, and only the guidance scale w grows (w = 1: conditional). Below, what it does to
-adherence (does a classifier see the class asked for?), distance to the real digits, and diversity, with 95 % intervals.
-
-![Adherence, distance and diversity against the guidance scale](sweep_plot.png)
-{{: .figure }}
-
-    {SWEEP.format(out="build/sweep")}
-
-## From noise to image
-
-![The noisy image and what the network sees in it, from noise to digit](sample_trajectory.png)
-{{: .figure }}
-
-`xt` is what the network is given, `x0_hat` what it takes for the clean image, at nine of thirty DDIM steps.
-
-    {WAY.format(out="build")}
-
-## Class interpolation
-
-One noise for a whole row; only the class embedding moves. Below each row, the same walk there and back, animated.
-
-WALKS
-
-    {WALK.format(out="build/interpolate")}
-
-## EMA against raw weights
-
-![Digits from averaged and raw weights](ema_raw.png)
-{{: .figure }}
-
-The same noises, drawn with the moving average of the weights and with the last step's own. `make demo` draws it, and
-`ddpm sample --raw` samples with the raw weights.
-
-## CIFAR-10, as far as a laptop goes
-
-A network of 3 million parameters, trained on one core for less than an hour: 32×32 pixels in colour, ten classes, and
-no measure of the method.
-
-![CIFAR-10's classes for four guidance scales](cifar10/sweep.png)
-{{: .figure }}
-
-    {COLOUR_SWEEP.format(model=MODEL, out="build/cifar10")}
-
-COLOUR_WALKS
-
-    {COLOUR_WALK.format(model=MODEL, out="build/cifar10")}
-"""
-
-
-def walk(a: str, b: str, folder: str = "") -> str:
-    strip = f"![From {a} to {b} in eleven pictures]({folder}interpolate_{a}_{b}.png)\n{{: .figure }}"
-    return f"{strip}\n\n![From {a} to {b} and back, animated]({folder}interpolate_{a}_{b}.gif)\n{{: .figure .small }}"
+PAGE = Path(__file__).parent / "templates/gallery.md"
 
 
 def draw(out: Path = OUT) -> None:
@@ -115,8 +55,6 @@ def write(pages: Path, out: Path = OUT) -> str:
         copy = folder / picture.relative_to(out)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(picture.read_bytes())
-    colour = "\n\n".join(walk(a, b, "cifar10/") for a, b in demo.COLOUR_PAIRS)
-    walks = "\n\n".join(walk(a, b) for a, b in PAIRS)
-    text = PAGE.replace("COLOUR_WALKS", colour).replace("WALKS", walks)
-    (folder / "index.md").write_text(text, encoding="utf-8")
+    commands = {"SWEEP": SWEEP, "WALK": WALK, "WAY": WAY, "COLOUR_SWEEP": COLOUR_SWEEP, "COLOUR_WALK": COLOUR_WALK}
+    html.write(folder / "index.md", PAGE, PAIRS=PAIRS, COLOUR_PAIRS=demo.COLOUR_PAIRS, MODEL=MODEL, **commands)
     return "gallery/index.md"

@@ -1,4 +1,4 @@
-"""The lessons, executed once and kept in build/lessons until they, ddpm_core or data/ change.
+"""The lessons, executed once and kept in build/lessons until they, ddpm_core, ddpm_tools or data/ change.
 
     python -m website.lessons
 

@@ -1,6 +1,6 @@
 """The repository's own texts as pages of the site: README, docs/, lessons and exercises, in the same folders.
 
-Links between them work in the repository; here those that lead to a notebook lead to its page, those into ddpm_core to
+Links between them work in the repository; on the site those to a notebook lead to its page, those into the packages to
 the reference, and those to any other file to a copy of it. Notebooks become Markdown, so that mkdocs checks their
 links, lists their headings and draws them like every other page.
 """
@@ -27,39 +27,7 @@ from website.fingerprint import ROOT
 LINK_OR_CODE = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)#\s]+)", re.S)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-TEMPLATE = """
-{%- extends 'markdown/index.md.j2' -%}
-{% block input %}
-````python
-{{ cell.source }}
-````
-{% endblock input %}
-{% block stream %}
-<div class="output" markdown>
-````text
-{{ output.text | strip_ansi | trim('\n') }}
-````
-</div>
-{% endblock stream %}
-{% block data_text scoped %}
-<div class="output" markdown>
-````text
-{{ output.data['text/plain'] }}
-````
-</div>
-{% endblock data_text %}
-{% block data_png %}
-![figure]({{ output.metadata.filenames['image/png'] | path2url }}){ loading=lazy }
-{: .figure {{- ' .wide' if output.metadata.wide }} }
-{% endblock data_png %}
-{% block data_other %}
-{%- if 'image/gif' in output.data %}
-![animation]({{ output.metadata.filenames['image/gif'] | path2url }}){ loading=lazy }
-{: .figure }
-{%- endif %}
-{% endblock data_other %}
-"""
-
+TEMPLATE = Path(__file__).parent / "templates/notebook.md.j2"  # extends nbconvert's own
 CONFIG = Config(
     NbConvertBase={"display_data_priority": ["image/gif", "image/png", "text/html", "text/markdown", "text/plain"]},
     ExtractOutputPreprocessor={"extract_output_types": {"image/png", "image/gif"}},
@@ -72,7 +40,7 @@ def on_the_site(target: Path, source: Path, out: Path) -> str | None:
     A file that is no page is copied to the same place below `out`.
     """
     inside = target.relative_to(ROOT)
-    if inside.parts[0] == "ddpm_core" and target.suffix in ("", ".py"):
+    if inside.parts[0] in reference.PACKAGES and target.suffix in ("", ".py"):
         page = ROOT / reference.page_of(inside)
     elif target.suffix == ".ipynb":
         page = target.with_suffix(".md")
@@ -162,7 +130,7 @@ def notebook_page(source: Path, out: Path, notebook: NotebookNode | None = None)
     title, _, rest = notebook.cells[0].source.partition("\n")
     about = f"Notebook: [`{inside}`]({source.name}){{ download }}. `make lab` opens the lessons, ready to run."
     notebook.cells[0].source = f"{title}\n\n{about}\n{rest}"
-    exporter = MarkdownExporter(config=CONFIG, raw_template=TEMPLATE)
+    exporter = MarkdownExporter(config=CONFIG, raw_template=TEMPLATE.read_text(encoding="utf-8"))
     where = {"unique_key": source.stem, "output_files_dir": f"{source.stem}_files"}
     body, resources = exporter.from_notebook_node(notebook, resources=where)
     folder = out / inside.parent

@@ -1,1 +1,5 @@
 """Records of graded submissions in the forms that other programs read; nothing here grades."""
+
+from pathlib import Path
+
+TEMPLATES = Path(__file__).parent / "templates"

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import travel
+from autograder.adapters import TEMPLATES
 from autograder.exercises import assignments, of_assignment
 from autograder.imports import PACKAGES
 from autograder.sandbox.scratch import temporary
@@ -36,30 +37,7 @@ SETTINGS = "gradescope.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same course gives the same zip
 OUTPUT_BYTES = 20_000  # of one test's text; Gradescope cuts long ones itself, at a place that it does not name
 
-SETUP = """#!/usr/bin/env bash
-# Runs once, as root, when Gradescope builds the image: the sandbox, Python 3.11 or later, the packages.
-# bubblewrap 0.7 or later is needed: choose Ubuntu 24.04 (or Debian 12) as the base image.
-set -euo pipefail
-cd "$(dirname "$0")"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update
-apt-get install -y bubblewrap util-linux python3 python3-venv
-python=python3
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    apt-get install -y python3.11 python3.11-venv
-    python=python3.11
-fi
-"$python" -m venv .venv
-.venv/bin/python -m pip install --quiet -r requirements.txt -c requirements.lock
-.venv/bin/python -c "from autograder.sandbox import bubblewrap; print(bubblewrap.available() or 'it works')"
-"""
-
-RUN = """#!/usr/bin/env bash
-# Gradescope starts this for each submission. AUTOGRADER_ROOT and AUTOGRADER_PYTHON serve for a trial run elsewhere.
-root="${AUTOGRADER_ROOT:-/autograder}"
-cd "$root/source" || exit 1
-exec "${AUTOGRADER_PYTHON:-$root/source/.venv/bin/python}" -m autograder.adapters.gradescope "$root"
-"""
+SCRIPTS = ("setup.sh", "run_autograder")  # in templates/
 
 
 def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] = (), sandboxed: bool = True) -> Path:
@@ -77,15 +55,14 @@ def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] =
         raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (name it with --course)")
     settings = {"assignment": assignment, "notebooks": list(notebooks), "sandboxed": sandboxed}
     texts = {
-        "setup.sh": SETUP,
-        "run_autograder": RUN,
+        **{name: (TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS},
         "requirements.txt": "".join(f"{name}\n" for name in NEEDED),
         SETTINGS: json.dumps(settings, indent=1) + "\n",
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in texts.items():
-            _add(archive, name, text.encode(), executable=name in ("setup.sh", "run_autograder"))
+            _add(archive, name, text.encode(), executable=name in SCRIPTS)
         for path in (*travel.to_gradescope(course, assignment), *(course / name for name in FILES)):
             _add(archive, path.relative_to(course).as_posix(), path.read_bytes())
     return out

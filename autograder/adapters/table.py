@@ -1,23 +1,24 @@
-"""Records as a table: for the terminal, as CSV, and as one page."""
+"""Records as a table: for the terminal, as CSV, and in the demo's page."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from autograder.intake.student_ids import folder_of
 from ddpm_core.checkpoint import write_text
-from ddpm_tools.reports import page
+from ddpm_tools.tables import aligned
 
 HEADER = ("student", "outcome", "score", "adherence", "distance", "reason")
+COLUMNS = ("student", "assignment", "notebook", "outcome", "score", "max_score", "adherence", "distance", "reason")
 
 
 def rows(records: Sequence[dict]) -> list[list[str]]:
-    """One line a notebook."""
+    """One row per notebook."""
     lines = []
     for rec in records:
         extra = rec["extra_data"]
@@ -29,16 +30,16 @@ def rows(records: Sequence[dict]) -> list[list[str]]:
 
 
 def text(records: Sequence[dict], width: int = 120) -> str:
-    """The table for a terminal, the reason wrapped."""
+    """The table for a terminal, with the reasons wrapped."""
+    *header, last = HEADER
     body = [[name if len(name) <= 40 else f"{name[:39]}…", *line] for name, *line in rows(records)]
-    sizes = [max(len(line[i]) for line in [list(HEADER), *body]) for i in range(5)]
-    room = max(30, width - sum(sizes) - 10)
-    out = []
-    for line in [list(HEADER), ["-" * s for s in sizes] + ["-" * room], *body]:
-        wrapped = textwrap.wrap(line[5], room) or [""]
-        out.append("  ".join([*(c.ljust(s) for c, s in zip(line, sizes)), wrapped[0]]).rstrip())
-        out += [" " * (sum(sizes) + 10) + w for w in wrapped[1:]]
-    return "\n".join(out)
+    sizes = [max(map(len, column)) for column in zip(header, *(line[:-1] for line in body))]
+    room = max(30, width - sum(sizes) - 2 * len(sizes))
+    lines = [[*header, last], ["-" * size for size in [*sizes, room]]]
+    for *cells, reason in body:
+        first, *more = textwrap.wrap(reason, room) or [""]
+        lines += [[*cells, first], *([""] * len(cells) + [rest] for rest in more)]
+    return "\n".join(aligned(lines))
 
 
 def harmless(cell: str) -> str:
@@ -46,65 +47,36 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-def write_csv(records: Sequence[dict], path: Path) -> None:
-    """One line a submission and notebook."""
+def csv_text(lines: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV; cells of text that a spreadsheet would run are quoted."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["student", "assignment", "notebook", "outcome", "score", "max_score", "adherence", "distance", "reason"]
-    )
+    writer.writerows([harmless(c) if isinstance(c, str) else c for c in line] for line in lines)
+    return file.getvalue()
+
+
+def write_csv(records: Sequence[dict], path: Path) -> None:
+    """One row per submission and notebook."""
+    lines: list[Sequence[object]] = [COLUMNS]
     for rec in records:
         extra = rec["extra_data"]
         for name, n in extra["notebooks"].items():
-            score = "" if n["score"] is None else n["score"]
-            metrics = [n["metrics"].get(k, "") for k in ("adherence", "distance")]
-            line = [
-                extra["student"],
-                extra["assignment"],
-                name,
-                n["outcome"],
-                score,
-                n["max_score"],
-                *metrics,
-                n["reason"],
-            ]
-            writer.writerow([harmless(c) if isinstance(c, str) else c for c in line])
-    write_text(path, file.getvalue())
+            numbers = ["" if n["score"] is None else n["score"], n["max_score"]]
+            numbers += [n["metrics"].get(k, "") for k in ("adherence", "distance")]
+            lines.append([extra["student"], extra["assignment"], name, n["outcome"], *numbers, n["reason"]])
+    write_text(path, csv_text(lines))
 
 
-def details(rec: dict, folder: str) -> str:
-    """One submission: its checks, and the samples where there are any."""
-    extra = rec["extra_data"]
-    lines = [[t["name"], f"{t['score']:g} / {t['max_score']:g}", t["output"]] for t in rec["tests"]]
-    pictures = "".join(
-        page.figure(
-            f"{folder}/{name}.png", f"{extra['student']}, {name}: where the trained answer fell, and what it drew"
-        )
-        for name, n in extra["notebooks"].items()
-        if n["metrics"]
-    )
-    title = f"{extra['student']}: {extra['outcome']}"
-    tests = page.table(["test", "score", "what it says"], lines)
-    return f"<details><summary>{html.escape(title)}</summary>{tests}{pictures}</details>"
-
-
-def grade_sections(records: Sequence[dict], prefix: str = "") -> list[page.Section]:
-    """The grade table and every submission's details, for a page that lies `prefix` above the records."""
-    from urllib.parse import quote
-
-    parts = [
-        details(r, prefix + quote(f"{folder_of(r['extra_data']['student'])}/{r['extra_data']['assignment']}"))
-        for r in records
-    ]
-    note = (
-        ""
-        if all(r["extra_data"].get("sandboxed", True) for r in records)
-        else ("<p><strong>Graded without a sandbox: these grades are not of record.</strong></p>")
-    )
-    return [
-        page.Section("Grades", note + page.table(HEADER, rows(records))),
-        page.Section("Submissions", "".join(parts)),
-    ]
+def submissions(records: Sequence[dict], folder: str = "") -> list[dict]:
+    """For a page: each submission's checks, and the pictures of its gates in `folder` as seen from the page."""
+    found = []
+    for rec in records:
+        extra = rec["extra_data"]
+        place = folder + quote(f"{folder_of(extra['student'])}/{extra['assignment']}")
+        pictures = {name: f"{place}/{name}.png" for name, n in extra["notebooks"].items() if n["metrics"]}
+        checks = [[t["name"], f"{t['score']:g} / {t['max_score']:g}", t["output"]] for t in rec["tests"]]
+        found.append({"student": extra["student"], "outcome": extra["outcome"], "checks": checks, "pictures": pictures})
+    return found
 
 
 def write_report(records: Sequence[dict], out: Path) -> Path:

@@ -1,7 +1,11 @@
-"""The three challenge tracks: open-ended designs, tested three times at most, one of them submitted, and ranked.
+"""The three challenge tracks: open-ended designs, each tested at most three times, one test submitted, and ranked.
 
-starter.py    the notebook to begin with            tracks.py    what a track is, examples.py its known designs
-contract.py   what must hold before any training    quick.py     training, sampling and scoring over seeds
-record.py     the log that nothing leaves           attempts.py  three tests, one submission
-figures.py    means and paired differences          board.py     the leaderboard, page.py its page
+starter.py       the notebook to begin with         tracks.py    what a track is; examples.py its known designs
+contract.py      what must hold before training     quick.py     training, sampling and scoring over seeds
+record.py        the append-only log                attempts.py  three tests, one submission
+figures.py       means and paired differences       leaderboard.py  its rows; leaderboard_formats.py writes them
 """
+
+from pathlib import Path
+
+TEMPLATES = Path(__file__).parent / "templates"

@@ -50,12 +50,8 @@ def run(
     start = time.monotonic()
     cells = cells_of(track, notebook)
     about = {"notebook": sha256(read_bytes(notebook)), "answers": sha256(*(p for c in cells.items() for p in c))}
-    about |= {
-        "sandboxed": sandboxed,
-        "judge": figures.judge_name(),
-        "grader": grader_hash(),
-        "torch": torch.__version__,
-    }
+    about |= {"sandboxed": sandboxed, "judge": figures.judge_name()}
+    about |= {"grader": grader_hash(), "torch": torch.__version__}
     with attempts.only_one(folder, track.name, name):
         who = attempts.challenger(folder, track.name, name)
         for number in attempts.close_lost(folder, who):
@@ -72,73 +68,73 @@ def run(
             reason = f"{found[-1].name}: {found[-1].text}"
             record.append(folder, "rejected", track=track.name, name=who.name, reason=reason, **about)
             return Tested(None, "rejected", reason, {})
-        number = attempts.begin(folder, who, **about)
+        test = Running(track, folder, who, attempts.begin(folder, who, **about))
         tell(f"contract: {len(found)} properties hold")
-        tell(f"test {number} begins ({who.used + 1} of {attempts.LIMIT} used); one that is stopped counts")
-        outcomes = _outcomes(track, cells, tier, sandboxed, time.monotonic() - start, tell, folder, who, number)
-        return _close(track, tier, folder, who, number, outcomes, time.monotonic() - start)
+        tell(f"test {test.number} begins ({who.used + 1} of {attempts.LIMIT} used); one that is stopped counts")
+        outcomes = _outcomes(test, cells, tier, sandboxed, time.monotonic() - start, tell)
+        return _close(test, tier, outcomes, time.monotonic() - start)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A test that the log says has begun."""
+
+    track: Track
+    folder: Path
+    who: attempts.Challenger
+    number: int
+
+    @property
+    def picture(self) -> Path:
+        return self.folder / record.TESTS / f"{self.who.track}-{sha256(self.who.name)[:12]}-{self.number}.png"
+
+    def end(self, outcome: str, **about: Any) -> None:
+        attempts.end(self.folder, self.who, self.number, outcome, **about)
+
+    def our_error(self, reason: str) -> ValueError:
+        """What to raise where the test failed by an error of ours, which is logged."""
+        self.end(attempts.FREE, reason=reason[:500])
+        return ValueError(f"test {self.number} met an error of ours and does not count: {reason}")
 
 
 def _outcomes(
-    track: Track,
-    cells: dict[str, str],
-    tier: quick.Tier,
-    sandboxed: bool,
-    spent: float,
-    tell: Tell,
-    folder: Path,
-    who: attempts.Challenger,
-    number: int,
+    test: Running, cells: dict[str, str], tier: quick.Tier, sandboxed: bool, spent: float, tell: Tell
 ) -> list[quick.Outcome]:
-    """All seeds, and the first one's samples as a picture; a stop and an error of ours are logged before they go on."""
+    """All seeds, and the first one's samples as a picture; an interruption or error of ours is logged, then raised."""
     try:
-        outcomes = list(quick.seeds(track, cells, tier, sandboxed, spent, tell))
+        outcomes = list(quick.seeds(test.track, cells, tier, sandboxed, spent, tell))
         if outcomes[-1].metrics:
-            pictures.of_samples(track, outcomes[0].images, picture_of(folder, who, number))
+            pictures.of_samples(test.track, outcomes[0].images, test.picture)
         return outcomes
     except KeyboardInterrupt:
-        attempts.end(folder, who, number, "stopped")
-        told = (
-            f"interrupted: test {number} is used up and has no result; the same command begins another, if one is left"
-        )
-        raise KeyboardInterrupt(told) from None
+        test.end("stopped")
+        raise KeyboardInterrupt(
+            f"interrupted: test {test.number} is used up and has no result; the same command begins another, if one is "
+            "left"
+        ) from None
     except Exception as e:  # ours: whatever the answer does is an outcome
-        attempts.end(folder, who, number, attempts.FREE, reason=repr(e)[:500])
-        raise ValueError(f"test {number} met an error of ours and does not count: {e!r}") from e
+        raise test.our_error(repr(e)) from e
 
 
-def _close(
-    track: Track,
-    tier: quick.Tier,
-    folder: Path,
-    who: attempts.Challenger,
-    number: int,
-    outcomes: list[quick.Outcome],
-    seconds: float,
-) -> Tested:
+def _close(test: Running, tier: quick.Tier, outcomes: list[quick.Outcome], seconds: float) -> Tested:
     """Log how the test ended; ValueError where that was an error of ours."""
-    last = outcomes[-1]
+    last, seconds = outcomes[-1], round(seconds, 1)
     if last.ours:
-        attempts.end(folder, who, number, attempts.FREE, reason=last.reason)
-        raise ValueError(f"test {number} met an error of ours and does not count: {last.reason}")
+        raise test.our_error(last.reason)
     if not last.metrics:
-        attempts.end(folder, who, number, "failed", reason=last.reason, seconds=round(seconds, 1))
-        return Tested(number, "failed", last.reason, {})
-    runs, picture = {o.seed: o.metrics for o in outcomes}, picture_of(folder, who, number)
+        test.end("failed", reason=last.reason, seconds=seconds)
+        return Tested(test.number, "failed", last.reason, {})
+    runs = {o.seed: o.metrics for o in outcomes}
     result: dict[str, Any] = {
         "runs": [{"seed": o.seed, "seconds": round(o.seconds, 1), "metrics": o.metrics} for o in outcomes],
-        "harness": figures.harness_digest(track, tier.harness),
-        "gate": None if tier.harness else gate(track, runs)[0],
-        "seconds": round(seconds, 1),
-        "samples": picture.name,
-        "samples_hash": sha256(picture.read_bytes()),
+        "harness": figures.harness_digest(test.track, tier.harness),
+        "gate": None if tier.harness else gate(test.track, runs)[0],
+        "seconds": seconds,
+        "samples": test.picture.name,
+        "samples_hash": sha256(test.picture.read_bytes()),
     }
-    attempts.end(folder, who, number, "finished", result=result)
-    return Tested(number, "finished", "", runs)
-
-
-def picture_of(folder: Path, who: attempts.Challenger, number: int) -> Path:
-    return folder / record.TESTS / f"{who.track}-{sha256(who.name)[:12]}-{number}.png"
+    test.end("finished", result=result)
+    return Tested(test.number, "finished", "", runs)
 
 
 def gate(track: Track, runs: figures.Runs) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""What a track is: which functions are open, on what they are judged, and what a challenger should know of them."""
+"""What a track is: which functions are open, and which metrics judge them; its contract is in templates/."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ class Track:
     baseline: str  # what differences are taken against: the known design that the others are variations of
     labels: bool  # whether samples are asked for by class
     open: str  # in words: what may change
-    contract: str  # in words, as Markdown
     stub: dict[str, str]  # the open cells of the starter notebook
 
     @property
@@ -61,16 +60,6 @@ CONDITIONING = Track(
     baseline="concat-film",
     labels=True,
     open="how the class enters the network: `prepare_conditioning` and `ClassConditioner`",
-    contract="""\
-* `prepare_conditioning(time_emb, class_emb)`: (B, D), (B, D) -> (B, D), what modulates every residual block;
-* `ClassConditioner(channels, cond_dim)`, an `nn.Module`: `forward(h, class_emb)`: (B, C, H, W), (B, D) -> (B, C, H, W),
-  applied after every residual block; at full scale after each of the nine down, mid and up blocks;
-* float32 in, float32 out (under bfloat16 autocast, what autocast makes of it); inputs are not changed in place; two
-  calls in eval mode agree; sample i depends on sample i alone; label, time and gradient go through;
-* at most 1.5 times the network's own parameters here, and 4.5 million at the published small scale (8.95 million);
-* a training step takes at most 12 times as long as without any conditioner.
-
-The set-up cell's `CrossAttentionLayer(channels, cond_dim)` and `AdaLNBlock(channels, cond_dim)` may be used.""",
     stub={
         "prepare_conditioning": f"def prepare_conditioning(time_emb, class_emb):\n    {TODO}",
         "ClassConditioner": (
@@ -86,17 +75,6 @@ PREDICTION = Track(
     baseline="epsilon",
     labels=False,
     open="what the network is asked for: `compute_training_target` and `predict_x0`",
-    contract="""\
-* `compute_training_target(x_0, noise, timesteps, schedule)`: (B, C, H, W), (B, C, H, W), (B,), dict -> (B, C, H, W);
-* `predict_x0(model_output, x_t, timesteps, schedule)`: the image back from such an output, (B, C, H, W);
-* `schedule` holds `alphas_cumprod`, `sqrt_alpha` and `sqrt_one_minus_alpha`, each (T,);
-* the pair is **consistent**: for x_t = sqrt(abar)·x_0 + sqrt(1 - abar)·noise, at every t and for any schedule,
-  `predict_x0(compute_training_target(x_0, noise, t, schedule), x_t, t, schedule)` is x_0, up to rounding;
-* each pixel and each image is worked on alone, with its image's own timestep; the arguments alone decide the result;
-* float32 in, float32 out, and float64 in, float64 out; inputs are not changed; no parameters; the two calls take less
-  time than two training steps of the network.
-
-Any consistent pair is welcome: it need not be one of the known ones, nor linear.""",
     stub={
         "compute_training_target": f"def compute_training_target(x_0, noise, timesteps, schedule):\n    {TODO}",
         "predict_x0": f"def predict_x0(model_output, x_t, timesteps, schedule):\n    {TODO}",
@@ -109,19 +87,6 @@ ARCHITECTURE = Track(
     baseline="standard",
     labels=False,
     open="the network: `build_model(device)`",
-    contract="""\
-* `build_model(device)` returns an `nn.Module`, called as `model(x, timestep)`: x (B, C, H, W), timestep an int, a 0-d
-  tensor or (B,) -> an object whose attribute `sample` is the predicted noise, (B, C, H, W);
-* it reads `BLOCK_OUT_CHANNELS` (such as `64,128,128,128`) and `LAYERS_PER_BLOCK` (default 2) with `os.environ`, each
-  time that it is called, and `IMAGE_CHANNELS` and `IMAGE_SIZE` (1 and 8 in a test, 3 and 32 at full scale); wider and
-  deeper give more parameters;
-* float32 in, float32 out; finite; two calls in eval mode agree; sample i depends on sample i alone; the output depends
-  on image and timestep; gradient reaches the parameters;
-* at most 4 million parameters at `64,64,64,64` and one layer, and 18 million at the published small scale, which is
-  twice diffusers' `UNet2DModel`;
-* a training step takes at most 8 times as long as one of 14 plain convolutions of 64 channels.
-
-torch, diffusers, `ddpm_core.layers` and `ddpm_core.attention` may be imported; `ddpm_core.unet` is not there.""",
     stub={"build_model": f"def build_model(device):\n    {TODO}"},
 )
 

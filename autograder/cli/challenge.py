@@ -61,7 +61,9 @@ def submit(a: argparse.Namespace) -> None:
 
 
 def leaderboard(a: argparse.Namespace) -> None:
-    from autograder.challenges import board, page, record
+    from autograder.challenges import leaderboard as board
+    from autograder.challenges import leaderboard_formats as formats
+    from autograder.challenges import record
     from autograder.challenges.tracks import track
 
     entries = record.entries(known(a.record))
@@ -69,13 +71,13 @@ def leaderboard(a: argparse.Namespace) -> None:
         record.check_head(a.record, a.head)
     chosen = [track(name) for name in ((a.track,) if a.track else TRACKS)]
     tables = {t.name: board.rows(t, entries, a.record) for t in chosen}
-    print("\n\n".join(board.text(t, tables[t.name]) for t in chosen))
+    print("\n\n".join(formats.text(t, tables[t.name]) for t in chosen))
     waiting = {t.name: board.waiting(t, entries) for t in chosen}
     for name, lines in waiting.items():
         for line in lines:
             print(f"not submitted in {name}: {line}")
     out = outputs.made(a.out or a.record, "--out")
-    made = board.write_csv(tables, out), page.write(tables, out, waiting, record.head(a.record))
+    made = formats.write_csv(tables, out), formats.write_html(tables, out, waiting, record.head(a.record))
     print(f"\n{made[0]}, {made[1]}")
 
 

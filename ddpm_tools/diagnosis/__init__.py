@@ -1,4 +1,4 @@
-"""Is it my training or my sampling? Evidence (denoising, labels, weights, sampler), rules in order, one sentence."""
+"""Is it my training or my sampling? Measurements, rules in order, and one sentence that names the fault."""
 
 from ddpm_tools.diagnosis.evidence import Evidence, Settings
 from ddpm_tools.diagnosis.reference import reference_curve

@@ -18,7 +18,7 @@ from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.streams import stream
 
 LEVELS = 6  # timesteps at which the error is measured: enough for a curve, few enough for a laptop
-TIMES: dict[str, Callable[[Tensor, int], Tensor]] = {  # what people hand to the time embedding in place of t
+TIMES: dict[str, Callable[[Tensor, int], Tensor]] = {  # what people pass to the time embedding instead of t
     "t": lambda t, n: t,
     "t / T": lambda t, n: t / n,
     "t · T": lambda t, n: t * n,
@@ -29,15 +29,17 @@ RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))  # what people train on; the fi
 
 @dataclass(frozen=True)
 class Convention:
-    """How images and times are handed to the network, and what its output means."""
+    """How images and timesteps are passed to the network, and what its output means."""
 
     schedule: DiffusionSchedule
     parameterization: Parameterization = EPSILON
     low: float = -1.0
     high: float = 1.0
     time: str = "t"  # a key of TIMES
-    aspect: str = ""  # range, time, schedule or target: what is unlike the stated convention, which has none
-    value: str = "as stated"  # and how it is instead
+    aspect: str = (
+        ""  # what differs from the stated convention: range, time, schedule or target; empty for the stated one
+    )
+    value: str = "as stated"  # and its value
 
     def scaled(self, x0: Tensor) -> Tensor:
         """Images in [-1, 1] -> this convention's range."""
@@ -57,7 +59,7 @@ def other_schedules(schedule: DiffusionSchedule) -> dict[str, DiffusionSchedule]
 
 
 def alternatives(stated: Convention) -> list[Convention]:
-    """The stated convention, and those that differ from it in one thing that people get wrong."""
+    """The stated convention, then those that differ from it in one thing that people get wrong."""
     others = [replace(stated, low=a, high=b, aspect="range", value=f"[{a:g}, {b:g}]") for a, b in RANGES[1:]]
     others += [replace(stated, time=k, aspect="time", value=k) for k in TIMES if k != stated.time]
     others += [
@@ -95,7 +97,7 @@ def errors(network: Network, how: Convention, x0: Tensor, y: Tensor, times: Sequ
 
 
 def pixel_bound(how: Convention, x0: Tensor, times: Sequence[int]) -> Tensor:
-    """The share that the best guess from each pixel alone leaves: var / (1 + snr·var), the Wiener filter's error."""
+    """The share that the best estimate from each pixel alone leaves: var / (1 + snr·var), the Wiener filter's error."""
     var = how.scaled(x0).var(0, unbiased=False).double().cpu()  # (C, H, W)
     abar = how.schedule.alphas_cumprod.double().cpu()[list(times)]
     snr = (abar / (1 - abar)).view(-1, 1, 1, 1)  # (len(times), 1, 1, 1)
@@ -103,6 +105,6 @@ def pixel_bound(how: Convention, x0: Tensor, times: Sequence[int]) -> Tensor:
 
 
 def score(errors: Tensor, bound: Tensor) -> float:
-    """Geometric mean of error / bound: below 1 the network knows more than each pixel tells about itself."""
+    """Geometric mean of error / bound: below 1 the network does better than denoising each pixel alone."""
     ratio = (errors / bound).clamp(min=1e-6).log().mean().exp()
     return float(ratio) if torch.isfinite(ratio) else float("inf")

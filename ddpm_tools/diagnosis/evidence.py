@@ -1,4 +1,4 @@
-"""All that is measured before a word is said: one flat record, read by the rules."""
+"""Everything that is measured, in one flat record that the rules read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Evidence:
     null_error: Tensor  # (times,), without labels
     raw_error: Tensor | None  # (times,), of the weights before averaging, with or without labels as `used` says
     reference: Tensor | None  # (times,), of the reference checkpoint, at the same noise levels
-    used: str  # "label" or "null": the condition that serves the network better, used for all that follows
+    used: str  # "label" or "null": the condition with the lower error, used for all that follows
     fits: list[tuple[float, Convention]]  # scores under the stated convention (first) and each other
     time_change: float  # of the output when t becomes T - 1 - t
     label_change: float  # of the output when the label becomes the null class
@@ -48,12 +48,12 @@ class Evidence:
     moved: float | None  # distance that training moved the weights, as a share of their initial length
     ema_moved: float | None  # the same for the averaged weights
     spikes: float  # see weights.spikes
-    x0: Tensor  # (n, C, H, W), the images looked at
+    x0: Tensor  # (n, C, H, W), the held-out images used
     y: Tensor  # (n,)
     settings: Settings
     sampler: SamplerEvidence | None = None
-    drawn: Confusion | None = None  # class asked of the sampler, class that its images show
-    judge: str = ""  # who read `drawn`: "the classifier" or "the network itself"
+    drawn: Confusion | None = None  # requested class, class that the sampler's images show
+    judge: str = ""  # who classified the samples in `drawn`: "the classifier" or "the network itself"
 
     @property
     def score(self) -> float:
@@ -99,7 +99,7 @@ def of_network(
     settings: Settings | None = None,
     device: torch.device | str = "cpu",
 ) -> Evidence:
-    """What the network shows by itself; see `diagnose` for the arguments."""
+    """Measurements of the network alone; see `diagnose` for the arguments."""
     settings = settings or Settings()
     k = min(len(data.classes), settings.classes)
     index = balanced(data, settings.n, k)
@@ -111,7 +111,7 @@ def of_network(
     used = "label" if score(error, bound) <= score(null_error, bound) else "null"
     cond, own = (y, error) if used == "label" else (nulls, null_error)
     fits = [(score(own, bound), how)]
-    tried = (cond,) if fits[0][0] < 1 else (y, nulls)  # a network read wrongly cannot say whether labels serve it
+    tried = (cond,) if fits[0][0] < 1 else (y, nulls)  # under a wrong convention nobody can tell whether labels help
     for other in alternatives(how)[1:]:
         limit = pixel_bound(other, x0, times)
         fits.append((min(score(errors(network, other, x0, c, times, seed), limit) for c in tried), other))
@@ -133,13 +133,13 @@ def of_network(
 
 
 def blurred(times: list[int]) -> list[int]:
-    """The noise levels at which an image is blurred enough to need its label, and still to be seen."""
+    """The noise levels at which an image is noisy enough to need its label, and not yet lost."""
     return times[len(times) // 3 : -1]
 
 
 @torch.no_grad()
 def with_sampler(e: Evidence, network: Network, sampler: Sampler, judge: Network | None = None) -> Evidence:
-    """The same evidence, and what the sampler shows on that network; judge (B, C, H, W) -> logits (B, K)."""
+    """The same evidence with measurements of the sampler on that network; judge (B, C, H, W) -> logits (B, K)."""
     settings, k, drawn = e.settings, len(e.classes), None
     found = check(sampler, network, e.how, e.y, e.x0, settings.steps, settings.seed)
     if settings.labels:

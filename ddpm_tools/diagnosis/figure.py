@@ -1,4 +1,4 @@
-"""The evidence on one page: curves and bars above, pictures below."""
+"""The evidence as one figure: curves and bars above, images below."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def convention_bars(ax: Axes, e: Evidence) -> None:
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=7)
     ax.set_xlabel(f"score (error / pixel bound; learnt below {LEARNT}; cut at 5)", fontsize=8)
-    ax.set_title("how was it trained? the lowest fits", fontsize=9)
+    ax.set_title("how was it trained? the lowest score fits", fontsize=9)
 
 
 def label_matrix(ax: Axes, e: Evidence) -> None:
@@ -63,7 +63,7 @@ def label_matrix(ax: Axes, e: Evidence) -> None:
 
 
 def rows_of(ax: Axes, rows: list[Tensor], names: list[str], columns: list[str], title: str, below: str) -> None:
-    """Images (n, C, H, W), one list entry a row, as one picture with names beside and below."""
+    """Images (n, C, H, W), one list entry per row, as one picture labelled on the left and below."""
     gap = max(1, rows[0].shape[-1] // 8)
     height, width = rows[0].shape[-2] + gap, rows[0].shape[-1] + gap
     canvas = np.full((len(rows) * height, len(columns) * width, 3), 255, np.uint8)
@@ -102,11 +102,11 @@ def sampled(ax: Axes, e: Evidence) -> None:
     rows = [s.reference[pick], s.images[pick], s.reference[second], s.images[second]]
     names = ["reference", "your sampler"] * 2
     columns = [e.classes[k] for k in e.y[pick].tolist()]
-    rows_of(ax, rows, names, columns, "same weights, same first noise, w = 1", "class asked for")
+    rows_of(ax, rows, names, columns, "same weights, same first noise, w = 1", "requested class")
 
 
 def draw(e: Evidence, verdict: Verdict, network: Network) -> Figure:
-    """One page, titled with the verdict."""
+    """The whole figure, titled with the verdict."""
     fig = Figure(figsize=(11, 8), layout="constrained", dpi=120)
     top, bottom = fig.subfigures(2, 1, height_ratios=(1, 1.15))
     curves, bars, labels = top.subplots(1, 3, width_ratios=(1.15, 1, 1))

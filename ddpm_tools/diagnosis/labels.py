@@ -1,6 +1,6 @@
-"""Does the network use its labels, and rightly? It is asked itself: which label makes an image easiest to denoise?
+"""Does the network use its labels, and the right ones? The test: which label makes an image easiest to denoise?
 
-That is the diffusion classifier (Li et al. 2023, eq. 4): no other network is needed, and it works for any data.
+This is the diffusion classifier (Li et al. 2023, eq. 4): it needs no other network, and works for any data.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ddpm_tools.diagnosis.denoising import Convention, noised
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often an image of class i went with label j: counts (K, K), and what follows from them."""
+    """How often label j fits an image of class i best: counts (K, K), and what follows from them."""
 
     counts: Tensor
 
     @property
     def accuracy(self) -> float:
-        """Share of images that go with their own label."""
+        """Share of images that fit their own label best."""
         return float(self.counts.diag().sum() / self.counts.sum())
 
     @property
     def renaming(self) -> list[int]:
-        """The one-to-one renaming of the labels that fits best (Kuhn 1955): class i goes with label renaming[i]."""
+        """The one-to-one renaming of the labels that fits best (Kuhn 1955): class i gets label renaming[i]."""
         from scipy.optimize import linear_sum_assignment  # slow to import
 
         return linear_sum_assignment(self.counts.numpy(), maximize=True)[1].tolist()
@@ -39,7 +39,7 @@ class Confusion:
 
     @property
     def moved(self) -> list[tuple[int, int]]:
-        """(class, label) where most images of the class go with one other label."""
+        """(class, label) where most images of the class fit one other label best."""
         sizes = self.counts.sum(1)
         return [(i, j) for i, j in enumerate(self.renaming) if i != j and self.counts[i, j] > sizes[i] / 2]
 

@@ -1,4 +1,4 @@
-"""`diagnose`: measure, judge, and say it as a table that ends in one sentence."""
+"""`diagnose`: measure, apply the rules, and report a table that ends in one sentence."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ from ddpm_tools.diagnosis.training_rules import (
     guessed,
 )
 from ddpm_tools.diagnosis.verdict import Verdict, pairs
-from ddpm_tools.reports import page
+from ddpm_tools.reports import html
+from ddpm_tools.tables import aligned
 
 Row = tuple[str, str, str]  # what was measured, the value, what a sound model shows
+HEADER: Row = ("measured", "value", "of a sound model")
 
 
 @dataclass(frozen=True)
 class Report:
-    """The evidence and what it means; `print(report)` shows the table and, last, the verdict."""
+    """The evidence and the verdict; `print(report)` shows the table and, last, the verdict."""
 
     evidence: Evidence
     verdict: Verdict
@@ -48,9 +50,7 @@ class Report:
         return training_rows(self.evidence) + label_rows(self.evidence) + sampler_rows(self.evidence)
 
     def __str__(self) -> str:
-        rows = [("measured", "value", "of a sound model"), *self.rows()]
-        widths = [max(len(r[i]) for r in rows) for i in range(3)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
+        lines = aligned([HEADER, *self.rows()])
         return "\n".join([*lines, "", f"next: {self.verdict.remedy}", self.verdict.sentence])
 
     def as_dict(self) -> dict:
@@ -62,60 +62,48 @@ class Report:
         return {"verdict": vars(self.verdict), "rows": [list(r) for r in self.rows()], "curves": plain}
 
     def write(self, out: Path) -> list[Path]:
-        """out/diagnosis.png, and out/diagnosis.html around it with the table."""
+        """out/diagnosis.html and the picture in it, out/diagnosis.png."""
         picture = save(draw(self.evidence, self.verdict, self.network), out / "diagnosis.png")
-        caption = "Denoising by timestep, conventions, labels, one-step reconstructions, sampler against reference."
-        body = page.table(["measured", "value", "of a sound model"], self.rows())
-        parts = [
-            page.Section(self.verdict.sentence, page.figure(picture.name, caption)),
-            page.Section("Evidence", body),
-            page.Section("What to do next", page.table(["", ""], [("next", self.verdict.remedy)])),
-            page.Section("Rules, in order", page.table(["", "why"], list(enumerate(reasons(), 1)))),
-        ]
-        return [page.write(out, parts, "Is it my training or my sampling?", "diagnosis.html"), picture]
+        page = html.write(
+            *(out / "diagnosis.html", html.TEMPLATES / "diagnosis.html"),
+            **{"title": "Is it my training or my sampling?", "verdict": self.verdict, "picture": picture.name},
+            **{"header": HEADER, "rows": self.rows(), "reasons": reasons()},
+        )
+        return [page, picture]
+
+
+def row(name: str, value: float | None, spec: str, sound: str) -> list[Row]:
+    """One row, or none where nothing was measured."""
+    return [] if value is None else [(name, f"{value:{spec}}", sound)]
 
 
 def training_rows(e: Evidence) -> list[Row]:
-    value, how = e.best
-    rows = [
-        (f"denoising score ({'own labels' if e.used == 'label' else 'without labels'}): error / pixel bound",
-         f"{e.score:.2f}", f"below {LEARNT}"),
-        ("best convention (score)", f"{how.aspect} {how.value} ({value:.2f})".strip(), "as stated"),
-    ]  # fmt: skip
-    if e.reference_score is not None:
-        limit = BEHIND * e.reference_score
-        rows.append(
-            ("score of the reference at these noise levels", f"{e.reference_score:.2f}", f"own below {limit:.2f}")
-        )
-    if e.raw_score is not None:
-        rows.append(("score of the raw weights", f"{e.raw_score:.2f}", f"averaged below {EMA_LAG} times that"))
-    if e.moved is not None:
-        rows.append(
-            (
-                "distance moved by training / initial length",
-                f"{e.moved:.2f}",
-                f"{MIN_RELATIVE_MOVE} to {MAX_RELATIVE_MOVE:g}",
-            )
-        )
-    if e.ema_moved is not None:
-        rows.append(("the same, averaged weights", f"{e.ema_moved:.2f}", "about the same"))
-    if e.spikes:
-        rows.append(("loss: worst return / best so far", f"{e.spikes:.2f}", f"below {JUMP:g}"))
-    rows.append(("output's change when t becomes T - 1 - t", f"{e.time_change:.1%}", "above 0.1%"))
-    return rows
+    best, how = e.best
+    condition, limit = "own labels" if e.used == "label" else "without labels", BEHIND * (e.reference_score or 0)
+    moves = f"{MIN_RELATIVE_MOVE} to {MAX_RELATIVE_MOVE:g}"
+    return [
+        *row(f"denoising score ({condition}): error / pixel bound", e.score, ".2f", f"below {LEARNT}"),
+        ("best convention (score)", f"{how.aspect} {how.value} ({best:.2f})".strip(), "as stated"),
+        *row("score of the reference at these noise levels", e.reference_score, ".2f", f"own below {limit:.2f}"),
+        *row("score of the raw weights", e.raw_score, ".2f", f"averaged below {EMA_LAG} times that"),
+        *row("distance the weights moved / initial length", e.moved, ".2f", moves),
+        *row("the same for the averaged weights", e.ema_moved, ".2f", "about the same"),
+        *row("loss: worst rise / best so far", e.spikes or None, ".2f", f"below {JUMP:g}"),
+        *row("change of the output when t becomes T - 1 - t", e.time_change, ".1%", "above 0.1%"),
+    ]
 
 
 def label_rows(e: Evidence) -> list[Row]:
     if e.seen is None:
-        return [("labels", "not asked for", "")]
+        return [("labels", "none expected", "")]
     gap = 1 - float((e.error.log() - e.null_error.log()).mean().exp())
     moved = pairs(e, e.seen.moved) or "none"
     return [
-        ("error saved by the true label, against none", f"{gap:.1%}", "above 0%"),
-        ("output's change, label against none", f"{e.label_change:.1%}", "above 0.1%"),
+        ("error saved by the true label", f"{gap:.1%}", "above 0%"),
+        ("change of the output, with and without label", f"{e.label_change:.1%}", "above 0.1%"),
         ("images denoised best with their own label", f"{e.seen.accuracy:.0%}", f"above {guessed(e):.0%}"),
-        ("the same, labels renamed to fit best", f"{e.seen.renamed_accuracy:.0%}", "the same"),
-        ("classes that go with another label", moved, "none"),
+        ("the same after the best renaming of labels", f"{e.seen.renamed_accuracy:.0%}", "the same"),
+        ("classes that fit another label best", moved, "none"),
     ]
 
 
@@ -123,23 +111,23 @@ def sampler_rows(e: Evidence) -> list[Row]:
     s = e.sampler
     if s is None:
         return [("sampler", "none given", "")]
-    rows = [
-        ("energy distance to real images: sampler / reference sampler", f"{s.ratio:.2f}", f"below {WORSE}"),
-        ("range of its images", f"[{float(s.images.min()):.2g}, {float(s.images.max()):.2g}]", "[-1, 1]"),
-    ]
+    low, high, steps = float(s.images.min()), float(s.images.max()), []
     if s.times:
-        explained = f"{' and '.join(s.mistake.names) or 'right'} ({s.residual:.1%} left)"
-        rows += [
-            ("timesteps asked for", f"{s.times[0]:g} ... {s.times[-1]:g}", f"{e.how.schedule.timesteps - 1} ... 0"),
-            ("standard deviation of its first noise", f"{s.noise_std:.2f}", "1"),
-            ("step that explains its steps best", explained, f"right ({s.right_residual:.1%} left)"),
-            ("images against what the last step gives", f"{s.gain:.2f}·x + {s.offset:.2f}", "1·x + 0"),
+        mistake = f"{' and '.join(s.mistake.names) or 'none'} ({s.residual:.1%} left)"
+        times = f"{s.times[0]:g} ... {s.times[-1]:g}"
+        steps = [
+            ("timesteps passed to the network", times, f"{e.how.schedule.timesteps - 1} ... 0"),
+            ("standard deviation of its initial noise", f"{s.noise_std:.2f}", "1"),
+            ("mistake that explains its steps best", mistake, f"none ({s.right_residual:.1%} left)"),
+            ("images as a function of the last step's result", f"{s.gain:.2f}·x + {s.offset:.2f}", "1·x + 0"),
         ]
-    if e.drawn is not None:
-        rows.append(
-            (f"samples that show their class, says {e.judge}", f"{e.drawn.accuracy:.0%}", "as the network's own")
-        )
-    return rows
+    shown = f"samples that show their class, according to {e.judge}"
+    return [
+        ("energy distance to real images: sampler / reference sampler", f"{s.ratio:.2f}", f"below {WORSE}"),
+        ("range of its images", f"[{low:.2g}, {high:.2g}]", "[-1, 1]"),
+        *steps,
+        *row(shown, e.drawn and e.drawn.accuracy, ".0%", "like its accuracy above"),
+    ]
 
 
 def diagnose(
@@ -161,9 +149,9 @@ def diagnose(
     """Is it my training or my sampling?
 
     network(xt, t, y) is what you sample with, in eval mode; `schedule` and `parameterization` what you believe it was
-    trained with; `data` real images, best held-out ones, with right labels. All else is optional, and each thing given
-    lets more be said: `sampler(network, y) -> images (B, C, H, W)` in [-1, 1], your own sampling code around a network
-    that is handed to it; `raw`, the weights before averaging; `initial`, those before training; `losses`, the training
+    trained with; `data` real images, preferably held-out ones, with their labels. Everything else is optional, and
+    lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in [-1, 1], your own sampling code around the
+    network passed to it; `raw`, the weights before averaging; `initial`, those before training; `losses`, the training
     loss step by step; `null`, the null class; `reference` (6,), a sound network's errors at
     `denoising.levels(T)`; `judge(images) -> logits`, a classifier. ValueError where shapes do not fit.
     """

@@ -1,7 +1,7 @@
-"""From evidence to one sentence: few rules, in order, the first that fires names the fault.
+"""From evidence to one sentence: a few rules in order; the first that fires names the fault.
 
-The order goes along the pipeline. Weights that are no numbers explain everything after them; the average is judged
-before the conventions, since a dead average fits none; training before sampling, since no sampler repairs weights.
+The order follows the pipeline. Weights that are not finite explain everything after them; the average comes before the
+conventions, since a stale average fits none; training comes before sampling, since no sampler repairs weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RULES = (
 
 
 def reasons() -> list[str]:
-    """Why each rule means what it says, in order."""
+    """The reason for each rule, in order."""
     return [" ".join(rule.__doc__.split()) for rule in RULES]
 
 
@@ -45,6 +45,6 @@ def judge(e: Evidence) -> Verdict:
     else:
         where, remedy = (
             "training",
-            "If the images still look wrong, hand `diagnose` your own sampler next.",
+            "If the images still look wrong, pass your own sampler to `diagnose` next.",
         )
     return Verdict("none", "none", f"No fault was found in the {where}.", remedy)

@@ -1,8 +1,8 @@
-"""Is the sampler right? It is run with a recorder in the network's place, and compared with the reference sampler.
+"""Is the sampler right? It is run with a recorder in place of the network, and compared with the reference sampler.
 
-The recorder answers every query with the labels that were asked for: guidance, whatever its scale, then drops out, and
-what is left is the sampler alone. Each recorded step is then repeated from the same xt and the same network output with
-each mistake that people make; the one that lands where the sampler did is named.
+The recorder evaluates every query with the requested labels, so that guidance at any scale cancels and only the sampler
+remains. Each recorded step is then repeated from the same xt and the same network output with each known mistake; the
+one that lands where the sampler did is named.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Sampler = Callable[[Network, Tensor], Tensor]  # (network, y (B,)) -> images (B,
 
 @dataclass(frozen=True)
 class Call:
-    """One query of a sampler: xt (B, C, H, W), the time it named, the network's output."""
+    """One call of the network: xt (B, C, H, W), the time passed with it, the output."""
 
     xt: Tensor
     time: float
@@ -34,7 +34,7 @@ class Call:
 
 
 class Recorder(nn.Module):
-    """The network, but it writes down what it is asked and answers for the labels y, whichever it is asked for."""
+    """The network, which also records its inputs, and always uses the labels y, whichever are passed."""
 
     def __init__(self, network: Network, y: Tensor):
         super().__init__()
@@ -61,7 +61,7 @@ class Recorder(nn.Module):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A way to step: the right one has no name."""
+    """A way to step; the right one has no names."""
 
     schedule: DiffusionSchedule
     clamp: bool = True
@@ -104,7 +104,7 @@ def residual(calls: list[Call], times: list[int], m: Mistake, how: Convention) -
 def energy_distance(a: Tensor, b: Tensor) -> float:
     """2 E|a - b| - E|a - a'| - E|b - b'| over images, as a share of E|b - b'| (Szekely & Rizzo 2013, eq. 5).
 
-    Images (N, C, H, W), averaged down to at most 16×16: it sees what is in a picture, and needs no feature network.
+    Images (N, C, H, W), averaged down to at most 16×16: enough to see what an image shows, without a feature network.
     """
     size = min(16, *a.shape[-2:])
     a, b = (F.adaptive_avg_pool2d(x.float().cpu(), size).flatten(1) for x in (a, b))  # (N, C·size²)
@@ -116,16 +116,16 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
 
 @dataclass(frozen=True)
 class SamplerEvidence:
-    """What running the sampler showed."""
+    """Measurements of the sampler."""
 
     images: Tensor
     reference: Tensor  # the reference sampler's images, from the same noise and labels
     distance: float  # energy distance of the sampler's images to real ones
     reference_distance: float
-    times: list[float] = field(default_factory=list)  # what the network was asked for, in order
+    times: list[float] = field(default_factory=list)  # passed to the network, in order
     noise_std: float = 1.0  # of the first xt
     mistake: Mistake | None = None  # what explains the steps best
-    residual: float = float("nan")  # its share left over
+    residual: float = float("nan")  # the share it leaves unexplained
     right_residual: float = float("nan")  # the right step's
     gain: float = 1.0  # returned images = gain · (what the last step gives) + offset
     offset: float = 0.0
@@ -138,7 +138,7 @@ class SamplerEvidence:
 
 
 def as_timesteps(times: list[float], timesteps: int) -> list[int]:
-    """The timesteps meant: t / T where all lie within 0 ... 1, else the nearest within 0 ... T-1."""
+    """The intended timesteps: t / T where all lie within 0 ... 1, else the nearest within 0 ... T-1."""
     scale = timesteps if times and max(times) <= 1 < len(times) else 1
     return [min(timesteps - 1, max(0, round(t * scale))) for t in times]
 
@@ -153,7 +153,7 @@ def fit_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
 
 
 def run(sampler: Sampler, network: Network, y: Tensor, seed: int) -> Tensor:
-    """The sampler's images; the global random stream is fixed for it and left as it was."""
+    """The sampler's images; PyTorch's global random state is seeded for it and restored afterwards."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         images = sampler(network, y)

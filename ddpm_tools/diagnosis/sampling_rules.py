@@ -1,4 +1,4 @@
-"""Rules about the sampler. Each is a test of the evidence; its docstring is the reason, threshold included."""
+"""Rules about the sampler. Each tests the evidence; its docstring gives the reason and the threshold."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SHOWN = 0.7  # share of samples that show their class / share of real images tha
 
 def failing(e: Evidence) -> SamplerEvidence | None:
     """The sampler's evidence where its images lie 1.5 times as far from real ones as the reference sampler's: a
-    sampler that does as well as the reference is left in peace, however it does it."""
+    sampler that does as well as the reference is not questioned, however it works."""
     return e.sampler if e.sampler and not e.sampler.ratio < WORSE else None
 
 
 def sampler_broken(e: Evidence) -> Verdict | None:
-    """A sampler's image that is not finite cannot be compared with anything; the network's own output is."""
+    """Images that are not finite cannot be compared with anything; here the network's own output is finite."""
     if e.sampler is None or e.sampler.images.isfinite().all():
         return None
     bad = int((~e.sampler.images.isfinite().flatten(1).all(1)).sum())
@@ -31,49 +31,49 @@ def sampler_broken(e: Evidence) -> Verdict | None:
 
 
 def sampler_times(e: Evidence) -> Verdict | None:
-    """The images are worse than the reference's, and the network's timesteps do not run from about T - 1 down: a list
-    that starts below three quarters of it leaves out most of the noise."""
+    """The images are worse than the reference sampler's, and the timesteps do not descend from about T - 1: a list that
+    starts below three quarters of it leaves out most of the noise."""
     s, last = failing(e), e.how.schedule.timesteps - 1
     if s is None or len(s.times) < 2 or (0.75 * last <= s.times[0] <= last and s.times[-1] <= s.times[0]):
         return None
     return Verdict(
         "sampling time", "sampling",
-        f"The sampler asks the network at t = {s.times[0]:g} ... {s.times[-1]:g}, where {last} ... 0 is meant.",
-        "Hand the network the integer timestep itself: not t / T, not the step's number, not in rising order.",
+        f"The sampler calls the network at t = {s.times[0]:g} ... {s.times[-1]:g} instead of {last} ... 0.",
+        "Pass the network the integer timestep itself, in descending order: not t / T, and not the index of the step.",
     )  # fmt: skip
 
 
 def sampler_noise(e: Evidence) -> Verdict | None:
-    """The images are worse, and the first xt is no standard noise: with hundreds of pixels its standard deviation is 1
-    to within a few per cent."""
+    """The images are worse, and the first xt is not standard normal noise, whose standard deviation over hundreds of
+    pixels is 1 to within a few per cent."""
     s = failing(e)
     if s is None or not s.times or 0.9 < s.noise_std < 1.1:
         return None
     return Verdict(
         "initial noise", "sampling",
-        f"The sampler starts from noise of standard deviation {s.noise_std:.2f} in place of 1.",
+        f"The sampler starts from noise of standard deviation {s.noise_std:.2f} instead of 1.",
         "Start from torch.randn.",
     )  # fmt: skip
 
 
 def sampler_output(e: Evidence) -> Verdict | None:
-    """The images are worse, and they are a stretched copy of what the last step gives, which is told by a line fitted
-    through their pixels: by a tenth or more, where nothing else is wrong with the steps."""
+    """The images are worse, and they are a linear function of the last step's result, by a line fitted through their
+    pixels, that is off by a tenth or more, while nothing else is wrong with the steps."""
     s = failing(e)
     if s is None or not s.times or s.mistake.names or (0.9 < s.gain < 1.1 and abs(s.offset) < 0.1) or s.unfit > 0.05:
         return None
     low, high = round(s.offset - s.gain, 3) + 0.0, round(s.offset + s.gain, 3) + 0.0
     return Verdict(
         "output range", "sampling",
-        f"The sampler's steps are right, but its images come back in [{low:g}, {high:g}] in place of [-1, 1].",
-        "Rescale images once, where they are shown or saved: (x + 1) · 127.5.",
+        f"The sampler's steps are right, but its images are returned in [{low:g}, {high:g}] instead of [-1, 1].",
+        "Rescale images once, where they are displayed or saved: (x + 1) · 127.5.",
     )  # fmt: skip
 
 
 def sampler_schedule(e: Evidence) -> Verdict | None:
-    """Each step is repeated with each known mistake. Another schedule is a fact where it lands exactly (to 1e-5) where
-    the sampler did and the right one does not (1e-4): the images may look well all the same. Where fresh noise hides
-    what is exact, the images must be worse, and the mistake leave less than half of what the right step leaves."""
+    """Each step is repeated with each known mistake. Another schedule is certain where it lands exactly (to 1e-5) where
+    the sampler did and the right one does not (1e-4), even if the images look fine. Where fresh noise hides an exact
+    match, the images must be worse, and the mistake must leave less than half of what the right step leaves."""
     s = e.sampler
     if s is None or s.mistake is None or not s.mistake.names or s.mistake.names[0] == "clamp":
         return None
@@ -82,18 +82,18 @@ def sampler_schedule(e: Evidence) -> Verdict | None:
         return None
     return Verdict(
         "sampling schedule", "sampling",
-        f"The sampler steps with the {s.mistake.names[0]} schedule, not the training's: {shares(s)}.",
+        f"The sampler steps with the {s.mistake.names[0]} schedule, not the one of the training: {shares(s)}.",
         "Use one schedule object for training and sampling.",
     )  # fmt: skip
 
 
 def shares(s: SamplerEvidence) -> str:
-    return f"so its steps are explained but for {s.residual:.2%}, rightly stepped but for {s.right_residual:.2%}"
+    return f"this leaves {s.residual:.2%} of its steps unexplained, the right step {s.right_residual:.2%}"
 
 
 def sampler_step(e: Evidence) -> Verdict | None:
-    """The images are worse, and stepping without the clamp leaves less than half of what the right step leaves
-    unexplained; else the sampler is at fault in a way that is not known here."""
+    """The images are worse, and stepping without the clamp leaves less than half as much unexplained as the right step
+    does; otherwise the fault of the sampler is not a known one."""
     s = failing(e)
     if s is None:
         return None
@@ -104,15 +104,15 @@ def sampler_step(e: Evidence) -> Verdict | None:
         )  # fmt: skip
     return Verdict(
         "sampler", "sampling",
-        f"The network is sound, but the sampler's images lie {s.ratio:.1f} times as far from real ones as the "
-        "reference sampler's from the same weights; none of the usual mistakes explains its steps.",
+        f"The network is sound, but the sampler's images are {s.ratio:.1f} times as far from real ones as the "
+        "reference sampler's from the same weights; none of the known mistakes explains its steps.",
         "Compare one step of it with ddpm_core.samplers.ddim from the same xt and the same network output.",
     )  # fmt: skip
 
 
 def sampler_labels(e: Evidence) -> Verdict | None:
-    """The network knows the classes, but the images do not show them: below 0.7 of the share that it recognises among
-    real images. Guidance only raises that share."""
+    """The network knows the classes, but the images do not show them: their accuracy is below 0.7 times the one on real
+    images. Guidance only raises that accuracy."""
     d, s = e.drawn, e.seen
     if d is None or s is None or d.accuracy > SHOWN * s.accuracy:
         return None
@@ -120,6 +120,6 @@ def sampler_labels(e: Evidence) -> Verdict | None:
     return Verdict(
         "sampling labels", "sampling",
         f"The network knows its labels ({s.accuracy:.0%}), but only {d.accuracy:.0%} of the sampler's images show the "
-        f"class asked for ({how}).",
-        "Check the labels that the sampler hands on, and the sign in eps_u + w·(eps_c - eps_u): w = 1 is conditional.",
+        f"requested class ({how}).",
+        "Check the labels that the sampler passes on, and the sign in eps_u + w·(eps_c - eps_u): w = 1 is conditional.",
     )  # fmt: skip

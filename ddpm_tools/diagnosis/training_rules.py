@@ -1,4 +1,4 @@
-"""Rules about the training. Each is a test of the evidence; its docstring is the reason, threshold included."""
+"""Rules about the training. Each tests the evidence; its docstring gives the reason and the threshold."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ GUESSED = 0.4  # accuracy of random labels after the best renaming, ten classes
 NO_CHANGE = 1e-3  # relative change of the output
 
 NAMES = {  # aspect of a convention: how the network was trained instead, and the remedy
-    "range": ("on images in {} in place of [-1, 1]", "Rescale training images with x / 127.5 - 1, and train again."),
-    "time": ("with {} as its timestep in place of t", "Hand the network the same integer t in training and sampling."),
+    "range": ("on images in {} instead of [-1, 1]", "Rescale training images with x / 127.5 - 1, and train again."),
+    "time": ("with {} as its timestep instead of t", "Pass the network the same integer t in training and sampling."),
     "schedule": ("with the {} schedule, not the stated one", "Use one schedule object for training and sampling."),
     "target": (
-        "to predict {}, not what its output is taken for",
+        "to predict {}, which is not what its output is taken for",
         "Use one parameterization in training and sampling.",
     ),
 }
 
 
 def broken(e: Evidence) -> Verdict | None:
-    """One weight that is not finite makes every output so."""
+    """A single weight that is not finite makes every output not finite."""
     if e.finite:
         return None
     return Verdict(
         "not finite", "training",
-        "The weights, or what the network makes of a finite image, are not finite: the training blew up.",
+        "The weights, or the network's outputs for finite images, are not finite: the training diverged.",
         "Train again with a tenth of the learning rate, and stop at the first loss that is not finite.",
     )  # fmt: skip
 
 
 def stale_average(e: Evidence) -> Verdict | None:
-    """The average of good weights is good: where the raw ones beat the pixel bound and the averaged ones score 1.5
-    times as high, they have not followed. (In healthy runs the two differ by less than 0.05.)"""
+    """The average of good weights is good: where the raw weights beat the pixel bound and the averaged ones score 1.5
+    times as high, the average has not followed. (In healthy runs the two differ by less than 0.05.)"""
     if e.raw_score is None or e.raw_score >= 1 or e.score < EMA_LAG * e.raw_score:
         return None
     if e.ema_moved is not None and e.moved and e.ema_moved < 0.05 * e.moved:
-        how = "still are the initial ones: the EMA was never updated"
+        how = "are still the initial ones: the EMA was never updated"
     else:
         how = "lag far behind: the EMA was hardly updated, or its decay is too close to 1 for so short a run"
     return Verdict(
@@ -56,18 +56,18 @@ def stale_average(e: Evidence) -> Verdict | None:
 
 
 def other_convention(e: Evidence) -> Verdict | None:
-    """A network denoises best in the convention it was trained in. Another one is believed where its score is a fifth
-    lower than as stated, and below 0.75: an untrained network, which answers 0, already gets 0.8 by being clamped."""
+    """A network denoises best in the convention it was trained with. Another one is named where its score is a fifth
+    lower than the stated one's, and below 0.75: an untrained network, which outputs 0, scores 0.8 by clamping."""
     value, how = e.best
     if not how.aspect or value >= min(MIN_SCORE_OF_BEST_CONVENTION, CONVENTION * e.score):
         return None
     words, remedy = NAMES[how.aspect]
-    gain = f"read so, its score is {value:.2f} in place of {e.score:.2f}"
+    gain = f"read that way, its score is {value:.2f} instead of {e.score:.2f}"
     return Verdict(how.aspect, "training", f"The network was trained {words.format(how.value)}: {gain}.", remedy)
 
 
 def time_unused(e: Evidence) -> Verdict | None:
-    """The output must depend on the noise level; a change below 0.1 % between two far timesteps is none."""
+    """The output must depend on the noise level; a change below 0.1 % between two distant timesteps does not count."""
     if e.time_change > NO_CHANGE:
         return None
     return Verdict(
@@ -77,8 +77,8 @@ def time_unused(e: Evidence) -> Verdict | None:
 
 
 def restless(e: Evidence) -> Verdict | None:
-    """Nothing is learnt (score 0.9 or more), yet the weights moved farther than they were long, where sound runs move
-    them by 0.3 to 0.5; or the loss jumped to three times what it had reached: each step undoes the last."""
+    """Nothing is learnt (score 0.9 or more), yet the weights moved farther than their initial length (sound runs: 0.3
+    to 0.5 of it), or the loss jumped to three times what it had reached: each step undoes the last."""
     far, jumped = (e.moved or 0) > MAX_RELATIVE_MOVE, e.spikes > JUMP
     if e.score < LEARNT or not (far or jumped):
         return None
@@ -92,14 +92,14 @@ def restless(e: Evidence) -> Verdict | None:
 
 
 def unlearnt(e: Evidence) -> Verdict | None:
-    """A score of 0.9 or more is hardly better than looking at each pixel alone; sound short runs score below 0.75."""
+    """A score of 0.9 or more is hardly better than denoising each pixel alone; sound short runs score below 0.75."""
     if e.score < LEARNT:
         return None
     if e.moved is not None and e.moved < MIN_RELATIVE_MOVE:
         how = f"training moved the weights by only {e.moved:.1%} of their initial length"
         remedy = "Train longer, or with a higher learning rate."
     else:
-        how = "no convention that was tried explains it"
+        how = "none of the conventions tried explains it"
         remedy = "Overfit one batch of ten images; if that fails, the loss or the network is wrong, not the data."
     return Verdict(
         "not learnt", "training",
@@ -113,24 +113,25 @@ def guessed(e: Evidence) -> float:
 
 
 def labels_unused(e: Evidence) -> Verdict | None:
-    """The true label should make an image easiest to denoise. With ten images of each of ten classes, random answers
-    reach about 0.25 under the renaming that suits them best; sound short runs reach 0.8 and more; between lies 0.4."""
+    """An image should be easiest to denoise with its true label. With ten images of each of ten classes, random choices
+    reach an accuracy of about 0.25 under the best renaming of the labels, and sound short runs 0.8 and more: the
+    threshold is 0.4."""
     if e.seen is None or len(e.classes) < 2 or max(e.seen.accuracy, e.seen.renamed_accuracy) > guessed(e):
         return None
     if e.label_change < NO_CHANGE:
         how = "its output is the same with and without a label, so they never reach it"
     else:
-        how = "its output changes with the label, but at random: it never saw the true ones"
+        how = "its output changes with the label, but at random: it never saw the true labels"
     return Verdict(
         "labels unused", "training",
         f"The network does not use its labels (it recognises {e.seen.accuracy:.0%} of the images): {how}.",
-        "Check that the label is passed to the model in the training loop, not dropped each time, and not shuffled.",
+        "Check that the training loop passes the label to the model, does not always drop it, and does not shuffle it.",
     )  # fmt: skip
 
 
 def labels_swapped(e: Evidence) -> Verdict | None:
-    """Most images of a class go with one other label, and renaming the labels gains a tenth of all images: one pair
-    swapped among ten classes gains a fifth, chance confusions a few per cent."""
+    """Most images of a class fit one other label best, and renaming the labels gains a tenth of all images: one swapped
+    pair among ten classes gains a fifth, chance confusions a few per cent."""
     s = e.seen
     if s is None or not s.moved or s.renamed_accuracy < s.accuracy + RENAMED:
         return None
@@ -143,12 +144,12 @@ def labels_swapped(e: Evidence) -> Verdict | None:
 
 
 def behind(e: Evidence) -> Verdict | None:
-    """1.6 times the reference's score. Half the training, another conditioner or target differ by less than 1.4."""
+    """1.6 times the reference's score; half the training, another conditioner or target change it by less than 1.4."""
     if e.reference_score is None or e.score < BEHIND * e.reference_score:
         return None
     return Verdict(
         "behind", "training",
-        f"No fault of a known kind, but the network denoises worse than the reference (score {e.score:.2f} against "
+        f"No known fault, but the network denoises worse than the reference (score {e.score:.2f} against "
         f"{e.reference_score:.2f}): it looks undertrained.",
-        "Train longer, then look again.",
+        "Train longer, then run the diagnosis again.",
     )  # fmt: skip

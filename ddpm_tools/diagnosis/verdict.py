@@ -1,4 +1,4 @@
-"""What a rule returns, and the words that rules share."""
+"""What a rule returns, and wording that rules share."""
 
 from __future__ import annotations
 

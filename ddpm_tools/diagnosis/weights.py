@@ -1,4 +1,4 @@
-"""What the weights themselves and the record of the loss say about the training."""
+"""What the weights and the loss curve say about the training."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 def vector(network: object) -> Tensor | None:
-    """All parameters in one vector (P,); None where the network is no module."""
+    """All parameters in one vector (P,); None where the network is not a module."""
     if not isinstance(network, nn.Module) or not (parameters := list(network.parameters())):
         return None
     return torch.cat([p.detach().flatten().float() for p in parameters])
 
 
 def distance(a: object, b: object) -> float | None:
-    """Length of a - b as a share of b's, over all weights; None where it cannot be told."""
+    """Length of a - b as a share of b's, over all weights; None where they do not correspond."""
     x, y = vector(a), vector(b)
     if x is None or y is None or x.shape != y.shape:
         return None
@@ -30,9 +30,9 @@ def finite(network: object) -> bool:
 
 
 def spikes(losses: Sequence[float]) -> float:
-    """How far the loss jumped up again: the worst mean of a twentieth of the run after the best one, as its multiple.
+    """How far the loss rose again: over twentieths of the run, the worst mean after the best one, as a multiple of it.
 
-    1 where the loss only falls; about 1.3 is the noise of a healthy run; 0 without a record.
+    1 where the loss only falls; about 1.3 in a healthy, noisy run; 0 without a record.
     """
     size = max(1, len(losses) // 20)
     means = [sum(losses[i : i + size]) / size for i in range(0, len(losses) - size + 1, size)]

@@ -15,6 +15,7 @@ from ddpm_core import checkpoint
 from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
 from ddpm_tools.evaluation.results import COVERS, MetricResult, Provenance, compare, over_seeds, pairs
+from ddpm_tools.tables import aligned
 
 
 def software() -> dict[str, str]:
@@ -55,12 +56,6 @@ def read(path: Path) -> list[MetricResult]:
         return [over_seeds(same) for same in zip(*runs)]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{path} is not the metrics.json of an evaluation; make it with `ddpm evaluate`") from e
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of text in columns."""
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
 
 
 def covered(results: Sequence[MetricResult]) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure as Plot
-from torch import Tensor
+from matplotlib.figure import Figure
 
 from ddpm_core import plots
 from ddpm_core.data import ImageData, to_float
@@ -19,44 +15,36 @@ from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
 from ddpm_tools.evaluation.finite_n import Extrapolation
 from ddpm_tools.evaluation.record import covered
 from ddpm_tools.evaluation.results import MetricResult
-from ddpm_tools.reports import page
+from ddpm_tools.reports import html
 
+TEMPLATE = html.TEMPLATES / "evaluation.html"
 ROWS, COLUMNS = 20, 10  # of the sample grid
 PAIRS = 12  # nearest neighbours shown
-
-
-def embedded(plot: Plot, caption: str) -> str:
-    """A picture that lies in the page itself."""
-    file = io.BytesIO()
-    plot.savefig(file, format="png")
-    return page.figure(f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}", caption)
-
-
-def number(x: float) -> str:
-    return f"{x:.4g}" if abs(x) >= 1e-3 or x == 0 else f"{x:.2e}"
+MOST_CLASSES = 30  # in a confusion matrix that can still be read
 
 
 def cells(e: Estimate | None) -> list[str]:
     """Value and interval."""
+
+    def number(x: float) -> str:
+        return f"{x:.4g}" if abs(x) >= 1e-3 or x == 0 else f"{x:.2e}"
+
     return ["–", ""] if e is None else [number(e.value), f"{number(e.low)} … {number(e.high)}"]
 
 
-def result_tables(results: list[MetricResult]) -> str:
-    """One table for each extractor: distances from different networks never stand in one column."""
-    parts = []
-    for extractor in dict.fromkeys(r.about.extractor for r in results):
-        mine = [r for r in results if r.about.extractor == extractor]
-        rows = [[METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better] for r in mine]
-        parts.append(f"<h3>Measured with {html.escape(extractor)}</h3>")
-        parts.append(page.table(["metric", "value", "95 % interval", "better"], rows))
-    return "".join(parts) + f"<p>{html.escape(f'{results[0].about}. {covered(results)}')}</p>" if results else ""
+def rows_by_extractor(results: list[MetricResult]) -> dict[str, list[list[str]]]:
+    """Rows of one table for each extractor: distances from different networks never stand in one column."""
+    tables: dict[str, list[list[str]]] = {}
+    for r in results:
+        row = [METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better]
+        tables.setdefault(r.about.extractor, []).append(row)
+    return tables
 
 
-def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> str:
-    """Ten images a class, or a hundred where there are no classes."""
+def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> Figure:
+    """Ten images of each class, or a hundred where there are no classes."""
     if e.labels is None:
-        grid = plots.grid(to_float(e.seen.images[: COLUMNS**2]), COLUMNS, title="")
-        return embedded(grid, "The first of the images that were kept.")
+        return plots.grid(to_float(e.seen.images[: COLUMNS**2]), COLUMNS, title="")
     rows, names = [], []
     for k, name in enumerate(classes[:ROWS]):
         mine = e.seen.images[e.labels == k][:COLUMNS]
@@ -64,46 +52,20 @@ def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> str:
             blank = torch.full((COLUMNS - len(mine), *mine.shape[1:]), 255, dtype=torch.uint8)
             rows.append(torch.cat([mine, blank]))
             names.append(name)
-    grid = plots.grid(to_float(torch.cat(rows)), COLUMNS, names, row_label="class asked for")
-    more = f"; {len(classes) - ROWS} more classes are not shown" if len(classes) > ROWS else ""
-    return embedded(grid, f"The first images of each class{more}.")
+    return plots.grid(to_float(torch.cat(rows)), COLUMNS, names, row_label="class asked for")
 
 
-def class_table(e: Evaluation) -> str:
-    header = ["class", "n", "Fréchet distance", "95 % interval", "adherence", "95 % interval"]
-    rows = [[r.name, r.n, *cells(r.distance), *cells(r.adherence)] for r in e.per_class]
-    note = "Distances of few images are too large by a bias; compare classes of equal n only."
-    return page.table(header, rows) + f"<p>{note}</p>"
-
-
-def confusion_table(counts: Tensor, classes: tuple[str, ...]) -> str:
-    """Rows: the class asked for; columns: the class seen. Shaded by the row's share, none where nothing is."""
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in classes)
-    body = []
-    for name, row in zip(classes, counts.tolist()):
-        total = max(1, sum(row))
-        shaded = [f'<td style="background: rgb(31 119 180 / {min(0.75, c / total):.2f})">{c or ""}</td>' for c in row]
-        body.append(f"<tr><th>{html.escape(name)}</th>{''.join(shaded)}</tr>")
-    table = f"<table><thead><tr><th>asked for ↓ seen →</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    return f'<div class="scroll">{table}</div>'
-
-
-def neighbour_pairs(e: Evaluation, data: ImageData, limit: float) -> str:
+def neighbour_pairs(e: Evaluation, data: ImageData) -> Figure:
     """The generated images that lie nearest to a training image, above that image."""
     nearest = e.neighbours.distance.argsort()[:PAIRS]
     both = torch.cat([e.seen.images[nearest], data.images[e.neighbours.index[nearest]]])
     distances = [f"{d:.3f}" for d in e.neighbours.distance[nearest]]
-    grid = plots.grid(to_float(both), len(nearest), ["generated", "training"], distances)
-    return embedded(
-        grid,
-        f"The images that lie nearest to a training image, with their distance (root mean square, pixels in [-1, 1]). "
-        f"5 % of unseen real images lie nearer than {limit:.3f}; 0 is a copy.",
-    )
+    return plots.grid(to_float(both), len(nearest), ["generated", "training"], distances)
 
 
-def by_n_plot(e: Extrapolation) -> Plot:
+def by_n_plot(e: Extrapolation) -> Figure:
     """Distances of subsets against 1/n, and the line that leads to infinitely many images."""
-    plot = Plot(figsize=(5, 3), layout="constrained", dpi=140)
+    plot = Figure(figsize=(5, 3), layout="constrained", dpi=140)
     ax = plot.subplots()
     ax.plot([1 / n for n in e.sizes], e.values, "o", color="tab:blue", label="random subsets")
     ends = [0, 1 / min(e.sizes)]
@@ -116,30 +78,19 @@ def by_n_plot(e: Extrapolation) -> Plot:
     return plot
 
 
-def sections(
-    results: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict
-) -> list[page.Section]:
-    """`results` over all seeds, everything else of the first."""
-    parts = [page.Section("Samples", sample_grid(e, data.classes)), page.Section("Results", result_tables(results))]
-    if e.by_n is not None:
-        text = "The same images, fewer of them: the distance grows, and nothing about the model has changed."
-        parts.append(page.Section("How the distance depends on n", embedded(by_n_plot(e.by_n), text)))
-    if e.per_class:
-        parts.append(page.Section("Class by class", class_table(e)))
-    if e.confusion is not None and len(data.classes) <= 30:
-        parts.append(page.Section("Which class is seen", confusion_table(e.confusion, data.classes)))
-    if e.neighbours is not None:
-        parts.append(page.Section("Nearest training images", neighbour_pairs(e, data, limit)))
-    if e.notes:
-        items = "".join(f"<li>{html.escape(n)}</li>" for n in e.notes)
-        parts.append(page.Section("What to know of these results", f"<ul>{items}</ul>"))
-    text = html.escape(json.dumps(made_with, indent=1, ensure_ascii=False))
-    parts.append(page.Section("Made with", f'<div class="scroll"><pre>{text}</pre></div>'))
-    return parts
-
-
 def write(
     out: Path, results: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict, title: str
 ) -> Path:
-    """Write the page out/index.html."""
-    return page.write(out, sections(results, e, data, limit, made_with), title)
+    """Write the page out/index.html; `results` are over all seeds, everything else is of the first."""
+    counts = e.confusion.tolist() if e.confusion is not None and len(data.classes) <= MOST_CLASSES else []
+    return html.write(
+        out / "index.html", TEMPLATE,
+        title=title, samples=html.figure_uri(sample_grid(e, data.classes)), labelled=e.labels is not None,
+        left_out=max(0, len(data.classes) - ROWS), tables=rows_by_extractor(results),
+        about=f"{results[0].about}. {covered(results)}" if results else "",
+        by_n=e.by_n and html.figure_uri(by_n_plot(e.by_n)),
+        per_class=[[r.name, r.n, *cells(r.distance), *cells(r.adherence)] for r in e.per_class],
+        classes=data.classes, confusion=[(name, row, max(1, sum(row))) for name, row in zip(data.classes, counts)],
+        neighbours=e.neighbours and html.figure_uri(neighbour_pairs(e, data)), limit=limit, notes=e.notes,
+        made_with=json.dumps(made_with, indent=1, ensure_ascii=False),
+    )  # fmt: skip

@@ -15,8 +15,9 @@ from typing import Any
 
 from ddpm_core.checkpoint import write_text
 from ddpm_core.config import DATA_DIR
-from ddpm_tools.evaluation.record import aligned
+from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.results import labelled
+from ddpm_tools.tables import aligned, value_and_interval
 
 RESULTS = DATA_DIR / "results"
 PUBLISHED = DATA_DIR / "published"
@@ -95,10 +96,8 @@ def figure_tables(results: Sequence[Result]) -> str:
         rows = [["preset", "design", "seed", "w", *metrics]]
         for r, fs in mine:
             for w in dict.fromkeys(f["about"]["w"] for f in fs):
-                at_w = {f["metric"]: f["estimate"] for f in fs if f["about"]["w"] == w}
-                cells = [
-                    f"{e['value']:.4g} [{e['low']:.4g}, {e['high']:.4g}]" if e else "" for e in map(at_w.get, metrics)
-                ]
+                at_w = {f["metric"]: Estimate(**f["estimate"]) for f in fs if f["about"]["w"] == w}
+                cells = [value_and_interval(at_w[m]) if m in at_w else "" for m in metrics]
                 rows.append([r.preset + (" (reduced)" if r.reduced else ""), r.design, str(r.seed), f"{w:g}", *cells])
         about = f"n = {n}, reference {labelled(reference)}, {steps} steps, weights: {weights}"
         tables.append(f"measured with {extractor}, {about}\n" + "\n".join(aligned(rows)))

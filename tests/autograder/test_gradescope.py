@@ -13,7 +13,7 @@ import pytest
 
 from autograder.adapters import gradescope
 from autograder.authoring.mutants import banks
-from autograder.cli import main
+from autograder.cli.main import main
 from autograder.intake.extract import grade_id
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from autograder.adapters import report, table
-from autograder.adapters.report import figures
+from autograder.adapters.report import class_results
+from autograder.adapters.report.entries import entries
 from autograder.exercises import EXERCISES
 from autograder.gate import plot
 from autograder.grading import batch
@@ -108,7 +109,7 @@ class Reader(HTMLParser):
 @pytest.mark.parametrize("n", [1, 7, 300])
 def test_a_class_of_any_size_makes_one_whole_file(n, tmp_path, picture):
     records = class_of(n)
-    for e in figures.entries(records)[:400]:
+    for e in entries(records)[:400]:
         if e.metrics:
             (tmp_path / e.picture).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(picture, tmp_path / e.picture)
@@ -140,19 +141,19 @@ def test_numbers_are_those_of_the_class():
         NotebookResult(e, "infrastructure_error", "The disk is full."),
         NotebookResult(e, "missing", "No file."),
     ]
-    found = figures.entries([record(f"s{i}", SCHEDULES[0], [r]) for i, r in enumerate(results)])
+    found = entries([record(f"s{i}", SCHEDULES[0], [r]) for i, r in enumerate(results)])
 
-    groups = figures.misconceptions(found)
+    groups = class_results.misconceptions(found)
     assert [(m.answer, m.failed, m.students) for m in groups] == [
         ("q_sample", (minus,), ("s1", "s2")),
         ("q_sample", two[::-1] if list(e_names(e)).index(two[1]) < list(e_names(e)).index(two[0]) else two, ("s3",)),
     ]
-    by_name = {c.check: c for c in figures.checks(found)}
+    by_name = {c.check: c for c in class_results.checks(found)}
     states = by_name[minus].states
     assert (states["held"], states["failed"], states["not run"]) == (1, 3, 2)  # a stub says nothing about the property
     assert by_name[minus].judged == 4 and by_name[minus].failing == 0.75
     assert by_name["linear_beta_schedule: evenly spaced"].states["held"] == 5
-    s = figures.scores(found)
+    s = class_results.scores(found)
     assert sum(s.counts) == 6 and s.counts[-1] == 1 and s.counts[0] == 1 and s.without == 1  # 4 points are q_sample's
     assert s.counts[9] == 2 and s.counts[8] == 1 and s.counts[6] == 1
     assert s.median == pytest.approx((0.8 + 0.9) / 2)

@@ -12,7 +12,7 @@ from autograder.adapters.similarity.compare import Source, fingerprints, matches
 from autograder.adapters.similarity.tokens import tokens
 from autograder.authoring import mutants
 from autograder.authoring.mutants import banks
-from autograder.cli import main
+from autograder.cli.main import main
 from autograder.exercises import EXERCISES, HERE
 from autograder.intake.extract import grade_id
 

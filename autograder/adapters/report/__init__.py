@@ -1,56 +1,70 @@
-"""The class at a glance: one HTML file made from the records of a batch, for the instructor's eyes."""
+"""The class at a glance: one HTML file made from the records of a batch, for the instructor only."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from autograder.adapters.report import figures, sections
-from autograder.adapters.report.gates import gate_section
-from autograder.adapters.report.style import document
-from autograder.adapters.report.widgets import esc, section
-from ddpm_core.checkpoint import write_text
+from autograder.adapters import TEMPLATES
+from autograder.adapters.report import class_results
+from autograder.adapters.report.entries import GATE, STATES, entries
+from autograder.adapters.report.gates import gate
+from autograder.grading.progress import span
+from autograder.grading.results import OUTCOMES
+from ddpm_tools.reports import html
+
+FEW = 3  # a property that so few answers were judged on says nothing about a class
+OFTEN = 0.2  # a property on which this share of the answers loses points stands out
+SLOWEST = 10  # notebooks listed by time
+MEANING = {
+    "graded": "the checks ran",
+    "timeout": "an answer did not return in time",
+    "crash": "an answer crashed, or could not be loaded",
+    "invalid_output": "an answer returned something unusable",
+    "missing": "no notebook, no answer cell, or still the stub",
+    "infrastructure_error": "the grader itself failed: no score; the same command grades it again",
+}
 
 
-def page(records: Sequence[dict], out: Path) -> str:
-    """The report's HTML. Pictures of gates are taken from the folder `out`, where the grader put them."""
-    found = figures.entries(records)
-    groups = figures.misconceptions(found)
-    parts = {
-        "Scores": sections.score_cards(found),
-        "Properties": sections.properties(found),
-        "Shared misconceptions": sections.shared(groups),
-        "Outcomes": sections.outcomes(found),
-        "Gates": "".join(gate_section(group, out) for group in figures.by_exercise(found).values()),
-        "Slowest": sections.slowest(found),
-        "Grades": '<p><input id="filter" type="search" placeholder="filter by student" aria-label="filter by student">'
-        f"</p>{sections.gradesheet(found)}",
-        "Students": sections.people(found),
+def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
+    """What the template shows. Pictures of gates are read from the folder `out`, where the grader put them."""
+    found = entries(records)
+    groups = class_results.by_exercise(found)
+    checks = {key: class_results.checks(group) for key, group in groups.items()}
+    ranked = sorted((c for own in checks.values() for c in own if c.check != GATE), key=lambda c: -c.failing)
+    timed = sorted((e for e in found if e.timings.get("total")), key=lambda e: -e.timings["total"])
+    total = sum(e.timings.get("total", 0.0) for e in found)
+    return {
+        "title": "Class report",
+        "assignments": list(dict.fromkeys(e.assignment for e in found)),
+        "records": len(records),
+        "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
+        "found": found,
+        "students": class_results.by_student(found),
+        "exercises": groups,
+        "overall": class_results.scores(found),
+        "scores": {key: class_results.scores(group) for key, group in groups.items()},
+        "again": [e for e in found if e.outcome == "infrastructure_error"],
+        "no_result": Counter(e.outcome for e in found if e.outcome in ("timeout", "crash", "invalid_output")),
+        "unanswered": sum(e.outcome == "missing" for e in found),
+        "worst": next((c for c in ranked if c.judged >= FEW and c.failing >= OFTEN), None),
+        "losing": [c for c in ranked if c.failing > 0],
+        "checks": checks,
+        "misconceptions": class_results.misconceptions(found),
+        "outcomes": {key: Counter(e.outcome for e in group) for key, group in groups.items()},
+        "meaning": {o: MEANING[o] for o in OUTCOMES if any(e.outcome == o for e in found)},
+        "gates": [g for group in groups.values() if (g := gate(group, out))],
+        "slowest": timed[:SLOWEST],
+        "time": span(total),
+        "mean_time": f"{total / max(1, len(found)):.1f} s",
+        "STATES": STATES,
     }
-    parts = {title: body for title, body in parts.items() if body}
-    links = "".join(f'<a href="#{_anchor(title)}">{esc(title)}</a>' for title in parts)
-    title = "Class report"
-    about = ", ".join(dict.fromkeys(e.assignment for e in found))
-    body = f'<h1>{title}</h1><p class="dim">{esc(about)}</p>{_warning(records)}{sections.overview(found)}'
-    body += f"<nav>{links}</nav>{section('What stands out', sections.news(found, groups), 'news')}"
-    body += "".join(section(title, part, _anchor(title)) for title, part in parts.items())
-    return document(f"{title}: {about}", body)
-
-
-def _anchor(title: str) -> str:
-    return title.lower().replace(" ", "-")
-
-
-def _warning(records: Sequence[dict]) -> str:
-    bare = sum(not r["extra_data"].get("sandboxed", True) for r in records)
-    if not bare:
-        return ""
-    return f'<p class="warn"><b>{bare} of {len(records)} graded without a sandbox: not of record.</b></p>'
 
 
 def write(records: Sequence[dict], out: Path) -> Path:
     """Write OUT/report.html; ValueError where there is no record."""
     if not records:
         raise ValueError(f"there is no record to report on in {out}; grade something first")
-    write_text(out / "report.html", page(records, out))
-    return out / "report.html"
+    return html.write(out / "report.html", TEMPLATES / "class_report.html", **values(records, out))

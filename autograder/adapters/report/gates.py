@@ -1,57 +1,85 @@
-"""The gates' part of the report: where every trained answer fell among the limits, and what it drew."""
+"""The gates' part of the report: where each trained answer lies among the limits, and its samples."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from autograder.adapters.report.figures import FAILED, HELD, NOT_RUN, PART, Entry
-from autograder.adapters.report.widgets import CSS_CLASS, card, esc, folded, key, percent, plural, stack
+from autograder.adapters.report.entries import FAILED, PART, Entry
 from autograder.gate.bands import Band, turned
 from autograder.gate.plot import LABELS, samples_of
 from ddpm_core.config import DATA_DIR
+from ddpm_tools.reports.html import data_uri, percent
 
-SHOWN = 24  # grids of an exercise before the rest is folded away
-MOST = 60  # grids of an exercise in the page, about 15 KB each
-ROWS = 3  # of dots on an axis, so that equal ones do not hide one another
-
-
-def gate_section(group: Sequence[Entry], out: Path) -> str:
-    """One gated exercise: credit, limits, samples. Nothing where no answer came as far as its gate."""
-    exercise = group[0].exercise
-    trained = [e for e in group if e.metrics and e.gate()]
-    states = [v.state for e in group if (v := e.gate())]
-    if not states:
-        return ""
-    counts = [(CSS_CLASS[s], states.count(s)) for s in (HELD, PART, FAILED, NOT_RUN)]
-    words = ("full credit", "half credit", "no credit", "not trained, since a check failed first")
-    legend = key([(c, f"{word}: {n}") for (c, n), word in zip(counts, words)])
-    file = DATA_DIR / f"gates/{exercise}.json"
-    axes = _axes(trained, json.loads(file.read_text(encoding="utf-8"))) if trained and file.is_file() else ""
-    return f"<h3>{esc(exercise)}</h3>{stack(counts, 'credit of the gate')}{legend}{axes}{_gallery(trained, out)}"
+MOST = 60  # sample grids of an exercise in the page, about 15 KB each
+ROWS = 3  # of dots on an axis, so that equal values do not hide one another
 
 
-def _axes(trained: Sequence[Entry], calibration: dict[str, Any], judge: str = "judge") -> str:
-    bands = {k: Band(**v) for k, v in calibration["limits"][judge].items()}
+@dataclass(frozen=True)
+class Axis:
+    """One metric of the trained answers; positions in percent of the axis's length, dots also in rem from its top."""
+
+    title: str
+    zones: list[tuple[str, float, float]]  # credit, left end and width
+    references: tuple[float, float]  # left end and width of what the reference designs span
+    dots: list[tuple[float, float, str]]
+    legend: tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One answer's sample grid."""
+
+    student: str
+    credit: str
+    image: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gated exercise."""
+
+    exercise: str
+    counts: Counter  # notebooks by the state of their gate
+    axes: list[Axis]
+    samples: list[Samples]
+    missing: int  # trained answers without a grid in the page
+
+
+def gate(group: Sequence[Entry], out: Path) -> Gate | None:
+    """The gate of an exercise; None where no answer got as far. Pictures are read from the folder `out`."""
+    counts = Counter(e.gate for e in group if e.gate)
+    if not counts:
+        return None
+    trained = [e for e in group if e.metrics and e.gate]
+    samples = [s for e in chosen(sorted(trained, key=_weakest_first)) if (s := _samples(e, out))]
+    return Gate(group[0].exercise, counts, axes(trained), samples, len(trained) - len(samples))
+
+
+def axes(trained: Sequence[Entry], judge: str = "judge") -> list[Axis]:
+    file = DATA_DIR / f"gates/{trained[0].exercise}.json" if trained else None
+    if file is None or not file.is_file():
+        return []
+    calibration = json.loads(file.read_text(encoding="utf-8"))
     runs = [turned(r["metrics"][judge]) for r in calibration["runs"] if r["role"] == "reference"]
-    own = [(e, turned({"adherence": 0.0, **e.metrics})) for e in trained]
-    cards = ""
-    for metric, band in bands.items():
-        values = [(e, m[metric]) for e, m in own if math.isfinite(m[metric])]
-        references = [m[metric] for m in runs]
-        cards += card(LABELS.get(metric, metric), axis(values, band, references, metric in ("error", "copies")))
-    note = "Each dot is a trained answer; to the left is better. The grey line spans the reference designs' runs."
-    return f'<p class="dim">{note}</p><div class="cards">{cards}</div>'
+    own = [(e.student, turned({"adherence": 0.0, **e.metrics})) for e in trained]
+    found = []
+    for metric, band in calibration["limits"][judge].items():
+        values = [(student, m[metric]) for student, m in own if math.isfinite(m[metric])]
+        found.append(axis(metric, values, Band(**band), [r[metric] for r in runs]))
+    return found
 
 
-def axis(values: Sequence[tuple[Entry, float]], band: Band, references: Sequence[float], shares: bool) -> str:
-    """Dots among the zones of full, half and no credit; from 0 to 1, or on a logarithmic scale."""
+def axis(metric: str, values: Sequence[tuple[str, float]], band: Band, references: Sequence[float]) -> Axis:
+    """Dots among the zones of full, half and no credit; shares from 0 to 1, other metrics on a logarithmic scale."""
     everything = [v for _, v in values] + [band.full, band.half, *references]
+    shares = metric in ("error", "copies")
     low, high = (0.0, 1.0) if shares else (min(everything) / 1.15, max(everything) * 1.15)
 
     def at(value: float) -> float:
@@ -59,37 +87,22 @@ def axis(values: Sequence[tuple[Entry, float]], band: Band, references: Sequence
         return 100 * min(max(share, 0.0), 1.0)
 
     edges = [0.0, at(band.full), at(band.half), 100.0]
-    zones = "".join(
-        f'<span class="zone {kind}" style="left:{a:.2f}%;width:{b - a:.2f}%"></span>'
-        for kind, a, b in zip(("held", "part", "failed"), edges, edges[1:])
-    )
+    zones = [(credit, a, b - a) for credit, a, b in zip(("held", "part", "failed"), edges, edges[1:])]
     left, right = at(min(references)), at(max(references))
-    zones += f'<span class="known" style="left:{left:.2f}%;width:{max(right - left, 0.5):.2f}%"></span>'
-    dots = "".join(
-        f'<span class="dot" style="left:{at(v):.2f}%;top:{0.7 + 0.75 * (i % ROWS):.2f}rem"'
-        f' title="{esc(e.student)}: {v:.3g}"></span>'
-        for i, (e, v) in enumerate(sorted(values, key=lambda p: p[1]))
-    )
-    told = (f"{low:.2g}", f"full up to {band.full:.3g}, half up to {band.half:.3g}", f"{high:.3g}")
-    ends = "".join(f"<span>{text}</span>" for text in told)
-    return f'<div class="axis">{zones}{dots}</div><div class="ends">{ends}</div>'
+    dots = [
+        (at(v), 0.7 + 0.75 * (i % ROWS), f"{student}: {v:.3g}")
+        for i, (student, v) in enumerate(sorted(values, key=lambda p: p[1]))
+    ]
+    legend = f"{low:.2g}", f"full up to {band.full:.3g}, half up to {band.half:.3g}", f"{high:.3g}"
+    return Axis(LABELS.get(metric, metric), zones, (left, max(right - left, 0.5)), dots, legend)
 
 
-def _gallery(trained: Sequence[Entry], out: Path) -> str:
-    """The samples of each trained answer, the weakest first."""
-    order = sorted(trained, key=lambda e: (e.gate().state != FAILED, e.gate().state != PART, -_badness(e), e.student))
-    figures = [f for e in _chosen(order) if (f := _figure(e, out))]
-    if not figures:
-        return ""
-    missing = len(trained) - len(figures)
-    note = f"What {plural(len(figures), 'trained answer')} drew, the weakest first"
-    note += f"; {missing} more have their pictures beside their records." if missing else "."
-    page = f'<p class="dim">{note}</p><div class="grids">{"".join(figures[:SHOWN])}</div>'
-    rest = figures[SHOWN:]
-    return page + (folded(f"{len(rest)} more", f'<div class="grids">{"".join(rest)}</div>') if rest else "")
+def _weakest_first(e: Entry) -> tuple:
+    distance = e.metrics.get("distance", math.inf)
+    return e.gate != FAILED, e.gate != PART, -(distance if math.isfinite(distance) else math.inf), e.student
 
 
-def _chosen(order: Sequence[Entry]) -> list[Entry]:
+def chosen(order: Sequence[Entry]) -> list[Entry]:
     """At most MOST: two thirds from the weak end, the rest spread evenly over the others."""
     if len(order) <= MOST:
         return list(order)
@@ -98,21 +111,13 @@ def _chosen(order: Sequence[Entry]) -> list[Entry]:
     return [*weak, *(others[round(i * (len(others) - 1) / (count - 1))] for i in range(count))]
 
 
-def _badness(e: Entry) -> float:
-    value = e.metrics.get("distance", math.inf)
-    return value if math.isfinite(value) else math.inf
-
-
-def _figure(e: Entry, out: Path) -> str:
+def _samples(e: Entry, out: Path) -> Samples | None:
     try:
         grid = samples_of(out / e.picture, labelled="adherence" in e.metrics)
     except OSError:  # not there, or no picture
-        return ""
+        return None
     file = io.BytesIO()
     grid.save(file, "WEBP", quality=60)
-    source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-    told = [f"distance {e.metrics['distance']:.1f}"] if "distance" in e.metrics else []
-    told += [f"adherence {percent(e.metrics['adherence'])}"] if "adherence" in e.metrics else []
-    text = f'<span class="clip"><span class="tag {CSS_CLASS[e.gate().state]}"></span>{esc(e.student)}</span>'
-    text += esc(", ".join(told))
-    return f'<figure><img src="{source}" alt="samples of {esc(e.student)}"><figcaption>{text}</figcaption></figure>'
+    shown = [f"distance {e.metrics['distance']:.1f}"] if "distance" in e.metrics else []
+    shown += [f"adherence {percent(e.metrics['adherence'])}"] if "adherence" in e.metrics else []
+    return Samples(e.student, e.gate, data_uri(file.getvalue(), "webp"), ", ".join(shown))

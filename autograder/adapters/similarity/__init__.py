@@ -1,16 +1,15 @@
-"""Similarity across submissions, and with the course's own sources. Reads notebooks; never runs anything of them."""
+"""Similarity among submissions, and with the course's own sources. Notebooks are read, never run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from autograder.adapters.similarity import page
+from autograder.adapters.similarity import formats
 from autograder.adapters.similarity.compare import ENOUGH, Source, fingerprints, matches
 from autograder.exercises.base import Exercise
 from autograder.intake.extract import Unreadable, code_cells, extract, read_notebook, source_of
 from autograder.intake.submissions import Submission, find
-from ddpm_core.checkpoint import write_text
 
 
 def answers(path: Path, exercise: Exercise) -> str:
@@ -41,7 +40,7 @@ def notebook_code(path: Path) -> list[str]:
 
 def of_exercise(
     submissions: list[Submission], exercise: Exercise, course: Path, threshold: float
-) -> tuple[list[page.Found], int, int]:
+) -> tuple[list[formats.Found], int, int]:
     """Matches in one exercise, how many notebooks were compared, and how many had too little of their own."""
     released = course / "exercises" / exercise.assignment / f"{exercise.name}.ipynb"
     students = [
@@ -69,6 +68,6 @@ def report(
         pairs, notebooks, few = of_exercise(submissions, exercise, course, threshold)
         found, compared, short = [*found, *pairs], compared + notebooks, short + few
     found.sort(key=lambda f: (f[2].b.ours, -f[2].similarity))
-    write_text(out / "similarity.csv", page.as_csv(found))
-    write_text(out / "similarity.html", page.as_html(found, threshold, compared, short))
-    return f"{page.text(found)}\n\n{len(found)} pair(s) among {compared} notebooks; {out / 'similarity.html'}"
+    formats.write_csv(found, out / "similarity.csv")
+    page = formats.write_html(found, out / "similarity.html", threshold, compared, short)
+    return f"{formats.text(found)}\n\n{len(found)} pair(s) among {compared} notebooks; {page}"

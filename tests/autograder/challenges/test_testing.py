@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from autograder.challenges import attempts, board, contract, figures, page, published, quick, record, starter, testing
+from autograder.challenges import attempts, contract, figures, leaderboard, published, quick, record, starter, testing
+from autograder.challenges import leaderboard_formats as formats
 from autograder.challenges.examples import examples
 from autograder.challenges.tracks import METRICS, TRACKS
 from autograder.gate import harness
@@ -139,7 +140,7 @@ def test_one_tiny_test_through_the_sandbox(notebook, tmp_path):
     (test,) = attempts.challenger(tmp_path, T.name, "Ada").tests
     assert (tmp_path / "tests" / test.result["samples"]).is_file() and test.start["sandboxed"]
     attempts.submit(tmp_path, T.name, "Ada", 1)
-    table = board.rows(T, record.entries(tmp_path), tmp_path)
+    table = leaderboard.rows(T, record.entries(tmp_path), tmp_path)
     assert "ada" not in [r.entry for r in table]  # made with another harness: not compared
 
 
@@ -161,18 +162,18 @@ def test_the_leaderboard_keeps_ours_and_the_published_figures_apart(run, tmp_pat
     run(outcome(0), name="Ben")
     attempts.submit(tmp_path, T.name, "Ada", 1)
     entries = record.entries(tmp_path)
-    table = board.rows(T, entries, tmp_path)
+    table = leaderboard.rows(T, entries, tmp_path)
     known = figures.order({e.name: figures.known_runs(T)[e.name] for e in examples(T.name)}, "distance")
     assert [r.entry for r in table][:2] == ["ada", known[0]] and table[0].kind == "submitted"
     assert table[0].difference.value == pytest.approx(
         10.0 - np.mean([figures.known_runs(T)["epsilon"][figures.seed_of(T, i)]["distance"] for i in (0, 1)])
     )
-    assert board.waiting(T, entries) == ["ben: 1 of 3 tests used"]
+    assert leaderboard.waiting(T, entries) == ["ben: 1 of 3 tests used"]
 
-    (first, *_) = csv.DictReader(io.StringIO(board.csv_text({T.name: table})))
+    (first, *_) = csv.DictReader(io.StringIO(formats.as_csv({T.name: table})))
     assert float(first["quick_distance"]) == 10.0 and first["published_fid_small"] == ""
-    tables = {name: board.rows(t) for name, t in TRACKS.items()}
-    for line in csv.DictReader(io.StringIO(board.csv_text(tables))):
+    tables = {name: leaderboard.rows(t) for name, t in TRACKS.items()}
+    for line in csv.DictReader(io.StringIO(formats.as_csv(tables))):
         rows = {
             p.entry: p for p in published.table(line["track"]) if p.kind == line["kind"].removeprefix("published: ")
         }
@@ -181,10 +182,10 @@ def test_the_leaderboard_keeps_ours_and_the_published_figures_apart(run, tmp_pat
             str(fids.get(s, "")) for s in published.SCALES
         ]
         assert bool(line["quick_distance"]) == bool(line["quick_extractor"]) != line["kind"].startswith("published")
-    assert all(len({len(x) for x in t.split("|")}) for t in [board.text(T, table)])
+    assert all(len({len(x) for x in t.split("|")}) for t in [formats.text(T, table)])
 
-    text = page.write({T.name: table}, tmp_path / "out", {T.name: ["ben"]}, record.head(tmp_path)).read_text()
-    samples = 1 + len(list(board.SAMPLES.glob(f"{T.name}-*.png")))
+    text = formats.write_html({T.name: table}, tmp_path / "out", {T.name: ["ben"]}, record.head(tmp_path)).read_text()
+    samples = 1 + len(list(leaderboard.SAMPLES.glob(f"{T.name}-*.png")))
     assert text.count("data:image/png;base64,") == samples and record.head(tmp_path) in text
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", text) and "prefers-color-scheme: dark" in text
     assert "clean-fid" in text and "digits classifier" in text and 'name="viewport"' in text
@@ -211,12 +212,12 @@ def test_another_picture_than_the_tests_own_is_refused(run, tmp_path):
     run(outcome(0), outcome(1))
     attempts.submit(tmp_path, T.name, "Ada", 1)
     (picture,) = (tmp_path / record.TESTS).glob("*.png")
-    assert board.rows(T, record.entries(tmp_path), tmp_path)[0].entry
+    assert leaderboard.rows(T, record.entries(tmp_path), tmp_path)[0].entry
     picture.write_bytes(picture.read_bytes() + b"\0")
     with pytest.raises(record.Damaged, match="is not the picture that the test drew"):
-        board.rows(T, record.entries(tmp_path), tmp_path)
+        leaderboard.rows(T, record.entries(tmp_path), tmp_path)
     picture.unlink()
-    assert any(r.entry == "ada" and r.samples is None for r in board.rows(T, record.entries(tmp_path), tmp_path))
+    assert any(r.entry == "ada" and r.samples is None for r in leaderboard.rows(T, record.entries(tmp_path), tmp_path))
 
 
 def test_published_figures_are_those_handed_over():
@@ -226,7 +227,7 @@ def test_published_figures_are_those_handed_over():
 
 
 def test_the_command_line(tmp_path, capsys):
-    from autograder.cli import main
+    from autograder.cli.main import main
 
     out, log = tmp_path / "mine.ipynb", tmp_path / "log"
     log.mkdir()

@@ -9,7 +9,7 @@ import pytest
 
 from autograder.adapters import database
 from autograder.adapters.database import GradebookError
-from autograder.cli import main
+from autograder.cli.main import main
 from autograder.release.generate import CONFIG_FILE
 
 SECRET = "hunter2"

@@ -11,7 +11,7 @@ import pytest
 from autograder.adapters import lms, roster
 from autograder.adapters.lms import Totals
 from autograder.adapters.roster import Roster
-from autograder.cli import main
+from autograder.cli.main import main
 
 TASK, NOTEBOOK = "5_3_conditioning", "conditioner"
 CHECKS, GATE, WRITTEN = "conditioner_checks", "conditioner_gate", "conditioner_written"

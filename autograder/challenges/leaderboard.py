@@ -1,23 +1,19 @@
-"""The leaderboard: what was submitted, our known designs, and the published figures beside them, as rows and CSV.
+"""The rows of the leaderboard: submitted designs and our known ones, with the published results beside them.
 
 Two sets of columns that never mix: the quick tier's (8×8 digits, features of the digits classifier) and the published
-FIDs (CIFAR-10, Inception). Ranks go by the quick tier's Fréchet distance, which is what a test measures.
+FIDs (CIFAR-10, Inception). Designs are ranked by the quick tier's Fréchet distance, which is what a test measures.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.adapters.table import harmless
 from autograder.challenges import attempts, figures, published, record
 from autograder.challenges.figures import Runs
-from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, Track
+from autograder.challenges.tracks import Track
 from autograder.grading.provenance import sha256
-from ddpm_core.checkpoint import write_text
 from ddpm_tools.evaluation.estimates import Estimate
 
 SAMPLES = figures.RUNS.parent / "samples"  # of the known designs
@@ -25,7 +21,7 @@ SAMPLES = figures.RUNS.parent / "samples"  # of the known designs
 
 @dataclass(frozen=True)
 class Row:
-    """One design: what the quick tier says of it, if it was run there, and what was published, if it was."""
+    """One design: its results in the quick tier, if it was run there, and the published ones, if there are any."""
 
     entry: str
     kind: str  # submitted, baseline, on record, ours; or published: vanilla, agent
@@ -41,7 +37,7 @@ class Row:
 
 
 def submitted(track: Track, entries: Sequence[dict], folder: Path) -> dict[str, tuple[Runs, Path | None]]:
-    """The submitted tests' runs and samples by challenger; those made with the present harness and judge."""
+    """The runs and samples of the submitted tests by challenger; only those of the current harness and judge."""
     found = {}
     for who in attempts.challengers(entries):
         if who.track == track.name and who.submitted:
@@ -104,52 +100,3 @@ def waiting(track: Track, entries: Sequence[dict]) -> list[str]:
     """Challengers who have tested and not submitted."""
     mine = [w for w in attempts.challengers(entries) if w.track == track.name and not w.submitted]
     return [f"{w.name}: {w.used} of {attempts.LIMIT} tests used" for w in mine]
-
-
-def text(track: Track, table: Sequence[Row]) -> str:
-    """For the terminal: the quick tier to the left, the published figures to the right."""
-    shown = [m for m in ("distance", "adherence", "heldout_loss") if m in track.metrics]
-    head = ["", "entry", "kind", "seeds", *(METRICS[m].title for m in shown), f"Δ from {track.baseline}", "|"]
-    lines = [[*head, *(f"FID {s}" for s in published.SCALES)]]
-    for i, r in enumerate(table):
-        own = [figures.shown(r.means.get(m), m) for m in shown]
-        told = figures.shown(r.difference, "distance") + f" {r.against}" if r.difference else r.against or "–"
-        lines.append([str(i + 1) if r.means else "", r.entry, r.kind, str(r.seeds or "–"), *own, told, "|"])
-        lines[-1] += [r.fid(s) for s in published.SCALES]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    body = "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines)
-    return f"{track.name}\n{body}\n{notes()}"
-
-
-def notes() -> str:
-    """What the two sets of columns are."""
-    return (
-        f"left of the bar: the quick tier ({PROTOCOL}; distances in {EXTRACTOR}), mean over seeds with its 95 % "
-        "interval, Δ paired by seed\n"
-        f"right of it: published ({published.PROTOCOL}; {published.EXTRACTOR}); the two do not compare"
-    )
-
-
-def csv_text(tables: Mapping[str, Sequence[Row]]) -> str:
-    """One line a design; the quick tier's columns and the published ones have names of their own."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    parts = [f"quick_{m}{end}" for m in METRICS for end in ("", "_low", "_high")]
-    rest = ["quick_difference", "quick_difference_low", "quick_difference_high", "quick_against_baseline"]
-    head = ["track", "rank", "entry", "kind", "quick_extractor", "quick_seeds", *parts, *rest]
-    writer.writerow([*head, "published_extractor", *(f"published_fid_{s}" for s in published.SCALES)])
-    for name, table in tables.items():
-        for i, r in enumerate(table):
-            quick = [EXTRACTOR if r.means else "", r.seeds or ""]
-            for e in (*(r.means.get(m) for m in METRICS), r.difference):
-                quick += [f"{e.value:.6g}", *(f"{x:.6g}" for x in (e.low, e.high))] if e else ["", "", ""]
-            fids = [r.published.fid.get(s, "") if r.published else "" for s in published.SCALES]
-            far = published.EXTRACTOR if r.published else ""
-            line = [name, i + 1 if r.means else "", harmless(r.entry), r.kind, *quick, r.against, far, *fids]
-            writer.writerow(line)
-    return file.getvalue()
-
-
-def write_csv(tables: Mapping[str, Sequence[Row]], out: Path) -> Path:
-    write_text(out / "leaderboard.csv", csv_text(tables))
-    return out / "leaderboard.csv"

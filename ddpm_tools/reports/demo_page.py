@@ -1,0 +1,52 @@
+"""The demo's page: the pictures and results that lie in its folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddpm_tools.evaluation.estimates import Estimate
+from ddpm_tools.evaluation.results import labelled
+from ddpm_tools.reports import html
+from ddpm_tools.tables import value_and_interval
+
+TEMPLATE = html.TEMPLATES / "demo.html"
+TITLE = "Conditional diffusion: digits, and CIFAR-10"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A model's guidance sweep and class interpolations."""
+
+    folder: str  # of the pictures, seen from the page: "" or "cifar10/"
+    note: str  # about the model
+    about: dict[str, Any]  # what the sweep's results depend on
+    rows: list[list[str]]  # of the sweep: w and the metrics
+    strips: list[str]
+    gifs: list[str]
+
+
+def drawn(folder: Path, below: str = "", note: str = "") -> Drawn:
+    """What lies in the folder, which is the page's own or the one that `below` names."""
+    scores = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    metrics = ("adherence", "distance", "diversity")
+    rows = [[f"{s['about']['w']:g}", *(value_and_interval(Estimate(**s[m]), ".3f") for m in metrics)] for s in scores]
+    about = scores[0]["about"] | {"reference": labelled(scores[0]["about"]["reference"])}
+    strips, gifs = (sorted(p.name for p in folder.glob(name)) for name in ("interpolate_*.png", "*.gif"))
+    return Drawn(below, note, about, rows, strips, gifs)
+
+
+def models(out: Path) -> dict[str, Drawn]:
+    """The demo's models by a prefix for their headings; CIFAR-10's is left out where the demo had none."""
+    found, colour = {"": drawn(out)}, out / "cifar10"
+    if (colour / "sweep.json").is_file():
+        note = json.loads((colour / "model.json").read_text(encoding="utf-8"))["note"]
+        found["CIFAR-10: "] = drawn(colour, "cifar10/", note)
+    return found
+
+
+def write(out: Path, template: Path = TEMPLATE, **more: Any) -> Path:
+    """Write out/index.html; another template may show `more` below the pictures."""
+    return html.write(out / "index.html", template, title=TITLE, models=models(out), **more)
