@@ -1,6 +1,6 @@
-"""The known designs of every track, by their published names: the one list of them. Their code is in references/.
+"""All known designs of every track, by their published names. Their code is in autograder/references/.
 
-Reference answers are not in the students' bundle; there, this list gives names alone.
+The students' bundle has no reference answers; there, this list gives only names.
 """
 
 from __future__ import annotations
