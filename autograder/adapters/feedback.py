@@ -1,8 +1,8 @@
 """What a student sees of a graded notebook: the checks' messages and the gate's picture, and nothing hidden.
 
 Both come from files that the student may see: results.json and the picture beside it, never instructor.json. They
-become the outputs of the test cells, which nbgrader's feedback and formgrader show under the points, beside any marker's
-comments.
+become the outputs of the test cells, which nbgrader's feedback and formgrader show under the points, beside comments by
+hand.
 """
 
 from __future__ import annotations
