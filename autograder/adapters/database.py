@@ -1,4 +1,4 @@
-"""nbgrader's gradebook, on SQLite or on a database server: opened, or one sentence that says why it is not.
+"""nbgrader's gradebook, on SQLite or a database server: opened, or one sentence that says why it cannot be.
 
 Which one: `autograder grade --gradebook URL`, else `c.CourseDirectory.db_url` in the course's nbgrader_config.py, else
 OUT/gradebook.db. Any URL of SQLAlchemy will do; PostgreSQL's is postgresql+psycopg://user@host/database (psycopg 3).
@@ -39,7 +39,7 @@ def in_folder(out: Path, course: Path, given: str | None = None) -> str:
 
 
 def parse(db_url: str) -> URL:
-    """The URL, with a bound on connecting; GradebookError where it is none, or no driver for it is installed."""
+    """The URL with a connection timeout; GradebookError where it is not one, or its driver is not installed."""
     try:
         url = make_url(db_url)
         url.get_dialect().import_dbapi()
@@ -113,7 +113,7 @@ def _failed(url: URL, error: DBAPIError) -> GradebookError:
 
 
 def lost(db_url: str, error: BaseException, done: int) -> GradebookError | None:
-    """What to raise where an error means that the server is gone, and not that one record is odd."""
+    """What to raise where an error means that the server is gone, and not that one record is faulty."""
     url, database_error = make_url(db_url), of_database(error)
     if database_error is None or url.get_backend_name() == "sqlite":
         return None

@@ -1,4 +1,4 @@
-"""`nbgrader autograde` without its dangers: notebooks are run for their outputs, in the sandbox, and never for a score.
+"""A safe `nbgrader autograde`: notebooks are run in the sandbox for their outputs, and never for a score.
 
 nbgrader's own way runs student code with the instructor's rights, takes the scores from what that code prints, and
 shows its HTML in formgrader. Here the notebook is first restored (as for formgrader), then run by `kernel.py`, and of
@@ -32,7 +32,7 @@ MAX_PICTURE = 4 << 20  # characters
 
 
 class InSandbox(NotebookExporter):
-    """Stops before a file or a grade is touched where there is no sandbox."""
+    """Where there is no sandbox, stops before any file or grade changes."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -90,7 +90,7 @@ class PlainOutputs(NbGraderPreprocessor):
 
 
 def plain(output: NotebookNode) -> NotebookNode:
-    """One output made anew, of what cannot act in a page: the kernel may send anything under any name."""
+    """A new output with only what cannot run in a page: the kernel may send anything under any name."""
     kind = output.get("output_type")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
@@ -109,7 +109,7 @@ def plain(output: NotebookNode) -> NotebookNode:
 
 
 class Messages(NbGraderPreprocessor):
-    """Under the test cells again what `autograder grade` said of them, where its records lie in this folder."""
+    """Puts the messages of `autograder grade` under the test cells again, where its records are in this folder."""
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         who = resources["nbgrader"]

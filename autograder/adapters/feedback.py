@@ -1,7 +1,8 @@
-"""What a student reads of a graded notebook: the checks' messages and the gate's picture, and nothing that is hidden.
+"""What a student sees of a graded notebook: the checks' messages and the gate's picture, and nothing hidden.
 
-Both come from what the student may have: results.json and the picture beside it, never instructor.json. They become the
-outputs of the test cells, which nbgrader's feedback and formgrader show under the points, whatever a marker comments.
+Both come from files that the student may see: results.json and the picture beside it, never instructor.json. They
+become the outputs of the test cells, which nbgrader's feedback and formgrader show under the points, beside comments by
+hand.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MAX_REPORT = 8000  # characters
 MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
 SHOWN = {
     "width": "100%",
-    "alt": "where the trained answer fell among limits, references and controls, and what it drew",
+    "alt": "the trained answer among limits, references and controls, and its samples",
 }
 WIDTH = 96  # characters; nbgrader's pages do not wrap an output
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -38,7 +39,7 @@ def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: l
     """Give every test cell of `nb` its checks' messages, and the gate's cell folder/<notebook>.png where there is one.
 
     given: the notebook's part of the record; tests: the record's. Messages are plain text: they may quote student code,
-    which must not act. Those of a check that the exercise no longer has stand under the first test cell.
+    which must not run. Messages of a check that the exercise no longer has go under the first test cell.
     """
     cells = [cell for cell in nb.cells if is_grade(cell) and not is_solution(cell) and cell.cell_type == "code"]
     if not cells:

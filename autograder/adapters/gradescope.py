@@ -1,4 +1,4 @@
-"""An assignment as a zip for Gradescope's autograder, and what runs there.
+"""An assignment as a zip for Gradescope's autograder, and the program that runs there.
 
 Gradescope unpacks the zip to /autograder/source, runs `setup.sh` once as root when it builds the image, copies
 `run_autograder` to /autograder and starts it for each submission with the student's files in /autograder/submission;
@@ -35,7 +35,7 @@ NEEDED = (  # packages of the lock that grading imports; the rest of the lock on
 )
 SETTINGS = "gradescope.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same course gives the same zip
-OUTPUT_BYTES = 20_000  # of one test's text; Gradescope cuts long ones itself, at a place that it does not name
+OUTPUT_BYTES = 20_000  # of one test's output; Gradescope truncates long ones itself, at an undocumented length
 
 SCRIPTS = ("setup.sh", "run_autograder")  # in templates/
 
@@ -76,7 +76,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes, executable: bool =
 
 
 def results(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as Gradescope wants it; without any score where the grader itself failed."""
+    """A record in Gradescope's format; without any score where the grader itself failed."""
     common = {"stdout_visibility": "hidden", "extra_data": record["extra_data"]}
     if record["score"] is None:
         again = "The grader could not finish (its failure, not yours): no score was given; please hand in again later."

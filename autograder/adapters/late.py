@@ -23,12 +23,14 @@ DAY_S = 86_400
 
 
 class LatePolicy(BasePlugin):
-    """A share of the score for each day, begun days counting in full; nothing unless per_day is set."""
+    """A share of the score for each day or part of a day; nothing unless per_day is set."""
 
     per_day = Float(0.0, min=0.0, max=1.0, help="Share of the notebook's score that a day costs; 0: nothing.").tag(
         config=True
     )
-    grace_minutes = Float(0.0, min=0.0, help="So much later than the due date is not late at all.").tag(config=True)
+    grace_minutes = Float(0.0, min=0.0, help="Submissions up to so many minutes after the due date are not late.").tag(
+        config=True
+    )
     cap = Float(1.0, min=0.0, max=1.0, help="The largest share that can be lost.").tag(config=True)
 
     def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Grades as Canvas and Moodle import them: one row a student, one column an assignment.
+"""Grades as Canvas and Moodle import them: one row per student, one column per assignment.
 
 Canvas: Student, ID, SIS User ID, SIS Login ID, Section, then the assignments, and a second row "Points Possible". It
 finds a student by ID, else by SIS User ID, SIS Login ID or name, and an assignment by "Title (ID)" or its title; an
@@ -34,17 +34,17 @@ MOODLE = {
 
 @dataclass(frozen=True)
 class Totals:
-    """Final scores, late penalties taken off, by student and assignment; None: graded, but there is no score."""
+    """Final scores, late penalties taken off, by student and assignment; None: graded without a score."""
 
     assignments: dict[str, float]  # the most points that can be had, in order of name
     scores: dict[str, dict[str, float | None]]
     names: dict[str, str]  # "Last, First" where the gradebook knows it, else the student's id
-    unmarked: int  # submissions with answers that wait for a mark
-    ungraded: tuple[str, ...] = ()  # notebooks for want of which there is no score
+    unmarked: int  # submissions with answers still to be marked
+    ungraded: tuple[str, ...] = ()  # notebooks whose grading failed, so that there is no score
 
 
 def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
-    """Of all submissions in the gradebook; assignments: () for all. ValueError for one that it does not have."""
+    """Totals of all submissions in the gradebook; assignments: () for all. ValueError for one that it does not have."""
     known = {a.name: a for a in gb.assignments}
     if unknown := [a for a in assignments if a not in known]:
         raise ValueError(f"the gradebook has no assignment '{unknown[0]}'; it has {', '.join(sorted(known)) or 'none'}")

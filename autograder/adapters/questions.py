@@ -1,4 +1,4 @@
-"""One row a student and question: points, outcome, and what the student was told. Nothing that students may not see.
+"""One row per student and question: points, outcome and message. Nothing that students may not see.
 
 A question is a cell with points, as nbgrader counts them: the points of a student's rows add up to the raw score.
 Points and comments come from the gradebook, marks by hand included; outcomes and messages from the records.
@@ -62,7 +62,7 @@ def _row(assignment: str, student: str, entry: SubmittedNotebook, grade: Grade, 
 
 
 def _message(assignment: str, entry: SubmittedNotebook, grade: Grade, record: dict) -> str:
-    """What the student was told: of a test cell, every check that does not hold; of a written answer, the comment."""
+    """The student's message: for a test cell, every check that fails; for a written answer, the comment."""
     parts = []
     if comment := next((c.comment for c in entry.comments if c.name == grade.name), None):
         parts.append(comment)
@@ -80,7 +80,7 @@ def _message(assignment: str, entry: SubmittedNotebook, grade: Grade, record: di
 
 
 def _judged(record: dict) -> set[str]:
-    """Notebooks of a record that did not fail by our own fault."""
+    """Notebooks of a record in which the grader itself did not fail."""
     notebooks = record.get("extra_data", {}).get("notebooks", {})
     return {name for name, n in notebooks.items() if n.get("outcome") != "infrastructure_error"}
 

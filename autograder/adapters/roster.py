@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Roster:
-    """People by the name that their submitted folder has; every person is a row of the file, by column."""
+    """People by the name that their submitted folder has; each person is a row of the file, by column."""
 
     people: dict[str, dict[str, str]]
     columns: tuple[str, ...]
@@ -26,7 +26,7 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
     """The people among `students`; the column that names them is `key`, else the one of `keys` that fits most of them.
 
     keys: our name of each identifying column, and how it may be headed in the file (lower case). ValueError, in one
-    sentence, for a file that is no such table, has no such column, knows nobody, or knows somebody twice.
+    sentence, for a file that is not such a table, lacks the column, matches nobody, or has somebody twice.
     """
     header, lines = _table(path)
     found = {ours: c for ours, names in keys.items() for c in header if c.strip().lower() in names}

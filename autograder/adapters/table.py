@@ -43,8 +43,8 @@ def text(records: Sequence[dict], width: int = 120) -> str:
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """A cell that no spreadsheet takes for a formula; a dash alone is none."""
+    return f"'{cell}" if cell != "-" and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def csv_text(lines: Iterable[Sequence[object]]) -> str:

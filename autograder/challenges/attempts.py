@@ -1,8 +1,7 @@
-"""Three tests for a challenger and one submission, all read from the log and nothing else.
+"""Three tests and one submission per challenger, all derived from the log alone.
 
-A test is logged before it begins and once more when it has ended. One that began and never ended (the machine was
-switched off, the process killed) counts: its result could have been looked at. One that failed by an error of ours does
-not count.
+A test is logged when it begins and again when it ends. One that never ended (the machine was switched off, the process
+killed) counts, because its result may have been seen. One that failed by an error of ours does not count.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ MEANING = {
 
 @dataclass(frozen=True)
 class Test:
-    """One test: its number, how it ended, and what the log says of its end."""
+    """One test: its number, how it ended, and the log's entries for its start and end."""
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -113,7 +112,7 @@ def _challenger(track: str, name: str, own: Sequence[dict[str, Any]]) -> Challen
 
 
 def challenger(folder: Path, track: str, name: str) -> Challenger:
-    """What the log says of one challenger, who may be new."""
+    """A challenger as the log has them, who may be new."""
     name = plain_name(name)
     found = (c for c in challengers(record.entries(folder)) if (c.track, c.name) == (track, name))
     return next(found, Challenger(track, name, (), None))

@@ -1,4 +1,4 @@
-"""Budgets of the tracks: parameters at the published small scale, and time in units of the course's own network."""
+"""Budgets of the tracks: parameters at the published small scale, and time relative to the course's own network."""
 
 from __future__ import annotations
 

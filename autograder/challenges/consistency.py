@@ -1,7 +1,7 @@
-"""Checks of the prediction track: the two functions must belong together, whatever they predict.
+"""Checks of the prediction track: the two functions must be inverses, whatever they predict.
 
-The exercise asks for the velocity and tells which term is wrong. Here any target is right from which the image comes
-back, so only that is asked, at many timesteps of both schedules, and that pixels and images are worked on alone.
+The exercise asks for the velocity and reports which term is wrong. Here any target is right from which the image can be
+recovered, so only that is checked, at many timesteps of both schedules, and that each pixel and image is independent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def drawn(rng: Generator, t: Tensor, abar: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def consistent(probe: Probe, rng: Generator) -> None:
-    """The image comes back from its own target; Failed names the first timestep at which it does not."""
+    """The image is recovered from its own target; Failed names the first timestep at which it is not."""
     for name in ("cosine", "linear"):
         abar = DiffusionSchedule.named(name, STEPS, torch.float64).alphas_cumprod
         t = torch.tensor(TIMES)[torch.randperm(len(TIMES), generator=rng)]  # (B,): no order to rely on
@@ -58,7 +58,7 @@ def consistent(probe: Probe, rng: Generator) -> None:
 
 
 def alone(name: str):
-    """Pixels and images are worked on alone: the harness mixes pixels, so that no pair can do a network's work."""
+    """Each pixel and image is independent of the others, so that no pair can do a network's work."""
 
     def check(probe: Probe, rng: Generator) -> None:
         abar = DiffusionSchedule.named("cosine", STEPS, torch.float64).alphas_cumprod

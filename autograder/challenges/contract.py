@@ -1,4 +1,4 @@
-"""What must hold before anything is trained: the first property that does not is the reason of a rejection."""
+"""What must hold before any training: the first property that fails is the reason for rejecting a design."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Finding:
 def checks(track: Track) -> tuple[Check, ...]:
     """The exercise's, except where the track takes more answers than the exercise, and the track's budgets.
 
-    In a challenge all of them are asked for, those that cost a student a fraction of a point as well.
+    A challenge requires all of them, also those that would cost a student only a fraction of a point.
     """
     if track.name == "prediction":
         return consistency.CHECKS + budgets.CHECKS[track.name]
-    # Where two calls differ, so do those that tell whether samples are mixed up, which would then be the reason given.
+    # Determinism comes early: without it, the checks for mixed-up samples fail too and would be the reason given.
     own = sorted(track.exercise.checks, key=lambda c: _rank(c.name))
     return (*own, *budgets.CHECKS[track.name])
 
@@ -53,7 +53,7 @@ def _rank(name: str) -> int:
 
 
 def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, patience_s: float = CHECK_S) -> list[Finding]:
-    """The findings up to the first property that does not hold; Failure where the answer's process gave up."""
+    """The findings up to the first property that fails; Failure where the answer's process gave up."""
     probe = Probe(child, patience_s)
     try:
         probe("load", cells=cells, operations=track.exercise.operations)
@@ -78,7 +78,7 @@ def examine(
     seed: int = 0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Finding]:
-    """As `ask`, in a sandbox of its own; Failure where the machinery fails, and not the answer's process."""
+    """The same in its own sandbox; Failure where the grader fails rather than the answer's process."""
     tell(f"{len(checks(track)) + 1} properties to check before any training")
     with temporary() as folder:
         try:

@@ -1,8 +1,6 @@
-"""The known designs of every track, by their published names: the one list of them.
+"""All known designs of every track, by their published names. Their code is in the exercises' references.txt.
 
-Their code is in the exercises' references.txt.
-
-Reference answers are not in the students' bundle; there, this list gives names alone.
+The students' bundle has no reference answers; there, this list gives only names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Samples as a small picture: a hundred of them, where there are classes a row each."""
+"""A hundred samples as a small picture; with classes, one row per class."""
 
 from __future__ import annotations
 

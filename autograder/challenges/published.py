@@ -1,4 +1,4 @@
-"""The published figures, as they came: clean-fid on CIFAR-10. They are shown beside ours, never in one column."""
+"""The published results as they are: clean-fid on CIFAR-10. They are shown beside ours, never in one column."""
 
 from __future__ import annotations
 

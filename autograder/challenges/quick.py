@@ -1,6 +1,6 @@
-"""The quick tier: the gate's own training, sampling and scoring, on as many seeds as two minutes on two cores allow.
+"""The quick tier: the gate's training, sampling and scoring, on as many seeds as two minutes on two cores allow.
 
-Every seed runs in a process of its own, which owns all but the answer: that lives in its sandboxed child.
+Every seed runs in its own process, which owns everything but the answer: that runs in a sandboxed child.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one seed gave: metrics and images, or why there are none, and whether that is ours."""
+    """The result of one seed: metrics and images, or why there are none, and whether the fault is ours."""
 
     seed: int
     seconds: float

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ FORMATS = ("questions", "canvas", "moodle")
 
 def run(a: argparse.Namespace) -> None:
     from autograder.adapters import database, late, lms, questions, roster  # nbgrader: not in the students' bundle
-    from autograder.adapters.table import harmless
+    from autograder.adapters.table import csv_text
     from autograder.grading.batch import all_records
     from autograder.release.generate import load_config
     from ddpm_core.checkpoint import write_text
@@ -45,13 +43,9 @@ def run(a: argparse.Namespace) -> None:
             file=sys.stderr,
         )
 
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    for row in table:
-        writer.writerow([harmless(c) if isinstance(c, str) and c != lms.NO_GRADE else c for c in row])
     to = a.to or a.out / f"{a.format}.csv"
     to.parent.mkdir(parents=True, exist_ok=True)
-    write_text(to, file.getvalue())
+    write_text(to, csv_text(table))
     print(to)
 
 

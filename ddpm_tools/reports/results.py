@@ -1,7 +1,7 @@
-"""Full-scale runs on record: one JSON file a run, read back as tables beside the published figures.
+"""Full-scale runs on record: one JSON file per run, read back as tables beside the published results.
 
-Distances by different extractors, or of different numbers of images, never share a column; the published ones (FID by
-Inception against the 50,000 training images) have a table of their own for the same reason.
+Distances by different extractors, or of different numbers of images, never share a column; for the same reason the
+published ones (FID by Inception against the 50,000 training images) have their own table.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Result:
 
 
 def write(result: Result, folder: Path = RESULTS) -> Path:
-    """The record of a run, whole or not at all."""
+    """Write the record of a run, whole or not at all."""
     path = folder / f"{result.name}.json"
     write_text(path, json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n")
     return path
 
 
 def read(path: Path) -> Result:
-    """A record; ValueError where it is none."""
+    """A record; ValueError where the file is not one."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Result(**{**values, "figures": tuple(values["figures"])})
@@ -70,7 +70,7 @@ def read_all(folder: Path = RESULTS) -> list[Result]:
 
 
 def runs_table(results: Sequence[Result]) -> str:
-    """What was run and how fast."""
+    """The runs and their speed."""
     rows = [["preset", "design", "seed", "steps", "minutes", "train img/s", "sample img/s", "peak GB", "device", ""]]
     for r in results:
         speeds = [f"{r.minutes:.1f}", f"{r.train_images_per_s:.0f}", f"{r.sample_images_per_s:.0f}"]
@@ -105,7 +105,7 @@ def figure_tables(results: Sequence[Result]) -> str:
 
 
 def published_tables(folder: Path = PUBLISHED) -> str:
-    """The published figures of the three tracks, which are FIDs by Inception and compare with nothing above."""
+    """The published FIDs of the three tracks, by Inception: not comparable with anything above."""
     tables = []
     for path in sorted(folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as f:

@@ -1,9 +1,9 @@
 """Which answers share more than chance allows: fingerprints by winnowing (Schleimer, Wilkerson & Aiken 2003), as the
 library copydetect does it, on rows of tokens.
 
-A fingerprint is a run of LENGTH tokens. Two texts are compared as they are written, where moving functions about costs
-the runs across the seams, and with their statements sorted, where moving anything costs nothing; the more similar view
-counts. Runs of the released notebook count for nothing, nor do those that most of a class has.
+A fingerprint is a run of LENGTH tokens. Two texts are compared as written, where reordering functions breaks the runs
+across their boundaries, and with their statements sorted, where reordering changes nothing; the more similar view
+counts. Runs of the released notebook do not count, nor do those that most of a class shares.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from autograder.adapters.similarity.tokens import Token, sorted_lines, tokens
 
 LENGTH = 12  # tokens: shorter runs are how everyone writes torch, longer ones lose short answers at every seam
 WINDOW = 1  # of winnowing: every run is kept, an answer is short
-ENOUGH = 25  # tokens that are an answer's own; fewer prove nothing
-CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has is nobody's own
+ENOUGH = 25  # tokens of an answer's own; fewer prove nothing
+CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has does not count
 
 Span = tuple[int, int]  # of characters
 
@@ -58,7 +58,7 @@ class View:
 
 @dataclass
 class Source:
-    """One text that takes part: a student's answers to an exercise, or a file of the course."""
+    """One text to compare: a student's answers to an exercise, or a file of the course."""
 
     name: str
     text: str
@@ -88,7 +88,7 @@ class Match:
 
 
 def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
-    """Fill in the views of all sources; what is in the boilerplate, or common to the class, is left out."""
+    """Fill in the views of all sources, without what is in the boilerplate or common to the class."""
     codes = Codes()
     stubs = [_views(text, codes) for text in boilerplate]
     for s in sources:
@@ -123,7 +123,7 @@ def matches(sources: Sequence[Source], threshold: float) -> list[Match]:
 
 
 def best(a: Source, b: Source, threshold: float = 0.0) -> Match | None:
-    """The match in the view that shows the more; None where it is far below the threshold in both."""
+    """The match in the more similar view; None where both are far below the threshold."""
     found = [m for i in (0, 1) if (m := _match(a, b, i, threshold))]
     return max(found, key=lambda m: m.similarity, default=None)
 

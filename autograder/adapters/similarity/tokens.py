@@ -2,7 +2,7 @@
 
 A name that the libraries define and that is called or looked up (`.softmax`, `linspace(`) stays what it is: whoever
 renames a copy cannot rename torch. Every other name is one and the same token, and so is every string; comments, blank
-lines, docstrings and the layout of a line count for nothing. The source is never parsed into a tree, let alone run:
+lines, docstrings and the layout of a line do not count. The source is never parsed into a tree, let alone run:
 hostile nesting could end the interpreter.
 """
 
@@ -36,7 +36,7 @@ def library_names() -> frozenset[str]:
 
 
 def tokens(source: str) -> list[Token]:
-    """The tokens that count, with their places. What Python cannot read any more is taken word by word."""
+    """The tokens that count, with their positions. Where Python cannot tokenize any further, words are taken."""
     raw, found = list(_raw(source)), []
     for i, (kind, text, begin, end) in enumerate(raw):
         last = found[-1][0] if found else LINE
