@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ddpm_core.data import ImageData
+from ddpm_core.data import ImageData, to_float
 from ddpm_core.diffusion import Diffusion
 from ddpm_core.ema import EMA
 from ddpm_core.objectives import Loss, Times, mse, uniform_times
@@ -118,7 +118,7 @@ def batches(
         if config.flip:
             mirrored = torch.rand(len(index), generator=stream(config.seed, "flip", step, device), device=device) < 0.5
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        yield replace(data, images=images, labels=y).floats(), y
+        yield to_float(images), y
         step += 1
 
 
