@@ -1,7 +1,5 @@
 """The whole path on one page: the model's pictures, and a batch of sample submissions graded."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

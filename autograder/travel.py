@@ -11,8 +11,6 @@ All of it follows from folders and from what modules import, so that a new file 
 What the child of an answer sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterable, Iterator

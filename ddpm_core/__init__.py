@@ -17,8 +17,6 @@ Images are (B, C, H, W) in [-1, 1]; t is an integer timestep 0 ... T-1 that grow
 The names below can be imported from here: `from ddpm_core import DiffusionSchedule, guided, sample, train`.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

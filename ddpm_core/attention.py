@@ -1,7 +1,5 @@
 """Attention: pixels to pixels, and pixels to the tokens of a condition (Vaswani et al. 2017, eq. 1)."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

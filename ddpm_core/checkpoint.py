@@ -3,8 +3,6 @@
 The format is that of `files.py`: `NAME.safetensors` beside `NAME.json`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

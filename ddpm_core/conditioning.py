@@ -6,8 +6,6 @@ that modulates every residual block; `conditioner(channels, cond_dim)` makes a m
 half may be trivial. A third part, `at_input`, is a conditioner that is applied once, after the first convolution.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -3,8 +3,6 @@
 Pictures of your own, and the data sets that are downloaded, are read by `ddpm_tools.datasets.load_data`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -3,8 +3,6 @@
 Each is replaced atomically, the weights last: a process killed at any moment while saving still leaves a whole pair.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

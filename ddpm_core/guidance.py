@@ -11,8 +11,6 @@ and makes a denoiser of them: `guide` (with rescale), or `cfg_pp`. `guidance_int
 cond (B, ...) may be labels (B,), embeddings (B, D) or caption tokens (B, S).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Between two classes, two noises, or both: a straight line, the arc of a sphere, or a mixture of two scores."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch

@@ -1,7 +1,5 @@
 """Building blocks of the U-Net: time embedding, adaptive group norm, residual block, and AdaLN-Zero."""
 
-from __future__ import annotations
-
 import math
 
 import torch

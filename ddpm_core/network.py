@@ -1,7 +1,5 @@
 """What every U-Net here has in common: a config, the pair that conditions it, and how it is called."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass

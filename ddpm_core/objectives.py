@@ -1,7 +1,5 @@
 """Which timesteps are trained, and how their errors are weighed: what `train` takes as `times` and `loss`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

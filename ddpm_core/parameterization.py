@@ -4,8 +4,6 @@ epsilon: A = 1, B = 0 (Ho et al. 2020).         v:     A = sqrt(abar), B = sqrt(
 x0:      A = 0, B = -1.                         blend: (1 - abar)·eps + abar·v.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

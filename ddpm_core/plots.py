@@ -1,7 +1,5 @@
 """Pictures: grids and strips of images, as matplotlib figures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

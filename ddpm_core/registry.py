@@ -1,7 +1,5 @@
 """Designs of your own under a name of their own, so that presets, commands and checkpoints can ask for them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ddpm_core.conditioning import STRATEGIES

@@ -1,7 +1,5 @@
 """Named random streams, a function of (seed, name, step): nothing to save, and one draw never shifts another."""
 
-from __future__ import annotations
-
 import hashlib
 
 import torch

@@ -4,8 +4,6 @@
 label dropout, guidance and sampling need nothing new. `ddpm_tools.captions` turns words into tokens.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

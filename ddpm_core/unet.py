@@ -4,8 +4,6 @@ The class comes in through a pluggable pair (see conditioning.py): `prepare_cond
 modulate every residual block, and a `conditioner` follows every residual block.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Which pixel looks at which word: the weights of cross-attention, read while a network runs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

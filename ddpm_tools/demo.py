@@ -1,7 +1,5 @@
 """What people show each other: class grid, guidance sweep, class interpolation, EMA against raw, on one page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace

@@ -4,8 +4,6 @@ Only `made` makes anything, so that a command refused for another reason leaves 
 path.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A Parameterization from two plain functions, as the prediction exercise and the prediction track ask for them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

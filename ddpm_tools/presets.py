@@ -1,7 +1,5 @@
 """Every preset that a command takes: the book's, and the published protocol of the challenge tracks."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ddpm_core.config import PRESETS as BOOK

@@ -1,7 +1,5 @@
 """Numbers and rows as text: what commands print, and what goes into the cells of a page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ddpm_tools.evaluation.estimates import Estimate

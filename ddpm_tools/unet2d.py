@@ -5,8 +5,6 @@ The time is added inside every residual block. A condition enters in up to three
 four levels), and cross-attention to a context (B, S, context_dim), such as a text, follows every self-attention.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

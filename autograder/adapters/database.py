@@ -4,8 +4,6 @@ Which one: `autograder grade --gradebook URL`, else `c.CourseDirectory.db_url` i
 OUT/gradebook.db. Any URL of SQLAlchemy will do; PostgreSQL's is postgresql+psycopg://user@host/database (psycopg 3).
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ shows its HTML in formgrader. Here the notebook is first restored (as for formgr
 its outputs only text and pictures are kept. The scores in the gradebook stay those of `autograder grade`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

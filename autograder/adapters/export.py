@@ -3,8 +3,6 @@
 nbgrader_config.py names this class. nbgrader's own plugin would print 0.0 for a submission whose grading failed.
 """
 
-from __future__ import annotations
-
 import csv
 
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment

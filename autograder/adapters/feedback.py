@@ -5,8 +5,6 @@ become the outputs of the test cells, which nbgrader's feedback and formgrader s
 hand.
 """
 
-from __future__ import annotations
-
 import base64
 import textwrap
 from pathlib import Path

@@ -5,8 +5,6 @@ rest is done as nbgrader does it: the assignment's cells from the source noteboo
 autograded/ for formgrader, marks and comments by hand kept.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterable

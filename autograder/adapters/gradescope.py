@@ -12,8 +12,6 @@ failed and gives no score, in place of a zero.
 As `python -m autograder.adapters.gradescope ROOT` this module is the grader there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -9,8 +9,6 @@ time of submission that of timestamp.txt beside the notebooks, as nbgrader's exc
 nbgrader's page "Late submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
 """
 
-from __future__ import annotations
-
 import math
 
 from nbgrader.api import Gradebook, SubmittedAssignment

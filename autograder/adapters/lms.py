@@ -10,8 +10,6 @@ unknown user stops the whole import, and "-" is no grade. See https://docs.moodl
 grade/import/csv/classes/load_data.php in github.com/moodle/moodle.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A question is a cell with points, as nbgrader counts them: the points of a stude
 Points and comments come from the gradebook, marks by hand included; outcomes and messages from the records.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from nbgrader.api import Assignment, Grade, Gradebook, SubmittedNotebook

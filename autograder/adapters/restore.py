@@ -5,8 +5,6 @@ where a script in a student's cell could set marks. So the copy is built anew: r
 that the student put into the answer cells, no outputs, no markup that acts.
 """
 
-from __future__ import annotations
-
 import copy
 import datetime
 import os

@@ -4,8 +4,6 @@ Canvas: the gradebook's CSV export. Moodle: the grade export, or a list of parti
 `Email address`.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Records as a table: for the terminal, as CSV, and in the demo's page."""
 
-from __future__ import annotations
-
 import csv
 import io
 import textwrap

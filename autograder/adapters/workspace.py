@@ -1,7 +1,5 @@
 """OUT as a folder that nbgrader and formgrader can be started in: the course's settings, with OUT's own places."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

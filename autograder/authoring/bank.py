@@ -10,8 +10,6 @@ loses: the noise is scaled; own     any number of `word: text` lines
 (or, in place of edits, a source)
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Every run goes through the sandbox exactly as a submission does, and is written 
 interrupted calibration goes on where it stopped.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict

@@ -8,8 +8,6 @@ exercise are judged as a pair, each source defines both, and may fail any of the
 All of these answers are ours and trusted, so they may run in this process.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module

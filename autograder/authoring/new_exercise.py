@@ -1,7 +1,5 @@
 """A new exercise: its folder and its solution notebook, as a small whole that already passes the tests of all."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import keyword

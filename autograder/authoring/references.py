@@ -9,8 +9,6 @@ The kind of each in exercises/NAME/references.txt says what it is for:
     design         of the challenge tracks alone
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

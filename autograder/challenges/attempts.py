@@ -4,8 +4,6 @@ A test is logged when it begins and again when it ends. One that never ended (th
 killed) counts, because its result may have been seen. One that failed by an error of ours does not count.
 """
 
-from __future__ import annotations
-
 import hashlib
 import unicodedata
 from collections.abc import Sequence

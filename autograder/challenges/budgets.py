@@ -1,7 +1,5 @@
 """Budgets of the tracks: parameters at the published small scale, and time relative to the course's own network."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

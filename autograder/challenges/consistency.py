@@ -4,8 +4,6 @@ The exercise asks for the velocity and reports which term is wrong. Here any tar
 recovered, so only that is checked, at many timesteps of both schedules, and that each pixel and image is independent.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

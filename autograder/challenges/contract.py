@@ -1,7 +1,5 @@
 """What must hold before any training: the first property that fails is the reason for rejecting a design."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 The students' bundle has no reference answers; there, this list gives only names.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from autograder.challenges.tracks import track

@@ -6,8 +6,6 @@ figure, or a difference, scatters from seed to seed is therefore pooled over the
 track's known right designs: the assumption is that a new design scatters as these do.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Two sets of columns that never mix: the quick tier's (8×8 digits, features of t
 FIDs (CIFAR-10, Inception). Designs are ranked by the quick tier's Fréchet distance, which is what a test measures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

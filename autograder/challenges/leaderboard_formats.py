@@ -1,7 +1,5 @@
 """The leaderboard as text for the terminal, as CSV, and as one page that needs no other file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """A hundred samples as a small picture; with classes, one row per class."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The published results as they are: clean-fid on CIFAR-10. They are shown beside ours, never in one column."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path

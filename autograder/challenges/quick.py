@@ -3,8 +3,6 @@
 Every seed runs in its own process, which owns everything but the answer: that runs in a sandboxed child.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -6,8 +6,6 @@ a line that was cut off or added by hand. Who can write both files can forge bot
 head's hash, and whoever keeps one can see later that the log still leads to it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

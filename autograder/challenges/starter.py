@@ -1,7 +1,5 @@
 """The notebook to start a challenge from: only the open functions can be edited."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

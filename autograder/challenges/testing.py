@@ -1,7 +1,5 @@
 """One test of a challenger, from the notebook to the log: contract first, then the quick tier, then the record."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a track is: which functions are open, and which metrics judge them; its contract is in templates/."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from autograder.exercises import EXERCISES

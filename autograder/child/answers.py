@@ -1,7 +1,5 @@
 """The answer cells as a namespace, and what a student needs to know of an error in them."""
 
-from __future__ import annotations
-
 import math
 import traceback
 from typing import Any

@@ -4,8 +4,6 @@ Each operation takes (answers, header, tensors) and returns (header, tensors). T
 constructor's `args` and `kwargs`, the `seed` of its initial weights, and what becomes of these (`weights`).
 """
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any
 

@@ -5,8 +5,6 @@ comes from one that is; what is made without a device is on the CPU. The rules a
 with numbers (0-d tensors of the CPU), when copying, and for indices that come from the CPU.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One question for every answer that is a plain function of tensors and numbers: call it, and report what happened."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any
 

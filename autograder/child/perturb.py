@@ -1,7 +1,5 @@
 """Moving the weights of an answer, as a training would."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -17,8 +17,6 @@ points in `architecture`, 2.5 of 10 in `ema`, 2 of 10 in `adagn`, 1 of 20 in `co
 1.5 of 10 elsewhere, and nothing of a gate.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 from typing import BinaryIO

@@ -4,8 +4,6 @@ It sees the answer cells, the part of `ddpm_core` that the exercise allows, and 
 the judging classifier or held-out images. What it returns is checked and judged by the parent.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

@@ -4,8 +4,6 @@ The parent draws images, timesteps and noise and sets the learning rate, so that
 random numbers they draw themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

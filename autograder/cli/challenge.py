@@ -1,7 +1,5 @@
 """autograder challenge init, test, submit, leaderboard"""
 
-from __future__ import annotations
-
 import argparse
 import signal
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """autograder export"""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the commands do: grade a folder into records, table, report and gradebook; check one notebook at home."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

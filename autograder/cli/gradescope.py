@@ -1,7 +1,5 @@
 """autograder package-gradescope"""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command `autograder`: grade, status, check, release, new-exercise, calibrate, demo."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

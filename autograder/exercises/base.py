@@ -1,7 +1,5 @@
 """What an exercise is: its answer cells, what the child may use, and checks that judge the child's outputs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field

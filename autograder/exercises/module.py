@@ -3,8 +3,6 @@
 A module is asked with its parameters perturbed: a fresh one need not react to its conditioning yet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Properties that every answer that is a module must have, whatever it does (module.py)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

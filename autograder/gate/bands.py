@@ -5,8 +5,6 @@ to the geometric mean sqrt(r·c) and half credit to r^(1/4)·c^(3/4): a better d
 with the gap that calibration found.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable

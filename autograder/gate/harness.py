@@ -5,8 +5,6 @@ The parent owns the sampler's loop, the noise and the verdict. How an answer is 
 parent, unmarked: their loss shows whether what answers is a denoiser at all.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field

@@ -4,8 +4,6 @@ Where the network is the course's own, it learns and denoises in the parent. The
 asks for, and sees nothing that would let it do another network's work in its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 

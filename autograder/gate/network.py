@@ -1,7 +1,5 @@
 """The course's own network, as the gates train it in the parent."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

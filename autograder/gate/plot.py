@@ -1,7 +1,5 @@
 """The picture of a gated run: where it fell among limits, references and controls, and what it drew, class by class."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

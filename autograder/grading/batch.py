@@ -1,7 +1,5 @@
 """A batch: find submissions, judge them side by side, write each record at once, go on where a killed run stopped."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """What judging does with every child: start it, load answers, run checks, and note all of it in the result."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ half of it, and no worker that could write over another's record. Records are wr
 that holds the batch's lock; so a worker may die at any moment, and Dask gives its task to another.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging

@@ -1,7 +1,5 @@
 """The gate of one notebook: is the answer worth training, how does it fare, and how many points is that?"""
 
-from __future__ import annotations
-
 import time
 
 from torch import Tensor

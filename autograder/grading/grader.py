@@ -1,7 +1,5 @@
 """All that judging needs besides the submission: seed, limits, and of a gate the judge and the bands."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

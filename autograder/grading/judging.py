@@ -1,7 +1,5 @@
 """One notebook from file to result: extract, sandbox, checks, gate. Whatever the notebook holds, a result comes out."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

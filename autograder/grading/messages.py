@@ -1,7 +1,5 @@
 """How a result is worded for the student."""
 
-from __future__ import annotations
-
 import re
 
 from autograder.exercises.base import AnswerError, Check, Failed

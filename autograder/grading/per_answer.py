@@ -7,8 +7,6 @@ namespace; they are one student's, and no reference is anywhere near. An answer 
 with it: the next one gets a new child.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

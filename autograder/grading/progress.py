@@ -1,7 +1,5 @@
 """How far a batch is, in a small file beside its records, for `autograder status` to read from another terminal."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

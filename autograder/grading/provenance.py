@@ -3,8 +3,6 @@
 The three together are the record's key: a record is kept only while all of them are as they were.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The record of one submission, in Gradescope's format, and the outcomes that it can have."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """One submission from its folder to the files of its record."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Answers from a notebook, by grade_id. Reads JSON; never executes anything."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,8 +1,6 @@
 """Model solutions of single cells, for judging an answer that builds on another one: read from solutions/, never run
 here."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from autograder.exercises.base import Exercise

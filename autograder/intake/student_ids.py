@@ -4,8 +4,6 @@ A student is a folder in the grader's output and a field of tables. No name may 
 file of the grader's own, or carry control characters into a terminal; and two students never share a folder.
 """
 
-from __future__ import annotations
-
 import os
 
 # What the grader itself writes into its output folder, beside one folder per student.

@@ -1,7 +1,5 @@
 """What was handed in: one student's folder of one assignment, found in nbgrader's layout."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The students' bundle: lessons, exercises, the library, the checks and small data; no solutions, no references."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

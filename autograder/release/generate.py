@@ -3,8 +3,6 @@
 Command: python -m autograder.release.generate [course folder]
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

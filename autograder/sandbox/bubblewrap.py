@@ -5,8 +5,6 @@ empty /tmp; no network, no other processes, no root. Only what is named here is 
 repository, or a new file in a home, stays outside by itself.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

@@ -6,8 +6,6 @@ time in which none of them wanted to compute (a sleep, a lock, a wait for input 
 only a backstop, for a child that arranged to be served last, or a machine that is hopelessly overloaded.
 """
 
-from __future__ import annotations
-
 import time
 
 from autograder.sandbox.limits import Failure

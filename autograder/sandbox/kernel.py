@@ -8,8 +8,6 @@ folder: its files can be read but not changed, and what is written beside them i
 What comes out of it is what student code printed and drew. It is never a score.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Starts `runner.py` in a process of its own: inside the sandbox, or outside it with the limits only."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What an answer may use, and how it can fail."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 GIB, MIB, KIB = 1 << 30, 1 << 20, 1 << 10

@@ -4,8 +4,6 @@ By itself glibc returns large blocks to the kernel, which clears them again for 
 gate's sampling, between a tenth and a fifth of the time.
 """
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Keeps a little of what a child prints, however much that is."""
 
-from __future__ import annotations
-
 import os
 import re
 import selectors

@@ -1,7 +1,5 @@
 """Temporary folders, which even a run that is cut short removes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -4,8 +4,6 @@ The namespaces hide files, network and processes. Left over are a few calls by w
 that no limit counts, leave something for the next student, or enlarge its powers; these fail with EPERM.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import platform

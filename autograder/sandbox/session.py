@@ -1,7 +1,5 @@
 """A child for one exercise, from its files to its end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

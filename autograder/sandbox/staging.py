@@ -1,7 +1,5 @@
 """The folder that the child sees: the runner, the exercise's questions, and the allowed part of `ddpm_core`."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Watches a child from outside: what its processes use together, and that none of them stays behind."""
 
-from __future__ import annotations
-
 import subprocess
 import threading
 import time

@@ -1,7 +1,5 @@
 """Label adherence: does the image show the class that was asked for? A classifier that never saw the model says so."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

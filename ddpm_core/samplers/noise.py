@@ -1,7 +1,5 @@
 """Where a sampler's noise comes from: one source a sample, so that no image depends on the batch it is made in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Whole sets of images from a diffusion model: a denoiser with guidance, a solver, and batches of bounded size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

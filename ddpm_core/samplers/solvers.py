@@ -8,8 +8,6 @@ T: it then ends before or beside the clean image.) Draw, log or stop after any s
 All of them step with the denoiser's eps, also where it does not agree with xt and x0_hat, as that of CFG++.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise

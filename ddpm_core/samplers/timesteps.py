@@ -1,7 +1,5 @@
 """Which timesteps a sampler visits: descending, each once, for any number of steps."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

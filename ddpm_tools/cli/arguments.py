@@ -1,7 +1,5 @@
 """Argument types that both commands share; importing them costs nothing."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -1,7 +1,5 @@
 """What every command shares: argument types, where things lie by default, and the frame of a sub-command."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import math

@@ -1,7 +1,5 @@
 """`ddpm diagnose`: is it my training or my sampling?"""
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json

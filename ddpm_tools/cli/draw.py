@@ -1,7 +1,5 @@
 """`ddpm sample`, `sweep`, `interpolate` and `demo`: pictures from a checkpoint."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields, replace

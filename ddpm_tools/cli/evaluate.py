@@ -1,7 +1,5 @@
 """`ddpm evaluate` and `ddpm reference`: how good are the images? (The metrics are imported when they are needed.)"""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`ddpm export-diffusers` and `ddpm import-diffusers`."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

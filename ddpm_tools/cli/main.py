@@ -1,7 +1,5 @@
 """The command `ddpm`: its parser, and one sentence in place of a traceback for what a user can get wrong."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

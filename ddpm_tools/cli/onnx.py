@@ -1,7 +1,5 @@
 """`ddpm export-onnx`."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

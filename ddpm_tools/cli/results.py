@@ -1,7 +1,5 @@
 """`ddpm results`: the full-scale runs on record as tables, and the published figures beside them."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`ddpm train`, `ddpm shrink` and `ddpm classifier`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """The files of a folder or of a zip behind one interface. A zip is only read, never extracted."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 import zipfile

@@ -8,8 +8,6 @@
    with no folder at all are one class.
 """
 
-from __future__ import annotations
-
 import json
 import unicodedata
 from dataclasses import dataclass

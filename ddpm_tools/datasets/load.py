@@ -1,7 +1,5 @@
 """ImageData by name or by path, in the wanted size and number of channels."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

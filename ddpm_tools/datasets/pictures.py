@@ -1,7 +1,5 @@
 """One picture: from a file's bytes, whatever its format, to uint8 pixels of the wanted size and number of channels."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Many pictures into one array: threads decode, whatever is wrong is named all at once, and large sets are kept."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A held-out part for data that come without one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Fashion-MNIST and CIFAR-10 through torchvision: downloaded once, checked against its checksums."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from pathlib import Path

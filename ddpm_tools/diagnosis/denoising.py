@@ -4,8 +4,6 @@ The error is that of the clamped x0_hat, so that networks which predict eps, v o
 a share of the image's variance: 1 is the loss of predicting the data's mean, 0 is perfect.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

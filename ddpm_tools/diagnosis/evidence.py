@@ -1,7 +1,5 @@
 """Everything that is measured, in one flat record that the rules read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The evidence as one figure: curves and bars above, images below."""
 
-from __future__ import annotations
-
 import textwrap
 
 import numpy as np

@@ -3,8 +3,6 @@
 This is the diffusion classifier (Li et al. 2023, eq. 4): it needs no other network, and works for any data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

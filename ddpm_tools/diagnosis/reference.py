@@ -1,7 +1,5 @@
 """Reference curves: how well the course's own checkpoint denoises a data set, kept in data/references."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`diagnose`: measure, apply the rules, and report a table that ends in one sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

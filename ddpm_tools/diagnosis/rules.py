@@ -4,8 +4,6 @@ The order follows the pipeline. Weights that are not finite explain everything a
 conventions, since a stale average fits none; training comes before sampling, since no sampler repairs weights.
 """
 
-from __future__ import annotations
-
 from ddpm_tools.diagnosis import sampling_rules, training_rules
 from ddpm_tools.diagnosis.evidence import Evidence
 from ddpm_tools.diagnosis.verdict import Verdict

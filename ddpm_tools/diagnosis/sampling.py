@@ -5,8 +5,6 @@ remains. Each recorded step is then repeated from the same xt and the same netwo
 one that lands where the sampler did is named.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise, product

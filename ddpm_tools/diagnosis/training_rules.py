@@ -1,7 +1,5 @@
 """Rules about the training. Each tests the evidence; its docstring gives the reason and the threshold."""
 
-from __future__ import annotations
-
 from ddpm_tools.diagnosis.evidence import Evidence
 from ddpm_tools.diagnosis.verdict import Verdict, pairs
 

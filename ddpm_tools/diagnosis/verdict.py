@@ -1,7 +1,5 @@
 """What a rule returns, and wording that rules share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ddpm_tools.diagnosis.evidence import Evidence

@@ -1,7 +1,5 @@
 """What the weights and the loss curve say about the training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """What is judged: images drawn from a checkpoint, or pictures that another program left in a folder."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any

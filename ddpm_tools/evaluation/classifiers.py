@@ -3,8 +3,6 @@
 A plain network (`plain_classifier.py`) for pictures up to 16 pixels, a residual one (`resnet.py`) above.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """EfficientNet-Lite0 (Tan & Le 2019), trained on ImageNet, from its pip package: no download at run time."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

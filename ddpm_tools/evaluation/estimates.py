@@ -1,7 +1,5 @@
 """Numbers with 95 % intervals: from the images of one run, from several runs, and of the difference of two."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite

@@ -1,7 +1,5 @@
 """Judging generated images: quality, diversity, adherence, memorisation; each result with its error bar."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 

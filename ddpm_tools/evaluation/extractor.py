@@ -1,7 +1,5 @@
 """The small interface of a feature network: anything with the same five members works too."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol

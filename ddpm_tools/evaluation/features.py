@@ -1,7 +1,5 @@
 """Feature networks by name; every distance says which one it was measured with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -4,8 +4,6 @@ The estimate's bias falls as 1/n and differs between models, so that a larger n 
 2020). Two remedies: compare results of one n only, which `results.compare` sees to, or extrapolate to 1/n = 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

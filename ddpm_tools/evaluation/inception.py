@@ -1,7 +1,5 @@
 """clean-fid's Inception (Parmar et al. 2022): the network of published FIDs, where its weights can be had."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Who says which class an image shows: a classifier that has never seen the generated images, nor trained the model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

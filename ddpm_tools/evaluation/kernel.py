@@ -1,7 +1,5 @@
 """Kernel Inception distance (Bińkowski et al. 2018): unbiased at every n, so that small sets can be judged."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

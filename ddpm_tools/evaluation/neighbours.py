@@ -1,7 +1,5 @@
 """Does the model remember? Distances in pixels from generated images to the nearest training image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

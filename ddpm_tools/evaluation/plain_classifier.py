@@ -1,7 +1,5 @@
 """The course's small classifier, for pictures up to 16 pixels; larger ones take the residual network of `resnet.py`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

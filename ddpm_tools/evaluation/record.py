@@ -1,7 +1,5 @@
 """An evaluation as a table to read and as JSON to keep, and results read back from it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Statistics of real images through one network: some ship, others are made once and kept, keyed by content."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace

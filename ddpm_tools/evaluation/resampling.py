@@ -1,7 +1,5 @@
 """The Fréchet distance of many subsets of one set of images: what error bars and extrapolations need."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """A small residual classifier for 28- to 64-pixel pictures: about a minute an epoch on one core, 1 MB on disk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

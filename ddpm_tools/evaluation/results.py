@@ -1,7 +1,5 @@
 """Results that carry their error bars and everything they depend on, so that only like is compared with like."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf

@@ -1,7 +1,5 @@
 """Images to be judged, in chunks: a tensor, or a folder of pictures that is read as it is needed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

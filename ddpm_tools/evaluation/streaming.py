@@ -1,7 +1,5 @@
 """One pass over any number of images: moments of all, and a random sample to keep. Memory does not grow with n."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass

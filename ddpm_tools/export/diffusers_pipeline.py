@@ -5,8 +5,6 @@ steps where n divides the number of timesteps. (FakeDevice it steps past the nex
 read from safetensors alone: nothing is ever unpickled.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

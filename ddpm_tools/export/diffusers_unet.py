@@ -3,8 +3,6 @@
 What one side cannot express is refused with a sentence that names it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -10,8 +10,6 @@ The networks are called `name-ema.onnx` and `name-raw.onnx`: xt (B, C, H, W), t 
 or any points between. The classifier `name-classifier.onnx` takes images (B, C, H, W) in [-1, 1] to logits (B, K).
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import io

@@ -1,7 +1,5 @@
 """The demo's page: the pictures and results that lie in its folder."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One page for one evaluation, in one file: samples, results, classes, confusions, nearest training images."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a demo draws besides grids: the plot of a guidance sweep, and a walk between classes as a GIF."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

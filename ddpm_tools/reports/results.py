@@ -4,8 +4,6 @@ Distances by different extractors, or of different numbers of images, never shar
 published ones (FID by Inception against the 50,000 training images) have their own table.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What goes on around a training loop: saves, snapshots, previews, curves, a bar, and a clean stop when asked."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ Every process draws the random numbers of the whole batch and keeps its share, s
 how many there are. Weights, moments and EMA then move alike everywhere; process 0 alone writes and draws.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 The book's loop (`ddpm_core.training.train`) says what is computed; this is what `ddpm train` passes to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Ctrl-C and SIGTERM as a request that is honoured between two steps: weights are never caught half-updated."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Other choices of which timesteps are trained and how their errors are weighed, for `train(..., loss=, times=)`."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

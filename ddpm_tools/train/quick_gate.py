@@ -4,8 +4,6 @@ The passes are data: the challenges' quick tier trains every known design on dig
 keeps which of them stay within the limits of the reference gate.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -4,8 +4,6 @@ What a run needs to go on lies in the weights' file, and the JSON of one run dif
 so a run killed at any moment while saving still has a whole checkpoint.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A training run on disk: start, watch, interrupt, resume; and the names that people type."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The class at a glance: one HTML file made from the records of a batch, for the instructor only."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Checks that never ran are counted separately, and so are the failures of the grader itself.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 A check that never ran, because its answer is missing or crashed, says nothing about the property it checks.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

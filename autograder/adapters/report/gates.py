@@ -1,7 +1,5 @@
 """The gates' part of the report: where each trained answer lies among the limits, and its samples."""
 
-from __future__ import annotations
-
 import io
 import json
 import math

@@ -1,7 +1,5 @@
 """Similarity among submissions, and with the course's own sources. Notebooks are read, never run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -6,8 +6,6 @@ across their boundaries, and with their statements sorted, where reordering chan
 counts. Runs of the released notebook do not count, nor do those that most of a class shares.
 """
 
-from __future__ import annotations
-
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Matches as a table, as CSV, and as a page that shows both texts side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

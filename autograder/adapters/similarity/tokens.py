@@ -6,8 +6,6 @@ lines, docstrings and the layout of a line do not count. The source is never par
 hostile nesting could end the interpreter.
 """
 
-from __future__ import annotations
-
 import builtins
 import functools
 import io

@@ -1,8 +1,6 @@
 """The adagn exercise: a group norm whose scale and shift come from a conditioning vector (`AdaGroupNorm`),
 and a residual block that is conditioned (`AdaResBlock`, block.py)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

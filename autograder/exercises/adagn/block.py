@@ -1,7 +1,5 @@
 """Checks of `AdaResBlock`: skip(x) + branch(x, cond), whatever the branch holds, so long as it normalises."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -4,8 +4,6 @@ Widths always have four levels, as at the published scales, and are multiples of
 works as it should.
 """
 
-from __future__ import annotations
-
 from autograder.exercises.architecture import dependence, interface
 from autograder.exercises.base import Check, Exercise
 

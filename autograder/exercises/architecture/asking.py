@@ -1,7 +1,5 @@
 """Asking an answer of the architecture exercise: the variables that it reads, its inputs and outputs."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

@@ -1,7 +1,5 @@
 """What the output depends on, and what not. Parameters are perturbed first: zero-initialised layers are right."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator
 

@@ -1,7 +1,5 @@
 """What every network must do here, whatever is inside: shapes, timesteps, variables, budgets."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 

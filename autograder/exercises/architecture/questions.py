@@ -4,8 +4,6 @@ Each operation takes (answers, header, tensors) and returns (header, tensors). `
 answer cells; it also keeps the network between the steps of a training.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

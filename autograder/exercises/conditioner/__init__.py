@@ -6,8 +6,6 @@ network runs in the parent (gate/remote_modules.py), so the child cannot make up
 gradient is the child's word: half a point, and a wrong one spoils the pair's own training.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

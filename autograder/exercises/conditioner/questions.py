@@ -4,8 +4,6 @@ Each operation takes (answers, header, tensors) and returns (header, tensors). `
 answer cells; it also keeps the conditioners. The network itself is the parent's (autograder/gate/remote_modules.py).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The cross_attention exercise: image tokens ask, context tokens answer. Any projections pass."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator
 

@@ -1,7 +1,5 @@
 """Asking a cross-attention: its inputs, and what every one of them must keep."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Checks of the mask: a token that is masked is as if it were not there."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator
 

@@ -1,7 +1,5 @@
 """The ddim exercise: which timesteps to visit, and one step from one to the next (step.py)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

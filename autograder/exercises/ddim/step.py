@@ -1,7 +1,5 @@
 """Checks of `ddim_step`: from one noise level to the next, along the image that the network sees."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

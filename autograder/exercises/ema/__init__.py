@@ -1,7 +1,5 @@
 """The ema exercise: a copy of a network that follows its weights slowly."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator
 

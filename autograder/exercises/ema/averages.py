@@ -1,7 +1,5 @@
 """What an average must be: the network's weights take values that are drawn here, and their average is known."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

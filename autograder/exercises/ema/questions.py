@@ -1,8 +1,6 @@
 """Questions for an answer that averages a network's weights: a small network moves as the parent says, the answer
 follows it, and both go back as data."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any
 

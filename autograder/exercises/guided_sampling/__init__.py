@@ -1,7 +1,5 @@
 """The guided_sampling exercise: one guided prediction, and images from noise (sampling.py)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

@@ -3,8 +3,6 @@
 The child's model (questions.py) predicts its noise without error; here is the same in float64.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property

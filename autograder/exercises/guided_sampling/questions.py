@@ -5,8 +5,6 @@ mean[y] with variance[y]. So the parent can work out what must come of it, whate
 answer asked of the model goes back with the result.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,6 @@ Which sampler it is stays open: where the classes have no variance, one image ea
 on the way there show the model that image with exactly the noise of the timestep.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

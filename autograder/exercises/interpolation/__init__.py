@@ -1,8 +1,6 @@
 """The interpolation exercise: paths between two embeddings, and the row of images along one
 (row.py)."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor

@@ -1,7 +1,5 @@
 """The questions of the interpolation exercise: calls of a function, and rows of images from a known model."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checks of `interpolate_classes`: a row of images from one noise, whatever the sampler."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor

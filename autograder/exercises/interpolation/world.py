@@ -4,8 +4,6 @@ The model is the exact denoiser of images that are normal around a picture which
 no spread every sampler ends in that picture, exactly; with some, in the picture plus a multiple of the initial noise.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The label_dropout exercise: each label of a batch becomes the null class by a coin of its own."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

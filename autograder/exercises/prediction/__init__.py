@@ -3,8 +3,6 @@
 Each function is judged alone, against the definition; that they invert each other follows, and the gate shows it.
 """
 
-from __future__ import annotations
-
 from autograder.exercises.base import Check, Exercise
 from autograder.exercises.prediction import both, inverse, target
 from autograder.exercises.prediction.asking import INVERSE, TARGET

@@ -1,7 +1,5 @@
 """Asking the two functions of the prediction exercise, and the values against which they are judged."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

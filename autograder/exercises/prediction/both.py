@@ -1,7 +1,5 @@
 """Checks of what holds for both functions of the prediction exercise."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator
 

@@ -1,7 +1,5 @@
 """The prediction exercise's gate: the course's network learns the child's target, and denoises by its inverse."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Checks of `predict_x0`: the image back from its velocity."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator
 

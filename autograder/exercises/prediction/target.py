@@ -1,7 +1,5 @@
 """Checks of `compute_training_target`: the velocity, judged against its definition."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

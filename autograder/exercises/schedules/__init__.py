@@ -1,7 +1,5 @@
 """The schedules exercise: two noise schedules, and noising an image to any timestep in one step."""
 
-from __future__ import annotations
-
 from autograder.exercises.base import Check, Exercise
 from autograder.exercises.schedules import betas, noising
 from autograder.exercises.schedules.betas import COSINE, LINEAR

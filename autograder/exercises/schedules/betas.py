@@ -1,7 +1,5 @@
 """Checks of the two noise schedules."""
 
-from __future__ import annotations
-
 import math
 
 import torch

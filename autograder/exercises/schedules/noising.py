@@ -1,7 +1,5 @@
 """Checks of `q_sample`: an image noised to any timestep in one step."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 
