@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,17 +17,26 @@ def pixels(image: Tensor) -> np.ndarray:
     return x.permute(1, 2, 0).numpy()
 
 
+class AxisLabels(TypedDict, total=False):
+    """What the rows and the columns of a grid are."""
+
+    row_label: str
+    column_label: str
+
+
 def grid(
     images: Tensor,
     columns: int,
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
     title: str = "",
-    row_label: str = "",
-    column_label: str = "",
     cell: float = 0.55,
+    **axes: Unpack[AxisLabels],
 ) -> Figure:
-    """Images (N, C, H, W), row by row, with names at the rows and columns."""
+    """Images (N, C, H, W), row by row, with names at the rows and columns; `row_label` and `column_label` say of what."""
+    row_label, column_label = axes.pop("row_label", ""), axes.pop("column_label", "")
+    if axes:
+        raise TypeError(f"a grid has row_label and column_label, and no {', '.join(axes)}")
     cell = max([cell, *(0.08 * len(str(n)) for n in column_names)])  # neighbours' names do not touch
     rows, (height, width) = -(-len(images) // columns), images.shape[-2:]
     gap = max(1, height // 8)

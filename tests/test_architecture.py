@@ -1,11 +1,14 @@
-"""ddpm_core is a book: short files, short signatures, and nothing of what is built around it."""
+"""The architecture, written down: ddpm_core is a book of short files and signatures, and no import crosses a wall."""
 
 import ast
 import dataclasses
 import inspect
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 
+import grimp
+import networkx
 import pytest
 from torch import nn
 
@@ -64,3 +67,58 @@ def test_the_book_imports_nothing_of_what_is_built_around_it(file):
             assert node.level == 0, "imports are absolute"
             imported.add(node.module.partition(".")[0])
     assert not imported & {"ddpm_tools", "autograder", "playground", "tests"}
+
+
+# --- the walls between the packages, and between the rooms of each ---
+
+PACKAGES = ("ddpm_core", "ddpm_tools", "autograder")
+BOOK = 2_500  # lines of ddpm_core, comments and blank lines included
+# Who may import whom, from the top down: a room imports its own floor and those below, never one above.
+FLOORS = {
+    "ddpm_tools": (
+        {"cli"},
+        {"demo"},
+        {"reports", "diagnosis", "export"},
+        {"evaluation", "train", "tables", "captions", "presets"},
+        {"datasets", "outputs", "unet2d", "attention_maps", "plain_pairs"},
+    ),
+    "autograder": (
+        {"cli", "demo"},
+        {"adapters", "challenges", "authoring", "release", "samples"},
+        {"grading"},
+        {"gate", "exercises", "intake", "sandbox", "travel", "imports"},
+        {"child"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
+
+
+def test_the_book_is_read_in_an_evening():
+    assert sum(len(f.read_text(encoding="utf-8").splitlines()) for f in FILES) <= BOOK
+
+
+def test_imports_never_run_in_a_circle(graph):
+    imports = networkx.DiGraph((m, n) for m in graph.modules for n in graph.find_modules_directly_imported_by(m))
+    assert [sorted(c) for c in networkx.strongly_connected_components(imports) if len(c) > 1] == []
+
+
+def test_packages_import_downwards_alone(graph):
+    for low, high in combinations(PACKAGES, 2):
+        assert not graph.find_shortest_chains(importer=low, imported=high, as_packages=True)
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_their_own_floor_or_those_below(graph, package):
+    floor = {f"{package}.{room}": i for i, rooms in enumerate(FLOORS[package]) for room in rooms}
+    assert set(floor) == {".".join(m.split(".")[:2]) for m in graph.modules if m.startswith(f"{package}.")}
+    up = []
+    for importer in (m for m in graph.modules if m.startswith(f"{package}.")):
+        for imported in graph.find_modules_directly_imported_by(importer):
+            here, there = (floor.get(".".join(m.split(".")[:2])) for m in (importer, imported))
+            if there is not None and there < here:
+                up.append(f"{importer} -> {imported}")
+    assert up == []
