@@ -17,7 +17,7 @@ from ddpm_tools.plain_pairs import from_functions
 
 
 def child(name):
-    return InProcess(importlib.import_module(f"autograder.child.{track(name).exercise.operations}"))
+    return InProcess(importlib.import_module(track(name).exercise.questions))
 
 
 def findings(name, cells):
@@ -156,7 +156,7 @@ def test_a_slow_design_is_turned_away(monkeypatch, rng):
 
 def module(cells):
     names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional}
-    names |= importlib.import_module("autograder.child.conditioner").setup()
+    names |= importlib.import_module("autograder.exercises.conditioner.questions").setup()
     for source in cells.values():
         exec(source, names)
     return names

@@ -14,7 +14,7 @@ from autograder.challenges import attempts, contract, figures, leaderboard, publ
 from autograder.challenges import leaderboard_formats as formats
 from autograder.challenges.examples import examples
 from autograder.challenges.tracks import METRICS, TRACKS
-from autograder.gate import harness
+from autograder.exercises import gate_of
 from autograder.sandbox import child_process
 from autograder.sandbox.limits import Failure
 from ddpm_tools.evaluation.estimates import mean_estimate
@@ -131,7 +131,7 @@ def test_the_quick_tier_keeps_to_its_time_and_stops_at_the_first_failure(monkeyp
 
 @pytest.mark.skipif(child_process.available() is not None, reason="no sandbox here")
 def test_one_tiny_test_through_the_sandbox(notebook, tmp_path):
-    small = harness.HARNESSES["prediction"]
+    small = gate_of("prediction").harness
     train = {**small.train, "steps": 4, "warmup": 1}
     small = replace(small, train=train, samples=100, sample_steps=3, batch=100, chunk=4)
     tier = quick.Tier(at_least=1, at_most=1, jobs=1, harness=small)
@@ -238,7 +238,7 @@ def test_the_command_line(tmp_path, capsys):
         (["leaderboard", "--record", str(log), "--head", "f" * 64], "does not lead to the head"),
         (["leaderboard", "--record", str(log), "--head", "f" * 12], "a head has 64 characters, this one 12"),
         (["leaderboard", "--record", str(tmp_path / "none")], "there is no folder"),
-        (["leaderboard", "--record", str(log), "--out", str(out)], "cannot be written to (File exists)"),
+        (["leaderboard", "--record", str(log), "--out", str(out)], "is no folder; choose another place"),
         (["leaderboard", "--record", str(out)], "there is no folder"),
     ):
         with pytest.raises(SystemExit) as e:
