@@ -15,7 +15,7 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Every position looks at every other: (B, C, H, W) -> (B, C, H, W), residual."""
+    """Every position attends to every other: (B, C, H, W) -> (B, C, H, W), residual."""
 
     def __init__(self, channels: int, num_heads: int = 4, groups: int = 8, eps: float = 1e-5):
         super().__init__()
@@ -32,7 +32,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Image tokens ask, context tokens answer (Rombach et al. 2022, section 3.3), residual.
+    """Queries from image tokens, keys and values from context tokens (Rombach et al. 2022, section 3.3), residual.
 
     x (B, L, image_dim), context (B, S, text_dim), mask (B, S) bool, True where a token may be attended to.
     A row without any allowed token adds nothing but the output bias.

@@ -73,7 +73,7 @@ def preset(name: str) -> Preset:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A config as plain JSON values; a network's says which architecture it is of."""
+    """A config as plain JSON values; a network's names its architecture."""
     plain = {f.name: _plain(getattr(config, f.name)) for f in fields(config)}
     return {"architecture": config.architecture, **plain} if isinstance(config, NetworkConfig) else plain
 

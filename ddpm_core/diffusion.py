@@ -1,7 +1,7 @@
 """`Diffusion`: a network together with what its output means. Sampling, guidance and training take this one value.
 
-A network alone does not say whether it predicts eps, v or x0, nor on which schedule it was trained; read by another's
-rules its images are garbage. So the three are bound once, and a checkpoint loads as one (`checkpoint.load_diffusion`).
+A network alone does not tell whether it predicts eps, v or x0, nor on which schedule it was trained. Read the wrong way,
+its output gives garbage. So the three are bound once, and a checkpoint loads as one (`checkpoint.load_diffusion`).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Diffusion:
         return replace(self, network=self.network.forward_with_cond, null=null, image_shape=self.shape)
 
     def output(self, xt: Tensor, t: Tensor, cond: Tensor, network: Network | None = None) -> Tensor:
-        """What the network (or `network` in its place) says, in xt's dtype; it is called in its own."""
+        """The output of the network (or of `network` in its place) in xt's dtype; the network is called in its own."""
         network = network or self.network
         module = getattr(network, "__self__", network)
         p = next(module.parameters(), xt) if isinstance(module, nn.Module) else xt

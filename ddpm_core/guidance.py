@@ -1,7 +1,7 @@
 """From a network to a denoiser, and guidance: a strong answer pushed away from a weak one.
 
-A denoiser is a function (xt, t) -> (x0_hat, eps), eps being the noise to step with. Samplers speak nothing else, so
-every guidance here works with every sampler. Guidance takes *branches*, which give the two outputs to compare:
+A denoiser is a function (xt, t) -> (x0_hat, eps), eps being the noise to step with. Samplers take nothing else, so
+every kind of guidance works with every sampler. Guidance takes *branches*, which give the two outputs to compare:
 
     batched(diffusion, cond)               with the condition against without, in one pass of a doubled batch
     autoguidance(diffusion, weak, cond)    the network against an earlier snapshot of itself

@@ -46,7 +46,7 @@ class InterpolationConfig:
     """What moves from one end of a row to the other, and along which path."""
 
     vary: str = "class"  # "noise" keeps the first class; "both" moves both
-    mode: str = "linear"  # of the class; "scores" mixes the network's two answers in place of the embeddings
+    mode: str = "linear"  # of the class; "scores" mixes the network's two outputs, not the embeddings
     steps: int = 50
     sampling: SampleConfig = field(default_factory=SampleConfig)
 
@@ -55,7 +55,7 @@ class InterpolationConfig:
             if value not in known:
                 raise ValueError(f"unknown {name} '{value}'; known: {', '.join(known)}")
         if self.mode == "scores" and (self.sampling.lam is not None or self.sampling.interval):
-            raise ValueError("mixing scores knows plain guidance by w alone; leave lam and interval out")
+            raise ValueError("mixing scores works with plain guidance by w only; leave lam and interval out")
 
 
 def interpolate(

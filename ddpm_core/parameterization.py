@@ -18,7 +18,7 @@ Inverse = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (outp
 
 @dataclass(frozen=True)
 class Parameterization:
-    """A pair that inverts: what the network is asked for, and x0 from its output."""
+    """A pair that inverts: the training target, and x0 from the network's output."""
 
     name: str
     compute_training_target: Target
@@ -29,7 +29,7 @@ def linear(name: str, coefficients: Callable[[Tensor], tuple[Tensor, Tensor]]) -
     """The pair of the target A·eps - B·x0, given abar -> (A, B)."""
 
     def compute_training_target(x0: Tensor, eps: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
-        """What the network is asked for: x0, eps (B, ...), t (B,) -> (B, ...)."""
+        """The training target: x0, eps (B, ...), t (B,) -> (B, ...)."""
         a, b = coefficients(at(schedule.alphas_cumprod, t, x0))
         return a * eps - b * x0
 
@@ -37,7 +37,7 @@ def linear(name: str, coefficients: Callable[[Tensor], tuple[Tensor, Tensor]]) -
         """x0 from the network's output (B, ...), by eliminating eps from the target and from xt.
 
         In float32 the error is below 1e-6 / sqrt(abar): predicting eps is ill-posed where abar is tiny. Where abar is 0
-        the result is finite, but says nothing.
+        the result is finite but meaningless.
         """
         abar = at(schedule.alphas_cumprod, t, xt)
         a, b = coefficients(abar)

@@ -33,7 +33,7 @@ def grid(
     cell: float = 0.55,
     **axes: Unpack[AxisLabels],
 ) -> Figure:
-    """Images (N, C, H, W), row by row, with names at the rows and columns, which `axes` say the meaning of."""
+    """Images (N, C, H, W), row by row, with names at the rows and columns, and axis labels."""
     row_label, column_label = axes.pop("row_label", ""), axes.pop("column_label", "")
     if axes:
         raise TypeError(f"a grid has row_label and column_label, and no {', '.join(axes)}")

@@ -13,7 +13,7 @@ PAD, UNKNOWN, START = 0, 1, 2
 
 
 class TextEncoder(nn.Module):
-    """Tokens (B, S) -> a vector for each, which knows its neighbours (B, S, D), and where there is a word (B, S) bool.
+    """Tokens (B, S) -> contextual vectors (B, S, D), and a mask that is True where there is a word, (B, S) bool.
 
     A pre-norm transformer (Xiong et al. 2020). Stable Diffusion has CLIP's here: 12 layers, D = 768, S = 77, frozen.
     """
@@ -24,7 +24,7 @@ class TextEncoder(nn.Module):
         self.positions = nn.Embedding(length, dim)
         # Words of unit size, as in T5: at GPT-2's 0.02 they drown in the layers, and cross-attention learns them late
         nn.init.normal_(self.words.weight)
-        nn.init.normal_(self.positions.weight, std=0.1)  # what the word is says more than where it stands
+        nn.init.normal_(self.positions.weight, std=0.1)  # the word matters more than its position
         # each made by itself: nn.TransformerEncoder would copy one, so that all began with the same weights
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(

@@ -1,4 +1,4 @@
-"""Label adherence: does the image show the class that was asked for? A classifier that never saw the model says so."""
+"""Label adherence: does the image show the class that was asked for? Judged by a classifier."""
 
 import torch
 from torch import Tensor, nn
