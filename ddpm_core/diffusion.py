@@ -1,7 +1,7 @@
 """`Diffusion`: a network together with what its output means. Sampling, guidance and training take this one value.
 
-A network alone does not tell whether it predicts eps, v or x0, nor on which schedule it was trained. Read the wrong way,
-its output gives garbage. So the three are bound once, and a checkpoint loads as one (`checkpoint.load_diffusion`).
+A network alone does not tell whether it predicts eps, v or x0, nor on which schedule it was trained. Read wrongly, its
+output gives garbage. So the three are bound once, and a checkpoint loads as one (`checkpoint.load_diffusion`).
 """
 
 from __future__ import annotations
