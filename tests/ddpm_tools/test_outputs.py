@@ -5,6 +5,7 @@ import pytest
 from ddpm_core import checkpoint
 from ddpm_tools import outputs
 from ddpm_tools.cli.main import main
+from ddpm_tools.train import resume
 
 COMMANDS = ("train", "shrink", "classifier", "sample", "sweep", "interpolate", "evaluate", "diagnose", "demo")
 
@@ -22,7 +23,7 @@ def refused(capsys, tmp_path, monkeypatch):
         with monkeypatch.context() as m, pytest.raises(SystemExit) as e:
             for name in (
                 "ddpm_core.checkpoint.load",
-                "ddpm_core.checkpoint.shrink",
+                "ddpm_tools.train.resume.shrink",
                 "ddpm_tools.cli.train.train_run",
                 "ddpm_tools.evaluation.classifiers.fit_and_save",
             ):
@@ -81,5 +82,5 @@ def test_a_checkpoint_is_not_shrunk_onto_itself(tmp_path):
     before = checkpoint.file_digest(tmp_path / "own")
     for out in ("own", "own.json", "folder/../own.safetensors"):
         with pytest.raises(ValueError, match=r"is the checkpoint itself, .* choose another --out"):
-            checkpoint.shrink(tmp_path / "own", tmp_path / out)
+            resume.shrink(tmp_path / "own", tmp_path / out)
     assert checkpoint.file_digest(tmp_path / "own") == before

@@ -106,7 +106,7 @@ def test_evaluating_a_checkpoint(tmp_path, capsys):
     )
     assert len(record["runs"]) == 2 and record["runs"][0]["images_digest"] != record["runs"][1]["images_digest"]
     page = (tmp_path / "a/index.html").read_text()
-    for part in ("Samples", "Results", "Class by class", "Which class is seen", "Nearest training images", "Made with"):
+    for part in ("Samples", "Results", "Per class", "Confusion matrix", "Nearest training images", "Made with"):
         assert f"<h2>{part}</h2>" in page
     assert page.count("data:image/png;base64,") == 2 and not re.search(r'(src|href)="(?!data:)', page)  # one file
 
