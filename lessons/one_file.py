@@ -93,16 +93,16 @@ class UNet(nn.Module):
         self.class_table = nn.Embedding(c.K + 1, D)  # the last row is the null class
         self.conv_in = nn.Conv2d(1, n, 3, padding=1)
         self.down = nn.ModuleList([Block(n, n, D), Block(n, n, D), Block(n, m, D), Block(m, m, D)])
-        self.shrink = nn.Conv2d(n, n, 4, stride=2, padding=1)
+        self.downsample = nn.Conv2d(n, n, 4, stride=2, padding=1)
         self.mid = nn.ModuleList([Block(m, m, D), Block(m, m, D)])
         self.norm_mid, self.qkv, self.out = nn.GroupNorm(8, m), nn.Linear(m, 3 * m), nn.Linear(m, m)
         self.up = nn.ModuleList([Block(m + n, n, D), Block(2 * n, n, D), Block(2 * m, m, D), Block(2 * m, m, D)])
-        self.grow = nn.ConvTranspose2d(m, m, 4, stride=2, padding=1)
+        self.upsample = nn.ConvTranspose2d(m, m, 4, stride=2, padding=1)
         self.norm_out, self.conv_out = nn.GroupNorm(8, n), nn.Conv2d(n, 1, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight), nn.init.zeros_(self.conv_out.bias)  # the first guess: no noise at all
 
     def attend(self, x: Tensor, heads: int = 4) -> Tensor:
-        """Every position looks at every other; each head for something else (Vaswani et al. 2017, eq. 1)."""
+        """Every position attends to every other; each head to something else (Vaswani et al. 2017, eq. 1)."""
         qkv = self.qkv(self.norm_mid(x).flatten(2).transpose(1, 2))  # (B, C, H, W) -> (B, HW, C) -> (B, HW, 3C)
         q, k, v = (z.unflatten(2, (heads, -1)).transpose(1, 2) for z in qkv.chunk(3, dim=2))  # (B, nh, HW, C/nh)
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, HW, C)
@@ -113,12 +113,12 @@ class UNet(nn.Module):
         cond = self.time_mlp(torch.cat([angles.cos(), angles.sin()], dim=1)) + self.class_table(y)  # (B, D)
         h1 = self.down[0](self.conv_in(xt), cond)  # (B, 1, 8, 8) -> (B, n, 8, 8)
         h2 = self.down[1](h1, cond)  # (B, n, 8, 8)
-        h3 = self.down[2](self.shrink(h2), cond)  # (B, n, 4, 4) -> (B, m, 4, 4), m = 2n
+        h3 = self.down[2](self.downsample(h2), cond)  # (B, n, 4, 4) -> (B, m, 4, 4), m = 2n
         h4 = self.down[3](h3, cond)  # (B, m, 4, 4)
         h = self.mid[1](self.attend(self.mid[0](h4, cond)), cond)  # (B, m, 4, 4)
         h = self.up[2](torch.cat([h, h4], dim=1), cond)  # (B, 2m, 4, 4) -> (B, m, 4, 4)
         h = self.up[3](torch.cat([h, h3], dim=1), cond)  # (B, 2m, 4, 4) -> (B, m, 4, 4)
-        h = self.up[0](torch.cat([self.grow(h), h2], dim=1), cond)  # (B, m + n, 8, 8) -> (B, n, 8, 8)
+        h = self.up[0](torch.cat([self.upsample(h), h2], dim=1), cond)  # (B, m + n, 8, 8) -> (B, n, 8, 8)
         h = self.up[1](torch.cat([h, h1], dim=1), cond)  # (B, 2n, 8, 8) -> (B, n, 8, 8)
         return self.conv_out(F.silu(self.norm_out(h)))  # (B, n, 8, 8) -> (B, 1, 8, 8)
 
