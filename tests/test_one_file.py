@@ -25,7 +25,6 @@ from scipy.stats import t as student
 from ddpm_core.conditioning import strategy
 from ddpm_core.config import DATA_DIR, preset
 from ddpm_core.samplers import initial_noise, sample
-from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
 from ddpm_tools.datasets import load_data
@@ -58,8 +57,9 @@ def library_run(seed: int = 0, steps: int | None = None) -> tuple[list[float], T
     """The losses and the state of the digits preset, trained by the library; `steps` stops it early."""
     config = preset("digits")
     config = replace(config, train=replace(config.train, seed=seed))
-    state = TrainState.start(build_unet(config.unet, strategy(config.conditioning), seed), config.train)
-    steps_taken = train(state, load_data(config.data), DiffusionSchedule.named(config.schedule), config.train)
+    diffusion = config.diffusion(build_unet(config.unet, strategy(config.conditioning), seed))
+    state = TrainState.start(diffusion, config.train)
+    steps_taken = train(state, load_data(config.data), config.train)
     return [step.loss.item() for step in islice(steps_taken, steps)], state
 
 
@@ -87,10 +87,10 @@ def test_losses_average_and_samples_are_the_librarys_bit_for_bit(one_file: Modul
     ema = run[-1][1]
     pairs = list(zip(ema.parameters(), state.ema.module.parameters(), strict=True))
     assert all(torch.equal(mine, lib) for mine, lib in pairs)
-    y, schedule = torch.arange(20) % 10, DiffusionSchedule.named("cosine")
+    y = torch.arange(20) % 10
     for w in (0.0, 1.0, 2.0, 4.0):
         mine = one_file.sample(ema, initial_noise(range(20), (1, 8, 8)), y, w, config)
-        lib = sample(state.ema.module, schedule, y, w, config.sample_steps)
+        lib = sample(state.averaged, y, w, config.sample_steps)
         if w in (0, 1):  # for which the library leaves out half of the batch
             torch.testing.assert_close(mine, lib, rtol=0, atol=1e-4)
         else:
@@ -179,8 +179,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for seed in map(int, sys.argv[1:]):
         _, state = library_run(seed)
-        y, schedule = torch.arange(N) % 10, DiffusionSchedule.named("cosine")
-        images = (sample(state.ema.module, schedule, y, w, SAMPLING_STEPS, seed) for w in SCALES)
+        y = torch.arange(N) % 10
+        images = (sample(state.averaged, y, w, SAMPLING_STEPS, seed) for w in SCALES)
         print(seed, *(f"{distance(x, y, w, seed):.3f}" for w, x in zip(SCALES, images)), flush=True)
 
 
