@@ -1,9 +1,11 @@
 """The label_dropout exercise: each label of a batch becomes the null class by a coin of its own."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Check, Exercise, Failed, Probe
+from autograder.exercises.base import Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import Returned, Seeded, call, keeps_device, same, seed_of
 
 LESSON = "lesson 5.2, “Dropping labels”"
@@ -151,10 +153,7 @@ def device(probe: Probe, rng: Generator) -> None:
     keeps_device(probe, NAME, labels_of(rng, 20, 30), 0.5, 30, seed=seed_of(rng))
 
 
-def check(what: str, points: float, run) -> Check:
-    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
-
-
+check = partial(check_of, NAME, LESSON)
 EXERCISE = Exercise(
     assignment="5_2_guidance",
     position=1,
