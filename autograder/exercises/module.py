@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.child.protocol import Message
-from autograder.exercises.base import Failed, Probe, finite, returned
+from autograder.exercises.base import Failed, Probe, finite, relative_change, returned
 from autograder.exercises.calls import same, seed_of
 
 Batch = dict[str, Tensor]  # the inputs of one call by name, in the order of the signature
@@ -78,6 +78,12 @@ def spell(*batches: Batch) -> tuple[Batch, list[dict]]:
         for i, b in enumerate(batches)
     ]
     return sent, calls
+
+
+def changes(full: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """How far each sample moves when the other half of the batch is another one; `first` keeps the first half: (B,)."""
+    half = len(full) // 2
+    return torch.cat([relative_change(full, first)[:half], relative_change(full, last)[half:]])
 
 
 def mixed(a: Batch, b: Batch, keep: Tensor) -> Batch:

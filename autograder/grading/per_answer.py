@@ -56,13 +56,7 @@ def judge_per_answer(answers: Answers, grader: Grader, result: NotebookResult, s
 
 
 def judge_answer(
-    answer: str,
-    answers: Answers,
-    grader: Grader,
-    probe: Probe,
-    result: NotebookResult,
-    seed: int,
-    progress: Progress,
+    answer: str, answers: Answers, grader: Grader, probe: Probe, result: NotebookResult, seed: int, progress: Progress
 ) -> str:
     """Load one answer and run its checks; the outcome. Failure where it hangs, dies, or sends what is no result."""
     exercise, supplied = result.exercise, {}
