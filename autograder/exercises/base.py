@@ -82,7 +82,7 @@ def check_of(answer: str, lesson: str, what: str, points: float, run: Run, fatal
 class Exercise:
     """One notebook with its answer cells.
 
-    Its answers are judged one by one (grading/per_answer.py), so that one error is not punished twice, except where
+    Its answers are judged one by one (grading/judging.py), so that one error is not punished twice, except where
     `judged_as_pair`: then all of them share one namespace, as a gate needs it.
     """
 
