@@ -15,10 +15,8 @@ TIMES, STEP = "ddim_timesteps", step.STEP
 
 def pairs(rng: Generator) -> list[tuple[int, int]]:
     """(T, steps): steps that divide T, and steps that do not."""
-    odd = [
-        (int(torch.randint(200, 1500, (), generator=rng)), int(torch.randint(3, 90, (), generator=rng))) for _ in "abcd"
-    ]
-    return [(1000, 50), (1000, 7), (1000, 600), (997, 300), (12, 5), *odd]
+    odd = [[int(torch.randint(*ends, (), generator=rng)) for ends in ((200, 1500), (3, 90))] for _ in "abcd"]
+    return [(1000, 50), (1000, 7), (1000, 600), (997, 300), (12, 5), *map(tuple, odd)]
 
 
 def times(probe: Probe, total: int, steps: int) -> Tensor:
