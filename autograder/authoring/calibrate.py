@@ -86,9 +86,8 @@ def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
         start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
         metrics = one_run(exercise, design, seed, gate.harness, judges)
         seconds = round(time.monotonic() - start, 1)
-        record["runs"].append(
-            {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
-        )
+        done_now = {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
+        record["runs"].append(done_now)
         write_text(out, json.dumps(record, indent=1) + "\n")
     record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j, gate.controls).items()} for j in judges}
     write_text(out, json.dumps(record, indent=1) + "\n")

@@ -11,9 +11,8 @@ All of these answers are ours and trusted, so they may run in this process.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
+from io import BytesIO
 from itertools import groupby
-
-from torch import Tensor
 
 from autograder.authoring.bank import read
 from autograder.child import answers, protocol
@@ -71,9 +70,7 @@ def banks(*names: str) -> Iterator[Bank]:
 def _check(bank: Bank, part: str) -> str:
     names = [c.name for c in bank.checks if part in c.name.removeprefix(f"{bank.answer}:")]
     if len(names) != 1:
-        raise ValueError(
-            f"{bank.exercise.name}, {bank.answer}: {part!r} is part of {len(names)} checks' names, not one"
-        )
+        raise ValueError(f"{bank.exercise.name}, {bank.answer}: {part!r} is in {len(names)} checks' names, not in one")
     return names[0]
 
 
@@ -84,18 +81,14 @@ class InProcess:
     operations: object
     names: dict = field(default_factory=dict)
 
-    def ask(
-        self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
-    ) -> tuple[dict, dict[str, Tensor]]:
+    def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
         sent = {k: v.clone() for k, v in (tensors or {}).items()}
         try:
             self.names, *reply = answers.reply(self.operations, self.names, header, sent)
             frame = protocol.encode(*reply)
         except Exception as error:
             frame = protocol.encode(answers.describe(error))
-        size = protocol.PREFIX.size
-        text, _ = protocol.PREFIX.unpack(frame[:size])
-        return protocol.decode(frame[size : size + text], frame[size + text :])  # nothing else gets through the wire
+        return protocol.read_message(BytesIO(frame))  # nothing else gets through the wire
 
 
 def failures(

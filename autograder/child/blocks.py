@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.child.fake_device import FakeDevice
+from autograder.child.perturb import count, reached
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 MOVED = 0.1  # how far each parameter is moved, half of it more or less
@@ -39,6 +40,10 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
     return module.eval()
 
 
+def called(module: nn.Module, given: dict[str, Any], x: dict[str, Tensor]) -> Any:
+    return module(*(x[n] for n in given["args"]), **{k: x[n] for k, n in given["kwargs"].items()})
+
+
 def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """One module, called once for each of `calls` ({"args": names of tensors, "kwargs": …}) -> out0, out1, …
 
@@ -57,7 +62,7 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
         for given in header["calls"]:
             if header.get("training"):
                 torch.manual_seed(header["seed"])
-            outs.append(module(*(x[n] for n in given["args"]), **{k: x[n] for k, n in given["kwargs"].items()}))
+            outs.append(called(module, given, x))
     about = {"kinds": [type(out).__name__ for out in outs], "elsewhere": all(place.holds(out) for out in outs)}
     tensors = {f"out{i}": out for i, out in enumerate(outs) if isinstance(out, Tensor)}
     return about, tensors | {f"in.{k}": v for k, v in x.items()}
@@ -70,19 +75,11 @@ def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tenso
     torch.manual_seed(header["seed"])
     for name in header["of"]:
         x[name].requires_grad_()
-    given = header["calls"][0]
-    out = module(*(x[n] for n in given["args"]), **{k: x[n] for k, n in given["kwargs"].items()})
+    out = called(module, header["calls"][0], x)
     if isinstance(out, Tensor) and out.requires_grad:
         (out * x["weights"]).sum().backward()
     grads = {n: torch.zeros_like(x[n]) if x[n].grad is None else x[n].grad for n in header["of"]}
-    own = [p.grad for p in module.parameters() if p.grad is not None]
-    reached = sum(g.numel() for g in own if bool((g != 0).any()))
-    finite = all(bool(torch.isfinite(g).all()) for g in own)
-    return {"reached": reached, "parameters": count(module), "finite": finite}, grads
-
-
-def count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+    return reached(module), grads
 
 
 def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:

@@ -1,12 +1,26 @@
-"""Moving the weights of an answer, as a training would."""
+"""What is done to and asked of the weights of an answer, whatever they belong to."""
+
+from typing import Any
 
 import torch
 from torch import nn
 
 
 def perturb(module: nn.Module, seed: int, scale: float) -> None:
-    """Move every parameter: a fresh module need not react yet, since zero-initialised gates are right."""
+    """Move every parameter, as a training would: a fresh module need not react yet, since gates may start at zero."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in module.parameters():
             p.add_(scale * torch.randn(p.shape, generator=rng, dtype=torch.float32).to(p.dtype))
+
+
+def count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def reached(module: nn.Module) -> dict[str, Any]:
+    """How many parameters there are, how many got a gradient that is not zero, and whether all are finite."""
+    grads = [p.grad for p in module.parameters() if p.grad is not None]
+    some = sum(g.numel() for g in grads if bool((g != 0).any()))
+    finite = all(bool(torch.isfinite(g).all()) for g in grads)
+    return {"reached": some, "parameters": count(module), "finite": finite}

@@ -35,7 +35,8 @@ DTYPES = {  # what checks know how to judge, and safetensors' names; no complex,
     **{torch.uint8: "U8", torch.bool: "BOOL"},
 }
 
-Message = tuple[dict, dict[str, Tensor]]
+Tensors = dict[str, Tensor]
+Message = tuple[dict, Tensors]
 
 
 def encode(header: dict, tensors: dict[str, Tensor] | None = None) -> bytes:

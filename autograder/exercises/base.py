@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor
 
+from autograder.child.protocol import Message, Tensors
 from autograder.sandbox.limits import Failure
 
-VALUES = re.compile(
-    r"-?\d+\.\d*(e[-+]?\d+)?"
-)  # an exception may quote its inputs, which stay hidden; shapes may be seen
+# An exception may quote its inputs, which stay hidden; shapes may be seen.
+VALUES = re.compile(r"-?\d+\.\d*(e[-+]?\d+)?")
 OWN = "questions"  # the module of an exercise's folder that asks its own questions
 LISTS = ("kinds", "left", "shares", "times")  # what a reply's header holds as lists, whoever asks for them
 
@@ -36,9 +36,7 @@ class AnswerError(Failed):
 class Asks(Protocol):
     """A child, or anything that answers like one."""
 
-    def ask(
-        self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
-    ) -> tuple[dict, dict[str, Tensor]]: ...
+    def ask(self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0) -> Message: ...
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,10 @@ class Probe:
     child: Asks
     timeout_s: float = 20.0
 
-    def __call__(self, op: str, tensors: dict[str, Tensor] | None = None, **header: Any) -> dict[str, Tensor]:
+    def __call__(self, op: str, tensors: Tensors | None = None, **header: Any) -> Tensors:
         return self.both(op, tensors, **header)[1]
 
-    def both(
-        self, op: str, tensors: dict[str, Tensor] | None = None, **header: Any
-    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def both(self, op: str, tensors: Tensors | None = None, **header: Any) -> Message:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
         if not all(isinstance(reply[name], list) for name in LISTS if name in reply):  # a check would trip over it
             raise Failure("invalid_output", "The answer's process sent a malformed result.")
@@ -62,23 +58,31 @@ class Probe:
         return reply, out
 
 
+Run = Callable[[Probe, Generator], None]  # a check: raises Failed where its property does not hold
+
+
 @dataclass(frozen=True)
 class Check:
     """One property. `fatal`: where it fails, the reference gate would be wasted time."""
 
     name: str  # of its own within the exercise
     points: float
-    run: Callable[[Probe, Generator], None]  # raises Failed
+    run: Run
     fatal: bool = False
     answer: str | None = None  # the answer cell that it judges; None: all of them together
     lesson: str = ""  # where to read again: "lesson 5.1, “The forward process”"
+
+
+def check_of(answer: str, lesson: str, what: str, points: float, run: Run, fatal: bool = False) -> Check:
+    """A check of one answer, named after it."""
+    return Check(f"{answer}: {what}", points, run, fatal, answer, lesson)
 
 
 @dataclass(frozen=True)
 class Exercise:
     """One notebook with its answer cells.
 
-    Its answers are judged one by one (grading/per_answer.py), so that one error is not punished twice, except where
+    Its answers are judged one by one (grading/judging.py), so that one error is not punished twice, except where
     `judged_as_pair`: then all of them share one namespace, as a gate needs it.
     """
 
@@ -118,7 +122,7 @@ class Exercise:
         return tuple(c for c in self.checks if c.answer == answer)
 
 
-def tensor(out: dict[str, Tensor], name: str, shape: tuple[int, ...], what: str, dtype: Any = torch.float32) -> Tensor:
+def tensor(out: Tensors, name: str, shape: tuple[int, ...], what: str, dtype: Any = torch.float32) -> Tensor:
     """The reply's tensor, if it has the shape and dtype that the contract asks for."""
     x = out.get(name)
     if x is None:
@@ -135,6 +139,12 @@ def finite(x: Tensor, what: str) -> Tensor:
         bad = int((~torch.isfinite(x)).sum())
         raise Failed(f"{what} is not finite: {bad} of {x.numel()} values are nan or infinite")
     return x
+
+
+def returned(about: dict[str, Any]) -> str:
+    """What an answer returns in place of a tensor, given what the child says of it."""
+    kind = str(about.get("kind"))[:40]
+    return "nothing (is the return missing?)" if kind in ("NoneType", "None") else f"a {kind}"
 
 
 def relative_change(a: Tensor, b: Tensor) -> Tensor:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import AnswerError, Failed, Probe, finite
+from autograder.exercises.base import AnswerError, Failed, Probe, finite, returned
 
-Run = Callable[[Probe, Generator], None]  # a check: raises Failed where its property does not hold
 PLACES = re.compile(r"same device|CUDA|cuda")
 
 
@@ -42,10 +40,8 @@ class Returned:
 
     def tensor(self, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """The result, if it is a tensor of this shape and dtype; Failed says what it is instead."""
-        kind = str(self.about.get("kind"))[:40]
         if self.out is None:
-            what = "nothing (is the return missing?)" if kind == "NoneType" else f"a {kind}"
-            raise Failed(f"{self.name} returns {what} where a tensor is asked for")
+            raise Failed(f"{self.name} returns {returned(self.about)} where a tensor is asked for")
         if shape is not None and tuple(self.out.shape) != shape:
             raise Failed(f"{self.name} returns shape {tuple(self.out.shape)} where this input asks for {shape}")
         if dtype is not None and self.out.dtype != dtype:
@@ -56,7 +52,9 @@ class Returned:
         """Failed where an input was changed in place."""
         for name, before in self.given.items():
             if name in self.after and not same(self.after[name], before):
-                raise Failed(f"{self.name} changes its input `{name}` in place: build a new tensor (no +=, no add_)")
+                besides = "read it only, the next call needs it as it was"  # model.table, for one
+                remedy = besides if "." in name else "build a new tensor (no +=, no add_)"
+                raise Failed(f"{self.name} changes its input `{name}` in place: {remedy}")
         return self
 
 

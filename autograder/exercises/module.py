@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe, finite
+from autograder.child.protocol import Message
+from autograder.exercises.base import Failed, Probe, finite, relative_change, returned
 from autograder.exercises.calls import same, seed_of
 
 Batch = dict[str, Tensor]  # the inputs of one call by name, in the order of the signature
@@ -30,26 +31,22 @@ class Subject:
     usual: Callable[[tuple[Any, ...]], int]  # parameters of the usual design
     example: str  # a small input: "block = …, x = …"
 
+    def both(self, probe: Probe, op: str, *batches: Batch, more: Batch | None = None, **header: Any) -> Message:
+        """An operation of autograder/child/blocks.py on these batches, with `more` tensors; its whole reply."""
+        sent, calls = spell(*batches)
+        asked = {"name": self.name, "args": list(self.args), "calls": calls, "weights": "perturbed", **header}
+        return probe.both(op, sent | (more or {}), **asked)
+
     def ask(
-        self,
-        probe: Probe,
-        rng: Generator,
-        *batches: Batch,
-        args: tuple[Any, ...] | None = None,
-        seed: int | None = None,
-        weights: str = "perturbed",
-        **header: Any,
+        self, probe: Probe, rng: Generator, *batches: Batch, args: tuple[Any, ...] | None = None, **header: Any
     ) -> list[Tensor]:
         """One output for each batch, from one module; Failed where one is not a tensor of the right shape and dtype."""
         args = self.args if args is None else args
-        seed = seed_of(rng) if seed is None else seed
-        sent, calls = spell(*batches)
-        about, out = probe.both(
-            "forward", sent, name=self.name, args=list(args), calls=calls, seed=seed, weights=weights, **header
-        )
-        outs = []
+        about, out = self.both(probe, "forward", *batches, args=list(args), seed=seed_of(rng), **header)
+        kinds, outs = about.get("kinds") or [], []
         for i, batch in enumerate(batches):
-            outs.append(self._output(out.get(f"out{i}"), about, i, batch, args, bool(header.get("autocast"))))
+            kind = {"kind": kinds[i]} if i < len(kinds) else {}
+            outs.append(self._output(out.get(f"out{i}"), kind, batch, args, bool(header.get("autocast"))))
             for name, before in batch.items():
                 if not same(out.get(f"in.{name}{i}", before), before):
                     raise Failed(
@@ -58,14 +55,11 @@ class Subject:
                     )
         return outs
 
-    def _output(self, x: Tensor | None, about: dict, i: int, batch: Batch, args: tuple, autocast: bool) -> Tensor:
+    def _output(self, x: Tensor | None, about: dict, batch: Batch, args: tuple, autocast: bool) -> Tensor:
         shapes = ", ".join(f"{k} {tuple(v.shape)}" for k, v in batch.items())
         where = f"{self.name}({', '.join(map(str, args))}) on {shapes}"
         if x is None:
-            kinds = about.get("kinds")
-            kind = str(kinds[i])[:40] if isinstance(kinds, list) and i < len(kinds) else "nothing"
-            kind = "nothing (is the return missing?)" if kind == "NoneType" else f"a {kind}, not a tensor"
-            raise Failed(f"{where} returns {kind}")
+            raise Failed(f"{where} returns {returned(about)} where a tensor is asked for")
         if tuple(x.shape) != self.shape(batch, args):
             raise Failed(f"{where} returns shape {tuple(x.shape)} where {self.shape(batch, args)} is asked for")
         if x.dtype != torch.float32 and not (autocast and x.dtype == torch.bfloat16):
@@ -84,6 +78,12 @@ def spell(*batches: Batch) -> tuple[Batch, list[dict]]:
         for i, b in enumerate(batches)
     ]
     return sent, calls
+
+
+def changes(full: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """How far each sample moves when the other half of the batch is another one; `first` keeps the first half: (B,)."""
+    half = len(full) // 2
+    return torch.cat([relative_change(full, first)[:half], relative_change(full, last)[half:]])
 
 
 def mixed(a: Batch, b: Batch, keep: Tensor) -> Batch:

@@ -71,9 +71,7 @@ def judge_run(metrics: dict[str, float], limits: dict[str, Band]) -> Verdict:
     shares = {k: limit.share(values[k]) for k, limit in limits.items()}
     share = min(shares.values())
     failing = [WORDS[k] for k, s in shares.items() if s == share and s < 1]
-    known = (
-        metrics if "error" in limits else {k: v for k, v in metrics.items() if k != "adherence"}
-    )  # no labels, no say
+    known = {k: v for k, v in metrics.items() if k != "adherence" or "error" in limits}  # no labels, no say
     return Verdict(share, "; ".join(failing) or "within the reference limits", known)
 
 

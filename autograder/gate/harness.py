@@ -25,6 +25,7 @@ from ddpm_core.streams import derive_seed, stream
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, y) -> eps, or x0 where the harness says so
 Progress = Callable[[float], None]  # the share done
+Judges = dict[str, Judge]  # by name
 TRAINING = 0.8  # of a run's time; the rest is sampling
 
 
@@ -97,12 +98,12 @@ def mean_loss(losses: list[Tensor], times: Tensor, schedule: DiffusionSchedule, 
     return math.exp(float(by_level.clamp(min=1e-6).log().mean())) if torch.isfinite(by_level).all() else math.nan
 
 
+def unwatched(share: float) -> None:
+    """Progress that nobody watches."""
+
+
 def draw_samples(
-    denoise: Denoise,
-    harness: Harness,
-    seed: int,
-    progress: Progress = lambda share: None,
-    output: Parameterization = EPSILON,
+    denoise: Denoise, harness: Harness, seed: int, progress: Progress = unwatched, output: Parameterization = EPSILON
 ) -> tuple[Tensor, Tensor, float]:
     """Images (N, 1, 8, 8), the labels asked for (N,), and the denoising loss on the hidden held-out images."""
     schedule, heldout = DiffusionSchedule.named(), digits("heldout")
@@ -129,12 +130,7 @@ def draw_samples(
 
 
 def run(
-    probe: Probe,
-    judges: dict[str, Judge],
-    harness: Harness,
-    seed: int,
-    shuffled: bool = False,
-    progress: Progress = lambda share: None,
+    probe: Probe, judges: Judges, harness: Harness, seed: int, shuffled: bool = False, progress: Progress = unwatched
 ) -> tuple[dict, Tensor]:
     """Train, sample and score: ({name of judge: metrics} with loss and copies, the images)."""
     malloc.keep()

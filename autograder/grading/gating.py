@@ -1,17 +1,18 @@
 """The gate of one notebook: is the answer worth training, how does it fare, and how many points is that?"""
 
 import time
+from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import harness
 from autograder.gate.bands import judge_run, numbers
-from autograder.grading.checking import Progress, child_of, count, load
-from autograder.grading.grader import TRAIN_S, Grader
+from autograder.grading.checking import Judging, child_of, count, load
+from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence, short
 from autograder.grading.results import GATE, NotebookResult, Test
-from autograder.sandbox.child_process import Child
 from autograder.sandbox.limits import Failure
 
 
@@ -28,33 +29,28 @@ def lose(result: NotebookResult, why: str) -> None:
     result.tests.append(Test(GATE, 0.0, result.exercise.gate_points, why))
 
 
-def in_fresh_child(
-    cells: dict[str, str], grader: Grader, result: NotebookResult, seed: int, progress: Progress
-) -> Tensor | None:
+def in_fresh_child(j: Judging, cells: dict[str, str]) -> Tensor | None:
     """The gate after answers were judged one by one: all of them together; the checks' points stay."""
     try:
-        with child_of(result.exercise, grader, result) as child:
-            probe = Probe(child, timeout_s=grader.check_s)
-            if why := load(result.exercise, cells, probe, result, supplied={}):
-                lose(result, sentence(why))
-                return None
-            return gate(child, grader, result, seed, progress)
+        with child_of(j) as probe:
+            if not (why := load(j, cells, probe)):
+                return gate(j, probe)
+            lose(j.result, sentence(why))
     except Failure as e:
         if e.outcome == "infrastructure_error":
             raise
-        lose(result, sentence(e.message))
-        result.reason = sentence(e.message)
-        return None
+        lose(j.result, sentence(e.message))
+        j.result.reason = sentence(e.message)
+    return None
 
 
-def gate(child: Child, grader: Grader, result: NotebookResult, seed: int, progress: Progress) -> Tensor | None:
+def gate(j: Judging, probe: Probe) -> Tensor | None:
     """Train what is loaded in the child; the samples that it drew, None where it came to none."""
-    start, points = time.monotonic(), result.exercise.gate_points
+    start, result, grader, points = time.monotonic(), j.result, j.grader, j.exercise.gate_points
+    training = replace(probe, timeout_s=TRAIN_S)
     try:
-        metrics, images = harness.run(
-            Probe(child, timeout_s=TRAIN_S),
-            {"judge": grader.judge}, grader.run, seed, progress=lambda share: progress("gate", share),
-        )  # fmt: skip
+        judges = {"judge": grader.judge}
+        metrics, images = harness.run(training, judges, grader.run, j.seed, progress=partial(j.progress, "gate"))
     except Failed as e:
         lose(result, sentence(str(e)))
         result.reason = short(str(e))

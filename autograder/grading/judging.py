@@ -1,18 +1,28 @@
-"""One notebook from file to result: extract, sandbox, checks, gate. Whatever the notebook holds, a result comes out."""
+"""One notebook from file to result: extract, sandbox, checks, gate. Whatever the notebook holds, a result comes out.
+
+The answers are judged one by one, so that one error is not punished twice, except where the exercise judges a pair.
+
+An answer is loaded alone. Where it may build on another cell, the course's own solution of that cell is supplied, in a
+child in which nothing but the answer under judgement is loaded: otherwise an answer could read the solution of another
+from its namespace, and be it. Answers that build on nothing share a child, one after the other, each in a fresh
+namespace; they are one student's, and no reference is anywhere near. An answer that hangs or dies takes its own points
+with it: the next one gets a new child.
+"""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from torch import Tensor
 
 from autograder.exercises.base import Exercise, Probe
 from autograder.grading import gating
-from autograder.grading.checking import Progress, child_of, count, load, run_checks
+from autograder.grading.checking import Judging, Progress, child_of, count, load, run_checks
 from autograder.grading.grader import Grader
 from autograder.grading.messages import sentence, short
-from autograder.grading.per_answer import judge_per_answer
-from autograder.grading.results import NotebookResult
-from autograder.intake.extract import Unreadable, extract
+from autograder.grading.results import NotebookResult, Test, outcome_of
+from autograder.intake import model_solutions
+from autograder.intake.extract import Answers, Unreadable, extract
 from autograder.sandbox.limits import Failure
 from ddpm_core.streams import derive_seed
 
@@ -29,13 +39,14 @@ def judge_notebook(
     result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
     images = None
     seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch
+    j = Judging(grader, result, seed, progress)
     try:
         if exercise.judged_as_pair:
-            images = judge_together(answers.cells, grader, result, seed, progress)
+            images = judge_together(j, answers.cells)
         else:
-            judge_per_answer(answers, grader, result, seed, progress)
+            judge_per_answer(j, answers)
             if exercise.gate_cell and gating.worth_training(result):
-                images = gating.in_fresh_child(answers.cells, grader, result, seed, progress)
+                images = gating.in_fresh_child(j, answers.cells)
     except Failure as e:
         result.outcome, result.reason = e.outcome, sentence(e.message)
     except OSError as e:
@@ -46,18 +57,72 @@ def judge_notebook(
     return result, images
 
 
-def judge_together(
-    cells: dict[str, str], grader: Grader, result: NotebookResult, seed: int, progress: Progress
-) -> Tensor | None:
+def judge_together(j: Judging, cells: dict[str, str]) -> Tensor | None:
     """All answers in one namespace of one child: the checks, then the gate where there is one."""
-    with child_of(result.exercise, grader, result) as child:
-        probe, start = Probe(child, timeout_s=grader.check_s), time.monotonic()
-        if why := load(result.exercise, cells, probe, result, supplied={}):
+    with child_of(j) as probe:
+        start, result = time.monotonic(), j.result
+        if why := load(j, cells, probe):
             result.outcome, result.reason = "crash", why
             return None
-        run_checks(result.exercise.checks, probe, result, seed, progress)
+        run_checks(j, j.exercise.checks, probe)
         count(result.timings, "checks", start)
-        result.reason = next((short(t.output) for t in result.tests if not t.passed), "Every check holds.")
-        if not result.exercise.gate_cell or not gating.worth_training(result):
-            return None
-        return gating.gate(child, grader, result, seed, progress)
+        result.reason = first_failure(result)
+        return gating.gate(j, probe) if j.exercise.gate_cell and gating.worth_training(result) else None
+
+
+def judge_per_answer(j: Judging, answers: Answers) -> None:
+    """Fill in the result's tests, outcome and reason; Failure where the machine failed, not an answer."""
+    outcomes = dict.fromkeys(answers.absent, "missing")
+    for answer, why in answers.absent.items():
+        lose(j, answer, why)
+    for group in groups(j.exercise, answers.cells):
+        waiting = list(group)
+        while waiting:
+            start = time.monotonic()
+            with child_of(j) as probe:
+                try:
+                    while waiting:
+                        answer = waiting.pop(0)
+                        outcomes[answer] = judge_answer(j, answer, answers, probe)
+                except Failure as e:
+                    if e.outcome == "infrastructure_error":
+                        raise
+                    outcomes[answer] = e.outcome
+                    lose(j, answer, e.message)
+            count(j.result.timings, "checks", start)
+    order = [c.name for c in j.exercise.checks]
+    j.result.tests.sort(key=lambda t: order.index(t.name))
+    j.result.outcome, j.result.reason = outcome_of(list(outcomes.values())), first_failure(j.result)
+
+
+def groups(exercise: Exercise, cells: dict[str, str]) -> Iterator[tuple[str, ...]]:
+    """Answers that may share a child: all that build on nothing, and each other one by itself."""
+    alone = tuple(n for n in exercise.answers if n in cells and not exercise.needs.get(n))
+    yield from [alone] if alone else []
+    yield from ((n,) for n in exercise.answers if n in cells and n not in alone)
+
+
+def judge_answer(j: Judging, answer: str, answers: Answers, probe: Probe) -> str:
+    """Load one answer and run its checks; the outcome. Failure where it hangs, dies, or sends what is no result."""
+    supplied = {}
+    if needed := j.exercise.needs.get(answer):
+        # a student at home has no solutions: the own cells stand in for them
+        own = {n: answers.cells[n] for n in needed if n in answers.cells}
+        known = j.grader.solutions
+        supplied = own if known is None else model_solutions.reference(j.exercise, needed, known)
+    if why := load(j, {answer: answers.cells[answer]}, probe, supplied):
+        lose(j, answer, why)
+        return "crash"
+    run_checks(j, j.exercise.checks_of(answer), probe)
+    return "graded"
+
+
+def lose(j: Judging, answer: str, why: str) -> None:
+    """No points for the checks of an answer that have not been judged."""
+    done = {t.name for t in j.result.tests}
+    left = (c for c in j.exercise.checks_of(answer) if c.name not in done)
+    j.result.tests += [Test(c.name, 0.0, c.points, sentence(why)) for c in left]
+
+
+def first_failure(result: NotebookResult) -> str:
+    return next((short(t.output) for t in result.tests if not t.passed), "Every check holds.")

@@ -68,11 +68,6 @@ class NotebookResult:
         return points
 
 
-def submission_outcome(notebooks: list[NotebookResult]) -> str:
-    """Of all notebooks together."""
-    return outcome_of([n.outcome for n in notebooks])
-
-
 def outcome_of(outcomes: Sequence[str]) -> str:
     """Of several outcomes: an infrastructure error decides, then one that is graded; missing is last."""
     for decisive in ("infrastructure_error", "graded"):
@@ -83,7 +78,7 @@ def outcome_of(outcomes: Sequence[str]) -> str:
 
 def record(student: str, assignment: str, notebooks: list[NotebookResult], **extra: Any) -> dict[str, Any]:
     """The record that is written as results.json."""
-    outcome = submission_outcome(notebooks)
+    outcome = outcome_of([n.outcome for n in notebooks])
     failed = outcome == "infrastructure_error"
     tests = [
         {

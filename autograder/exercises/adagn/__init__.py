@@ -1,6 +1,6 @@
-"""The adagn exercise: a group norm whose scale and shift come from a conditioning vector (`AdaGroupNorm`),
-and a residual block that is conditioned (`AdaResBlock`, block.py)."""
+"""The adagn exercise: a group norm with scale and shift from a conditioning vector, and a residual block (block.py)."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from autograder.exercises import properties
 from autograder.exercises.adagn import block
-from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change
+from autograder.exercises.base import Exercise, Failed, Probe, check_of, finite, relative_change
 from autograder.exercises.module import Batch, Subject
 
 LESSON = "lesson 5.3, “AdaGN”"
@@ -111,10 +111,7 @@ def conditioned(probe: Probe, rng: Generator) -> None:
             )
 
 
-def check(what: str, points: float, run: properties.Run) -> Check:
-    return Check(f"{NORM}: {what}", points, run, answer=NORM, lesson=LESSON)
-
-
+check = partial(check_of, NORM, LESSON)
 EXERCISE = Exercise(
     assignment="5_3_conditioning",
     position=1,
@@ -130,17 +127,8 @@ EXERCISE = Exercise(
         check("x is normalised first", 0.5, invariant),
         check("one scale and shift per image and channel", 0.5, per_channel),
         check("scale and shift depend on cond", 0.75, conditioned),
-        check("sample i depends only on sample i", 0.5, properties.own_sample_only(SUBJECT)),
-        check(
-            "finite at large inputs", 0.25,
-            properties.stays_finite(SUBJECT, {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}),
-        ),
-        check("gradient reaches x, cond and the parameters", 0.25, properties.gradient_reaches(SUBJECT, "x", "cond")),
-        check("runs under bfloat16 autocast", 0.25, properties.autocast(SUBJECT)),
-        check("deterministic in eval mode", 0.25, properties.deterministic(SUBJECT)),
-        check("keeps the device", 0.25, properties.keeps_device(SUBJECT)),
-        check("stays within the parameter budget", 0.25, properties.budget(SUBJECT)),
+        *properties.of_every_module(SUBJECT, LESSON, block.SCALES),
         *block.checks(LESSON),
     ),
     written=("adagn_written",),
-)  # fmt: skip
+)

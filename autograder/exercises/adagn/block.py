@@ -1,16 +1,18 @@
 """Checks of `AdaResBlock`: skip(x) + branch(x, cond), whatever the branch holds, so long as it normalises."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Generator
 
 from autograder.exercises import properties
-from autograder.exercises.base import Check, Failed, Probe
+from autograder.exercises.base import Check, Failed, Probe, check_of
 from autograder.exercises.module import Batch, Subject
 
 BLOCK = "AdaResBlock"
 LARGE = 1e4  # features beside which whatever a normalised branch gives is small
+SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
 
 def draw(rng: Generator, batch: int, args: tuple[Any, ...], height: int = 6, width: int = 6) -> Batch:
@@ -78,9 +80,7 @@ def normalised(probe: Probe, rng: Generator) -> None:
 
 
 def checks(lesson: str) -> tuple[Check, ...]:
-    def check(what: str, points: float, run: properties.Run) -> Check:
-        return Check(f"{BLOCK}: {what}", points, run, answer=BLOCK, lesson=lesson)
-
+    check = partial(check_of, BLOCK, lesson)
     blind = (
         f"the output does not depend on cond: with {SUBJECT.example}, its parameters moved a little (a last layer that "
         "starts at zero is right) and another cond, the output of every image must change"
@@ -89,15 +89,6 @@ def checks(lesson: str) -> tuple[Check, ...]:
         check("keeps its contract", 0.75, contract),
         check("x is added to the result", 1.0, residual),
         check("the branch is normalised", 0.5, normalised),
-        check("the output depends on cond", 0.75, properties.depends_on(SUBJECT, "cond", blind)),
-        check("sample i depends only on sample i", 0.5, properties.own_sample_only(SUBJECT)),
-        check(
-            "finite at large inputs", 0.25,
-            properties.stays_finite(SUBJECT, {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}),
-        ),
-        check("gradient reaches x, cond and the parameters", 0.25, properties.gradient_reaches(SUBJECT, "x", "cond")),
-        check("runs under bfloat16 autocast", 0.25, properties.autocast(SUBJECT)),
-        check("deterministic in eval mode", 0.25, properties.deterministic(SUBJECT)),
-        check("keeps the device", 0.25, properties.keeps_device(SUBJECT)),
-        check("stays within the parameter budget", 0.25, properties.budget(SUBJECT)),
-    )  # fmt: skip
+        check("the output depends on cond", 0.75, partial(properties.depends_on, SUBJECT, "cond", blind)),
+        *properties.of_every_module(SUBJECT, lesson, SCALES),
+    )

@@ -4,17 +4,13 @@ Widths always have four levels, as at the published scales, and are multiples of
 works as it should.
 """
 
+from functools import partial
+
 from autograder.exercises.architecture import dependence, interface
-from autograder.exercises.base import Check, Exercise
+from autograder.exercises.base import Exercise, check_of
 
 ANSWER = "build_model"
-LESSON = "lesson 5.1, “The U-Net”"
-
-
-def check(what: str, points: float, run, fatal: bool = False) -> Check:
-    return Check(f"{ANSWER}: {what}", points, run, fatal=fatal, answer=ANSWER, lesson=LESSON)
-
-
+check = partial(check_of, ANSWER, "lesson 5.1, “The U-Net”")
 EXERCISE = Exercise(
     assignment="5_1_unconditional",
     position=4,

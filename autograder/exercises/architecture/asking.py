@@ -7,7 +7,6 @@ from autograder.exercises.base import Failed, Probe, finite, tensor
 from autograder.exercises.calls import same, seed_of
 
 PERTURBED = 0.05
-SAME = 1e-3
 
 
 def environment(widths: str = "64,64,64,64", layers: int = 1, channels: int = 1, size: int = 8) -> dict[str, str]:

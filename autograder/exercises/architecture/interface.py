@@ -6,9 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Generator
 
-from autograder.exercises.architecture.asking import PERTURBED, SAME, count, environment, forward, images
+from autograder.exercises.architecture.asking import PERTURBED, count, environment, forward, images
 from autograder.exercises.base import Failed, Probe, relative_change
 from autograder.exercises.calls import seed_of
+from autograder.exercises.module import SAME
 from ddpm_core.schedule import DiffusionSchedule
 
 MOST = 4_000_000  # parameters at 64,64,64,64 and one layer: twice diffusers' U-Net

@@ -10,11 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autograder.child.perturb import perturb
+from autograder.child.perturb import count, perturb, reached
 from autograder.child.unconditional import Learner
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 VARIABLES = ("BLOCK_OUT_CHANNELS", "LAYERS_PER_BLOCK", "IMAGE_CHANNELS", "IMAGE_SIZE")
+MODES = {  # of the whole process: what reads it, and what sets it
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "number of threads": (torch.get_num_threads, torch.set_num_threads),
+}
 
 
 def setup() -> dict[str, Any]:
@@ -30,19 +35,15 @@ def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn
     for name in VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(environment)
-    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
+    before = [get() for get, _ in MODES.values()]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = answers["build_model"]("cpu")
-    after = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
-    torch.set_default_dtype(before[0])
-    torch.set_grad_enabled(before[1])
-    torch.set_num_threads(before[2])
-    left = [
-        what for what, a, b in zip(("default dtype", "gradient mode", "number of threads"), before, after) if a != b
-    ]
-    changed = [name for name in VARIABLES if os.environ.get(name) != environment.get(name)]
-    answers.setdefault("__left__", []).extend([f"torch's {what}" for what in left] + changed)
+    left = answers.setdefault("__left__", [])
+    for (what, (get, put)), value in zip(MODES.items(), before):
+        left += [f"torch's {what}"] if get() != value else []
+        put(value)
+    left += [name for name in VARIABLES if os.environ.get(name) != environment.get(name)]
     if not isinstance(model, nn.Module):
         raise TypeError(f"build_model must return an nn.Module, got {type(model).__name__}: is the return missing?")
     return model
@@ -89,22 +90,19 @@ def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tenso
     out = sample_of(model(given, x["t"]))
     if out.requires_grad:
         (out * x["weights"]).sum().backward()
-    reached = sum(p.numel() for p in model.parameters() if p.grad is not None and bool((p.grad != 0).any()))
-    grad = given.grad if given.grad is not None else torch.zeros_like(given)
-    return {"reached": reached, "parameters": sum(p.numel() for p in model.parameters())}, {"grad": grad}
+    return reached(model), {"grad": torch.zeros_like(given) if given.grad is None else given.grad}
 
 
 def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """The number of parameters, and what building has changed for the whole process so far."""
     model = build(answers, header["environment"], header["seed"])
-    left = sorted(set(answers["__left__"]))
-    return {"parameters": sum(p.numel() for p in model.parameters()), "left": left}, {}
+    return {"parameters": count(model), "left": sorted(set(answers["__left__"]))}, {}
 
 
 def work(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """Two training steps; the parent takes the time."""
-    learner = Learner(build(answers, header["environment"], header["seed"]), header["train"])
-    learner.learn(x, x["alphas_cumprod"], lambda x0, eps, t: eps, lambda model, xt, t: sample_of(model(xt, t)))
+    start_training(answers, {**header, "network": header["environment"]}, x)
+    training_steps(answers, header, x)
     return {}, {}
 
 

@@ -9,15 +9,15 @@ gradient is the child's word: half a point, and a wrong one spoils the pair's ow
 import torch
 from torch import Generator, Tensor
 
-from autograder.child.perturb import perturb
+from autograder.child.perturb import count, perturb
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, tensor
 from autograder.exercises.calls import seed_of
+from autograder.exercises.module import SAME, SEES, changes, mixed
 from autograder.gate.network import UNET
 from autograder.gate.remote_modules import with_pair
 from ddpm_core.unet import ConditionalUNetV2
 
-SEES = 1e-3  # a change of a thousandth of the output's spread: rounding is a hundred times smaller
-SAME = 1e-3
+PREPARE, CONDITIONER = "prepare_conditioning", "ClassConditioner"
 MOVED = 0.1  # how far parameters are moved
 BUDGET = 1.5  # the conditioners' parameters, in units of the rest of the network
 
@@ -45,14 +45,20 @@ def forward(probe: Probe, seed: int, *batches: dict[str, Tensor], autocast: bool
     return [finite(o, "the network's output with your pair plugged in") for o in outs]
 
 
+def kept(name: str, given: dict[str, Tensor], out: dict[str, Tensor], what: str) -> Tensor:
+    """The result, of the shape of the first input; Failed where it is none, or where an input was changed."""
+    x = tensor(out, "out", tuple(next(iter(given.values())).shape), what)
+    for k, v in given.items():
+        if not torch.equal(out.get(k, v), v):
+            raise Failed(f"{name} changes its input `{k}` in place; build a new tensor instead")
+    return x
+
+
 def prepare_contract(probe: Probe, rng: Generator) -> None:
     for batch, dim in ((4, 64), (1, 128), (7, 32)):
         given = {k: torch.randn(batch, dim, generator=rng) for k in ("time_emb", "class_emb")}
-        out = probe("prepare", given)
-        finite(tensor(out, "out", (batch, dim), "prepare_conditioning"), "prepare_conditioning's output")
-        for k, v in given.items():
-            if not torch.equal(out.get(k, v), v):
-                raise Failed(f"prepare_conditioning changes its input `{k}` in place; build a new tensor instead")
+        out = kept(PREPARE, given, probe("prepare", given), PREPARE)
+        finite(out, "prepare_conditioning's output")
 
 
 def conditioner_contract(probe: Probe, rng: Generator) -> None:
@@ -61,12 +67,8 @@ def conditioner_contract(probe: Probe, rng: Generator) -> None:
             "h": torch.randn(batch, channels, height, width, generator=rng),
             "class_emb": torch.randn(batch, dim, generator=rng),
         }
-        out = probe("conditioner", given, seed=seed_of(rng))
-        what = f"ClassConditioner({channels}, {dim}) on (B={batch}, C={channels}, H={height}, W={width})"
-        tensor(out, "out", (batch, channels, height, width), what)
-        for k, v in given.items():
-            if not torch.equal(out.get(k, v), v):
-                raise Failed(f"ClassConditioner changes its input `{k}` in place; build a new tensor instead")
+        what = f"{CONDITIONER}({channels}, {dim}) on (B={batch}, C={channels}, H={height}, W={width})"
+        kept(CONDITIONER, given, probe("conditioner", given, seed=seed_of(rng)), what)
 
 
 def stays_finite(probe: Probe, rng: Generator) -> None:
@@ -106,10 +108,7 @@ def own_sample_only(probe: Probe, rng: Generator) -> None:
     a, other = images(rng, 6), images(rng, 6)
     other["y"] = (a["y"] + torch.randint(1, 11, (1,), generator=rng)) % 11  # every neighbour gets another class
     keep = torch.arange(6) < 3
-    first = {k: torch.where(keep.view(-1, *[1] * (v.dim() - 1)), v, other[k]) for k, v in a.items()}
-    last = {k: torch.where(~keep.view(-1, *[1] * (v.dim() - 1)), v, other[k]) for k, v in a.items()}
-    full, kept_first, kept_last = forward(probe, seed_of(rng), a, first, last)
-    moved = torch.cat([relative_change(full[:3], kept_first[:3]), relative_change(full[3:], kept_last[3:])])
+    moved = changes(*forward(probe, seed_of(rng), a, mixed(a, other, keep), mixed(a, other, ~keep)))
     if (moved > SAME).any():
         raise Failed(
             "sample i depends on other samples of the batch: in a batch of 6, replacing the image, time and label of "
@@ -148,8 +147,8 @@ def deterministic(probe: Probe, rng: Generator) -> None:
 
 def budget(probe: Probe, rng: Generator) -> None:
     net = with_pair(probe, UNET, seed=0)
-    own = sum(p.numel() for p in net.conditioners.parameters())
-    rest = sum(p.numel() for p in net.parameters()) - own
+    own = count(net.conditioners)
+    rest = count(net) - own
     if own > BUDGET * rest:
         raise Failed(f"the conditioners hold {own:,} parameters, more than {BUDGET:g} times the network's {rest:,}")
 
@@ -158,7 +157,7 @@ EXERCISE = Exercise(
     assignment="5_3_conditioning",
     position=3,
     name="conditioner",
-    answers=("prepare_conditioning", "ClassConditioner"),
+    answers=(PREPARE, CONDITIONER),
     library=("__init__", "attention", "layers"),  # what the set-up cell imports; the network stays with the parent
     hidden=("conditioning",),
     checks=(  # in the order of the reason that a student should read first

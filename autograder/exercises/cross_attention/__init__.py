@@ -1,10 +1,12 @@
 """The cross_attention exercise: image tokens ask, context tokens answer. Any projections pass."""
 
+from functools import partial
+
 import torch
 from torch import Generator
 
 from autograder.exercises import properties
-from autograder.exercises.base import Check, Exercise, Failed, Probe, relative_change
+from autograder.exercises.base import Exercise, Failed, Probe, check_of, relative_change
 from autograder.exercises.cross_attention import masking
 from autograder.exercises.cross_attention.asking import EXAMPLE, NAME, SIZES, SUBJECT, bare, draw, update
 from autograder.exercises.module import SAME, SEES
@@ -80,15 +82,11 @@ def permuted(probe: Probe, rng: Generator) -> None:
         )
 
 
-def check(what: str, points: float, run: properties.Run) -> Check:
-    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
-
-
 BLIND = (
     f"the output does not depend on the context: with {EXAMPLE}, parameters that have been moved a little (a zero-"
     "initialised output is right) and another context, the output of every image must change"
 )
-
+check = partial(check_of, NAME, LESSON)
 EXERCISE = Exercise(
     assignment="5_3_conditioning",
     position=2,
@@ -100,7 +98,7 @@ EXERCISE = Exercise(
     checks=(
         check("keeps its contract", 1.0, contract),
         check("x is added to the result", 1.0, residual),
-        check("the output depends on the context", 1.0, properties.depends_on(SUBJECT, "context", BLIND)),
+        check("the output depends on the context", 1.0, partial(properties.depends_on, SUBJECT, "context", BLIND)),
         check("the weights over the tokens add up to 1", 1.0, weights_add_up),
         check("one token alone gets the weight 1", 0.5, one_token),
         check("each position has a mixture of its own", 0.75, looks),
@@ -109,19 +107,7 @@ EXERCISE = Exercise(
         check("the order of the tokens does not matter", 0.25, permuted),
         check("a row with no allowed token stays finite", 0.5, masking.empty_row),
         check("and so does its gradient", 0.25, masking.empty_gradient),
-        check("sample i depends only on sample i", 0.5, properties.own_sample_only(SUBJECT)),
-        check(
-            "finite at large inputs", 0.25,
-            properties.stays_finite(SUBJECT, {"x": (1e4, 1.0, 0.0), "context": (1.0, 1e3, 0.0)}),
-        ),
-        check(
-            "gradient reaches x, context and the parameters", 0.25,
-            properties.gradient_reaches(SUBJECT, "x", "context"),
-        ),
-        check("runs under bfloat16 autocast", 0.25, properties.autocast(SUBJECT)),
-        check("deterministic in eval mode", 0.25, properties.deterministic(SUBJECT)),
-        check("keeps the device", 0.25, properties.keeps_device(SUBJECT)),
-        check("stays within the parameter budget", 0.25, properties.budget(SUBJECT)),
+        *properties.of_every_module(SUBJECT, LESSON, {"x": (1e4, 1.0, 0.0), "context": (1.0, 1e3, 0.0)}),
     ),
     written=("cross_attention_written",),
-)  # fmt: skip
+)

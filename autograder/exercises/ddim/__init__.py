@@ -1,9 +1,11 @@
 """The ddim exercise: which timesteps to visit, and one step from one to the next (step.py)."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe
+from autograder.exercises.base import AnswerError, Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import call
 from autograder.exercises.ddim import step
 
@@ -13,10 +15,8 @@ TIMES, STEP = "ddim_timesteps", step.STEP
 
 def pairs(rng: Generator) -> list[tuple[int, int]]:
     """(T, steps): steps that divide T, and steps that do not."""
-    odd = [
-        (int(torch.randint(200, 1500, (), generator=rng)), int(torch.randint(3, 90, (), generator=rng))) for _ in "abcd"
-    ]
-    return [(1000, 50), (1000, 7), (1000, 600), (997, 300), (12, 5), *odd]
+    odd = [[int(torch.randint(*ends, (), generator=rng)) for ends in ((200, 1500), (3, 90))] for _ in "abcd"]
+    return [(1000, 50), (1000, 7), (1000, 600), (997, 300), (12, 5), *map(tuple, odd)]
 
 
 def times(probe: Probe, total: int, steps: int) -> Tensor:
@@ -83,10 +83,7 @@ def too_many_steps(probe: Probe, rng: Generator) -> None:
     )
 
 
-def check(answer: str, what: str, points: float, run) -> Check:
-    return Check(f"{answer}: {what}", points, run, answer=answer, lesson=LESSON)
-
-
+on_times, on_step = partial(check_of, TIMES, LESSON), partial(check_of, STEP, LESSON)
 EXERCISE = Exercise(
     assignment="5_1_unconditional",
     position=3,
@@ -96,23 +93,23 @@ EXERCISE = Exercise(
     library=("__init__",),
     hidden=("samplers", "diffusion"),
     checks=(
-        check(TIMES, "keeps its contract", 0.5, times_contract),
-        check(TIMES, "starts at T - 1", 0.5, starts_at_the_end),
-        check(TIMES, "goes down within 0 … T - 1", 0.5, descends),
-        check(TIMES, "even gaps, down to the end", 1.0, evenly_spaced),
-        check(TIMES, "one step, and all steps", 0.25, extremes),
-        check(TIMES, "refuses more steps than timesteps", 0.25, too_many_steps),
-        check(STEP, "keeps its contract", 0.5, step.step_contract),
-        check(STEP, "leads to the next noise level", 2.0, step.deterministic_step),
-        check(STEP, "the last step lands on x0", 0.5, step.lands_on_the_image),
-        check(STEP, "x0 is clamped", 0.5, step.clamps),
-        check(STEP, "the noise agrees with the clamped x0", 1.0, step.rederives),
-        check(STEP, "clip=False does not clamp", 0.25, step.no_clip),
-        check(STEP, "eta and sigma", 1.0, step.given_noise),
-        check(STEP, "draws noise where none is given", 0.5, step.draws_noise),
-        check(STEP, "deterministic without eta", 0.25, step.draws_none),
-        check(STEP, "finite at every noise level", 0.25, step.stays_finite),
-        check(STEP, "keeps the device", 0.25, step.device),
+        on_times("keeps its contract", 0.5, times_contract),
+        on_times("starts at T - 1", 0.5, starts_at_the_end),
+        on_times("goes down within 0 … T - 1", 0.5, descends),
+        on_times("even gaps, down to the end", 1.0, evenly_spaced),
+        on_times("one step, and all steps", 0.25, extremes),
+        on_times("refuses more steps than timesteps", 0.25, too_many_steps),
+        on_step("keeps its contract", 0.5, step.step_contract),
+        on_step("leads to the next noise level", 2.0, step.deterministic_step),
+        on_step("the last step lands on x0", 0.5, step.lands_on_the_image),
+        on_step("x0 is clamped", 0.5, step.clamps),
+        on_step("the noise agrees with the clamped x0", 1.0, step.rederives),
+        on_step("clip=False does not clamp", 0.25, step.no_clip),
+        on_step("eta and sigma", 1.0, step.given_noise),
+        on_step("draws noise where none is given", 0.5, step.draws_noise),
+        on_step("deterministic without eta", 0.25, step.draws_none),
+        on_step("finite at every noise level", 0.25, step.stays_finite),
+        on_step("keeps the device", 0.25, step.device),
     ),
     written=("ddim_written",),
 )

@@ -1,9 +1,11 @@
 """The ema exercise: a copy of a network that follows its weights slowly."""
 
+from functools import partial
+
 import torch
 from torch import Generator
 
-from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe, finite, tensor
+from autograder.exercises.base import AnswerError, Exercise, Failed, Probe, check_of, finite, tensor
 from autograder.exercises.ema.averages import (
     FLOATING,
     INTEGER,
@@ -63,20 +65,16 @@ def leaves_alone(probe: Probe, rng: Generator) -> None:
         )
 
 
-def follows(limit: tuple[float, float], updates: int, text: str, example: str):
-    """Do the parameters follow the average with a decay drawn from `limit`?"""
-
-    def check(probe: Probe, rng: Generator) -> None:
-        for _ in range(2):
-            decay = limit[0] + (limit[1] - limit[0]) * float(torch.rand((), generator=rng))
-            values = path(rng, updates)
-            out = follow(probe, values, runs=[{"decay": decay}])
-            for name in PARAMETERS:
-                right = average(values[name], decays(updates, decay))
-                if not near(values_of(out, name, updates + 1)[1:], right[1:]):
-                    raise Failed(f"{text} (seen in the grader's network, in `{name}`): {example}")
-
-    return check
+def follows(limit: tuple[float, float], updates: int, text: str, example: str, probe: Probe, rng: Generator) -> None:
+    """The parameters follow the average with a decay drawn from `limit`."""
+    for _ in range(2):
+        decay = limit[0] + (limit[1] - limit[0]) * float(torch.rand((), generator=rng))
+        values = path(rng, updates)
+        out = follow(probe, values, runs=[{"decay": decay}])
+        for name in PARAMETERS:
+            right = average(values[name], decays(updates, decay))
+            if not near(values_of(out, name, updates + 1)[1:], right[1:]):
+                raise Failed(f"{text} (seen in the grader's network, in `{name}`): {example}")
 
 
 def default(probe: Probe, rng: Generator) -> None:
@@ -143,10 +141,7 @@ def device(probe: Probe, rng: Generator) -> None:
         raise Failed(f"ema.module is on another device than the model: try net = nn.Linear(1, 1).to('meta'); {hint}")
 
 
-def check(what: str, points: float, run) -> Check:
-    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
-
-
+check = partial(check_of, NAME, LESSON)
 EXERCISE = Exercise(
     assignment="5_2_guidance",
     position=3,
@@ -158,17 +153,18 @@ EXERCISE = Exercise(
         check("a copy of its own", 0.5, a_copy),
         check("frozen, in eval mode", 1.0, frozen),
         check("leaves the model alone", 1.0, leaves_alone),
-        check("old and new in the right shares", 2.0, follows(
-            (0.03, 0.15), 4, "the average is not decay times the old one plus 1 - decay times the model",
+        check("old and new in the right shares", 2.0, partial(
+            follows, (0.03, 0.15), 4, "the average is not decay times the old one plus 1 - decay times the model",
             f"{TRY}; a tenth of ema.module.weight should be left, as the warm-up does not matter for so small a decay",
         )),
-        check("the warm-up of the decay", 2.0, follows(
-            (0.9, 0.99), 9, "in the first updates the decay is not (1 + k) / (10 + k), with k = 1 at the first",
+        check("the warm-up of the decay", 2.0, partial(
+            follows, (0.9, 0.99), 9,
+            "in the first updates the decay is not (1 + k) / (10 + k), with k = 1 at the first",
             f"{TRY.replace('=0.1', '=0.99')}; of ema.module.weight 2/11 should be left, and after a second update "
             "2/11 · 3/12",
         )),
-        check("decay is the limit", 1.0, follows(
-            (0.3, 0.5), 14, "the effective decay is not the smaller one of decay and (1 + k) / (10 + k)",
+        check("decay is the limit", 1.0, partial(
+            follows, (0.3, 0.5), 14, "the effective decay is not the smaller one of decay and (1 + k) / (10 + k)",
             "with decay=0.5, print what you use for k = 1, 7, 8 and 100: 2/11, 8/17, 0.5 and 0.5",
         )),
         check("0.9999 without an argument", 0.25, default),

@@ -10,27 +10,23 @@ from torch import Tensor, nn
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 
 
-class Net(nn.Module):
-    """Parameters of several shapes, in nested modules; floating and integer buffers, and a layer with two modes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(()))
-        self.body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.gain * self.body(x)
-
-
 class Weight(nn.Module):
     """One number, for long runs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(()))
+        self.gain, self.body = nn.Parameter(torch.ones(())), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.gain * x
+        return self.gain * self.body(x)
+
+
+class Net(Weight):
+    """Parameters of several shapes, in nested modules; floating and integer buffers, and a layer with two modes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
 
 
 NETS = {"net": Net, "weight": Weight}
@@ -83,9 +79,8 @@ def follow(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]
             keep()
     out = {name: torch.stack(values) for name, values in kept.items()}
     out |= {"start": start, "end": modes([ema.module for ema in emas]), "source": modes(nets, all)}
-    return {"kind": "Module"}, out | {
-        f"source.{i}.{n}": v for i, net in enumerate(nets) for n, v in net.state_dict().items()
-    }
+    out |= {f"source.{i}.{n}": v for i, net in enumerate(nets) for n, v in net.state_dict().items()}
+    return {"kind": "Module"}, out
 
 
 def elsewhere(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:

@@ -1,16 +1,18 @@
 """The guided_sampling exercise: one guided prediction, and images from noise (sampling.py)."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Check, Exercise, Failed, Probe
+from autograder.exercises.base import Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import Returned, Thing, call, close, keeps_device, seed_of
 from autograder.exercises.guided_sampling import sampling
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
-GUIDANCE, SAMPLING = "lesson 5.2, “Guidance”", "lesson 5.2, “Guided sampling”"
 GUIDED, SAMPLE = "guided_eps", sampling.SAMPLE
 SHAPES = ((3, 2, 5, 4), (1, 3, 4, 6), (4, 4, 4, 4), (5, 1, 8, 8))  # sizes that coincide hide a wrong axis
+NAMES = ("model", "x_t", "t", "labels")
 TOY = (
     "with model = lambda x, t, y: y.view(-1, 1, 1, 1) + 0 * x, which answers with the label, look at guided_eps(model, "
     "torch.zeros(1, 1, 2, 2), torch.tensor([0]), torch.tensor([3]), 10, w)"
@@ -18,8 +20,7 @@ TOY = (
 
 
 def ask(probe: Probe, g: Gaussians, xt: Tensor, t: Tensor, y: Tensor, w: float, **more: object) -> Returned:
-    names = ("model", "x_t", "t", "labels")
-    return call(probe, GUIDED, Thing("model"), xt, t, y, g.null, w, rename=names, besides=g.tensors, **more)
+    return call(probe, GUIDED, Thing("model"), xt, t, y, g.null, w, rename=NAMES, besides=g.tensors, **more)
 
 
 def batch(rng: Generator, shape: tuple[int, ...], mixed: bool) -> tuple[Gaussians, Tensor, Tensor, Tensor]:
@@ -44,27 +45,27 @@ def contract(probe: Probe, rng: Generator) -> None:
             ask(probe, g, *given, w).unchanged().tensor(shape, torch.float32)
 
 
-def follows(scales: tuple[float, ...] | None, text: str, example: str):
-    def check(probe: Probe, rng: Generator) -> None:
-        for shape in SHAPES[:3]:
-            g, *given = batch(rng, shape, mixed=False)
-            for w in scales or (0.5, 4.0, scale(rng, 1.5, 9), 10):
-                out = ask(probe, g, *given, w).tensor(shape)
-                close(out, g.guided(*given, w), text, example, rtol=1e-4, atol=1e-4 * (1 + w))
+def agrees(probe: Probe, world: tuple[Gaussians, Tensor, Tensor, Tensor], w: float, text: str, example: str) -> None:
+    g, *given = world
+    out = ask(probe, g, *given, w).tensor(tuple(given[0].shape))
+    close(out, g.guided(*given, w), text, example, rtol=1e-4, atol=1e-4 * (1 + w))
 
-    return check
+
+def follows(scales: tuple[float, ...] | None, text: str, example: str, probe: Probe, rng: Generator) -> None:
+    for shape in SHAPES[:3]:
+        world = batch(rng, shape, mixed=False)
+        for w in scales or (0.5, 4.0, scale(rng, 1.5, 9), 10):
+            agrees(probe, world, w, text, example)
 
 
 def own(probe: Probe, rng: Generator) -> None:
     for shape in SHAPES:
-        g, *given = batch(rng, shape, mixed=True)
+        world = batch(rng, shape, mixed=True)
         for w in (0.0, 1.0, scale(rng, 1.5, 9)):
-            close(
-                ask(probe, g, *given, w).tensor(shape), g.guided(*given, w),
-                "in a batch of several labels and timesteps, an image is not guided by its own",
+            agrees(
+                probe, world, w, "in a batch of several labels and timesteps, an image is not guided by its own",
                 "ask for two labels in one batch and for each alone, and compare: after torch.cat([x_t, x_t]) the "
                 "labels and timesteps must be doubled in the same order, and the halves taken apart in it",
-                rtol=1e-4, atol=1e-4 * (1 + w),
             )  # fmt: skip
 
 
@@ -84,18 +85,21 @@ def one_call(probe: Probe, rng: Generator) -> None:
 
 
 def device(probe: Probe, rng: Generator) -> None:
-    g, xt, t, y = batch(rng, (2, 1, 4, 4), mixed=True)
+    g, *given = batch(rng, (2, 1, 4, 4), mixed=True)
     for w in (0.0, 1.0, 3.0):
-        keeps_device(
-            probe, GUIDED, Thing("model"), xt, t, y, g.null, w, rename=("model", "x_t", "t", "labels"),
-            besides=g.tensors, seed=seed_of(rng),
-        )  # fmt: skip
+        more = {"rename": NAMES, "besides": g.tensors, "seed": seed_of(rng)}
+        keeps_device(probe, GUIDED, Thing("model"), *given, g.null, w, **more)
 
 
-def check(answer: str, what: str, points: float, run) -> Check:
-    return Check(f"{answer}: {what}", points, run, answer=answer, lesson=GUIDANCE if answer == GUIDED else SAMPLING)
-
-
+UNCONDITIONAL = ("w = 0 is not the answer for the null class", f"{TOY}, w = 0.0: all that should come out is 10")
+CONDITIONAL = ("w = 1 is not the answer for the label", f"{TOY}, w = 1.0: all that should come out is 3")
+ON_THE_LINE = (
+    "the result does not lie on the line from the unconditional through the conditional answer, w times as far out as "
+    "the latter",
+    f"{TOY}, for w = 0.0, 0.5, 1.0, 2.0: each half should be the same step on",
+)
+guided = partial(check_of, GUIDED, "lesson 5.2, “Guidance”")
+sampled = partial(check_of, SAMPLE, "lesson 5.2, “Guided sampling”")
 EXERCISE = Exercise(
     assignment="5_2_guidance",
     position=2,
@@ -105,30 +109,23 @@ EXERCISE = Exercise(
     hidden=("guidance", "samplers", "diffusion"),
     needs={SAMPLE: (GUIDED,)},
     checks=(
-        check(GUIDED, "keeps its contract", 0.5, contract),
-        check(GUIDED, "w = 0 is unconditional", 0.75, follows(
-            (0.0,), "w = 0 is not the answer for the null class", f"{TOY}, w = 0.0: all that should come out is 10",
-        )),
-        check(GUIDED, "w = 1 is conditional", 0.75, follows(
-            (1.0,), "w = 1 is not the answer for the label", f"{TOY}, w = 1.0: all that should come out is 3",
-        )),
-        check(GUIDED, "w goes from the one through the other", 1.25, follows(
-            None, "the result does not lie on the line from the unconditional through the conditional answer, w times "
-            "as far out as the latter", f"{TOY}, for w = 0.0, 0.5, 1.0, 2.0: each half should be the same step on",
-        )),
-        check(GUIDED, "each image has its own label", 0.75, own),
-        check(GUIDED, "one call of the model", 0.75, one_call),
-        check(GUIDED, "keeps the device", 0.25, device),
-        check(SAMPLE, "keeps its contract", 0.5, sampling.contract),
-        check(SAMPLE, "starts from the generator's noise", 0.75, sampling.starts),
-        check(SAMPLE, "steps down from T - 1", 0.75, sampling.steps),
-        check(SAMPLE, "lands on images of the class", 0.75, sampling.lands),
-        check(SAMPLE, "guidance_scale counts", 0.5, sampling.guides),
-        check(SAMPLE, "each step leaves the noise of its timestep", 0.5, sampling.levels),
-        check(SAMPLE, "within [-1, 1]", 0.5, sampling.bounded),
-        check(SAMPLE, "the generator decides", 0.25, sampling.decided),
-        check(SAMPLE, "images do not see one another", 0.25, sampling.alone),
-        check(SAMPLE, "keeps the device", 0.25, sampling.device),
+        guided("keeps its contract", 0.5, contract),
+        guided("w = 0 is unconditional", 0.75, partial(follows, (0.0,), *UNCONDITIONAL)),
+        guided("w = 1 is conditional", 0.75, partial(follows, (1.0,), *CONDITIONAL)),
+        guided("w goes from the one through the other", 1.25, partial(follows, None, *ON_THE_LINE)),
+        guided("each image has its own label", 0.75, own),
+        guided("one call of the model", 0.75, one_call),
+        guided("keeps the device", 0.25, device),
+        sampled("keeps its contract", 0.5, sampling.contract),
+        sampled("starts from the generator's noise", 0.75, sampling.starts),
+        sampled("steps down from T - 1", 0.75, sampling.steps),
+        sampled("lands on images of the class", 0.75, sampling.lands),
+        sampled("guidance_scale counts", 0.5, sampling.guides),
+        sampled("each step leaves the noise of its timestep", 0.5, sampling.levels),
+        sampled("within [-1, 1]", 0.5, sampling.bounded),
+        sampled("the generator decides", 0.25, sampling.decided),
+        sampled("images do not see one another", 0.25, sampling.alone),
+        sampled("keeps the device", 0.25, sampling.device),
     ),
     written=("guided_sampling_written",),
-)  # fmt: skip
+)

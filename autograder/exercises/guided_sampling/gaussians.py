@@ -44,15 +44,13 @@ class Gaussians:
         return null + w * (self.mean[y].double() - null)
 
 
-def draw(
-    rng: Generator, shape: tuple[int, int, int], spread: float | None = None, apart: float = 1.0, timesteps: int = 0
-) -> Gaussians:
+def draw(rng: Generator, shape: tuple[int, ...], spread: float | None = None, apart: float = 1.0) -> Gaussians:
     """Of 4 to 9 classes, never the digits' ten. `spread`: the standard deviation in every class, else one for each.
 
     `apart`: how far a class may lie from the null class, pixel by pixel; the latter lies within 0.3 of 0.
     """
     k = int(torch.randint(4, 10, (), generator=rng))
-    steps = timesteps or int(torch.randint(60, 160, (), generator=rng))
+    steps = int(torch.randint(60, 160, (), generator=rng))
     u = (torch.arange(steps).double() + 1) / steps
     abar = (torch.cos((u + 0.01) / 1.02 * math.pi / 2) ** 2).float()  # (T,), ends near 2e-4
     null = 0.6 * torch.rand(1, *shape, generator=rng) - 0.3

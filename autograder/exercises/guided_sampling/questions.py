@@ -50,25 +50,21 @@ class Model(nn.Module):
         self.calls += 1
         self.times.append(t.detach()[0].clone())
         self.shown += [x.detach().clone()] if self.calls <= SHOWN else []
-        abar, variance = (
-            F.embedding(i, v[:, None])[..., None, None] for i, v in ((t, self.abar), (labels, self.variance))
-        )
+        pairs = (t, self.abar), (labels, self.variance)
+        abar, variance = (F.embedding(i, v[:, None])[..., None, None] for i, v in pairs)  # (B, 1, 1, 1)
         mean = F.embedding(labels, self.mean.flatten(1)).view(-1, *self.mean.shape[1:])  # (B, C, H, W)
         return (1 - abar).sqrt() * (x - abar.sqrt() * mean) / (abar * variance + 1 - abar)
 
     def _check(self, x: Tensor, t: Tensor, labels: Tensor) -> None:
         if x.dim() != 4 or x.shape[1:] != self.mean.shape[1:]:
             wanted = ", ".join(map(str, self.mean.shape[1:]))
-            raise ValueError(
-                f"the model wants images of shape (B, {wanted}), and was given x of shape {tuple(x.shape)}"
-            )
+            raise ValueError(f"the model wants images of shape (B, {wanted}), and got x of shape {tuple(x.shape)}")
         if x.dtype != self.mean.dtype:
             raise TypeError(f"the model's weights have dtype {self.mean.dtype}, and x has dtype {x.dtype}")
         for name, given, end in (("t", t, len(self.abar)), ("labels", labels, len(self.variance))):
-            if tuple(given.shape) != (len(x),):
-                raise ValueError(
-                    f"the model wants one of {name} for each image, shape ({len(x)},), and got {tuple(given.shape)}"
-                )
+            got = tuple(given.shape)
+            if got != (len(x),):
+                raise ValueError(f"the model wants one of {name} for each image, shape ({len(x)},), and got {got}")
             if given.is_floating_point():
                 raise TypeError(f"the model wants whole numbers for {name}, and got {given.dtype}")
             if int(given.min()) < 0 or int(given.max()) >= end:

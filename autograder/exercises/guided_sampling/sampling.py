@@ -15,11 +15,7 @@ SAMPLE = "sample_conditional"
 SHAPE = (2, 5, 7)  # (C, H, W); 70 numbers: drawn image by image they are others than drawn at once
 NAMES = ("model", "schedule", "class_labels")
 LANDED = 0.02  # how far a pixel of a world without variance may be off; classes lie at least 0.06 from the null class
-TRY = (
-    "sample_conditional(model, schedule, torch.tensor([3, 5]), image_shape, generator=torch.Generator().manual_seed(0))"
-)
-
-
+TRY = f"{SAMPLE}(model, schedule, torch.tensor([3, 5]), image_shape, generator=torch.Generator().manual_seed(0))"
 EXACT = (
     "model = lambda x, t, y: (x - a(t).sqrt() * picture(y)) / (1 - a(t)).sqrt(), with a(t) = abar[t].view(-1, 1, 1, 1) "
     "and picture(y) = (y / 10).view(-1, 1, 1, 1), is such a model"
@@ -43,15 +39,11 @@ def starts(probe: Probe, rng: Generator) -> None:
     for count in (1, 3):
         g, seed = draw(rng, SHAPE, spread=0.2, apart=0.1), seed_of(rng)
         returned = ask(probe, g, labels_of(rng, g, count), 3.0, 5, Seeded(seed))
-        returned.tensor()
         times_of(returned)
         first = shown(returned, 0, SHAPE)
         noise = torch.randn((count, *SHAPE), generator=torch.Generator().manual_seed(seed))
-        if (
-            first is None
-            or len(first) % count
-            or not all(torch.allclose(x.float(), noise, atol=1e-6) for x in first.split(count))
-        ):
+        fits = first is not None and len(first) % count == 0
+        if not fits or not all(torch.allclose(x.float(), noise, atol=1e-6) for x in first.split(count)):
             raise Failed(
                 "the first images that the model is shown are not torch.randn(shape, generator=generator), drawn once, "
                 "for the whole batch, with shape (B, C, H, W): print the first x that your model is given, and compare"
@@ -59,7 +51,8 @@ def starts(probe: Probe, rng: Generator) -> None:
 
 
 def times_of(returned: Returned, where: str = "") -> Tensor:
-    """The timestep of every call of the model, (calls,) int64; Failed where there was none."""
+    """The timestep of every call of the model, (calls,) int64; Failed where there was none, or no images came of it."""
+    returned.tensor()
     times = returned.after.get("times")
     if times is None or times.dim() != 1 or not len(times) or times.is_floating_point():
         raise Failed(f"the model is never called{where}: put a print into a model of your own")
@@ -80,7 +73,6 @@ def steps(probe: Probe, rng: Generator) -> None:
     hint = "print the t that your model is given, with num_steps=5"
     for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
         returned = ask(probe, g, labels_of(rng, g, 2), 3.0, count, Seeded(seed_of(rng)))
-        returned.tensor()
         times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
             raise Failed(f"the first step is not at T - 1, where there is nothing but noise: {hint}")
@@ -111,9 +103,8 @@ def guides(probe: Probe, rng: Generator) -> None:
     )
     for w in (0.0, 2.5, 5.0, None):
         out = ask(probe, g, y, **({} if w is None else {"guidance_scale": w}), generator=Seeded(seed_of(rng)))
-        close(
-            out.tensor((3, *SHAPE)), g.centre(y, 4.0 if w is None else w), text, example, rtol=0, atol=LANDED
-        )  # fmt: skip
+        right = g.centre(y, 4.0 if w is None else w)
+        close(out.tensor((3, *SHAPE)), right, text, example, rtol=0, atol=LANDED)
 
 
 def levels(probe: Probe, rng: Generator) -> None:
@@ -122,7 +113,6 @@ def levels(probe: Probe, rng: Generator) -> None:
     y = labels_of(rng, g, 1).repeat(8)  # one class, so that the order of a doubled batch does not matter
     for count in (len(g.abar), 11):
         returned = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng)), shape=shape)
-        returned.tensor()
         times = times_of(returned).clamp(0, len(g.abar) - 1)
         for i, t in enumerate(times):
             if (x := shown(returned, i, shape)) is None:

@@ -1,11 +1,12 @@
-"""The interpolation exercise: paths between two embeddings, and the row of images along one
-(row.py)."""
+"""The interpolation exercise: paths between two embeddings, and the row of images along one (row.py)."""
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe, finite
+from autograder.exercises.base import AnswerError, Exercise, Failed, Probe, check_of, finite
 from autograder.exercises.calls import call, close, keeps_device
 from autograder.exercises.interpolation import row
 from autograder.exercises.interpolation.row import LESSON
@@ -105,22 +106,22 @@ def straight(probe: Probe, rng: Generator, pairs: list[tuple[Tensor, Tensor]], w
         close(out, line(a, b, alphas), f"{what} are not joined by a straight line", how, rtol=2e-3, atol=2e-3)
 
 
+def multiples(rng: Generator, count: int, sign: int = 1) -> list[tuple[Tensor, Tensor]]:
+    """Vectors (16,), each with a multiple of it."""
+    vectors = (torch.randn(16, generator=rng) for _ in range(count))
+    return [(a, sign * (0.5 + 2 * float(torch.rand((), generator=rng))) * a) for a in vectors]
+
+
 def parallel(probe: Probe, rng: Generator) -> None:
-    pairs = []
-    for _ in range(25):  # rounding lifts the cosine of some above 1
-        a = torch.randn(16, generator=rng)
-        pairs += [(a, (0.5 + 2 * float(torch.rand((), generator=rng))) * a)]
+    pairs = multiples(rng, 25)  # rounding lifts the cosine of some above 1
+    a = pairs[-1][0]
     pairs += [(a, a.clone()), (a, 1.5 * a + 1e-4 * torch.randn(16, generator=rng))]
     straight(probe, rng, pairs, "parallel vectors", "a = torch.tensor([0.3, 0.4]), b = 2 * a")
 
 
 def opposite(probe: Probe, rng: Generator) -> None:
-    pairs = []
-    for _ in range(12):
-        a = torch.randn(16, generator=rng)
-        pairs += [(a, -(0.5 + 2 * float(torch.rand((), generator=rng))) * a)]
     example = "a = torch.tensor([0.3, 0.4]), b = -2 * a (in float32 their cosine may be -0.9999999, so compare with a "
-    straight(probe, rng, pairs, "opposite vectors", example + "tolerance)")
+    straight(probe, rng, multiples(rng, 12, -1), "opposite vectors", example + "tolerance)")
 
 
 def zero(probe: Probe, rng: Generator) -> None:
@@ -147,10 +148,7 @@ def device(probe: Probe, rng: Generator) -> None:
     keeps_device(probe, NAME, a, 2 * a, alphas, mode="spherical")
 
 
-def check(what: str, points: float, run) -> Check:
-    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
-
-
+check = partial(check_of, NAME, LESSON)
 EXERCISE = Exercise(
     assignment="5_3_conditioning",
     position=4,
@@ -170,7 +168,7 @@ EXERCISE = Exercise(
         check("spherical: zero vectors", 0.25, zero),
         check("refuses an unknown mode", 0.25, unknown_mode),
         check("keeps the device", 0.25, device),
-        *row.checks(),
+        *row.CHECKS,
     ),
     written=("interpolation_written",),
 )

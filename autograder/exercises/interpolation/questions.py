@@ -1,16 +1,13 @@
-"""The questions of the interpolation exercise: calls of a function, and rows of images from a known model."""
+"""The questions of the interpolation exercise: calls of its functions, of one with a known model."""
 
-import contextlib
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from autograder.child.fake_device import FakeDevice
-from autograder.child.functions import Reply, call
+from autograder.child import functions
+from autograder.child.functions import Reply
 from ddpm_core.schedule import DiffusionSchedule
-
-__all__ = ["call", "row"]
 
 
 class Model(nn.Module):
@@ -20,9 +17,10 @@ class Model(nn.Module):
     sqrt(1 - abar)·(xt - sqrt(abar)·mu) / (abar·spread² + 1 - abar). With spread 0 every sampler arrives at mu.
     """
 
-    def __init__(self, table: Tensor, paint: Tensor, spread: Tensor, abar: Tensor):
+    def __init__(self, table: nn.Parameter, paint: nn.Parameter, spread: Tensor, abar: Tensor):
         super().__init__()
-        self.class_emb, self.paint = nn.Embedding.from_pretrained(table, freeze=False), nn.Parameter(paint)
+        self.class_emb, self.paint = nn.Embedding(*table.shape), paint
+        self.class_emb.weight = table
         self.register_buffer("spread", spread)
         self.register_buffer("abar", abar)
         self.null_class = len(table) - 1
@@ -50,24 +48,15 @@ class Model(nn.Module):
         return (1 - a).sqrt() * (x - a.sqrt() * mu) / (a * self.spread**2 + 1 - a)
 
 
-def row(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """interpolate_classes with the model that `table`, `paint`, `spread` and `abar` describe -> out, the weights after.
+def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """functions.call, with a model and a schedule among the arguments where their tensors are sent.
 
-    `generator` is the seed of the generator that is passed, or None; `seed` that of the global random stream.
+    Also returns the timesteps at which the model was called, `times`.
     """
-    model = Model(x["table"].clone(), x["paint"].clone(), x["spread"], x["abar"]).eval()
-    schedule = DiffusionSchedule(x["abar"])
-    seed = header.get("generator")
-    rest = dict(header["kwargs"])
-    if seed is not None:
-        rest["generator"] = torch.Generator().manual_seed(seed)
-    torch.manual_seed(header["seed"])
-    place = FakeDevice([*model.parameters(), *model.buffers()])
-    with place if header.get("elsewhere") else contextlib.nullcontext():
-        out = answers["interpolate_classes"](model, schedule, *header["args"], tuple(header["shape"]), **rest)
-    about: dict[str, Any] = {"kind": type(out).__name__, "elsewhere": place.holds(out)}
-    about["times"] = sorted(model.times)[:2000]
-    if not isinstance(out, Tensor):
-        return about, {}
-    after = {"in.table": model.class_emb.weight, "in.paint": model.paint, "in.abar": x["abar"]}
-    return about | {"kind": "Tensor"}, {"out": out, **after}
+    if "model.table" not in x:
+        return functions.call(answers, header, x)
+    abar = x["schedule.alphas_cumprod"]
+    x |= {name: nn.Parameter(x[name]) for name in ("model.table", "model.paint")}
+    model = Model(x["model.table"], x["model.paint"], x["model.spread"], abar).eval()
+    about, out = functions.call(answers, header, x, {"model": model, "schedule": DiffusionSchedule(abar)})
+    return about | {"times": sorted(model.times)[:2000]}, out

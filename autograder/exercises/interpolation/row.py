@@ -1,12 +1,14 @@
 """Checks of `interpolate_classes`: a row of images from one noise, whatever the sampler."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from autograder.exercises.base import AnswerError, Check, Failed, Probe
-from autograder.exercises.calls import PLACE_HINT, PLACES, seed_of
-from autograder.exercises.interpolation.world import ROW, STEPS, arc, ask, two, world
+from autograder.exercises.base import Failed, Probe, check_of
+from autograder.exercises.calls import Seeded, keeps_device, seed_of
+from autograder.exercises.interpolation.world import ROW, STEPS, THINGS, arc, ask, two, world
 
 LESSON = "lesson 5.3, “Class interpolation”"
 
@@ -143,32 +145,21 @@ def in_range(probe: Probe, rng: Generator) -> None:
 
 def device(probe: Probe, rng: Generator) -> None:
     w = world(rng)
-    sent = {"table": w.table, "paint": w.paint, "spread": w.spread, "abar": w.abar}
-    header = {"args": [*two(rng), 3], "shape": list(w.shape), "seed": 0, "generator": seed_of(rng)}
-    try:
-        about, _ = probe.both("row", sent, **header, kwargs={"num_steps": 3}, elsewhere=True)
-    except AnswerError as e:
-        if PLACES.search(str(e)):
-            raise Failed(f"{ROW} does not work with model and schedule on a GPU: {PLACE_HINT} ({e})") from e
-        raise
-    if about.get("kind") == "Tensor" and about.get("elsewhere") is not True:
-        raise Failed(f"{ROW} returns images on another device than the model's: {PLACE_HINT}")
+    given = {"num_steps": 3, "besides": w.tensors}
+    keeps_device(probe, ROW, *THINGS, *two(rng), 3, w.shape, generator=Seeded(seed_of(rng)), **given)
 
 
-def checks() -> tuple[Check, ...]:
-    def check(what: str, points: float, run) -> Check:
-        return Check(f"{ROW}: {what}", points, run, answer=ROW, lesson=LESSON)
-
-    return (
-        check("keeps its contract", 0.25, contract),
-        check("from class_a to class_b", 0.75, ends),
-        check("even steps in between", 0.75, even),
-        check("one noise for the whole row", 0.75, one_noise),
-        check("the noise is normal, and the generator's", 0.5, noise_of_the_generator),
-        check("guidance", 0.75, guidance),
-        check("the defaults", 0.25, defaults),
-        check("a row of one", 0.25, one_image),
-        check("num_steps timesteps, from T - 1 on", 0.25, timesteps),
-        check("images in [-1, 1]", 0.25, in_range),
-        check("keeps the device", 0.25, device),
-    )
+check = partial(check_of, ROW, LESSON)
+CHECKS = (
+    check("keeps its contract", 0.25, contract),
+    check("from class_a to class_b", 0.75, ends),
+    check("even steps in between", 0.75, even),
+    check("one noise for the whole row", 0.75, one_noise),
+    check("the noise is normal, and the generator's", 0.5, noise_of_the_generator),
+    check("guidance", 0.75, guidance),
+    check("the defaults", 0.25, defaults),
+    check("a row of one", 0.25, one_image),
+    check("num_steps timesteps, from T - 1 on", 0.25, timesteps),
+    check("images in [-1, 1]", 0.25, in_range),
+    check("keeps the device", 0.25, device),
+)

@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe, finite
-from autograder.exercises.calls import same
+from autograder.exercises.base import Probe, finite
+from autograder.exercises.calls import Seeded, Thing, call
 
 ROW = "interpolate_classes"
+THINGS = Thing("model"), Thing("schedule")
 SHAPE = (2, 5, 4)
 CLASSES, DIM = 7, 6
 STEPS = 9  # which do not divide T
@@ -44,8 +45,10 @@ class World:
         return (emb.double() @ self.paint.double()).view(-1, *self.shape)
 
     @property
-    def null(self) -> int:
-        return len(self.table) - 1
+    def tensors(self) -> dict[str, Tensor]:
+        """What the child makes its model and its schedule of."""
+        model = {"model.table": self.table, "model.paint": self.paint, "model.spread": self.spread}
+        return model | {"schedule.alphas_cumprod": self.abar}
 
 
 def world(
@@ -72,20 +75,9 @@ def ask(
     probe: Probe, w: World, classes: tuple[int, int], count: int, generator: int | None, seed: int = 0, **kwargs: Any
 ) -> tuple[Tensor, dict]:
     """The row (num_interp, C, H, W), and what else the child says."""
-    kwargs = {"num_steps": STEPS, **kwargs}
-    sent = {"table": w.table, "paint": w.paint, "spread": w.spread, "abar": w.abar}
-    header = {"args": [*classes, count], "shape": list(w.shape), "seed": seed, "generator": generator}
-    about, out = probe.both("row", sent, **header, kwargs={k: v for k, v in kwargs.items() if v is not None})
-    images = out.get("out")
-    if images is None:
-        kind = str(about.get("kind"))[:40]
-        kind = "nothing (is the return missing?)" if kind == "NoneType" else f"a {kind}"
-        raise Failed(f"{ROW} returns {kind} where a tensor is asked for")
-    if tuple(images.shape) != (count, *w.shape):
-        raise Failed(f"{ROW} returns shape {tuple(images.shape)} where {(count, *w.shape)} is asked for")
-    if images.dtype != torch.float32:
-        raise Failed(f"{ROW} returns {images.dtype} where torch.float32 is asked for")
-    for name, what in (("table", "the model's weights"), ("paint", "the model's weights"), ("abar", "the schedule")):
-        if not same(out.get(f"in.{name}", sent[name]), sent[name]):
-            raise Failed(f"{ROW} changes {what}: read them only, the next row is drawn with the same model")
-    return finite(images, f"{ROW}'s images").double(), about
+    kwargs = {"num_steps": STEPS, "generator": None if generator is None else Seeded(generator), **kwargs}
+    kwargs = {k: v for k, v in kwargs.items() if v is not None}
+    row = call(probe, ROW, *THINGS, *classes, count, w.shape, besides=w.tensors, seed=seed, **kwargs)
+    images = row.tensor((count, *w.shape), torch.float32)
+    row.unchanged()
+    return finite(images, f"{ROW}'s images").double(), row.about

@@ -1,9 +1,11 @@
 """The label_dropout exercise: each label of a batch becomes the null class by a coin of its own."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Check, Exercise, Failed, Probe
+from autograder.exercises.base import Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import Returned, Seeded, call, keeps_device, same, seed_of
 
 LESSON = "lesson 5.2, “Dropping labels”"
@@ -16,8 +18,10 @@ def classes(rng: Generator) -> int:
     return int(torch.randint(11, 60, (), generator=rng))
 
 
-def labels_of(rng: Generator, count: int, null: int) -> Tensor:
-    return torch.randint(null, (count,), generator=rng)
+def drawn(rng: Generator, count: int, null: int = 0) -> tuple[Tensor, int]:
+    """Labels (count,), and the null class."""
+    null = null or classes(rng)
+    return torch.randint(null, (count,), generator=rng), null
 
 
 def drop(probe: Probe, y: Tensor, p: float, null: int, rng: Generator, **more: object) -> Returned:
@@ -27,14 +31,13 @@ def drop(probe: Probe, y: Tensor, p: float, null: int, rng: Generator, **more: o
 
 def contract(probe: Probe, rng: Generator) -> None:
     for count in (1, 7, 128):
-        null = classes(rng)
-        y = labels_of(rng, count, null)
+        y, null = drawn(rng, count)
         for p in (0.0, 0.5, 1.0):
             drop(probe, y, p, null, rng).unchanged().tensor((count,), torch.int64)
 
 
 def new_tensor(probe: Probe, rng: Generator) -> None:
-    y, null = labels_of(rng, 16, 20), 20
+    y, null = drawn(rng, 16, null=20)
     for p in (0.0, 0.5, 1.0):
         if "labels" in (drop(probe, y, p, null, rng).about.get("shares") or ()):
             raise Failed(
@@ -45,8 +48,7 @@ def new_tensor(probe: Probe, rng: Generator) -> None:
 
 def null_or_kept(probe: Probe, rng: Generator) -> None:
     for _ in range(3):
-        null = classes(rng)
-        y = labels_of(rng, 200, null)
+        y, null = drawn(rng, 200)
         out = drop(probe, y, 0.4, null, rng).tensor((200,))
         if not ((out == y) | (out == null)).all():
             raise Failed(
@@ -56,8 +58,7 @@ def null_or_kept(probe: Probe, rng: Generator) -> None:
 
 
 def never_and_always(probe: Probe, rng: Generator) -> None:
-    null = classes(rng)
-    y = labels_of(rng, 500, null)
+    y, null = drawn(rng, 500)
     if not torch.equal(drop(probe, y, 0.0, null, rng).tensor((500,)).long(), y):
         raise Failed("with p_uncond = 0 labels are dropped: look at drop_labels(torch.arange(5), 0.0, 10)")
     if not (drop(probe, y, 1.0, null, rng).tensor((500,)) == null).all():
@@ -72,8 +73,7 @@ def far(dropped: Tensor, p: float) -> bool:
 
 def right_share(probe: Probe, rng: Generator) -> None:
     for p in (0.15, 0.3 + 0.5 * float(torch.rand((), generator=rng))):
-        null = classes(rng)
-        y = labels_of(rng, 20_000, null)
+        y, null = drawn(rng, 20_000)
         if far(drop(probe, y, p, null, rng).tensor((20_000,)) == null, p):
             raise Failed(
                 "the share of dropped labels is not p_uncond: with labels = torch.zeros(100_000).long(), take "
@@ -82,8 +82,8 @@ def right_share(probe: Probe, rng: Generator) -> None:
 
 
 def own_coin(probe: Probe, rng: Generator) -> None:
-    null, p, batch, times = classes(rng), 0.3, 8, 600
-    y = labels_of(rng, batch, null)
+    p, batch, times = 0.3, 8, 600
+    y, null = drawn(rng, batch)
     out = drop(probe, y, p, null, rng, repeat=times).tensor((times, batch)) == null  # (times, B)
     counts = out.sum(1).double()  # binomial: mean B·p, variance B·p·(1 - p)
     spread = batch * p * (1 - p)
@@ -98,9 +98,8 @@ def own_coin(probe: Probe, rng: Generator) -> None:
 
 
 def single_labels(probe: Probe, rng: Generator) -> None:
-    null, p = classes(rng), 0.3
-    out = drop(probe, labels_of(rng, 1, null), p, null, rng, repeat=1500).tensor((1500, 1)) == null
-    if far(out, p):
+    y, null = drawn(rng, 1)
+    if far(drop(probe, y, 0.3, null, rng, repeat=1500).tensor((1500, 1)) == null, 0.3):
         raise Failed(
             "a batch of one label is not dropped with probability p_uncond: call drop_labels(torch.tensor([3]), 0.3, "
             "10) a hundred times; rounding B · p_uncond to a number of labels makes it never or always"
@@ -112,21 +111,15 @@ def every_class(probe: Probe, rng: Generator) -> None:
     y = torch.arange(12_000) % null
     out = drop(probe, y, p, null, rng).tensor((12_000,)) == null
     if any(far(out[y == k], p) for k in range(null)):
-        raise Failed(
-            "some classes are dropped more often than others: take the share of 10s for labels of one class each"
-        )
+        raise Failed("some classes are dropped more often than others: take the share of 10s for each class")
 
 
 def repeatable(probe: Probe, rng: Generator) -> None:
-    null = classes(rng)
-    y = labels_of(rng, 400, null)
+    y, null = drawn(rng, 400)
     one, other = (Seeded(seed_of(rng)) for _ in range(2))
     first, again, different = (call(probe, NAME, y, 0.5, null, g, seed=i) for i, g in enumerate((one, one, other)))
     if not same(first.tensor((400,)), again.tensor((400,))):
-        raise Failed(
-            "two generators with the same seed do not drop the same labels: pass generator on to the function that "
-            "draws"
-        )
+        raise Failed("generators with the same seed do not drop the same labels: pass generator on to what draws")
     if same(first.tensor(), different.tensor((400,))):
         raise Failed("generators with different seeds drop the same labels: is a seed fixed inside?")
     twice = call(probe, NAME, y, 0.5, null, one, repeat=2).tensor((2, 400))
@@ -135,8 +128,7 @@ def repeatable(probe: Probe, rng: Generator) -> None:
 
 
 def global_stream(probe: Probe, rng: Generator) -> None:
-    null = classes(rng)
-    y = labels_of(rng, 400, null)
+    y, null = drawn(rng, 400)
     if drop(probe, y, 0.5, null, rng).about.get("drew"):
         raise Failed(
             "with a generator given, random numbers are drawn from torch's global stream all the same: two runs that "
@@ -148,13 +140,11 @@ def global_stream(probe: Probe, rng: Generator) -> None:
 
 
 def device(probe: Probe, rng: Generator) -> None:
-    keeps_device(probe, NAME, labels_of(rng, 20, 30), 0.5, 30, seed=seed_of(rng))
+    y, null = drawn(rng, 20, null=30)
+    keeps_device(probe, NAME, y, 0.5, null, seed=seed_of(rng))
 
 
-def check(what: str, points: float, run) -> Check:
-    return Check(f"{NAME}: {what}", points, run, answer=NAME, lesson=LESSON)
-
-
+check = partial(check_of, NAME, LESSON)
 EXERCISE = Exercise(
     assignment="5_2_guidance",
     position=1,

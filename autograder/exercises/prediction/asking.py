@@ -59,6 +59,12 @@ def mixed_times(rng: Generator, batch: int, timesteps: int) -> Tensor:
     return torch.randperm(timesteps, generator=rng)[:batch]
 
 
+def images(rng: Generator, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """x0, eps (B, C, H, W) in float64, and their timesteps (B,)."""
+    x0, t = pictures(rng, shape), mixed_times(rng, shape[0], 300)
+    return x0, torch.randn(shape, generator=rng).double(), t
+
+
 OWN = (
     "call it with two images and timesteps = torch.tensor([0, 299]), then with each image alone, and compare; "
     'schedule["sqrt_alpha"][timesteps] has shape (B,) and needs (B, 1, 1, 1) before it meets an image'

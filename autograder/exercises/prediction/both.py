@@ -1,11 +1,13 @@
-"""Checks of what holds for both functions of the prediction exercise."""
+"""Checks of both functions of the prediction exercise: the velocity, judged against its definition, and its inverse."""
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe
-from autograder.exercises.calls import keeps_device, seed_of
-from autograder.exercises.prediction.asking import asked, draw_schedule, mixed_times, pictures, schedule_of
+from autograder.exercises.base import Failed, Probe, finite
+from autograder.exercises.calls import keeps_device, not_by_the_batch, seed_of
+from autograder.exercises.prediction import asking
+from autograder.exercises.prediction.asking import INVERSE, TARGET, agree, asked, draw_schedule, levels, pictures
+from ddpm_core.schedule import cosine_beta_schedule, linear_beta_schedule
 
 
 def contract(name: str):
@@ -22,7 +24,7 @@ def contract(name: str):
 def precision(name: str):
     def check(probe: Probe, rng: Generator) -> None:
         abar, shape = draw_schedule(rng), (2, 1, 4, 4)
-        t = mixed_times(rng, 2, 200)
+        t = asking.mixed_times(rng, 2, 200)
         pair = pictures(rng, shape), pictures(rng, shape)
         out = asked(probe, name, *pair, t, abar, dtype=torch.float64).tensor(shape)
         if out.dtype != torch.float64:
@@ -37,7 +39,7 @@ def device(name: str):
     def check(probe: Probe, rng: Generator) -> None:
         abar, shape = draw_schedule(rng).float(), (2, 1, 4, 4)
         a, b = pictures(rng, shape).float(), pictures(rng, shape).float()
-        keeps_device(probe, name, a, b, torch.tensor([3, 5]), schedule_of(abar), seed=seed_of(rng))
+        keeps_device(probe, name, a, b, torch.tensor([3, 5]), asking.schedule_of(abar), seed=seed_of(rng))
 
     return check
 
@@ -45,8 +47,7 @@ def device(name: str):
 def repeats(name: str):
     def check(probe: Probe, rng: Generator) -> None:
         abar, shape = draw_schedule(rng), (3, 2, 4, 4)
-        one = pictures(rng, shape), pictures(rng, shape), mixed_times(rng, 3, 200)
-        other = pictures(rng, shape), pictures(rng, shape), mixed_times(rng, 3, 200)
+        one, other = ((pictures(rng, shape), pictures(rng, shape), asking.mixed_times(rng, 3, 200)) for _ in "ab")
         before = asked(probe, name, *one, abar).tensor(shape)
         asked(probe, name, *other, draw_schedule(rng))
         after = asked(probe, name, *one, abar)
@@ -57,3 +58,107 @@ def repeats(name: str):
             )
 
     return check
+
+
+def mistake(probe: Probe, rng: Generator, abar: Tensor) -> str:
+    """What a wrong target is instead, where it is something with a name."""
+    x0, eps = pictures(rng, (2, 1, 4, 4)), torch.randn(2, 1, 4, 4, generator=rng).double()
+    t = torch.full((2,), len(abar) // 3)
+    r, s = levels(abar, t)
+    known = {
+        "it is the noise itself, which is epsilon-prediction": eps,
+        "it is the image itself, which is x0-prediction": x0,
+        "it is the noisy image x_t: a sign is wrong and the factors are swapped": r * x0 + s * eps,
+        "it has the opposite sign: the noise counts positively in the velocity": s * x0 - r * eps,
+        "its second term has the wrong sign": r * eps + s * x0,
+        "the factors of noise and image are swapped": s * eps - r * x0,
+        "the square roots are missing: the factors are standard deviations, not variances": r**2 * eps - s**2 * x0,
+    }
+    out = asked(probe, TARGET, x0, eps, t, abar).tensor((2, 1, 4, 4)).double()
+    found = [text for text, target in known.items() if ((out - target).abs() < 1e-4).all()]
+    return f". Your target is not the velocity: {found[0]}" if found else ""
+
+
+def target_term(which: str):
+    """A check of one of the target's two terms: the other input is zero."""
+    given, other, factor = ("noise", "x_0", "+sqrt(abar)") if which == "noise" else ("x_0", "noise", "-sqrt(1 - abar)")
+
+    def check(probe: Probe, rng: Generator) -> None:
+        abar, shape = draw_schedule(rng), (3, 2, 5, 4)
+        for _ in range(3):
+            t = torch.randint(len(abar), (1,), generator=rng).repeat(3)
+            (r, s), x, zero = levels(abar, t), pictures(rng, shape), torch.zeros(shape, dtype=torch.float64)
+            pair, right = ((zero, x), r * x) if which == "noise" else ((x, zero), -s * x)
+            out = finite(asked(probe, TARGET, *pair, t, abar).tensor(shape), "the target")
+            if ((out.double() - right).abs() > asking.TOLERANCE).any():
+                raise Failed(
+                    f"the {which} does not count with {factor} in the target: with {other} = torch.zeros(1, 1, 2, 2) "
+                    f"and {given} = torch.ones(1, 1, 2, 2), follow one number and its sign at the first step, where "
+                    f"abar is almost 1, and at the last{mistake(probe, rng, abar)}"
+                )
+
+    return check
+
+
+def own_time(probe: Probe, rng: Generator) -> None:
+    for shape in asking.SHAPES:
+        abar, (x0, eps, t) = draw_schedule(rng), asking.images(rng, shape)
+        r, s = levels(abar, t)
+        out = asked(probe, TARGET, x0, eps, t, abar).tensor(shape)
+        try:
+            agree(out, r * eps - s * x0, r, f"an image does not get the noise level of its own timestep: {asking.OWN}")
+        except Failed as failed:
+            each = zip(x0.split(1), eps.split(1), t.split(1))
+            alone = [asked(probe, TARGET, *one, abar).tensor((1, *shape[1:])) for one in each]
+            raise not_by_the_batch(failed, out, alone, "the target is not the velocity") from None
+
+
+XT = (
+    "x_t does not count with sqrt(abar) in the image: multiply x_t = sqrt(abar)·x_0 + sqrt(1 - abar)·noise by "
+    "sqrt(abar) and v = sqrt(abar)·noise - sqrt(1 - abar)·x_0 by sqrt(1 - abar), subtract, and see what becomes of the "
+    "noise"
+)
+OUTPUT = (
+    "the network's output does not count with -sqrt(1 - abar) in the image: with model_output = torch.ones(1, 1, 2, 2) "
+    "and x_t = torch.zeros(1, 1, 2, 2), follow one number and its sign at the first and at the last timestep"
+)
+BACK = (
+    "the image does not come back from its velocity: take x_0 = torch.ones(1, 1, 2, 2) and a noise of your own, make "
+    "x_t and v by hand at timesteps = torch.tensor([100]), and call predict_x0(v, x_t, …). In a batch, each image has "
+    f"its own timestep: {asking.OWN}"
+)
+
+
+def inverse_term(which: str):
+    """A check of one of the inverse's two terms: the other input is zero."""
+
+    def check(probe: Probe, rng: Generator) -> None:
+        abar, x = draw_schedule(rng), pictures(rng, (3, 2, 5, 4))
+        zero = torch.zeros_like(x)
+        for _ in range(3):
+            t = torch.randint(len(abar), (1,), generator=rng).repeat(3)
+            r, s = levels(abar, t)
+            pair, right, text = ((zero, x), r * x, XT) if which == "x_t" else ((x, zero), -s * x, OUTPUT)
+            agree(asked(probe, INVERSE, *pair, t, abar).tensor((3, 2, 5, 4)), right, r, text)
+
+    return check
+
+
+def inverts(probe: Probe, rng: Generator) -> None:
+    for shape in asking.SHAPES:
+        abar, (x0, eps, t) = draw_schedule(rng), asking.images(rng, shape)
+        r, s = levels(abar, t)
+        agree(asked(probe, INVERSE, r * eps - s * x0, r * x0 + s * eps, t, abar).tensor(shape), x0, r, BACK)
+
+
+def ends(probe: Probe, rng: Generator) -> None:
+    """At the first and the last timestep of both named schedules, where a detour through eps loses its digits."""
+    for make in (linear_beta_schedule, cosine_beta_schedule):
+        abar = torch.cumprod(1 - make(1000).double(), 0)
+        t, x0 = torch.tensor([0, 999]), pictures(rng, (2, 1, 4, 4))
+        eps = torch.randn(2, 1, 4, 4, generator=rng).double()
+        r, s = levels(abar, t)
+        out = asked(probe, INVERSE, r * eps - s * x0, r * x0 + s * eps, t, abar).tensor((2, 1, 4, 4))
+        finite(out, "the image at the first or at the last timestep of a schedule of 1000")
+        text = "at the first or the last timestep the image does not come back: try timesteps = torch.tensor([0, 999])"
+        agree(out, x0, r, text)

@@ -28,14 +28,11 @@ def betas(probe: Probe, name: str, timesteps: int, **kwargs: float) -> Tensor:
     return finite(out, f"{name}({timesteps})").double()
 
 
-def one_beta_each(name: str):
-    def check(probe: Probe, rng: Generator) -> None:
-        for timesteps in lengths(rng):
-            out = betas(probe, name, timesteps)
-            if not ((out > 0) & (out < 1)).all():
-                raise Failed(f"{name} gives betas that are not between 0 and 1: look at {name}(10)")
-
-    return check
+def one_beta_each(name: str, probe: Probe, rng: Generator) -> None:
+    for timesteps in lengths(rng):
+        out = betas(probe, name, timesteps)
+        if not ((out > 0) & (out < 1)).all():
+            raise Failed(f"{name} gives betas that are not between 0 and 1: look at {name}(10)")
 
 
 def evenly_spaced(probe: Probe, rng: Generator) -> None:
@@ -46,9 +43,7 @@ def evenly_spaced(probe: Probe, rng: Generator) -> None:
 
 
 def from_start_to_end(probe: Probe, rng: Generator) -> None:
-    example = (
-        "look at the first and the last number of linear_beta_schedule(5, 0.1, 0.2), and of linear_beta_schedule(5)"
-    )
+    example = f"look at the first and the last number of {LINEAR}(5, 0.1, 0.2), and of {LINEAR}(5)"
     for timesteps in lengths(rng):
         start, end = between(rng, 1e-5, 1e-3), between(rng, 0.01, 0.05)
         for given, ends in (((), (1e-4, 0.02)), ((start, end), (start, end))):
@@ -57,41 +52,35 @@ def from_start_to_end(probe: Probe, rng: Generator) -> None:
             close(out[[0, -1]], torch.tensor(ends), text, example, rtol=1e-4, atol=1e-8)
 
 
-def squared_cosine(timesteps: int, s: float) -> Tensor:
+def squared_cosine(timesteps: int, s: float = 0.008) -> Tensor:
     """The betas before any clamp, (T,) float64 (Nichol & Dhariwal 2021, eq. 17)."""
     f = torch.cos((torch.arange(timesteps + 1).double() / timesteps + s) / (1 + s) * math.pi / 2) ** 2
     return 1 - f[1:] / f[:-1]
 
 
-def follows_cosine(probe: Probe, rng: Generator, s: float | None) -> None:
+def follows_cosine(probe: Probe, rng: Generator, **s: float) -> None:
     for timesteps in lengths(rng):
-        out = betas(probe, COSINE, timesteps, **({} if s is None else {"s": s}))
-        right = squared_cosine(timesteps, 0.008 if s is None else s)
+        out, right = betas(probe, COSINE, timesteps, **s), squared_cosine(timesteps, **s)
         inner = (right > 2e-4) & (right < 0.99)  # the clamps are judged by a check of their own
         # in float32 the last cosines have lost four digits
         if ((out - right).abs()[inner] > 3e-6 + 1e-3 * right[inner]).any():
             raise Failed(
-                "abar does not fall as the squared cosine"
-                + ("" if s is None else " where s is not its default")
-                + ": build the T + 1 values f(0) … f(T) for T = 4 by hand, f(0) = cos²(s / (1 + s) · π/2), and compare "
-                f"f(t) / f(0) with torch.cumprod(1 - {COSINE}(4), 0), which belongs to t = 1 … 4"
+                f"abar does not fall as the squared cosine{' where s is not its default' if s else ''}: build the T + 1"
+                " values f(0) … f(T) for T = 4 by hand, f(0) = cos²(s / (1 + s) · π/2), and compare f(t) / f(0) with "
+                f"torch.cumprod(1 - {COSINE}(4), 0), which belongs to t = 1 … 4"
             )
 
 
-def cosine_default(probe: Probe, rng: Generator) -> None:
-    follows_cosine(probe, rng, None)
-
-
 def cosine_offset(probe: Probe, rng: Generator) -> None:
-    follows_cosine(probe, rng, between(rng, 0.03, 0.1))
+    follows_cosine(probe, rng, s=between(rng, 0.03, 0.1))
 
 
 def clamped(probe: Probe, rng: Generator) -> None:
     for timesteps in [*lengths(rng), 2000]:
-        out = betas(probe, COSINE, timesteps)
+        out, right = betas(probe, COSINE, timesteps), squared_cosine(timesteps)
         if (out < 1e-4 - 1e-7).any() or (out > 0.9999 + 1e-6).any():
             raise Failed(f"betas lie outside [1e-4, 0.9999]: look at the smallest and largest of {COSINE}(1000)")
-        if (out[squared_cosine(timesteps, 0.008) > 0.99991] < 0.9999 - 1e-6).any():
+        if (out[right > 0.99991] < 0.9999 - 1e-6).any():
             raise Failed(f"the last beta is cut below 0.9999: look at {COSINE}(1000)[-1]")
-        if (out[squared_cosine(timesteps, 0.008) < 0.99e-4] > 1e-4 + 1e-7).any():
+        if (out[right < 0.99e-4] > 1e-4 + 1e-7).any():
             raise Failed(f"small betas are raised above 1e-4: look at {COSINE}(2000)[0]")

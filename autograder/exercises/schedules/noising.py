@@ -36,26 +36,26 @@ def contract(probe: Probe, rng: Generator) -> None:
         noised(probe, x0, t, noise, abar).unchanged().tensor(shape, torch.float32)
 
 
-def mean(probe: Probe, rng: Generator) -> None:
-    abar, x0 = schedule(rng), torch.randn(3, 2, 5, 4, generator=rng)
-    for t in early_and_late(rng, len(abar)):
-        out = noised(probe, x0, t, torch.zeros_like(x0), abar).tensor((3, 2, 5, 4))
-        close(
-            out, abar[t[0]].sqrt() * x0, "the image is not scaled by the square root of abar",
-            "with x_0 = torch.ones(1, 1, 2, 2), noise = torch.zeros(1, 1, 2, 2) and t = torch.tensor([3]), the square "
-            "of every number that comes out should be alphas_cumprod[3]",
-        )  # fmt: skip
+MEAN = (
+    "the image is not scaled by the square root of abar",
+    "with x_0 = torch.ones(1, 1, 2, 2), noise = torch.zeros(1, 1, 2, 2) and t = torch.tensor([3]), the square "
+    "of every number that comes out should be alphas_cumprod[3]",
+)
+NOISE = (
+    "the noise is not scaled by the square root of 1 - abar",
+    "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.ones(1, 1, 2, 2) and t = torch.tensor([3]), every "
+    "number that comes out is a standard deviation: its square should be 1 - alphas_cumprod[3]",
+)
 
 
-def noise(probe: Probe, rng: Generator) -> None:
-    abar, noise = schedule(rng), torch.randn(3, 2, 5, 4, generator=rng)
+def scaled(of_image: bool, probe: Probe, rng: Generator) -> None:
+    """One of the two terms: the other input is zero."""
+    abar, x = schedule(rng), torch.randn(3, 2, 5, 4, generator=rng)
+    zero = torch.zeros_like(x)
     for t in early_and_late(rng, len(abar)):
-        out = noised(probe, torch.zeros_like(noise), t, noise, abar).tensor((3, 2, 5, 4))
-        close(
-            out, (1 - abar[t[0]]).sqrt() * noise, "the noise is not scaled by the square root of 1 - abar",
-            "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.ones(1, 1, 2, 2) and t = torch.tensor([3]), every "
-            "number that comes out is a standard deviation: its square should be 1 - alphas_cumprod[3]",
-        )  # fmt: skip
+        out = noised(probe, *((x, t, zero) if of_image else (zero, t, x)), abar).tensor((3, 2, 5, 4))
+        variance = abar[t[0]] if of_image else 1 - abar[t[0]]
+        close(out, variance.sqrt() * x, *(MEAN if of_image else NOISE))
 
 
 def own_time(probe: Probe, rng: Generator) -> None:

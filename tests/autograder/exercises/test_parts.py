@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autograder.exercises import schedules
-from autograder.grading import batch, per_answer
+from autograder.grading import batch, judging
 from autograder.grading.judging import judge_notebook
 from autograder.intake import model_solutions
 from autograder.sandbox.limits import Failure
@@ -74,7 +74,7 @@ NEEDS = replace(EXERCISE, needs={"q_sample": ("linear_beta_schedule",)})
 
 
 def test_what_an_answer_builds_on_is_supplied_and_its_own_solution_is_not(tmp_path):
-    assert list(per_answer.groups(NEEDS, RIGHT)) == [("linear_beta_schedule", "cosine_beta_schedule"), ("q_sample",)]
+    assert list(judging.groups(NEEDS, RIGHT)) == [("linear_beta_schedule", "cosine_beta_schedule"), ("q_sample",)]
     uses = RIGHT["q_sample"].replace("abar = ", "assert len(linear_beta_schedule(7)) == 7\n    abar = ")
     result = judge(tmp_path, {"q_sample": uses, "linear_beta_schedule": LATE}, NEEDS)
     assert result.cells() == {"linear_beta_schedule_checks": 0, "cosine_beta_schedule_checks": 0, "q_sample_checks": 4}

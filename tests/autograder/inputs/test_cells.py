@@ -10,7 +10,7 @@ import pytest
 
 from autograder.adapters import restore
 from autograder.exercises.base import Probe
-from autograder.grading import batch, judging, per_answer
+from autograder.grading import batch, judging
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import NotebookResult
 from autograder.intake.extract import Unreadable, extract
@@ -149,10 +149,11 @@ def fates(tmp_path_factory):
                 nb = edit(json.loads(TEXT), how)
                 answers = extract(write(folder, nb), EXERCISE.answers)
                 result = NotebookResult(EXERCISE, "graded", "")
+                j = judging.Judging(grader, result, 0, lambda what, share: None)
                 try:
-                    per_answer.judge_answer(NOISY, answers, grader, probe, result, 0, lambda what, share: None)
+                    judging.judge_answer(j, NOISY, answers, probe)
                 except Failure as e:
-                    per_answer.lose(NOISY, result, e.message)
+                    judging.lose(j, NOISY, e.message)
                     told[how] = [t for t in result.tests if t.name in [c.name for c in alone]], answers
                     break
                 told[how] = result.tests, answers
@@ -171,7 +172,9 @@ def test_an_answer_that_runs_elsewhere_runs_here_or_says_why(how, fates):
 
 
 def test_a_remark_reaches_the_student(nb, tmp_path, monkeypatch):
-    monkeypatch.setattr(judging, "judge_per_answer", lambda *a: setattr(a[2], "reason", "Every check holds."))
+    monkeypatch.setattr(
+        judging, "judge_per_answer", lambda j, answers: setattr(j.result, "reason", "Every check holds.")
+    )
     result, _ = judge_notebook(EXERCISE, write(tmp_path, edit(nb, "twice")), batch.make_grader(EXERCISE, 0))
     assert result.reason.startswith("Every check holds. The cell `q_sample` occurs more than once")
 
