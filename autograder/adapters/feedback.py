@@ -18,10 +18,7 @@ from autograder.exercises import EXERCISES
 
 MAX_REPORT = 8000  # characters
 MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
-SHOWN = {
-    "width": "100%",
-    "alt": "the trained answer among limits, references and controls, and its samples",
-}
+SHOWN = {"width": "100%", "alt": "the trained answer among limits, references and controls, and its samples"}
 WIDTH = 96  # characters; nbgrader's pages do not wrap an output
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -23,11 +23,7 @@ NO_GRADE = "-"  # in Moodle
 
 # Our name of each identifying column, and how the LMS's own exports head it.
 CANVAS = {"SIS Login ID": ("sis login id",), "SIS User ID": ("sis user id",), "ID": ("id",)}
-MOODLE = {
-    "username": ("username",),
-    "idnumber": ("id number", "idnumber"),
-    "email": ("email address", "email"),
-}
+MOODLE = {"username": ("username",), "idnumber": ("id number", "idnumber"), "email": ("email address", "email")}
 
 
 @dataclass(frozen=True)

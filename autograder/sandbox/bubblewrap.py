@@ -18,6 +18,7 @@ from pathlib import Path
 from autograder.imports import PACKAGES
 from autograder.sandbox import malloc, seccomp, uids
 from autograder.sandbox.limits import Limits
+from autograder.sandbox.processes import own_threads
 
 CODE = "/code"  # where the child finds its code
 LIBRARIES = ("lib", "lib32", "lib64", "libx32")
@@ -81,7 +82,7 @@ def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
     import resource  # not on Windows, where the rest of this module should still import
 
     # Where the child has the grader's uid, the kernel may count all that user's threads; the watchdog counts exactly.
-    processes = limits.processes + (_own_threads() if shared_uid else 0)
+    processes = limits.processes + (own_threads() if shared_uid else 0)
     wanted = {
         "as": (resource.RLIMIT_AS, limits.address_bytes),
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
@@ -178,15 +179,3 @@ def _mount(path: Path, hide: Sequence[str]) -> list[str]:
         elif hidden.exists():
             args += ["--ro-bind", "/dev/null", str(hidden)]
     return args
-
-
-def _own_threads() -> int:
-    import psutil
-
-    total = 0
-    for process in psutil.process_iter():
-        try:
-            total += process.num_threads() if process.uids().real == os.getuid() else 0
-        except psutil.Error:  # gone, or none of ours
-            continue
-    return total
