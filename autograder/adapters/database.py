@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
@@ -80,9 +81,8 @@ def must_exist(db_url: str) -> None:
     """GradebookError where a gradebook is to be read and none was ever written: opening it would make an empty one."""
     url = parse(db_url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-        raise GradebookError(
-            f"there is no gradebook {url.database}; `autograder grade` makes it, --gradebook names another"
-        )
+        remedy = "`autograder grade` makes it, --gradebook names another"
+        raise GradebookError(f"there is no gradebook {url.database}; {remedy}")
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
@@ -98,6 +98,24 @@ def open_gradebook(db_url: str, course_id: str) -> Gradebook:
         if database_error := of_database(error):
             raise _failed(url, database_error) from None
         raise
+
+
+def submission(gb: Gradebook, student: str, assignment: str, **timestamp: Any) -> SubmittedAssignment:
+    """The student's submission with a row for every notebook and cell, also for those added since the last time."""
+    gb.update_or_create_student(student)
+    found = gb.update_or_create_submission(assignment, student, **timestamp)
+    entries = {entry.notebook_id: entry for entry in found.notebooks}
+    for notebook in found.assignment.notebooks:
+        if not (entry := entries.get(notebook.id)):
+            gb.db.add(entry := SubmittedNotebook(notebook_id=notebook.id, assignment_id=found.id))
+            gb.db.flush()
+        both = (Grade, entry.grades, notebook.grade_cells), (Comment, entry.comments, notebook.solution_cells)
+        for row, rows, cells in both:
+            have = {r.cell_id for r in rows}
+            gb.db.add_all([row(cell_id=cell.id, notebook_id=entry.id) for cell in cells if cell.id not in have])
+    gb.db.flush()
+    gb.db.expire_all()
+    return found
 
 
 def _failed(url: URL, error: DBAPIError) -> GradebookError:

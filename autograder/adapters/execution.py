@@ -95,8 +95,9 @@ def plain(output: NotebookNode) -> NotebookNode:
         return new_output("stream", name=name, text=restore.clean_text(output.get("text", "")))
     if kind == "error":
         lines = output.get("traceback")
+        is_text = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
         words = {key: restore.clean_text(output.get(key, "")) for key in ("ename", "evalue")}
-        return new_output("error", **words, traceback=lines if _is_text(lines) else [])
+        return new_output("error", **words, traceback=lines if is_text else [])
     data = {}
     for name, value in dict(output.get("data") or {}).items():
         if name == "text/plain":
@@ -118,10 +119,6 @@ class Messages(NbGraderPreprocessor):
             if record["score"] is not None:
                 feedback.show(nb, who["assignment"], who["notebook"], given, record["tests"], folder)
         return nb, resources
-
-
-def _is_text(lines: Any) -> bool:
-    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
 
 
 def _picture(kind: str, value: Any) -> bool:

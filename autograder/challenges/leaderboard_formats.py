@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from autograder.adapters.table import csv_text
 from autograder.challenges import TEMPLATES, figures, published
@@ -63,12 +62,7 @@ def write_csv(tables: Mapping[str, Sequence[Row]], out: Path) -> Path:
     return out / "leaderboard.csv"
 
 
-def write_html(
-    tables: Mapping[str, Sequence[Row]],
-    out: Path,
-    waiting: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    head: str = "",
-) -> Path:
+def write_html(tables: Mapping[str, Sequence[Row]], out: Path, waiting: Mapping[str, Sequence[str]], head: str) -> Path:
     """Write OUT/leaderboard.html. `head` is the hash of the log, for others to keep."""
     tracks = []
     for name, table in tables.items():

@@ -57,7 +57,7 @@ def run(
         who = attempts.challenger(folder, track.name, name)
         who.may_test()
         try:
-            found = contract.examine(track, cells, sandboxed, tell=tell)
+            found = contract.examine(track, cells, sandboxed, tell)
         except (Failure, OSError) as e:
             raise ValueError(f"the checks could not run, and no test was used up: {e}") from None
         except KeyboardInterrupt:
