@@ -6,7 +6,6 @@ OUT/gradebook.db. Any URL of SQLAlchemy will do; PostgreSQL's is postgresql+psyc
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,14 +26,10 @@ class GradebookError(ValueError):
     """The gradebook cannot be used at all; the message is one sentence and holds no password."""
 
 
-def configured(course: Path) -> str | None:
-    """The database that the course's nbgrader_config.py names, or None."""
-    return load_config(course).CourseDirectory.get("db_url", None)
-
-
 def in_folder(out: Path, course: Path, given: str | None = None) -> str:
     """The URL of the gradebook for the grades in `out`: the one given, the course's, or a file in there."""
-    return given or configured(course) or f"sqlite:///{(out / 'gradebook.db').resolve()}"
+    configured = load_config(course).CourseDirectory.get("db_url", None)
+    return given or configured or f"sqlite:///{(out / 'gradebook.db').resolve()}"
 
 
 def parse(db_url: str) -> URL:
@@ -47,10 +42,8 @@ def parse(db_url: str) -> URL:
         hint = "write postgresql+psycopg://" if name.startswith("postgres") else "install one"
         raise GradebookError(f"there is no driver for a gradebook at {name}://; {hint}") from None
     except (ArgumentError, ValueError):  # its text would quote the URL, and with it a password
-        raise GradebookError(
-            "the gradebook's URL is not one of a database; write sqlite:////folder/gradebook.db or "
-            "postgresql+psycopg://user@host/database"
-        ) from None
+        remedy = "write sqlite:////folder/gradebook.db or postgresql+psycopg://user@host/database"
+        raise GradebookError(f"the gradebook's URL is not one of a database; {remedy}") from None
     if url.get_driver_name() == "psycopg" and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": CONNECT_S})
     return url
@@ -135,21 +128,15 @@ def lost(db_url: str, error: BaseException, done: int) -> GradebookError | None:
         return None
     if not database_error.connection_invalidated and not isinstance(database_error, OperationalError):
         return None
-    return GradebookError(
-        f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)}); "
-        f"scores in it may be old ones; {KEPT}"
-    )
+    what = f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)})"
+    return GradebookError(f"{what}; scores in it may be old ones; {KEPT}")
 
 
 def of_database(error: BaseException | None) -> DBAPIError | None:
     """The database's own error behind one of nbgrader's, which wraps some of them."""
-    return next((e for e in _chain(error) if isinstance(e, DBAPIError)), None)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
+    while error is not None and not isinstance(error, DBAPIError):
         error = error.__cause__ or error.__context__
+    return error
 
 
 def reason(error: BaseException) -> str:

@@ -49,9 +49,8 @@ class Restored(NbGraderPreprocessor):
         source = root / dirs.get("source_directory", "source") / who["assignment"] / f"{who['notebook']}.ipynb"
         released = release_notebook(source, who["assignment"], config)
         submitted = Path(resources["metadata"]["path"])
-        drop_links(
-            submitted, root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
-        )
+        copied = root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
+        drop_links(submitted, copied)
         mine = not (submitted.is_symlink() or submitted.parent.is_symlink())
         path = submitted / f"{who['notebook']}.ipynb" if mine else submitted / "a link is no submission"
         return restore.viewable(path, released), resources

@@ -43,9 +43,8 @@ def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: l
     bearers = cells_of_tests(assignment, notebook)
     names = [restore.grade_id(cell) for cell in cells]
     texts: dict[str | None, list[str]] = {name: [] for name in names}
-    texts[names[0]].append(
-        f"outcome: {given.get('outcome')}" + (f" ({given['reason']})" if given.get("reason") else "")
-    )
+    why = f" ({given['reason']})" if given.get("reason") else ""
+    texts[names[0]].append(f"outcome: {given.get('outcome')}{why}")
     for test in tests:
         prefix, _, title = str(test.get("name")).partition(": ")
         if prefix == notebook and test.get("visibility") != "hidden":

@@ -70,10 +70,9 @@ def _identify(record: Any, source: Path) -> tuple[str, tuple[str, str]]:
     """Whose submission of what; ValueError for names that no folder or table should see."""
     extra = record["extra_data"]
     student, assignment = extra["student"], extra["assignment"]
-    named = (
-        isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable() and student == student.strip()
-    )
-    if not named or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":  # a spreadsheet would run =1+1
+    named = isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable()
+    # The first character may not be one that hides a folder, or that a spreadsheet takes for a formula, as in =1+1.
+    if not named or student != student.strip() or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":
         raise ValueError(f"student name {student!r} cannot be stored safely; rename the folder and grade it again")
     if not isinstance(assignment, str) or assignment not in {p.name for p in source.iterdir() if p.is_dir()}:
         raise ValueError(f"there is no assignment {assignment!r}")

@@ -55,9 +55,8 @@ def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
             both = s.student.last_name, s.student.first_name
             names[s.student.id] = ", ".join(filter(None, both)) or s.student.id
             unmarked += final is not None and s.needs_manual_grade
-    return Totals(
-        {a.name: a.max_score for a in chosen}, dict(sorted(scores.items())), names, unmarked, tuple(sorted(ungraded))
-    )
+    most = {a.name: a.max_score for a in chosen}
+    return Totals(most, dict(sorted(scores.items())), names, unmarked, tuple(sorted(ungraded)))
 
 
 def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:

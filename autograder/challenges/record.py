@@ -45,10 +45,9 @@ def head(folder: Path) -> str:
 def check_head(folder: Path, kept: str) -> None:
     """Damaged where the log never led to this hash, or no longer holds what it led to then."""
     if kept not in {head(folder), *(e["prev"] for e in entries(folder))}:
-        raise Damaged(
-            f"the log in {folder} does not lead to the head {kept[:12]}… (a head has {len(FIRST)} characters, this one "
-            f"{len(kept)}): it is another log, or was rewritten"
-        )
+        length = f"a head has {len(FIRST)} characters, this one {len(kept)}"
+        why = "it is another log, or was rewritten"
+        raise Damaged(f"the log in {folder} does not lead to the head {kept[:12]}… ({length}): {why}")
 
 
 def append(folder: Path, kind: str, **content: Any) -> dict[str, Any]:

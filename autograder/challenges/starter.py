@@ -20,10 +20,8 @@ IMPORTS = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom to
 
 def notebook(track: Track) -> str:
     """The notebook's text; the same every time."""
-    known = figures(track.name)
-    designs = [
-        (e, [known[e.name].shown(scale) if e.name in known else "–" for scale in SCALES]) for e in examples(track.name)
-    ]
+    fids = {name: [row.shown(scale) for scale in SCALES] for name, row in figures(track.name).items()}
+    designs = [(e, fids.get(e.name, ["–"] * len(SCALES))) for e in examples(track.name)]
     titles = [METRICS[m].title for m in track.metrics]
     cells = [
         _cell(

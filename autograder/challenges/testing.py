@@ -106,10 +106,8 @@ def _outcomes(
         return outcomes
     except KeyboardInterrupt:
         test.end("stopped")
-        raise KeyboardInterrupt(
-            f"interrupted: test {test.number} is used up and has no result; the same command begins another, if one is "
-            "left"
-        ) from None
+        again = "the same command begins another, if one is left"
+        raise KeyboardInterrupt(f"interrupted: test {test.number} is used up and has no result; {again}") from None
     except Exception as e:  # ours: whatever the answer does is an outcome
         raise test.our_error(repr(e)) from e
 

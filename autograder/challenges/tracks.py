@@ -52,10 +52,8 @@ def exercise(name: str) -> Exercise:
 
 
 TODO = "    # YOUR CODE HERE\n    raise NotImplementedError()\n"
-CONDITIONER = (
-    "class ClassConditioner(nn.Module):\n    def __init__(self, channels, cond_dim):\n        super().__init__()\n"
-)
-FORWARD = indent(f"\ndef forward(self, h, class_emb):\n{TODO}", "    ")
+INIT = "def __init__(self, channels, cond_dim):\n    super().__init__()\n"
+FORWARD = f"def forward(self, h, class_emb):\n{TODO}"
 
 TRACKS = {
     "conditioning": Track(
@@ -64,7 +62,7 @@ TRACKS = {
         open="how the class enters the network: `prepare_conditioning` and `ClassConditioner`",
         stub={
             "prepare_conditioning": f"def prepare_conditioning(time_emb, class_emb):\n{TODO}",
-            "ClassConditioner": CONDITIONER + FORWARD,
+            "ClassConditioner": "class ClassConditioner(nn.Module):\n" + indent(f"{INIT}\n{FORWARD}", "    "),
         },
     ),
     "prediction": Track(

@@ -34,13 +34,10 @@ def run(a: argparse.Namespace) -> None:
     if totals.unmarked:
         print(f"{totals.unmarked} submission(s) still have written answers without a mark", file=sys.stderr)
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
-        print(
-            f"{empty} submission(s) have no score yet, for want of {', '.join(totals.ungraded)}: `autograder grade` "
-            "without --notebook grades what is left"
-            + ("; whoever has no score at all has no row" if a.format == "canvas" else ""),
-            file=sys.stderr,
-        )
-
+        remedy = "`autograder grade` without --notebook grades what is left"
+        rest = "; whoever has no score at all has no row" if a.format == "canvas" else ""
+        why = f"for want of {', '.join(totals.ungraded)}: {remedy}{rest}"
+        print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
     to.parent.mkdir(parents=True, exist_ok=True)
     write_text(to, csv_text(table))
