@@ -15,6 +15,7 @@ from nbgrader.utils import is_grade, is_solution
 
 from autograder.adapters import restore
 from autograder.exercises import EXERCISES
+from autograder.grading.results import GATE
 
 MAX_REPORT = 8000  # characters
 MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
@@ -27,7 +28,7 @@ def cells_of_tests(assignment: str, notebook: str) -> dict[str, str | None]:
     """The cell that carries the points of each check, by the check's name; of the gate too."""
     if not (exercise := EXERCISES.get((assignment, notebook))):
         return {}
-    return {c.name: exercise.cell_of(c) for c in exercise.checks} | {"reference gate": exercise.gate_cell}
+    return {c.name: exercise.cell_of(c) for c in exercise.checks} | {GATE: exercise.gate_cell}
 
 
 def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: list[dict], folder: Path) -> None:

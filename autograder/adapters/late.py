@@ -2,11 +2,11 @@
 
 nbgrader asks the class that `c.AssignLatePenalties.plugin_class` names, once for each notebook that came after its due
 date (with the student's extension, if any), and stores the points that it returns beside the score. It does so in
-`nbgrader autograde`, which is switched off here; so `assign` does, for whatever class is named.
+`nbgrader autograde`, which is switched off here; so `assign` does, for whatever class is named. See its page "Late
+submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
 
 The due date is the gradebook's (formgrader, or `nbgrader db assignment add NAME --duedate "2027-01-31 23:59 UTC"`), the
-time of submission that of timestamp.txt beside the notebooks, as nbgrader's exchange leaves it. See
-nbgrader's page "Late submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
+time of submission that of timestamp.txt beside the notebooks, as nbgrader's exchange leaves it.
 """
 
 import math

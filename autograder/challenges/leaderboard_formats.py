@@ -70,11 +70,9 @@ def write_html(tables: Mapping[str, Sequence[Row]], out: Path, waiting: Mapping[
         metrics = [m for m in TRACKS[name].metrics if any(m in r.means for r in ran)]
         there = sorted((r for r in table if r.published), key=lambda r: r.published.fid.get("small", float("inf")))
         tracks.append((TRACKS[name], metrics, [_shown(r, metrics) for r in ran], there, waiting.get(name, ())))
-    return html.write(
-        *(out / "leaderboard.html", TEMPLATES / "leaderboard.html"),
-        **{"title": "Challenge leaderboard", "tracks": tracks, "log_head": head, "METRICS": METRICS},
-        **{"PROTOCOL": PROTOCOL, "EXTRACTOR": EXTRACTOR, "published": published},
-    )
+    shown = {"title": "Challenge leaderboard", "tracks": tracks, "log_head": head, "published": published}
+    constants = {"METRICS": METRICS, "PROTOCOL": PROTOCOL, "EXTRACTOR": EXTRACTOR}
+    return html.write(out / "leaderboard.html", TEMPLATES / "leaderboard.html", **shown, **constants)
 
 
 def _shown(r: Row, metrics: Sequence[str]) -> dict:

@@ -181,7 +181,3 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.flush()
         scratch.clear()
         os._exit(130)  # threads still wait for children; these end with this process
-
-
-if __name__ == "__main__":
-    main()

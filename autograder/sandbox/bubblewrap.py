@@ -47,12 +47,8 @@ def command(
     """
     euid = os.geteuid() if euid is None else euid
     # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
-    args = [
-        *capped(limits, shared_uid=euid != 0),
-        shutil.which("bwrap") or "bwrap",
-        "--die-with-parent",
-        "--new-session",
-    ]
+    args = [*capped(limits, shared_uid=euid != 0), shutil.which("bwrap") or "bwrap"]
+    args += ["--die-with-parent", "--new-session"]
     args += ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     # Root needs no user namespace, and in one RLIMIT_NPROC would count for nothing; it becomes another user below.
     args += ["--unshare-user"] if euid else []
