@@ -162,12 +162,15 @@ def _visible() -> list[Path]:
     return sorted(path for path in there if there.isdisjoint(path.parents))
 
 
+def folders(path: Path) -> list[str]:
+    """Options that make a folder and those above it, which bubblewrap would make 0700, closed to another uid."""
+    above = [p for p in [*reversed(path.parents), path] if str(p) not in ("/", "/tmp")]
+    return [word for p in above for word in ("--perms", "0755", "--dir", str(p))]
+
+
 def _mount(path: Path, hide: Sequence[str]) -> list[str]:
     """Options that show one path, except for what is to be hidden in its package folders."""
-    args = []
-    for parent in [*reversed(path.parents)][1:]:  # bubblewrap would make them 0700, closed to another uid
-        args += ["--perms", "0755", "--dir", str(parent)]
-    args += ["--ro-bind", str(path), str(path)]
+    args = [*folders(path.parent), "--ro-bind", str(path), str(path)]
     packages = [path] if path.name.endswith("-packages") else path.glob("python3*/*-packages")
     for hidden in (folder / name for folder in packages for name in hide):
         if hidden.is_dir():
