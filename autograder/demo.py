@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from autograder import samples
-from autograder.adapters import TEMPLATES, table
+from autograder.adapters import TEMPLATES, report, table
 from autograder.cli.grade import write_gradebook
 from autograder.grading import batch
 from autograder.sandbox import child_process
@@ -25,7 +25,7 @@ def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path("."))
     with batch.only_one(grades):
         records = batch.grade(batch.find(submitted, only=(samples.EXERCISE,)), grades, seed, sandboxed=why is None)
         table.write_csv(records, grades / "grades.csv")
-        table.write_report(records, grades)
+        report.write(records, grades)
         write_gradebook(records, submitted, grades, None, course)
     path = write_page(out, records)
     print(table.text(records))

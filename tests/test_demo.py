@@ -62,7 +62,7 @@ def test_without_a_sandbox_the_hostile_samples_are_left_out_and_named(pictures, 
     monkeypatch.setattr(whole.child_process, "available", lambda: "Type: sudo apt-get install bubblewrap.")
     monkeypatch.setattr(whole.demo, "run", lambda *a, **k: None)
     monkeypatch.setattr(whole.batch, "grade", lambda found, *a, **k: seen.extend((s.student, k) for s in found) or [])
-    monkeypatch.setattr(whole.table, "write_report", lambda records, out: None)  # of no records there is none
+    monkeypatch.setattr(whole.report, "write", lambda records, out: None)  # of no records there is none
     path = whole.run(pictures)
     students = {s for s, _ in seen}
     assert students == set(samples.STUDENTS) - set(samples.HOSTILE) and all(k == {"sandboxed": False} for _, k in seen)

@@ -6,11 +6,11 @@ OUT/gradebook.db. Any URL of SQLAlchemy will do; PostgreSQL's is postgresql+psyc
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
@@ -26,14 +26,10 @@ class GradebookError(ValueError):
     """The gradebook cannot be used at all; the message is one sentence and holds no password."""
 
 
-def configured(course: Path) -> str | None:
-    """The database that the course's nbgrader_config.py names, or None."""
-    return load_config(course).CourseDirectory.get("db_url", None)
-
-
 def in_folder(out: Path, course: Path, given: str | None = None) -> str:
     """The URL of the gradebook for the grades in `out`: the one given, the course's, or a file in there."""
-    return given or configured(course) or f"sqlite:///{(out / 'gradebook.db').resolve()}"
+    configured = load_config(course).CourseDirectory.get("db_url", None)
+    return given or configured or f"sqlite:///{(out / 'gradebook.db').resolve()}"
 
 
 def parse(db_url: str) -> URL:
@@ -46,10 +42,8 @@ def parse(db_url: str) -> URL:
         hint = "write postgresql+psycopg://" if name.startswith("postgres") else "install one"
         raise GradebookError(f"there is no driver for a gradebook at {name}://; {hint}") from None
     except (ArgumentError, ValueError):  # its text would quote the URL, and with it a password
-        raise GradebookError(
-            "the gradebook's URL is not one of a database; write sqlite:////folder/gradebook.db or "
-            "postgresql+psycopg://user@host/database"
-        ) from None
+        remedy = "write sqlite:////folder/gradebook.db or postgresql+psycopg://user@host/database"
+        raise GradebookError(f"the gradebook's URL is not one of a database; {remedy}") from None
     if url.get_driver_name() == "psycopg" and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": CONNECT_S})
     return url
@@ -80,9 +74,8 @@ def must_exist(db_url: str) -> None:
     """GradebookError where a gradebook is to be read and none was ever written: opening it would make an empty one."""
     url = parse(db_url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-        raise GradebookError(
-            f"there is no gradebook {url.database}; `autograder grade` makes it, --gradebook names another"
-        )
+        remedy = "`autograder grade` makes it, --gradebook names another"
+        raise GradebookError(f"there is no gradebook {url.database}; {remedy}")
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
@@ -98,6 +91,24 @@ def open_gradebook(db_url: str, course_id: str) -> Gradebook:
         if database_error := of_database(error):
             raise _failed(url, database_error) from None
         raise
+
+
+def submission(gb: Gradebook, student: str, assignment: str, **timestamp: Any) -> SubmittedAssignment:
+    """The student's submission with a row for every notebook and cell, also for those added since the last time."""
+    gb.update_or_create_student(student)
+    found = gb.update_or_create_submission(assignment, student, **timestamp)
+    entries = {entry.notebook_id: entry for entry in found.notebooks}
+    for notebook in found.assignment.notebooks:
+        if not (entry := entries.get(notebook.id)):
+            gb.db.add(entry := SubmittedNotebook(notebook_id=notebook.id, assignment_id=found.id))
+            gb.db.flush()
+        both = (Grade, entry.grades, notebook.grade_cells), (Comment, entry.comments, notebook.solution_cells)
+        for row, rows, cells in both:
+            have = {r.cell_id for r in rows}
+            gb.db.add_all([row(cell_id=cell.id, notebook_id=entry.id) for cell in cells if cell.id not in have])
+    gb.db.flush()
+    gb.db.expire_all()
+    return found
 
 
 def _failed(url: URL, error: DBAPIError) -> GradebookError:
@@ -117,21 +128,15 @@ def lost(db_url: str, error: BaseException, done: int) -> GradebookError | None:
         return None
     if not database_error.connection_invalidated and not isinstance(database_error, OperationalError):
         return None
-    return GradebookError(
-        f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)}); "
-        f"scores in it may be old ones; {KEPT}"
-    )
+    what = f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)})"
+    return GradebookError(f"{what}; scores in it may be old ones; {KEPT}")
 
 
 def of_database(error: BaseException | None) -> DBAPIError | None:
     """The database's own error behind one of nbgrader's, which wraps some of them."""
-    return next((e for e in _chain(error) if isinstance(e, DBAPIError)), None)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
+    while error is not None and not isinstance(error, DBAPIError):
         error = error.__cause__ or error.__context__
+    return error
 
 
 def reason(error: BaseException) -> str:

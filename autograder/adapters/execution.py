@@ -49,9 +49,8 @@ class Restored(NbGraderPreprocessor):
         source = root / dirs.get("source_directory", "source") / who["assignment"] / f"{who['notebook']}.ipynb"
         released = release_notebook(source, who["assignment"], config)
         submitted = Path(resources["metadata"]["path"])
-        drop_links(
-            submitted, root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
-        )
+        copied = root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
+        drop_links(submitted, copied)
         mine = not (submitted.is_symlink() or submitted.parent.is_symlink())
         path = submitted / f"{who['notebook']}.ipynb" if mine else submitted / "a link is no submission"
         return restore.viewable(path, released), resources
@@ -95,8 +94,9 @@ def plain(output: NotebookNode) -> NotebookNode:
         return new_output("stream", name=name, text=restore.clean_text(output.get("text", "")))
     if kind == "error":
         lines = output.get("traceback")
+        is_text = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
         words = {key: restore.clean_text(output.get(key, "")) for key in ("ename", "evalue")}
-        return new_output("error", **words, traceback=lines if _is_text(lines) else [])
+        return new_output("error", **words, traceback=lines if is_text else [])
     data = {}
     for name, value in dict(output.get("data") or {}).items():
         if name == "text/plain":
@@ -118,10 +118,6 @@ class Messages(NbGraderPreprocessor):
             if record["score"] is not None:
                 feedback.show(nb, who["assignment"], who["notebook"], given, record["tests"], folder)
         return nb, resources
-
-
-def _is_text(lines: Any) -> bool:
-    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
 
 
 def _picture(kind: str, value: Any) -> bool:

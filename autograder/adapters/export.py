@@ -46,15 +46,9 @@ class CsvExport(ExportPlugin):
 
 
 def _row(gradebook: Gradebook, assignment, student) -> dict[str, object]:
-    row = {
-        "assignment": assignment.name,
-        "duedate": assignment.duedate,
-        "student_id": student.id,
-        "last_name": student.last_name,
-        "first_name": student.first_name,
-        "email": student.email,
-        "max_score": assignment.max_score,
-    }
+    row = {"assignment": assignment.name, "duedate": assignment.duedate, "max_score": assignment.max_score}
+    row |= {"student_id": student.id, "last_name": student.last_name, "first_name": student.first_name}
+    row |= {"email": student.email}
     try:
         submission = gradebook.find_submission(assignment.name, student.id)
     except MissingEntry:  # nothing was handed in

@@ -15,13 +15,11 @@ from nbgrader.utils import is_grade, is_solution
 
 from autograder.adapters import restore
 from autograder.exercises import EXERCISES
+from autograder.grading.results import GATE
 
 MAX_REPORT = 8000  # characters
 MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
-SHOWN = {
-    "width": "100%",
-    "alt": "the trained answer among limits, references and controls, and its samples",
-}
+SHOWN = {"width": "100%", "alt": "the trained answer among limits, references and controls, and its samples"}
 WIDTH = 96  # characters; nbgrader's pages do not wrap an output
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -30,7 +28,7 @@ def cells_of_tests(assignment: str, notebook: str) -> dict[str, str | None]:
     """The cell that carries the points of each check, by the check's name; of the gate too."""
     if not (exercise := EXERCISES.get((assignment, notebook))):
         return {}
-    return {c.name: exercise.cell_of(c) for c in exercise.checks} | {"reference gate": exercise.gate_cell}
+    return {c.name: exercise.cell_of(c) for c in exercise.checks} | {GATE: exercise.gate_cell}
 
 
 def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: list[dict], folder: Path) -> None:
@@ -46,9 +44,8 @@ def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: l
     bearers = cells_of_tests(assignment, notebook)
     names = [restore.grade_id(cell) for cell in cells]
     texts: dict[str | None, list[str]] = {name: [] for name in names}
-    texts[names[0]].append(
-        f"outcome: {given.get('outcome')}" + (f" ({given['reason']})" if given.get("reason") else "")
-    )
+    why = f" ({given['reason']})" if given.get("reason") else ""
+    texts[names[0]].append(f"outcome: {given.get('outcome')}{why}")
     for test in tests:
         prefix, _, title = str(test.get("name")).partition(": ")
         if prefix == notebook and test.get("visibility") != "hidden":

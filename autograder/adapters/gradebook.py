@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nbformat.notebooknode import NotebookNode
-from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedAssignment, SubmittedNotebook
-from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.api import Grade, Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.preprocessors import AssignLatePenalties as Lateness
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution
 from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
@@ -24,6 +24,7 @@ from autograder.release.generate import load_config, record_assignment
 
 NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then has 0 points
 REGRADE = "The grader could not finish (its failure, not yours). No points were taken; this will be graded again."
+Released = dict[str, NotebookNode]  # an assignment's notebooks by name
 NOT_IN_NAMES = frozenset('/\\,;:"*?[]{}|<>')  # a student is a folder and a field of tables: no separator, no glob
 
 
@@ -39,7 +40,7 @@ def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitte
     problems: list[str] = []
     config = load_config(source.parent)
     lateness = late.rule(config)
-    known: dict[str, dict[str, NotebookNode] | Exception] = {}
+    known: dict[str, Released | Exception] = {}
     with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
         workspace.write_settings(autograded.parent, source.parent, submitted, db_url)
         for number, record in enumerate(records):
@@ -52,8 +53,7 @@ def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitte
                 if isinstance(released := known[assignment], Exception):
                     raise released
                 folders = submitted / student, autograded / student, autograded.parent / folder_of(student)
-                places = [folder / assignment for folder in folders]
-                problems += [f"{label}: {p}" for p in _write_record(gb, key, record, released, *places, lateness)]
+                problems += [f"{label}: {p}" for p in _write_record(gb, key, record, released, folders, lateness)]
             except Exception as error:
                 with contextlib.suppress(SQLAlchemyError):
                     gb.db.rollback()
@@ -70,17 +70,16 @@ def _identify(record: Any, source: Path) -> tuple[str, tuple[str, str]]:
     """Whose submission of what; ValueError for names that no folder or table should see."""
     extra = record["extra_data"]
     student, assignment = extra["student"], extra["assignment"]
-    named = (
-        isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable() and student == student.strip()
-    )
-    if not named or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":  # a spreadsheet would run =1+1
+    named = isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable()
+    # The first character may not be one that hides a folder, or that a spreadsheet takes for a formula, as in =1+1.
+    if not named or student != student.strip() or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":
         raise ValueError(f"student name {student!r} cannot be stored safely; rename the folder and grade it again")
     if not isinstance(assignment, str) or assignment not in {p.name for p in source.iterdir() if p.is_dir()}:
         raise ValueError(f"there is no assignment {assignment!r}")
     return f"{student}/{assignment}", (student, assignment)
 
 
-def _released(gb: Gradebook, folder: Path, config: Config) -> dict[str, NotebookNode] | Exception:
+def _released(gb: Gradebook, folder: Path, config: Config) -> Released | Exception:
     """The assignment, entered into the gradebook; where that fails, the exception, for every record of it."""
     try:
         return record_assignment(gb, folder, config)
@@ -89,39 +88,11 @@ def _released(gb: Gradebook, folder: Path, config: Config) -> dict[str, Notebook
         return error
 
 
-def _submission(gb: Gradebook, student: str, assignment: str, **timestamp: Any) -> SubmittedAssignment:
-    """The student's submission with a row for every notebook and cell, also for those added since the last time."""
-    gb.update_or_create_student(student)
-    submission = gb.update_or_create_submission(assignment, student, **timestamp)
-    entries = {entry.notebook_id: entry for entry in submission.notebooks}
-    for notebook in submission.assignment.notebooks:
-        if not (entry := entries.get(notebook.id)):
-            gb.db.add(entry := SubmittedNotebook(notebook_id=notebook.id, assignment_id=submission.id))
-            gb.db.flush()
-        for row, rows, cells in (
-            (Grade, entry.grades, notebook.grade_cells),
-            (Comment, entry.comments, notebook.solution_cells),
-        ):
-            have = {r.cell_id for r in rows}
-            for cell in cells:
-                if cell.id not in have:
-                    gb.db.add(row(cell_id=cell.id, notebook_id=entry.id))
-    gb.db.flush()
-    gb.db.expire_all()
-    return submission
-
-
 def _write_record(
-    gb: Gradebook,
-    key: tuple[str, str],
-    record: dict,
-    released: dict[str, NotebookNode],
-    submitted: Path,
-    autograded: Path,
-    pictures: Path,
-    lateness: AssignLatePenalties,
+    gb: Gradebook, key: tuple[str, str], record: dict, released: Released, folders: Iterable[Path], lateness: Lateness
 ) -> list[str]:
     """One submission: its rows, then its files; returns what is odd about it."""
+    submitted, autograded, pictures = (folder / key[1] for folder in folders)
     problems: list[str] = []
     extra, tests = record["extra_data"], record.get("tests") or []
     notebooks, total = extra.get("notebooks") or {}, record.get("score")
@@ -130,15 +101,13 @@ def _write_record(
         problems.append(f"total {total!r} with outcome {extra.get('outcome')!r}: all scores are withheld")
     parts = [score for given in notebooks.values() for score in (given.get("cells") or {}).values()]
     if not withheld and parts and all(_in_range(p, math.inf) for p in parts) and abs(sum(parts) - total) > 0.01:
-        problems.append(
-            f"the cells' scores add up to {sum(parts):g}, the record says {total:g}; the cells' were written"
-        )
+        problems += [f"the cells' scores add up to {sum(parts):g}, the record says {total:g}; the cells' were written"]
     problems += [f"there is no notebook {name!r}" for name in notebooks.keys() - released.keys()]
 
     if submitted.is_symlink() or submitted.parent.is_symlink():  # it may lead to another student's answers
         problems.append("the submitted folder is a link; no answers are shown")
         submitted = submitted / "a link is no submission"
-    submission = _submission(gb, *key, timestamp=restore.timestamp(submitted / "timestamp.txt", problems))
+    submission = database.submission(gb, *key, timestamp=restore.timestamp(submitted / "timestamp.txt", problems))
     files: dict[Path, NotebookNode] = {}
     for entry in submission.notebooks:
         if entry.name not in released:
@@ -208,7 +177,7 @@ def _set_auto(grade: Grade, auto: float | None, changed: bool = False) -> None:
 def _withdraw(gb: Gradebook, student: str, assignment: str) -> bool:
     """No automatic score for a submission that could not be written; False if even that failed."""
     try:
-        for entry in _submission(gb, student, assignment).notebooks:
+        for entry in database.submission(gb, student, assignment).notebooks:
             entry.flagged = True
             for grade in entry.grades:
                 _set_auto(grade, None)

@@ -3,13 +3,11 @@
 Gradescope unpacks the zip to /autograder/source, runs `setup.sh` once as root when it builds the image, copies
 `run_autograder` to /autograder and starts it for each submission with the student's files in /autograder/submission;
 what counts is /autograder/results/results.json. Its `tests` have name, score, max_score, status, output and visibility;
-`output`, `stdout_visibility` and `extra_data` belong to the whole. What is printed is the instructor's to read.
-Source: gradescope-autograders.readthedocs.io, "Autograder Specifications" and "Technical Details".
+`output`, `stdout_visibility` and `extra_data` belong to the whole. What is printed is the instructor's to read. See
+gradescope-autograders.readthedocs.io, "Autograder Specifications" and "Technical Details".
 
 Where the grader itself fails, results.json has neither `score` nor `tests`: Gradescope then reports that the autograder
-failed and gives no score, in place of a zero.
-
-As `python -m autograder.adapters.gradescope ROOT` this module is the grader there.
+failed and gives no score, in place of a zero. There, `python -m autograder.adapters.gradescope ROOT` is the grader.
 """
 
 import json
@@ -34,7 +32,6 @@ NEEDED = (  # packages of the lock that grading imports; the rest of the lock on
 SETTINGS = "gradescope.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same course gives the same zip
 OUTPUT_BYTES = 20_000  # of one test's output; Gradescope truncates long ones itself, at an undocumented length
-
 SCRIPTS = ("setup.sh", "run_autograder")  # in templates/
 
 

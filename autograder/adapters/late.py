@@ -2,11 +2,11 @@
 
 nbgrader asks the class that `c.AssignLatePenalties.plugin_class` names, once for each notebook that came after its due
 date (with the student's extension, if any), and stores the points that it returns beside the score. It does so in
-`nbgrader autograde`, which is switched off here; so `assign` does, for whatever class is named.
+`nbgrader autograde`, which is switched off here; so `assign` does, for whatever class is named. See its page "Late
+submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
 
 The due date is the gradebook's (formgrader, or `nbgrader db assignment add NAME --duedate "2027-01-31 23:59 UTC"`), the
-time of submission that of timestamp.txt beside the notebooks, as nbgrader's exchange leaves it. See
-nbgrader's page "Late submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
+time of submission that of timestamp.txt beside the notebooks, as nbgrader's exchange leaves it.
 """
 
 import math
@@ -23,12 +23,8 @@ DAY_S = 86_400
 class LatePolicy(BasePlugin):
     """A share of the score for each day or part of a day; nothing unless per_day is set."""
 
-    per_day = Float(0.0, min=0.0, max=1.0, help="Share of the notebook's score that a day costs; 0: nothing.").tag(
-        config=True
-    )
-    grace_minutes = Float(0.0, min=0.0, help="Submissions up to so many minutes after the due date are not late.").tag(
-        config=True
-    )
+    per_day = Float(0.0, min=0.0, max=1.0, help="Share of the score that a day costs; 0: nothing.").tag(config=True)
+    grace_minutes = Float(0.0, min=0.0, help="Minutes after the due date that do not count as late.").tag(config=True)
     cap = Float(1.0, min=0.0, max=1.0, help="The largest share that can be lost.").tag(config=True)
 
     def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
@@ -62,8 +58,7 @@ def assign(submission: SubmittedAssignment, step: AssignLatePenalties) -> None:
             points = step.plugin_inst.late_submission_penalty(student, notebook.score, seconds)
         if points is not None:
             points = min(max(0.0, float(points)), notebook.score) if math.isfinite(points) else None
-        if notebook.late_submission_penalty != points:
-            notebook.late_submission_penalty = points
+        notebook.late_submission_penalty = points
 
 
 def assign_all(gb: Gradebook, step: AssignLatePenalties) -> None:

@@ -22,12 +22,9 @@ from autograder.adapters.roster import Roster
 NO_GRADE = "-"  # in Moodle
 
 # Our name of each identifying column, and how the LMS's own exports head it.
+IDENTITY = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")  # Canvas's first columns
 CANVAS = {"SIS Login ID": ("sis login id",), "SIS User ID": ("sis user id",), "ID": ("id",)}
-MOODLE = {
-    "username": ("username",),
-    "idnumber": ("id number", "idnumber"),
-    "email": ("email address", "email"),
-}
+MOODLE = {"username": ("username",), "idnumber": ("id number", "idnumber"), "email": ("email address", "email")}
 
 
 @dataclass(frozen=True)
@@ -58,28 +55,25 @@ def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
             both = s.student.last_name, s.student.first_name
             names[s.student.id] = ", ".join(filter(None, both)) or s.student.id
             unmarked += final is not None and s.needs_manual_grade
-    return Totals(
-        {a.name: a.max_score for a in chosen}, dict(sorted(scores.items())), names, unmarked, tuple(sorted(ungraded))
-    )
+    most = {a.name: a.max_score for a in chosen}
+    return Totals(most, dict(sorted(scores.items())), names, unmarked, tuple(sorted(ungraded)))
 
 
 def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
     """The table, header first. Without a roster the folder's name is taken for the SIS Login ID."""
     columns = [_heading(name, roster.columns if roster else ()) for name in t.assignments]
     table: list[list[object]] = [
-        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *columns],
+        [*IDENTITY, *columns],
         ["    Points Possible", "", "", "", "", *t.assignments.values()],
     ]
     for student, scores in t.scores.items():
         if all(score is None for score in scores.values()):
             continue
         person = {"Student": t.names.get(student, student), "SIS Login ID": student}
-        if roster:
-            if student not in roster.people:
-                continue
-            person = roster.people[student]
-        identity = [person.get(c, "") for c in ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")]
-        table.append([*identity, *(_cell(scores.get(a), "") for a in t.assignments)])
+        if roster and not (person := roster.people.get(student)):
+            continue
+        identity = [person.get(c, "") for c in IDENTITY]
+        table.append([*identity, *_points(scores, t, "")])
     return table
 
 
@@ -89,11 +83,10 @@ def moodle(t: Totals, roster: Roster | None) -> list[list[object]]:
     for student, scores in t.scores.items():
         person = {"username": student}
         if roster:
-            if student not in roster.people:
+            if not (line := roster.people.get(student)):
                 continue
-            line = roster.people[student]
             person = {ours: line[c] for ours, heads in MOODLE.items() for c in line if c.lower() in heads}
-        table.append([*(person.get(c, "") for c in MOODLE), *(_cell(scores.get(a), NO_GRADE) for a in t.assignments)])
+        table.append([*(person.get(c, "") for c in MOODLE), *_points(scores, t, NO_GRADE)])
     return table
 
 
@@ -103,5 +96,5 @@ def _heading(assignment: str, columns: Sequence[str]) -> str:
     return next((c for c in columns if pattern.fullmatch(c)), assignment)
 
 
-def _cell(score: float | None, none: str) -> float | str:
-    return none if score is None else score
+def _points(scores: dict[str, float | None], t: Totals, none: str) -> list[float | str]:
+    return [none if (score := scores.get(a)) is None else score for a in t.assignments]

@@ -46,30 +46,26 @@ def _cells(assignment: str, notebook: str) -> dict[str, int]:
 
 def _row(assignment: str, student: str, entry: SubmittedNotebook, grade: Grade, record: dict) -> dict[str, object]:
     given = record.get("extra_data", {}).get("notebooks", {}).get(entry.name, {})
+    outcome = given.get("outcome", "")
     scored = grade.auto_score is not None or grade.manual_score is not None
-    return {
-        "student": student,
-        "assignment": assignment,
-        "notebook": entry.name,
-        "question": grade.name,
-        "points": round(grade.score, 4) if scored else "",
-        "max_points": grade.max_score,
-        "outcome": given.get("outcome", ""),
-        "message": _message(assignment, entry, grade, record),
-    }
+    points = round(grade.score, 4) if scored else ""
+    judged = bool(given) and outcome != "infrastructure_error"
+    message = _message(assignment, entry, grade, record.get("tests") or (), judged)
+    values = (student, assignment, entry.name, grade.name, points, grade.max_score, outcome, message)
+    return dict(zip(COLUMNS, values))
 
 
-def _message(assignment: str, entry: SubmittedNotebook, grade: Grade, record: dict) -> str:
+def _message(assignment: str, entry: SubmittedNotebook, grade: Grade, tests: Sequence[dict], judged: bool) -> str:
     """The student's message: for a test cell, every check that fails; for a written answer, the comment."""
     parts = []
     if comment := next((c.comment for c in entry.comments if c.name == grade.name), None):
         parts.append(comment)
-    elif grade.needs_manual_grade and grade.auto_score is None and entry.name in _judged(record):
+    elif grade.needs_manual_grade and grade.auto_score is None and judged:
         parts.append("to be marked" if grade.manual_score is None else "to be looked at again")
     if grade.manual_score is not None and grade.auto_score is not None:
         parts.append(f"marked by hand; the checks gave {grade.auto_score:g}")
     bearers = cells_of_tests(assignment, entry.name)
-    for test in record.get("tests") or ():
+    for test in tests:
         notebook, _, check = str(test.get("name")).partition(": ")
         own = notebook == entry.name and bearers.get(check) == grade.name and test.get("visibility") != "hidden"
         if own and test.get("status") != "passed":
@@ -77,19 +73,7 @@ def _message(assignment: str, entry: SubmittedNotebook, grade: Grade, record: di
     return "; ".join(parts)
 
 
-def _judged(record: dict) -> set[str]:
-    """Notebooks of a record in which the grader itself did not fail."""
-    notebooks = record.get("extra_data", {}).get("notebooks", {})
-    return {name for name, n in notebooks.items() if n.get("outcome") != "infrastructure_error"}
-
-
 def _nothing(assignment: Assignment, student: str) -> list[dict[str, object]]:
-    cells = [
-        (notebook.name, cell.name, cell.max_score)
-        for notebook in sorted(assignment.notebooks, key=lambda n: n.name)
-        for cell in sorted(notebook.grade_cells, key=lambda c: c.name)
-    ]
-    return [
-        dict(zip(COLUMNS, (student, assignment.name, notebook, cell, 0.0, most, "missing", "nothing was handed in")))
-        for notebook, cell, most in cells
-    ]
+    cells = sorted((n.name, cell.name, 0.0, cell.max_score) for n in assignment.notebooks for cell in n.grade_cells)
+    rest = "missing", "nothing was handed in"
+    return [dict(zip(COLUMNS, (student, assignment.name, *cell, *rest))) for cell in cells]

@@ -10,7 +10,6 @@ import datetime
 import os
 import re
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.nbgraderformat import MetadataValidator
 from nbgrader.utils import is_solution, parse_utc
+
+from ddpm_core.files import write_text
 
 MAX_BYTES = 32 * 2**20  # with outputs and pictures; a larger file is no homework, and parsing takes many times its size
 
@@ -121,15 +122,12 @@ def viewable(path: Path, released: NotebookNode) -> NotebookNode:
         return restore(read_submission(path), released)
     except Exception as error:  # of a hostile notebook; the released one is shown, and the grades are written
         nb = copy.deepcopy(released)
-        why = inert_markdown(clean_text(_why(error)))
+        known = isinstance(error, UnreadableError)
+        text = str(error) if known else f"it is not a readable notebook ({type(error).__name__})"
+        why = inert_markdown(clean_text(text))
         note = f"**No answers are shown: {why}.** Below is the notebook as it was released."
         nb.cells.insert(0, new_markdown_cell(note, id="unreadable"))
         return nb
-
-
-def _why(error: Exception) -> str:
-    text = f"it is not a readable notebook ({type(error).__name__})"
-    return str(error) if isinstance(error, UnreadableError) else text
 
 
 def restore(submitted: NotebookNode, released: NotebookNode) -> NotebookNode:
@@ -181,14 +179,4 @@ def _with_answer(cell: NotebookNode, source: str) -> NotebookNode:
 
 def write_notebook(path: Path, nb: NotebookNode) -> None:
     """Write all of the file or nothing of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = nbformat.writes(nb) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(path, nbformat.writes(nb) + "\n")

@@ -45,10 +45,8 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
         if name in wanted:
             people[name] = line
     if wanted and not people:
-        raise ValueError(
-            f"none of the {len(wanted)} graded students is in the column '{column}' of {path}; name the column that "
-            "holds their folders' names with --key"
-        )
+        remedy = "name the column that holds their folders' names with --key"
+        raise ValueError(f"none of the {len(wanted)} graded students is in the column '{column}' of {path}; {remedy}")
     return Roster(people, tuple(header), tuple(sorted(wanted - people.keys())))
 
 
@@ -61,10 +59,9 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except UnicodeDecodeError:
         raise ValueError(f"the roster {path} is not UTF-8 text; save it as CSV in UTF-8") from None
     first = text.partition("\n")[0]
+    file, delimiter = io.StringIO(text, newline=""), max(",;\t", key=first.count)
     try:
-        table = [
-            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count)) if row
-        ]
+        table = [row for row in csv.reader(file, delimiter=delimiter) if row]
     except csv.Error as error:
         raise ValueError(f"the roster {path} is not CSV: {error}") from None
     if not table:

@@ -75,10 +75,3 @@ def submissions(records: Sequence[dict], folder: str = "") -> list[dict]:
         checks = [[t["name"], f"{t['score']:g} / {t['max_score']:g}", t["output"]] for t in rec["tests"]]
         found.append({"student": extra["student"], "outcome": extra["outcome"], "checks": checks, "pictures": pictures})
     return found
-
-
-def write_report(records: Sequence[dict], out: Path) -> Path:
-    """OUT/report.html: the class at a glance."""
-    from autograder.adapters import report
-
-    return report.write(records, out)

@@ -59,10 +59,6 @@ class Challenger:
     def used(self) -> int:
         return sum(t.counts for t in self.tests)
 
-    @property
-    def running(self) -> list[Test]:
-        return [t for t in self.tests if t.outcome == "running"]
-
     def test(self, number: int) -> Test:
         """ValueError where there is none of this number with a result."""
         for t in self.tests:
@@ -101,11 +97,8 @@ def challengers(entries: Sequence[dict[str, Any]]) -> list[Challenger]:
 
 def _challenger(track: str, name: str, own: Sequence[dict[str, Any]]) -> Challenger:
     ends = {e["test"]: e for e in own if e["kind"] == "end"}
-    tests = tuple(
-        Test(e["test"], ends.get(e["test"], {}).get("outcome", "running"), e, ends.get(e["test"], {}))
-        for e in own
-        if e["kind"] == "start"
-    )
+    begun = ((e, ends.get(e["test"], {})) for e in own if e["kind"] == "start")
+    tests = tuple(Test(e["test"], end.get("outcome", "running"), e, end) for e, end in begun)
     return Challenger(track, name, tests, next((e["test"] for e in own if e["kind"] == "submit"), None))
 
 
@@ -124,9 +117,10 @@ def only_one(folder: Path, track: str, name: str) -> AbstractContextManager[None
 
 def close_lost(folder: Path, who: Challenger) -> list[int]:
     """Log the end of tests that never ended; only while `only_one` is held. Returns their numbers."""
-    for t in who.running:
-        record.append(folder, "end", track=who.track, name=who.name, test=t.number, outcome="lost")
-    return [t.number for t in who.running]
+    lost = [t.number for t in who.tests if t.outcome == "running"]
+    for number in lost:
+        end(folder, who, number, "lost")
+    return lost
 
 
 def begin(folder: Path, who: Challenger, **about: Any) -> int:

@@ -8,14 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Check, Failed, Probe, finite
-from autograder.exercises.prediction.asking import (
-    INVERSE,
-    TARGET,
-    TOLERANCE,
-    asked,
-    levels,
-    pictures,
-)
+from autograder.exercises.prediction.asking import INVERSE, TARGET, TOLERANCE, asked, levels, pictures
 from autograder.exercises.prediction.both import contract, device, precision, repeats
 from ddpm_core.schedule import DiffusionSchedule
 

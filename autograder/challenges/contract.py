@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from autograder.challenges import budgets, consistency
 from autograder.challenges.tracks import Track
 from autograder.exercises.base import AnswerError, Asks, Check, Failed, Probe
 from autograder.grading.grader import CHECK_S
 from autograder.grading.messages import load_error, load_failure, sentence
-from autograder.sandbox.child_process import Child
 from autograder.sandbox.limits import Failure, Limits
-from autograder.sandbox.scratch import temporary
-from autograder.sandbox.session import THREADS
-from autograder.sandbox.staging import stage
+from autograder.sandbox.session import session
 from ddpm_core.streams import stream
+
+# Determinism comes early: without it, the checks for mixed-up samples fail too and would be the reason given.
+FIRST = (("contract", "interface"), ("finite",), ("deterministic",))  # words in the names of the checks that come first
 
 
 @dataclass(frozen=True)
@@ -33,21 +32,8 @@ def checks(track: Track) -> tuple[Check, ...]:
     """
     if track.name == "prediction":
         return consistency.CHECKS + budgets.CHECKS[track.name]
-    # Determinism comes early: without it, the checks for mixed-up samples fail too and would be the reason given.
-    own = sorted(track.exercise.checks, key=lambda c: _rank(c.name))
+    own = sorted(track.exercise.checks, key=lambda c: [not any(word in c.name for word in words) for words in FIRST])
     return (*own, *budgets.CHECKS[track.name])
-
-
-def _rank(name: str) -> int:
-    return (
-        0
-        if "contract" in name or "interface" in name
-        else 1
-        if "finite" in name
-        else 2
-        if "deterministic" in name
-        else 3
-    )
 
 
 def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, patience_s: float = CHECK_S) -> list[Finding]:
@@ -69,22 +55,13 @@ def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, patienc
     return found
 
 
-def examine(
-    track: Track,
-    cells: dict[str, str],
-    sandboxed: bool = True,
-    seed: int = 0,
-    tell: Callable[[str], None] = lambda text: None,
-) -> list[Finding]:
+def examine(track: Track, cells: dict[str, str], sandboxed: bool, tell: Callable[[str], None]) -> list[Finding]:
     """The same in its own sandbox; Failure where the grader fails rather than the answer's process."""
     tell(f"{len(checks(track)) + 1} properties to check before any training")
-    with temporary() as folder:
-        try:
-            with Child(
-                stage(track.exercise, Path(folder) / "code"), Limits(), sandboxed=sandboxed, threads=THREADS
-            ) as c:
-                return ask(track, c, cells, seed)
-        except Failure as e:
-            if e.outcome == "infrastructure_error":
-                raise
-            return [Finding("answers within its limits", False, sentence(e.message))]
+    try:
+        with session(track.exercise, Limits(), sandboxed=sandboxed) as child:
+            return ask(track, child, cells)
+    except Failure as e:
+        if e.outcome == "infrastructure_error":
+            raise
+        return [Finding("answers within its limits", False, sentence(e.message))]

@@ -27,68 +27,56 @@ class Example:
         return cells(track(self.track).exercise.name, self.file)
 
 
-def known(track: str, kind: str, *rows: tuple[str, str, str]) -> list[Example]:
-    return [Example(track, name, file, kind, about) for name, file, about in rows]
-
-
-EXAMPLES = [
-    *known(
-        *("conditioning", "baseline"),
+KNOWN = {  # by track and kind: name, file, about
+    ("conditioning", "baseline"): (
         ("concat-film", "add", "the class is added to the time: FiLM in every residual block"),
         ("cross-attn", "cross_attn", "the class as the one key and value, after every block"),
         ("adanorm", "adaln_zero", "AdaLN-Zero after every block: scale, shift and gate from the class"),
     ),
-    *known(
-        *("conditioning", "on record"),
+    ("conditioning", "on record"): (
         ("gated-fusion", "gated_fusion", "time·(1 + 0.1·sigmoid(class)) + class, and AdaLN-Zero"),
         ("film-cross-attention", "film_one_token", "FiLM, and cross-attention to the class"),
         ("film-4-tokens", "film_tokens", "FiLM, and cross-attention to four tokens projected from the class"),
         ("film-sigmoid-gate", "gated_modulation", "FiLM, and a modulation behind a sigmoid gate whose bias is -3"),
     ),
-    *known(
-        *("prediction", "baseline"),
+    ("prediction", "baseline"): (
         ("epsilon", "epsilon", "the noise"),
         ("vpred", "v", "the velocity sqrt(abar)·eps - sqrt(1 - abar)·x0"),
         ("x0pred", "x0", "the image"),
     ),
-    *known("prediction", "on record", ("blend", "blend", "(1 - abar)·eps + abar·v")),
-    *known(
-        *("architecture", "baseline"),
+    ("prediction", "on record"): (("blend", "blend", "(1 - abar)·eps + abar·v"),),
+    ("architecture", "baseline"): (
         ("standard", "standard", "diffusers' U-Net with attention at its second level"),
         ("full-attn", "full_attn", "diffusers' U-Net with attention at every level"),
         ("no-attn", "no_attn", "diffusers' U-Net without attention"),
     ),
-    *known(
-        *("architecture", "ours"),
+    ("architecture", "ours"): (
         ("gain-unet", "gain_unet", "the standard one, with AdaGN time and a gated way past it for the input"),
         ("ada-unet", "ada_unet", "AdaGN time, blocks that begin at zero, attention on small maps"),
     ),
-    *known("conditioning", "reference", ("tokens-alone", "cross_attention", "four tokens, and no FiLM from the class")),
-    *known(
-        *("architecture", "reference"),
+    ("conditioning", "reference"): (("tokens-alone", "cross_attention", "four tokens, and no FiLM from the class"),),
+    ("architecture", "reference"): (
         ("own-unet", "own_unet", "a small U-Net of the gate's references"),
         ("flat", "flat", "residual convolutions at full size"),
     ),
-    *known(
-        *("conditioning", "wrong"),
+    ("conditioning", "wrong"): (
         ("ignored", "ignored", "the label does not enter"),
         ("shared-label", "shared_label", "the first image's label for all"),
         ("nan", "nan", "not a number"),
     ),
-    *known(
-        *("prediction", "wrong"),
+    ("prediction", "wrong"): (
         ("inconsistent", "inconsistent", "trained on the noise, read as the velocity"),
         ("wrong-sign", "wrong_sign", "a plus in the target, a minus in the inverse"),
         ("ignores-time", "ignores_time", "one noise level for all timesteps"),
         ("first-timestep", "first_timestep", "the first image's timestep for all"),
         ("constant", "constant", "says nothing of the image"),
     ),
-    *known(
-        *("architecture", "wrong"),
+    ("architecture", "wrong"): (
         ("ignores-time", "ignores_time", "the timestep does not enter"),
         ("constant", "constant", "says nothing of the image"),
     ),
-]  # fmt: skip
+}
+EXAMPLES = [Example(t, name, file, kind, about) for (t, kind), rows in KNOWN.items() for name, file, about in rows]
 
 
 def examples(track: str, *kinds: str) -> list[Example]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
 
-from autograder.challenges.examples import EXAMPLES, Example
+from autograder.challenges.examples import EXAMPLES
 from autograder.challenges.tracks import METRICS, Track
 from autograder.exercises import gate_of
 from autograder.gate.harness import Harness, describe
@@ -107,7 +107,3 @@ def order(designs: Mapping[str, Runs], metric: str) -> list[str]:
     """Names from best to worst mean."""
     means = {n: fmean(values(r, metric).values()) for n, r in designs.items() if values(r, metric)}
     return sorted(means, key=lambda n: means[n] if METRICS[metric].better == "lower" else -means[n])
-
-
-def example_of(track: Track, name: str) -> Example | None:
-    return next((e for e in EXAMPLES if (e.track, e.name) == (track.name, name) and e.kind != "wrong"), None)

@@ -4,11 +4,12 @@ Two sets of columns that never mix: the quick tier's (8×8 digits, features of t
 FIDs (CIFAR-10, Inception). Designs are ranked by the quick tier's Fréchet distance, which is what a test measures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.challenges import attempts, figures, published, record
+from autograder.challenges.examples import EXAMPLES
 from autograder.challenges.figures import Runs
 from autograder.challenges.tracks import Track
 from autograder.grading.provenance import sha256
@@ -63,35 +64,25 @@ def rows(
     """The quick tier's designs from best to worst, then what is published and was not run here."""
     known = figures.known_runs(track, known_in)
     mine = submitted(track, entries, folder)
-    base, out = known.get(track.baseline, {}), []
+    base = known.get(track.baseline, {})
+    kinds = {e.name: e.kind for e in EXAMPLES if e.track == track.name and e.kind != "wrong"}
     names = published.figures(track.name)
-    for name, (runs, picture) in mine.items():
-        out.append(_row(track, name, "submitted", runs, known, base, None, picture))
+
+    def row(name: str, kind: str, runs: Runs, beside: published.Published | None, picture: Path | None) -> Row:
+        means = {m: e for m in track.metrics if (e := figures.mean_of(runs, m, known))}
+        d = figures.difference(runs, base, "distance", list(known.values())) if name != track.baseline else None
+        told = "the baseline" if name == track.baseline else figures.verdict("distance", d) if d else "no common seed"
+        return Row(name, kind, len(runs), means, d, told, beside, picture)
+
+    out = [row(name, "submitted", runs, None, picture) for name, (runs, picture) in mine.items()]
     for name, runs in known.items():
-        example = figures.example_of(track, name)
         picture = SAMPLES / f"{track.name}-{name}.png"
-        kind = example.kind if example else "reference"
-        out.append(_row(track, name, kind, runs, known, base, names.get(name), picture if picture.is_file() else None))
+        there = picture if picture.is_file() else None
+        out.append(row(name, kinds.get(name, "reference"), runs, names.get(name), there))
     out.sort(key=lambda r: r.means["distance"].value)
     here = {r.entry for r in out if r.published}
     rest = [p for p in published.table(track.name) if p.entry not in here]
     return out + [Row(p.entry, f"published: {p.kind}", 0, {}, None, "", p, None) for p in rest]
-
-
-def _row(
-    track: Track,
-    name: str,
-    kind: str,
-    runs: Runs,
-    known: Mapping[str, Runs],
-    base: Runs,
-    row: published.Published | None,
-    picture: Path | None,
-) -> Row:
-    means = {m: e for m in track.metrics if (e := figures.mean_of(runs, m, known))}
-    d = figures.difference(runs, base, "distance", list(known.values())) if name != track.baseline else None
-    against = "the baseline" if name == track.baseline else figures.verdict("distance", d) if d else "no common seed"
-    return Row(name, kind, len(runs), means, d, against, row, picture)
 
 
 def waiting(track: Track, entries: Sequence[dict]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from autograder.adapters.table import csv_text
 from autograder.challenges import TEMPLATES, figures, published
@@ -63,12 +62,7 @@ def write_csv(tables: Mapping[str, Sequence[Row]], out: Path) -> Path:
     return out / "leaderboard.csv"
 
 
-def write_html(
-    tables: Mapping[str, Sequence[Row]],
-    out: Path,
-    waiting: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    head: str = "",
-) -> Path:
+def write_html(tables: Mapping[str, Sequence[Row]], out: Path, waiting: Mapping[str, Sequence[str]], head: str) -> Path:
     """Write OUT/leaderboard.html. `head` is the hash of the log, for others to keep."""
     tracks = []
     for name, table in tables.items():
@@ -76,11 +70,9 @@ def write_html(
         metrics = [m for m in TRACKS[name].metrics if any(m in r.means for r in ran)]
         there = sorted((r for r in table if r.published), key=lambda r: r.published.fid.get("small", float("inf")))
         tracks.append((TRACKS[name], metrics, [_shown(r, metrics) for r in ran], there, waiting.get(name, ())))
-    return html.write(
-        *(out / "leaderboard.html", TEMPLATES / "leaderboard.html"),
-        **{"title": "Challenge leaderboard", "tracks": tracks, "log_head": head, "METRICS": METRICS},
-        **{"PROTOCOL": PROTOCOL, "EXTRACTOR": EXTRACTOR, "published": published},
-    )
+    shown = {"title": "Challenge leaderboard", "tracks": tracks, "log_head": head, "published": published}
+    constants = {"METRICS": METRICS, "PROTOCOL": PROTOCOL, "EXTRACTOR": EXTRACTOR}
+    return html.write(out / "leaderboard.html", TEMPLATES / "leaderboard.html", **shown, **constants)
 
 
 def _shown(r: Row, metrics: Sequence[str]) -> dict:

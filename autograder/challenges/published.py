@@ -30,10 +30,9 @@ def table(track: str, folder: Path = FOLDER) -> list[Published]:
     if not file.is_file():
         raise ValueError(f"the published figures {file.name} are missing in {folder}")
     with file.open(encoding="utf-8", newline="") as f:
-        return [
-            Published(r["entry"], r["type"], {s: float(r[f"fid_{s}"]) for s in SCALES if r[f"fid_{s}"]})
-            for r in csv.DictReader(f)
-        ]
+        fids = {s: f"fid_{s}" for s in SCALES}  # columns
+        rows = list(csv.DictReader(f))
+    return [Published(r["entry"], r["type"], {s: float(r[c]) for s, c in fids.items() if r[c]}) for r in rows]
 
 
 def figures(track: str) -> dict[str, Published]:

@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,11 +26,8 @@ from autograder.gate import harness as course
 from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence
 from autograder.grading.provenance import JUDGES
-from autograder.sandbox.child_process import Child
 from autograder.sandbox.limits import Failure, Limits
-from autograder.sandbox.scratch import temporary
-from autograder.sandbox.session import THREADS
-from autograder.sandbox.staging import stage
+from autograder.sandbox.session import session
 from ddpm_core.data import digits, to_uint8
 from ddpm_core.metrics.adherence import classify
 from ddpm_tools.evaluation.kernel import kid
@@ -84,23 +80,22 @@ def run(job: Job) -> Outcome:
     t, start = track(job.track), time.monotonic()
     harness = job.harness or gate_of(t.exercise.name).harness
     judge = course.Judge.of(load_classifier(JUDGES[job.judge]))
-    with temporary() as folder:
-        try:
-            code = stage(t.exercise, Path(folder) / "code")
-            with Child(code, Limits(), sandboxed=job.sandboxed, threads=THREADS) as child:
-                probe = Probe(child, TRAIN_S)
-                probe("load", cells=job.cells, operations=t.exercise.operations)
-                scores, images = course.run(probe, {job.judge: judge}, harness, job.seed)
-        except Failed as e:
-            return Outcome(job.seed, time.monotonic() - start, reason=sentence(str(e)))
-        except Failure as e:
-            ours = e.outcome == "infrastructure_error"
-            return Outcome(job.seed, time.monotonic() - start, reason=sentence(e.message), ours=ours)
-        except OSError as e:
-            return Outcome(job.seed, time.monotonic() - start, reason=f"The machine failed: {e}.", ours=True)
-    metrics = {**scores[job.judge], **by_features(judge, images)}
-    kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
-    return Outcome(job.seed, round(time.monotonic() - start, 1), kept, to_uint8(images).numpy())
+    try:
+        with session(t.exercise, Limits(), sandboxed=job.sandboxed) as child:
+            probe = Probe(child, TRAIN_S)
+            probe("load", cells=job.cells, operations=t.exercise.operations)
+            scores, images = course.run(probe, {job.judge: judge}, harness, job.seed)
+    except Failed as e:
+        reason, ours = str(e), False
+    except Failure as e:
+        reason, ours = e.message, e.outcome == "infrastructure_error"
+    except OSError as e:
+        reason, ours = f"the machine failed: {e}", True
+    else:
+        metrics = {**scores[job.judge], **by_features(judge, images)}
+        kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
+        return Outcome(job.seed, round(time.monotonic() - start, 1), kept, to_uint8(images).numpy())
+    return Outcome(job.seed, time.monotonic() - start, reason=sentence(reason), ours=ours)
 
 
 def by_features(judge: course.Judge, images: Tensor) -> dict[str, float]:
@@ -116,12 +111,7 @@ def by_features(judge: course.Judge, images: Tensor) -> dict[str, float]:
 
 
 def seeds(
-    t: Track,
-    cells: dict[str, str],
-    tier: Tier,
-    sandboxed: bool = True,
-    spent: float = 0.0,
-    tell: Callable[[str], None] = lambda text: None,
+    t: Track, cells: dict[str, str], tier: Tier, sandboxed: bool, spent: float, tell: Callable[[str], None]
 ) -> Iterator[Outcome]:
     """Outcomes seed by seed, in order, up to the first without metrics; `spent` are the test's seconds so far."""
     begin, done = time.monotonic() - spent, 0

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ddpm_core.files import write_text
+
 LOG, HEAD, LOCK = "log.jsonl", "head.json", ".lock"
 TESTS = "tests"  # what belongs to the tests
 SAMPLES = "*-????????????-*.png"  # there: the track, the challenger's hash, the test's number
@@ -43,10 +45,9 @@ def head(folder: Path) -> str:
 def check_head(folder: Path, kept: str) -> None:
     """Damaged where the log never led to this hash, or no longer holds what it led to then."""
     if kept not in {head(folder), *(e["prev"] for e in entries(folder))}:
-        raise Damaged(
-            f"the log in {folder} does not lead to the head {kept[:12]}… (a head has {len(FIRST)} characters, this one "
-            f"{len(kept)}): it is another log, or was rewritten"
-        )
+        length = f"a head has {len(FIRST)} characters, this one {len(kept)}"
+        why = "it is another log, or was rewritten"
+        raise Damaged(f"the log in {folder} does not lead to the head {kept[:12]}… ({length}): {why}")
 
 
 def append(folder: Path, kind: str, **content: Any) -> dict[str, Any]:
@@ -80,12 +81,7 @@ def locked(file: Path, wait: bool = False, busy: str = "another process is at it
 
 
 def _write_head(folder: Path, count: int, last: str, coming: str | None = None) -> None:
-    draft = folder / f"{HEAD}.tmp"
-    with draft.open("w", encoding="utf-8") as f:
-        f.write(json.dumps({"count": count, "hash": last, "coming": coming}) + "\n")
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(draft, folder / HEAD)
+    write_text(folder / HEAD, json.dumps({"count": count, "hash": last, "coming": coming}) + "\n")
     there = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(there)  # the name itself

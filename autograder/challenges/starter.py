@@ -20,18 +20,20 @@ IMPORTS = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom to
 
 def notebook(track: Track) -> str:
     """The notebook's text; the same every time."""
-    known = figures(track.name)
-    designs = [
-        (e, [known[e.name].shown(scale) if e.name in known else "–" for scale in SCALES]) for e in examples(track.name)
-    ]
+    fids = {name: [row.shown(scale) for scale in SCALES] for name, row in figures(track.name).items()}
+    designs = [(e, fids.get(e.name, ["–"] * len(SCALES))) for e in examples(track.name)]
     titles = [METRICS[m].title for m in track.metrics]
     cells = [
-        _markdown("intro", f"# Challenge: {track.name}\n\nOpen: {track.open}. Everything else is the course's own."),
-        _code("setup", IMPORTS + SETUP[track.name]),
-        _markdown("contract", _text(f"contract_{track.name}")),
-        *(_code(name, source, opened=True) for name, source in track.stub.items()),
-        _markdown("baselines", _text("baselines", designs=designs, PROTOCOL=PROTOCOL, EXTRACTOR=EXTRACTOR)),
-        _markdown("testing", _text("testing", track=track, titles=titles, LIMIT=LIMIT)),
+        _cell(
+            "markdown",
+            "intro",
+            f"# Challenge: {track.name}\n\nOpen: {track.open}. Everything else is the course's own.",
+        ),
+        _cell("code", "setup", IMPORTS + SETUP[track.name]),
+        _cell("markdown", "contract", _text(f"contract_{track.name}")),
+        *(_cell("code", name, source, opened=True) for name, source in track.stub.items()),
+        _cell("markdown", "baselines", _text("baselines", designs=designs, PROTOCOL=PROTOCOL, EXTRACTOR=EXTRACTOR)),
+        _cell("markdown", "testing", _text("testing", track=track, titles=titles, LIMIT=LIMIT)),
     ]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}
@@ -42,22 +44,11 @@ def _text(name: str, **values: Any) -> str:
     return render(TEMPLATES / f"{name}.md", **values)
 
 
-def _markdown(name: str, text: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": name, "metadata": _lock(name, "markdown"), "source": _lines(text)}
-
-
-def _code(name: str, text: str, opened: bool = False) -> dict[str, Any]:
-    meta = _lock(name, "code", opened)
-    rest = {"execution_count": None, "outputs": []}
-    return {"cell_type": "code", "id": name.replace("_", "-"), "metadata": meta, "source": _lines(text), **rest}
-
-
-def _lock(name: str, kind: str, opened: bool = False) -> dict[str, Any]:
-    """nbgrader's metadata: no cell can be deleted, and only open ones can be edited."""
+def _cell(kind: str, name: str, text: str, opened: bool = False) -> dict[str, Any]:
+    """A cell with nbgrader's metadata: none can be deleted, and only open ones can be edited."""
     marks = {"cell_type": kind, "grade": False, "grade_id": name, "locked": not opened, "schema_version": 3}
     meta = {"deletable": False, "nbgrader": {**marks, "solution": opened, "task": False}}
-    return meta if opened else {**meta, "editable": False}
-
-
-def _lines(text: str) -> list[str]:
-    return text.rstrip("\n").splitlines(keepends=True)
+    meta |= {} if opened else {"editable": False}
+    source = text.rstrip("\n").splitlines(keepends=True)
+    more = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    return {"cell_type": kind, "id": name.replace("_", "-"), "metadata": meta, "source": source, **more}

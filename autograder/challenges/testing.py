@@ -1,7 +1,7 @@
 """One test of a challenger, from the notebook to the log: contract first, then the quick tier, then the record."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -57,7 +57,7 @@ def run(
         who = attempts.challenger(folder, track.name, name)
         who.may_test()
         try:
-            found = contract.examine(track, cells, sandboxed, tell=tell)
+            found = contract.examine(track, cells, sandboxed, tell)
         except (Failure, OSError) as e:
             raise ValueError(f"the checks could not run, and no test was used up: {e}") from None
         except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def run(
         test = Running(track, folder, who, attempts.begin(folder, who, **about))
         tell(f"contract: {len(found)} properties hold")
         tell(f"test {test.number} begins ({who.used + 1} of {attempts.LIMIT} used); one that is stopped counts")
-        outcomes = _outcomes(test, cells, tier, sandboxed, time.monotonic() - start, tell)
+        outcomes = _outcomes(test, quick.seeds(track, cells, tier, sandboxed, time.monotonic() - start, tell))
         return _close(test, tier, outcomes, time.monotonic() - start)
 
 
@@ -95,21 +95,17 @@ class Running:
         return ValueError(f"test {self.number} met an error of ours and does not count: {reason}")
 
 
-def _outcomes(
-    test: Running, cells: dict[str, str], tier: quick.Tier, sandboxed: bool, spent: float, tell: Tell
-) -> list[quick.Outcome]:
+def _outcomes(test: Running, seeds: Iterable[quick.Outcome]) -> list[quick.Outcome]:
     """All seeds, and the first one's samples as a picture; an interruption or error of ours is logged, then raised."""
     try:
-        outcomes = list(quick.seeds(test.track, cells, tier, sandboxed, spent, tell))
+        outcomes = list(seeds)
         if outcomes[-1].metrics:
             pictures.of_samples(test.track, outcomes[0].images, test.picture)
         return outcomes
     except KeyboardInterrupt:
         test.end("stopped")
-        raise KeyboardInterrupt(
-            f"interrupted: test {test.number} is used up and has no result; the same command begins another, if one is "
-            "left"
-        ) from None
+        again = "the same command begins another, if one is left"
+        raise KeyboardInterrupt(f"interrupted: test {test.number} is used up and has no result; {again}") from None
     except Exception as e:  # ours: whatever the answer does is an outcome
         raise test.our_error(repr(e)) from e
 

@@ -1,6 +1,7 @@
 """What a track is: which functions are open, and which metrics judge them; its contract is in templates/."""
 
 from dataclasses import dataclass
+from textwrap import indent
 
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Exercise
@@ -50,45 +51,36 @@ def exercise(name: str) -> Exercise:
     return next(e for e in EXERCISES.values() if e.name == name)
 
 
-TODO = "# YOUR CODE HERE\n    raise NotImplementedError()\n"
+TODO = "    # YOUR CODE HERE\n    raise NotImplementedError()\n"
+INIT = "def __init__(self, channels, cond_dim):\n    super().__init__()\n"
+FORWARD = f"def forward(self, h, class_emb):\n{TODO}"
 
-CONDITIONING = Track(
-    name="conditioning",
-    exercise=exercise("conditioner"),
-    baseline="concat-film",
-    labels=True,
-    open="how the class enters the network: `prepare_conditioning` and `ClassConditioner`",
-    stub={
-        "prepare_conditioning": f"def prepare_conditioning(time_emb, class_emb):\n    {TODO}",
-        "ClassConditioner": (
-            "class ClassConditioner(nn.Module):\n    def __init__(self, channels, cond_dim):\n"
-            f"        super().__init__()\n\n    def forward(self, h, class_emb):\n    {TODO}"
-        ).replace("\n    # YOUR", "\n        # YOUR").replace("\n    raise", "\n        raise"),
-    },
-)  # fmt: skip
-
-PREDICTION = Track(
-    name="prediction",
-    exercise=exercise("prediction"),
-    baseline="epsilon",
-    labels=False,
-    open="what the network is asked for: `compute_training_target` and `predict_x0`",
-    stub={
-        "compute_training_target": f"def compute_training_target(x_0, noise, timesteps, schedule):\n    {TODO}",
-        "predict_x0": f"def predict_x0(model_output, x_t, timesteps, schedule):\n    {TODO}",
-    },
-)
-
-ARCHITECTURE = Track(
-    name="architecture",
-    exercise=exercise("architecture"),
-    baseline="standard",
-    labels=False,
-    open="the network: `build_model(device)`",
-    stub={"build_model": f"def build_model(device):\n    {TODO}"},
-)
-
-TRACKS = {t.name: t for t in (CONDITIONING, PREDICTION, ARCHITECTURE)}
+TRACKS = {
+    "conditioning": Track(
+        *("conditioning", exercise("conditioner"), "concat-film"),
+        labels=True,
+        open="how the class enters the network: `prepare_conditioning` and `ClassConditioner`",
+        stub={
+            "prepare_conditioning": f"def prepare_conditioning(time_emb, class_emb):\n{TODO}",
+            "ClassConditioner": "class ClassConditioner(nn.Module):\n" + indent(f"{INIT}\n{FORWARD}", "    "),
+        },
+    ),
+    "prediction": Track(
+        *("prediction", exercise("prediction"), "epsilon"),
+        labels=False,
+        open="what the network is asked for: `compute_training_target` and `predict_x0`",
+        stub={
+            "compute_training_target": f"def compute_training_target(x_0, noise, timesteps, schedule):\n{TODO}",
+            "predict_x0": f"def predict_x0(model_output, x_t, timesteps, schedule):\n{TODO}",
+        },
+    ),
+    "architecture": Track(
+        *("architecture", exercise("architecture"), "standard"),
+        labels=False,
+        open="the network: `build_model(device)`",
+        stub={"build_model": f"def build_model(device):\n{TODO}"},
+    ),
+}
 
 
 def track(name: str) -> Track:

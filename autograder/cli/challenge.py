@@ -79,22 +79,21 @@ def leaderboard(a: argparse.Namespace) -> None:
     print(f"\n{made[0]}, {made[1]}")
 
 
-def register(
-    command: Callable[..., argparse.ArgumentParser], course: Callable[[argparse.ArgumentParser], None]
-) -> None:
+def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     about = "The three tracks of designs of your own: begin, test three times at most, submit one, compare."
-    p = command("challenge", init, about, "autograder challenge init conditioning --out mine.ipynb")
+    p = command("challenge", init, about, "init conditioning --out mine.ipynb", course=False)
     sub = p.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def action(name: str, run: Callable, about: str) -> argparse.ArgumentParser:
         q = sub.add_parser(name, help=about, description=about)
         q.set_defaults(run=run)
+        if run is not init:
+            log = f"the log's folder (default: {RECORD})"
+            q.add_argument("--record", type=Path, default=RECORD, metavar="DIR", help=log)
+        if run in (test, submit):
+            q.add_argument("--track", choices=TRACKS, required=True)
+            q.add_argument("--name", required=True, metavar="CHALLENGER")
         return q
-
-    def record(q: argparse.ArgumentParser) -> None:
-        q.add_argument(
-            "--record", type=Path, default=RECORD, metavar="DIR", help=f"the log's folder (default: {RECORD})"
-        )
 
     q = action("init", init, "Write a starter notebook in which only the track's functions can be edited.")
     q.add_argument("track", choices=TRACKS)
@@ -102,19 +101,12 @@ def register(
 
     q = action("test", test, "Check the contract, then train and sample on several seeds. Three times at most.")
     q.add_argument("notebook", type=Path)
-    q.add_argument("--track", choices=TRACKS, required=True)
-    q.add_argument("--name", required=True, metavar="CHALLENGER")
     q.add_argument("--unsandboxed", action="store_true", help="run the design without walls; the log says so")
-    record(q)
 
     q = action("submit", submit, "Submit one of the finished tests, once.")
-    q.add_argument("--track", choices=TRACKS, required=True)
-    q.add_argument("--name", required=True, metavar="CHALLENGER")
     q.add_argument("-n", type=int, required=True, dest="number", metavar="K", help="the test's number")
-    record(q)
 
     q = action("leaderboard", leaderboard, "Show the ranking, and write it as CSV and as a page with samples.")
     q.add_argument("--track", choices=TRACKS, help="default: all")
     q.add_argument("--out", type=Path, metavar="DIR", help="default: the log's folder")
     q.add_argument("--head", metavar="HASH", help="a head kept from an earlier command: refuse a log that lost it")
-    record(q)

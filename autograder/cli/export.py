@@ -34,38 +34,25 @@ def run(a: argparse.Namespace) -> None:
     if totals.unmarked:
         print(f"{totals.unmarked} submission(s) still have written answers without a mark", file=sys.stderr)
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
-        print(
-            f"{empty} submission(s) have no score yet, for want of {', '.join(totals.ungraded)}: `autograder grade` "
-            "without --notebook grades what is left"
-            + ("; whoever has no score at all has no row" if a.format == "canvas" else ""),
-            file=sys.stderr,
-        )
-
+        remedy = "`autograder grade` without --notebook grades what is left"
+        rest = "; whoever has no score at all has no row" if a.format == "canvas" else ""
+        why = f"for want of {', '.join(totals.ungraded)}: {remedy}{rest}"
+        print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
     to.parent.mkdir(parents=True, exist_ok=True)
     write_text(to, csv_text(table))
     print(to)
 
 
-def register(
-    command: Callable[..., argparse.ArgumentParser], course: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    p = command(
-        *(
-            "export",
-            run,
-            "Write the grades as CSV: a row for each question, or the columns that Canvas or Moodle import.",
-        ),
-        "autograder export build/grades --format canvas --roster canvas_export.csv --assignment 5_3_conditioning",
-    )
+def register(command: Callable[..., argparse.ArgumentParser]) -> None:
+    about = "Write the grades as CSV: a row for each question, or the columns that Canvas or Moodle import."
+    example = "build/grades --format canvas --roster canvas_export.csv --assignment 5_3_conditioning"
+    p = command("export", run, about, example)
     p.add_argument("out", type=Path, help="the folder that `autograder grade` wrote")
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", action="append", default=[], help="only this one (may be repeated)")
     p.add_argument("--roster", type=Path, help="CSV export of the class from Canvas or Moodle, to match students with; "
                    "default: folders are named by SIS Login ID or username")  # fmt: skip
-    p.add_argument(
-        "--key", metavar="COLUMN", help="the roster's column with the folders' names; default: the fitting one"
-    )
+    p.add_argument("--key", metavar="COLUMN", help="the roster's column of folders' names; default: the fitting one")
     p.add_argument("--to", type=Path, metavar="FILE", help="default: OUT/FORMAT.csv")
     p.add_argument("--gradebook", help="database URL; default: nbgrader_config.py's db_url, else OUT/gradebook.db")
-    course(p)

@@ -1,5 +1,6 @@
 """What the commands do: grade a folder into records, table, report and gradebook; check one notebook at home."""
 
+import argparse
 import os
 import sys
 import warnings
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from autograder.adapters import table
+from autograder.adapters import report, table
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
 from autograder.grading import batch
@@ -21,52 +22,36 @@ from autograder.intake.submissions import apart, unrecognised
 from autograder.sandbox import child_process
 
 
-def grade_folder(
-    submitted: Path,
-    out: Path,
-    assignment: str | None = None,
-    student: str | None = None,
-    jobs: int = 1,
-    seed: int | None = None,
-    sandboxed: bool = True,
-    gradebook: str | None = None,
-    course: Path = Path("."),
-    progress: bool = True,
-    only: tuple[str, ...] = (),
-    scheduler: str | None = None,
-) -> list[dict]:
-    """Grade, then write grades.csv, report.html and the gradebook from all records; returns the records.
+def grade_folder(a: argparse.Namespace) -> list[dict]:
+    """`autograder grade`: grade, then write grades.csv, report.html and the gradebook from all records; returns these.
 
-    `only` names the notebooks to grade; the records then hold no others, whose marks in the gradebook stay. `scheduler`
-    is the address of a Dask cluster that judges, in place of `jobs` threads here.
-
+    `--notebook` names the notebooks to grade; the records then hold no others, whose marks in the gradebook stay.
     ValueError where there is nothing to grade, or no sandbox and none was waived, or no cluster.
     """
-    if sandboxed and not scheduler and (why := child_process.available()):
+    sandboxed = not a.unsandboxed
+    if sandboxed and not a.scheduler and (why := child_process.available()):
         raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
-    submissions = batch.find(submitted, assignment, student, only)
-    apart(submissions, out)
-    if student is None and (odd := unrecognised(submitted, out)):
+    submissions = batch.find(a.submitted, a.assignment, a.student, tuple(a.notebook))
+    apart(submissions, a.out)
+    if a.student is None and (odd := unrecognised(a.submitted, a.out)):
         print(f"not graded, since no assignment has this name: {', '.join(odd)}", file=sys.stderr)
-    with batch.only_one(out):
-        seed = batch.seed_of_batch(out, seed)
-        records = batch.grade(submissions, out, seed, jobs, sandboxed, progress, scheduler)
-        everything = records if assignment is None and student is None else batch.all_records(out)
-        table.write_csv(everything, out / "grades.csv")
-        report = table.write_report(everything, out)
-        write_gradebook(records, submitted, out, gradebook, course)
+    with batch.only_one(a.out):
+        seed = batch.seed_of_batch(a.out, a.seed)
+        records = batch.grade(submissions, a.out, seed, a.jobs, sandboxed, scheduler=a.scheduler)
+        everything = records if a.assignment is None and a.student is None else batch.all_records(a.out)
+        table.write_csv(everything, a.out / "grades.csv")
+        page = report.write(everything, a.out)
+        write_gradebook(records, a.submitted, a.out, a.gradebook, a.course)
     print(table.text(records))
-    print(f"\n{len(records)} submission(s) graded with seed {seed}; {out / 'grades.csv'}, {report}")
+    print(f"\n{len(records)} submission(s) graded with seed {seed}; {a.out / 'grades.csv'}, {page}")
     return records
 
 
 def write_gradebook(records: list[dict], submitted: Path, out: Path, gradebook: str | None, course: Path) -> None:
     """Into nbgrader's gradebook; OUT is laid out so that nbgrader and formgrader can be started in it."""
     if not (course / "solutions").is_dir():
-        print(
-            f"no gradebook written: {course} has no solutions/ (name the course's folder with --course)",
-            file=sys.stderr,
-        )
+        why = f"{course} has no solutions/ (name the course's folder with --course)"
+        print(f"no gradebook written: {why}", file=sys.stderr)
         return
     from autograder.adapters.gradebook import write_gradebook as write
 
@@ -111,13 +96,10 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
         print(f"\nwhat your code printed:\n{printed}")
     if images is not None:
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
-        c = grader.judge.classifier
-        plot.save(picture, band_file(exercise), "course", result.metrics, images, c)
+        plot.save(picture, band_file(exercise), "course", result.metrics, images, grader.judge.classifier)
         print(f"\nwhere the trained answer fell, and what it drew: {picture}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
     print(f"\n{result.outcome}: {score}. {result.reason}")
-    print(
-        "Not of record: the grade comes from the instructor's run, with other inputs"
-        + ("." if walls else ", in a sandbox.")
-    )
+    rest = "." if walls else ", in a sandbox."
+    print(f"Not of record: the grade comes from the instructor's run, with other inputs{rest}")
     return result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, export, gradescope, similarity
+from autograder.cli import challenge, export
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
@@ -22,10 +22,7 @@ def cmd_grade(a: argparse.Namespace) -> None:
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
     outputs.made(a.out)
-    grade.grade_folder(
-        a.submitted, a.out, a.assignment, a.student, a.jobs, a.seed, not a.unsandboxed, a.gradebook, a.course,
-        only=tuple(a.notebook), scheduler=a.scheduler,
-    )  # fmt: skip
+    grade.grade_folder(a)
 
 
 def cmd_status(a: argparse.Namespace) -> None:
@@ -64,74 +61,100 @@ def cmd_demo(a: argparse.Namespace) -> None:
     run(outputs.made(a.out), a.seed, a.train, a.course)
 
 
+def cmd_package_gradescope(a: argparse.Namespace) -> None:
+    from autograder.adapters import gradescope
+
+    out = a.out or Path(f"build/gradescope_{a.assignment}.zip")
+    print(gradescope.package(a.assignment, out, a.course, tuple(a.notebook), not a.unsandboxed))
+
+
+def cmd_similarity(a: argparse.Namespace) -> None:
+    from autograder.adapters import similarity
+
+    print(similarity.report(a.submitted, outputs.made(a.out), a.assignment, a.course, a.threshold))
+
+
+def share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {value}")
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="autograder", description=__doc__)
     sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable, about: str, example: str) -> argparse.ArgumentParser:
-        p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
+    def command(name: str, run: Callable, about: str, example: str, course: bool = True) -> argparse.ArgumentParser:
+        epilog = f"example: autograder {name} {example}"
+        p = sub.add_parser(name, help=about, description=about, epilog=epilog)
         p.set_defaults(run=run)
+        if course:
+            p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here)")
         return p
 
-    def course(p: argparse.ArgumentParser) -> None:
-        p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here)")
-
-    p = command(
-        "grade", cmd_grade, "Grade SUBMITTED/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb; a killed run goes on where it stopped.",
-        "autograder grade submitted --out build/grades --assignment 5_3_conditioning --jobs 2",
-    )  # fmt: skip
+    once = {"action": "append", "default": [], "metavar": "NAME", "help": "only this one (may be repeated)"}
+    about = "Grade SUBMITTED/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb; a killed run goes on where it stopped."
+    p = command("grade", cmd_grade, about, "submitted --out build/grades --assignment 5_3_conditioning --jobs 2")
     p.add_argument("submitted", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--assignment", help="default: all")
     p.add_argument("--student", help="default: all")
-    p.add_argument("--notebook", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
+    p.add_argument("--notebook", **once)
     p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
     p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
     p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
-    p.add_argument(
-        "--gradebook",
-        help="database URL of nbgrader's gradebook, such as "
-        "postgresql+psycopg://me@host/grades; default: nbgrader_config.py's db_url, else OUT/gradebook.db",
-    )
+    p.add_argument("--gradebook", help="database URL of nbgrader's gradebook, such as "
+                   "postgresql+psycopg://me@host/grades; default: nbgrader_config.py's db_url, else OUT/gradebook.db",
+    )  # fmt: skip
     p.add_argument("--unsandboxed", action="store_true", help="run student code without walls; every record says so")
-    course(p)
 
-    p = command("status", cmd_status, "How far a batch is, from another terminal: done, running, left.",
-                "autograder status --out build/grades")  # fmt: skip
+    about = "How far a batch is, from another terminal: done, running, left."
+    p = command("status", cmd_status, about, "--out build/grades", course=False)
     p.add_argument("--out", type=Path, default=Path("build/grades"))
 
-    p = command(
-        "check", cmd_check, "Run the checks on your own notebook, on your own machine. Not of record.",
-        "autograder check exercises/5_3_conditioning/conditioner.ipynb",
-    )  # fmt: skip
+    about = "Run the checks on your own notebook, on your own machine. Not of record."
+    p = command("check", cmd_check, about, "exercises/5_3_conditioning/conditioner.ipynb", course=False)
     p.add_argument("notebook", type=Path)
     p.add_argument("--no-gate", action="store_true", help="leave out the brief training")
     p.add_argument("--seed", type=int)
 
-    p = command("release", cmd_release, "Make the students' bundle: lessons, exercises, library, checks; no solutions.",
-                "autograder release --out build/students")  # fmt: skip
+    about = "Make the students' bundle: lessons, exercises, library, checks; no solutions."
+    p = command("release", cmd_release, about, "--out build/students")
     p.add_argument("--out", type=Path, default=Path("build/students"))
-    course(p)
 
-    for extra in (challenge, export, gradescope, similarity):
-        extra.register(command, course)
+    challenge.register(command)
+    export.register(command)
+
+    about = "Make the zip that Gradescope's autograder takes: set-up, grader, data, solutions."
+    p = command("package-gradescope", cmd_package_gradescope, about, "5_2_guidance --out build/guidance.zip")
+    p.add_argument("assignment")
+    p.add_argument("--out", type=Path, help="default: build/gradescope_ASSIGNMENT.zip")
+    p.add_argument("--notebook", **once)
+    p.add_argument("--unsandboxed", action="store_true", help="for images without bubblewrap; every record says so")
+
+    about = "Find answers of SUBMITTED that were copied, renamed or reordered. Runs none of them."
+    p = command("similarity", cmd_similarity, about, "submitted --assignment 5_3_conditioning --out build/similarity")
+    p.add_argument("submitted", type=Path)
+    p.add_argument("--assignment", help="default: all")
+    p.add_argument("--out", type=Path, default=Path("build/similarity"))
+    p.add_argument("--threshold", type=share, default=0.8, help="share of both answers that must match (default: 0.8)")
+
     if find_spec("autograder.authoring"):  # not in the students' bundle
         from autograder.authoring import new_exercise
 
-        new_exercise.register(command, course)
+        new_exercise.register(command)
 
-    p = command("calibrate", cmd_calibrate, "Rerun the reference designs and controls, and write a gate's limits.",
-                "autograder calibrate conditioner --reruns 8")  # fmt: skip
+    about = "Rerun the reference designs and controls, and write a gate's limits."
+    p = command("calibrate", cmd_calibrate, about, "conditioner --reruns 8", course=False)
     p.add_argument("exercise")
     p.add_argument("--reruns", type=positive, default=8)
     p.add_argument("--out", type=Path)
 
-    p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.",
-                "autograder demo --out build/demo")  # fmt: skip
+    p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.", "--out build/demo")
     p.add_argument("--out", type=Path, default=Path("build/demo"))
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--train", action="store_true", help="train the model even where the shipped one matches")
-    course(p)
     return root
 
 
@@ -158,7 +181,3 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.flush()
         scratch.clear()
         os._exit(130)  # threads still wait for children; these end with this process
-
-
-if __name__ == "__main__":
-    main()

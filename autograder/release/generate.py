@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -56,20 +57,16 @@ def _record_cells(gb: Gradebook, notebook: str, assignment: str, nb: NotebookNod
     cells = [cell for cell in nb.cells if is_grade(cell) or is_solution(cell) or is_locked(cell)]
     names = [cell.metadata.nbgrader.grade_id for cell in cells]
     graded, answered = ({n for n, c in zip(names, cells) if role(c)} for role in (is_grade, is_solution))
-    try:
-        old = gb.find_notebook(notebook, assignment)
-    except MissingEntry:
-        pass
-    else:
+    where = notebook, assignment
+    with suppress(MissingEntry):  # it is new
+        old = gb.find_notebook(*where)
         gone = {c.name for c in old.grade_cells} - graded | {c.name for c in old.solution_cells} - answered
         if gone and old.submissions:
             raise RuntimeError(
                 f"{notebook} has submissions with the cells {sorted(gone)}, which its solution now lacks"
             )
         if gone:
-            gb.remove_notebook(notebook, assignment)
-
-    where = notebook, assignment
+            gb.remove_notebook(*where)
     gb.update_or_create_notebook(*where, kernelspec=json.dumps(nb.metadata.get("kernelspec", {})))
     for name, cell in zip(names, cells):
         meta, kind = cell.metadata.nbgrader, {"cell_type": cell.cell_type}
@@ -104,9 +101,8 @@ def generate_exercises(root: Path) -> None:
                 dirs = CourseDirectory(config=config, assignment_id=folder.name)
                 result = capture_log(GenerateAssignment(coursedir=dirs, config=config))
                 if not result["success"]:
-                    raise RuntimeError(
-                        f"nbgrader could not release {folder.name}:\n{result.get('log', result['error'])}"
-                    )
+                    why = result.get("log", result["error"])
+                    raise RuntimeError(f"nbgrader could not release {folder.name}:\n{why}")
 
         target.mkdir(exist_ok=True)
         for folder in (*target.iterdir(), *released.iterdir()):  # also those whose solution is gone

@@ -18,6 +18,7 @@ from pathlib import Path
 from autograder.imports import PACKAGES
 from autograder.sandbox import malloc, seccomp, uids
 from autograder.sandbox.limits import Limits
+from autograder.sandbox.processes import own_threads
 
 CODE = "/code"  # where the child finds its code
 LIBRARIES = ("lib", "lib32", "lib64", "libx32")
@@ -46,12 +47,8 @@ def command(
     """
     euid = os.geteuid() if euid is None else euid
     # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
-    args = [
-        *capped(limits, shared_uid=euid != 0),
-        shutil.which("bwrap") or "bwrap",
-        "--die-with-parent",
-        "--new-session",
-    ]
+    args = [*capped(limits, shared_uid=euid != 0), shutil.which("bwrap") or "bwrap"]
+    args += ["--die-with-parent", "--new-session"]
     args += ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     # Root needs no user namespace, and in one RLIMIT_NPROC would count for nothing; it becomes another user below.
     args += ["--unshare-user"] if euid else []
@@ -81,7 +78,7 @@ def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
     import resource  # not on Windows, where the rest of this module should still import
 
     # Where the child has the grader's uid, the kernel may count all that user's threads; the watchdog counts exactly.
-    processes = limits.processes + (_own_threads() if shared_uid else 0)
+    processes = limits.processes + (own_threads() if shared_uid else 0)
     wanted = {
         "as": (resource.RLIMIT_AS, limits.address_bytes),
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
@@ -165,12 +162,15 @@ def _visible() -> list[Path]:
     return sorted(path for path in there if there.isdisjoint(path.parents))
 
 
+def folders(path: Path) -> list[str]:
+    """Options that make a folder and those above it, which bubblewrap would make 0700, closed to another uid."""
+    above = [p for p in [*reversed(path.parents), path] if str(p) not in ("/", "/tmp")]
+    return [word for p in above for word in ("--perms", "0755", "--dir", str(p))]
+
+
 def _mount(path: Path, hide: Sequence[str]) -> list[str]:
     """Options that show one path, except for what is to be hidden in its package folders."""
-    args = []
-    for parent in [*reversed(path.parents)][1:]:  # bubblewrap would make them 0700, closed to another uid
-        args += ["--perms", "0755", "--dir", str(parent)]
-    args += ["--ro-bind", str(path), str(path)]
+    args = [*folders(path.parent), "--ro-bind", str(path), str(path)]
     packages = [path] if path.name.endswith("-packages") else path.glob("python3*/*-packages")
     for hidden in (folder / name for folder in packages for name in hide):
         if hidden.is_dir():
@@ -178,15 +178,3 @@ def _mount(path: Path, hide: Sequence[str]) -> list[str]:
         elif hidden.exists():
             args += ["--ro-bind", "/dev/null", str(hidden)]
     return args
-
-
-def _own_threads() -> int:
-    import psutil
-
-    total = 0
-    for process in psutil.process_iter():
-        try:
-            total += process.num_threads() if process.uids().real == os.getuid() else 0
-        except psutil.Error:  # gone, or none of ours
-            continue
-    return total

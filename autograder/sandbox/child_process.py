@@ -1,14 +1,12 @@
-"""The trusted side: starts untrusted code within limits, asks it questions and takes nothing but data for an answer.
+"""The trusted side: starts untrusted code within limits, asks it questions, and takes nothing but data for an answer.
 
     with Child(folder_with_runner_py, Limits()) as child:
         header, tensors = child.ask({"call": "q_sample"}, {"x0": x0, "t": t}, timeout_s=5)
 
 A child may hang, crash, lie about lengths, print without end, fill its memory or leave processes behind: every read
-and write here has a deadline and a bound, and `close` leaves nothing running. What it cannot do is told apart from what
-failed here: until the runner reports that it is ready, no student code is loaded, and any failure is ours.
+and write here has a deadline and a bound, and `close` leaves nothing running. Until the runner reports that it is
+ready, no student code is loaded, and any failure is ours.
 """
-
-from __future__ import annotations
 
 import os
 import selectors
@@ -16,6 +14,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from torch import Tensor
@@ -30,30 +29,21 @@ from autograder.sandbox.scratch import temporary
 from autograder.sandbox.uids import Uid
 from autograder.sandbox.watchdog import Watchdog
 
-__all__ = ["Child", "Failure", "Limits", "available"]
-
 START_S = 60.0  # of the child's own time; importing torch from a cold disk takes 20
 TICK_S = 0.2  # how long a wait may overlook the end of the process
 CHUNK = 1 << 20
 
 
-class Child:
+class Child(AbstractContextManager["Child"]):
     """A process that runs `<code_dir>/runner.py` in the sandbox, from construction to `close`.
 
-    Use it from one thread, the one that made it: the kernel ends a sandbox when the thread that started it ends. Any
-    number of threads, and of graders, may each have their own. `hide` names folders of site-packages that the child
-    shall find empty (data sets, say). With `sandboxed=False` only the limits hold, not the walls: the caller must mark
-    the result.
+    Use it from the thread that made it: the kernel ends a sandbox when the thread that started it ends. `hide` names
+    folders of site-packages that the child finds empty (data sets, say). With `sandboxed=False` only the limits hold,
+    not the walls: the caller must mark the result.
     """
 
     def __init__(
-        self,
-        code_dir: Path,
-        limits: Limits,
-        *,
-        sandboxed: bool = True,
-        threads: int = 1,
-        hide: Sequence[str] = DATA,
+        self, code_dir: Path, limits: Limits, *, sandboxed: bool = True, threads: int = 1, hide: Sequence[str] = DATA
     ) -> None:
         if os.name != "posix":
             raise Failure("infrastructure_error", "Answers run on Linux or macOS; on Windows type `wsl --install`.")
@@ -65,11 +55,10 @@ class Child:
         self._folder = temporary(ignore_cleanup_errors=True)
         try:
             code = launch.readable_copy(code_dir, Path(self._folder.name))
-            self._process = (
-                launch.inside(code, limits, uid=self._uid.number, threads=threads, hide=hide)
-                if sandboxed
-                else launch.outside(code, limits, threads=threads)
-            )
+            if sandboxed:
+                self._process = launch.inside(code, limits, uid=self._uid.number, threads=threads, hide=hide)
+            else:
+                self._process = launch.outside(code, limits, threads=threads)
         except (OSError, shutil.Error) as error:
             self._folder.cleanup()
             self._uid.close()
@@ -87,9 +76,7 @@ class Child:
             self.close()
             raise
 
-    def ask(
-        self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0
-    ) -> tuple[dict, dict[str, Tensor]]:
+    def ask(self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0) -> protocol.Message:
         """Send one request and return its reply. A failure ends the child; asking again raises the same failure.
 
         `timeout_s` counts what the child computes or sleeps, not how long it waits for a processor (deadline.py).
@@ -127,9 +114,6 @@ class Child:
             pipe.close()
         self._folder.cleanup()
         self._uid.close()
-
-    def __enter__(self) -> Child:
-        return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -180,18 +164,17 @@ class Child:
 
     def _read(self, count: int, deadline: Deadline) -> bytes:
         """Exactly count bytes. Memory grows with what arrives, not with what was announced."""
-        fd, parts, missing = self._process.stdout.fileno(), [], count
-        while missing:
+        fd, got = self._process.stdout.fileno(), bytearray()
+        while len(got) < count:
             self._wait(fd, selectors.EVENT_READ, deadline)
             try:
-                part = os.read(fd, min(CHUNK, missing))
+                part = os.read(fd, min(CHUNK, count - len(got)))
             except BlockingIOError:  # the process has ended, and another holds its end of the pipe
                 part = b""
             if not part:
                 raise self._death()
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+            got += part
+        return bytes(got)
 
     def _wait(self, fd: int, event: int, deadline: Deadline) -> None:
         """Until the pipe is ready or the process has ended."""

@@ -66,7 +66,8 @@ class SandboxProvisioner(LocalProvisioner):
             os.chown(self._sockets, self._uid.number, self._uid.number)
         connection = Path(self.parent.connection_file)
         connection.chmod(0o644)  # nobody else can enter its folder
-        more = [*_folder(self._room), "--bind", *[str(self._sockets)] * 2, "--ro-bind", *[str(connection)] * 2]
+        more = [*bubblewrap.folders(self._room), "--bind", *[str(self._sockets)] * 2]
+        more += ["--ro-bind", *[str(connection)] * 2]
         more += ["--ro-bind-try", *["/etc/fonts"] * 2]  # else a plot comes with a complaint
         more += _desk(Path(kwargs.get("cwd") or "."), self.limits)
         env = bubblewrap.environment(1) | {"PYTHONPATH": bubblewrap.CODE}
@@ -118,12 +119,6 @@ def _show_course(folder: Path) -> None:
     travel.copy(travel.to_kernel(), ROOT, folder)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _folder(path: Path) -> list[str]:
-    """Options that make a folder inside, with the folders above it."""
-    parents = [p for p in [*reversed(path.parents), path] if str(p) not in ("/", "/tmp")]
-    return [word for parent in parents for word in ("--perms", "0755", "--dir", str(parent))]
 
 
 def _desk(folder: Path, limits: Limits) -> list[str]:

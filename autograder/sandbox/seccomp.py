@@ -49,10 +49,10 @@ SOCKETS = (1, 2, 10, 16)  # unix, IPv4, IPv6, netlink; a network namespace does 
 SHARED_ANONYMOUS = 0x21  # such memory stays when madvise takes it out of the resident set
 
 LOAD, JUMP_IF, JUMP_IF_ANY, JUMP_IF_ABOVE, AND, RETURN = 0x20, 0x15, 0x45, 0x35, 0x54, 0x06
-ALLOW = 0x7FFF0000
 NUMBER, ARCHITECTURE, ARG0, ARG3 = 0, 4, 16, 40  # offsets in struct seccomp_data; low words, both are little-endian
 
 Step = tuple[int, int, int, int]  # opcode, steps to skip if true, steps to skip if false, operand
+ALLOW: Step = (RETURN, 0, 0, 0x7FFF0000)
 
 
 def program(machine: str | None = None) -> bytes | None:
@@ -70,12 +70,12 @@ def program(machine: str | None = None) -> bytes | None:
     # its flags lie behind a pointer, where a filter cannot look; libc then falls back on clone
     steps += _when(CLONE3[column], [_fail(errno.ENOSYS)])
     flags = [(LOAD, 0, 0, ARG0), (JUMP_IF_ANY, 0, 1, NEW_NAMESPACE)]
-    steps += _when(CLONE[column], [*flags, _fail(errno.EPERM), _allow()])
+    steps += _when(CLONE[column], [*flags, _fail(errno.EPERM), ALLOW])
     flags = [(LOAD, 0, 0, ARG3), (AND, 0, 0, SHARED_ANONYMOUS), (JUMP_IF, 0, 1, SHARED_ANONYMOUS)]
-    steps += _when(MMAP[column], [*flags, _fail(errno.EPERM), _allow()])
+    steps += _when(MMAP[column], [*flags, _fail(errno.EPERM), ALLOW])
     known = [(JUMP_IF, len(SOCKETS) - i, 0, family) for i, family in enumerate(SOCKETS)]
-    steps += _when(SOCKET[column], [(LOAD, 0, 0, ARG0), *known, _fail(errno.EAFNOSUPPORT), _allow()])
-    return b"".join(struct.pack("=HBBI", *step) for step in [*steps, _allow()])
+    steps += _when(SOCKET[column], [(LOAD, 0, 0, ARG0), *known, _fail(errno.EAFNOSUPPORT), ALLOW])
+    return b"".join(struct.pack("=HBBI", *step) for step in [*steps, ALLOW])
 
 
 @contextmanager
@@ -100,7 +100,3 @@ def _when(number: int, then: list[Step]) -> list[Step]:
 
 def _fail(error: int) -> Step:
     return (RETURN, 0, 0, 0x00050000 | error)
-
-
-def _allow() -> Step:
-    return (RETURN, 0, 0, ALLOW)

@@ -10,7 +10,7 @@ from autograder.sandbox.bubblewrap import DATA
 # Installed packages whose source holds answers: samplers, schedules, averages, networks.
 WITH_ANSWERS = ("diffusers", "onnxruntime")
 
-HIDDEN_MODULE = '''"""Not available here: this module holds the answer to the exercise."""
+HIDDEN = '''"""Not available here: it holds answers to the course's exercises."""
 
 
 class AnswerNotAvailable(ImportError):
@@ -21,17 +21,10 @@ def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
     raise AnswerNotAvailable(f"`{name}` is imported from {__name__}, which holds the answer; write it yourself")
-'''
 
 
-HIDDEN_PACKAGE = '''"""Not available here: this package holds answers to the course's exercises."""
-
-
-class AnswerNotAvailable(ImportError):
-    hidden_answer = True
-
-
-raise AnswerNotAvailable(f"`{__name__}` is not available here, since it holds the answer; write it yourself")
+if "__path__" in globals():  # a package cannot be imported at all
+    raise AnswerNotAvailable(f"`{__name__}` is not available here, since it holds the answer; write it yourself")
 '''
 
 
@@ -65,10 +58,10 @@ def stage(exercise: Exercise, folder: Path) -> Path:
     for module in exercise.library:
         shutil.copyfile(ROOT / f"ddpm_core/{module}.py", package / f"{module}.py")
     for module in exercise.hidden:
-        (package / f"{module}.py").write_text(HIDDEN_MODULE, encoding="utf-8")
+        (package / f"{module}.py").write_text(HIDDEN, encoding="utf-8")
     for name in (n for n in WITH_ANSWERS if n not in exercise.packages):
         (folder / name).mkdir()
-        (folder / name / "__init__.py").write_text(HIDDEN_PACKAGE, encoding="utf-8")
+        (folder / name / "__init__.py").write_text(HIDDEN, encoding="utf-8")
     child = folder / "autograder" / "child"
     child.mkdir(parents=True)
     for file in questions(exercise):

@@ -5,11 +5,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import psutil
 
 from autograder.sandbox.limits import GIB, Limits
+from autograder.sandbox.processes import alive, below, cpu_seconds, resident, share, wants_to_run
 
 PAUSE_S = 0.05  # one core fills about 0.3 GiB meanwhile; a look takes 1 ms
 FAIR_S, SPAN_S = 1.5, 1.0  # processor seconds in this time: an answer has one core, and who takes more goes to the back
@@ -105,14 +105,14 @@ class Watchdog(threading.Thread):
                 if not strays:
                     break
             deadline = time.monotonic() + PATIENCE_S
-            while any(map(_alive, victims)) and time.monotonic() < deadline:
+            while any(map(alive, victims)) and time.monotonic() < deadline:
                 time.sleep(0.002)
 
     def _strays(self) -> list[psutil.Process]:
         found = []
         for process in psutil.process_iter() if self._stray_home else ():
             with suppress(psutil.Error, OSError):
-                if process.environ().get("HOME") == self._stray_home and _alive(process):
+                if process.environ().get("HOME") == self._stray_home and alive(process):
                     found.append(process)
         return found
 
@@ -128,16 +128,16 @@ class Watchdog(threading.Thread):
         if time.monotonic() > self.deadline:
             return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all."
         with suppress(psutil.Error):
-            self._seen.update(_below(self._root))
-        self._seen = {process for process in self._seen if _alive(process)}
+            self._seen.update(below(self._root))
+        self._seen = {process for process in self._seen if alive(process)}
         processes = [self._root, *self._seen]
-        used = sum(_resident(process) for process in processes)
+        used = sum(resident(process) for process in processes)
         if used > self._limits.memory_bytes and len(processes) > 1:
-            used = sum(_share(process) for process in processes)  # slower; counts what forked processes share once
+            used = sum(share(process) for process in processes)  # slower; counts what forked processes share once
         self.peak_bytes = max(self.peak_bytes, used)
         if used > self._limits.memory_bytes:
             return "crash", f"The answer used more than {self._limits.memory_bytes / GIB:.1f} GiB of memory."
-        cpu_s = sum(_cpu_seconds(process) for process in processes)
+        cpu_s = sum(cpu_seconds(process) for process in processes)
         self._count(time.monotonic(), cpu_s, processes)
         self._settle(cpu_s, processes)
         if cpu_s > self._limits.cpu_s:
@@ -155,7 +155,7 @@ class Watchdog(threading.Thread):
         """
         asked, computed = self._asked, max(0.0, cpu_s - self._cpu_s)
         slept = 0.0 if asked is None else min(LATE_S, now - max(asked, self._looked))
-        if slept > computed and any(map(_wants_to_run, processes)):
+        if slept > computed and any(map(wants_to_run, processes)):
             slept = 0.0
         self.spent += max(computed, slept)
         self._cpu_s, self._looked = cpu_s, now
@@ -170,61 +170,3 @@ class Watchdog(threading.Thread):
                 with suppress(psutil.Error, OSError):
                     process.nice(19)  # what it starts later inherits it, and only root can go back
         self._used, self._since = cpu_s, now
-
-
-def _below(root: psutil.Process) -> list[psutil.Process]:
-    """What descends from it. Linux keeps lists of children, which may lack one that is just being born, until the next
-    look; elsewhere all processes of the machine are searched, and on a server these are many."""
-    if not Path(f"/proc/{root.pid}/task/{root.pid}/children").is_file():
-        return root.children(recursive=True)
-    found, todo = [], [root.pid]
-    while todo:
-        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
-            with suppress(OSError):  # its parent has just ended
-                todo += (pids := list(map(int, children.read_text().split())))
-                found += pids
-    processes = []
-    for pid in found:
-        with suppress(psutil.Error):
-            processes.append(psutil.Process(pid))
-    return processes
-
-
-def _alive(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def _resident(process: psutil.Process) -> int:
-    with suppress(psutil.Error):
-        return process.memory_info().rss
-    return 0
-
-
-def _share(process: psutil.Process) -> int:
-    """Resident memory with shared pages divided among their users, where the system tells."""
-    with suppress(psutil.Error, AttributeError):
-        return process.memory_full_info().pss
-    return _resident(process)
-
-
-def _wants_to_run(process: psutil.Process) -> bool:
-    """Whether any of its threads computes or waits for a processor; without /proc, whether the process does."""
-    tasks = Path(f"/proc/{process.pid}/task")
-    if not tasks.is_dir():
-        with suppress(psutil.Error):
-            return process.status() == psutil.STATUS_RUNNING
-        return False
-    for stat in tasks.glob("*/stat"):
-        with suppress(OSError):  # it has just ended
-            if stat.read_bytes().rpartition(b") ")[2].startswith(b"R"):
-                return True
-    return False
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    with suppress(psutil.Error):
-        times = process.cpu_times()
-        return times.user + times.system + times.children_user + times.children_system
-    return 0.0

@@ -33,6 +33,7 @@ from nbgrader.api import Gradebook
 from autograder import samples
 from autograder.adapters import gradebook, table
 from autograder.cli import grade
+from autograder.cli.main import parser
 from autograder.exercises import EXERCISES
 from autograder.grading import batch, provenance, submission
 from autograder.grading.results import NotebookResult, Test
@@ -61,7 +62,8 @@ def run(submitted: Path, out: Path, course: Path, before: Callable[[], None] = l
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         before()
-        grade.grade_folder(submitted, out, seed=3, jobs=2, course=course, progress=False, only=(samples.EXERCISE,))
+        options = ["--seed", "3", "--jobs", "2", "--course", str(course), "--notebook", samples.EXERCISE]
+        grade.grade_folder(parser().parse_args(["grade", str(submitted), "--out", str(out), *options]))
         os._exit(0)
     except BaseException:
         traceback.print_exc()

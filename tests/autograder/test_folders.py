@@ -129,7 +129,7 @@ class Finder:
         if name == "torch":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Finder())
-from autograder.cli import main
+from autograder.cli.main import main
 main(["status"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from autograder.adapters import report, table
+from autograder.adapters import report
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import entries
 from autograder.exercises import EXERCISES
@@ -173,7 +173,7 @@ def test_the_report_tells_what_stands_out(tmp_path):
         NotebookResult(e, "infrastructure_error", "Full."),
     ]
     records = [record(f"s{i}", SCHEDULES[0], [r], sandboxed=i > 0) for i, r in enumerate(results)]
-    text = table.write_report(records, tmp_path).read_text(encoding="utf-8")
+    text = report.write(records, tmp_path).read_text(encoding="utf-8")
     shown = " ".join(" ".join(Reader(text).text).split())
     assert "67% of 3 answers lose points on it. It is explained in lesson 5.1, “The forward process”." in shown
     assert "is shared by 2 students , in q_sample: the noise is scaled by sqrt(1 - abar)" in shown

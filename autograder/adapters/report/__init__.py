@@ -7,10 +7,10 @@ from typing import Any
 
 from autograder.adapters import TEMPLATES
 from autograder.adapters.report import class_results
-from autograder.adapters.report.entries import GATE, STATES, entries
+from autograder.adapters.report.entries import STATES, entries
 from autograder.adapters.report.gates import gate
 from autograder.grading.progress import span
-from autograder.grading.results import OUTCOMES
+from autograder.grading.results import GATE, OUTCOMES
 from ddpm_tools.reports import html
 
 FEW = 3  # a property that so few answers were judged on says nothing about a class

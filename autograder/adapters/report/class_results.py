@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autograder.adapters.report.entries import FAILED, GATE, HELD, PART, Entry, known_checks, position
+from autograder.adapters.report.entries import FAILED, HELD, PART, Entry, known_checks, position
+from autograder.grading.results import GATE
 
 BINS = 11  # of a histogram of scores: tenths, and full marks by themselves
 
@@ -78,13 +79,10 @@ def checks(group: Sequence[Entry]) -> list[CheckCounts]:
     states: dict[tuple[str, str | None], Counter] = defaultdict(Counter)
     for c in (c for e in group for c in e.checks):
         states[c.check, c.answer][c.state] += 1
-    known = known_checks(group[0].assignment, group[0].exercise)
-    order = list(known)
-    found = [
-        CheckCounts(group[0].exercise, check, answer, known[check].lesson if check in known else "", n)
-        for (check, answer), n in states.items()
-    ]
-    return sorted(found, key=lambda c: position(order, c.check))
+    exercise, known = group[0].exercise, known_checks(group[0].assignment, group[0].exercise)
+    lessons = {name: check.lesson for name, check in known.items()}
+    found = [CheckCounts(exercise, name, answer, lessons.get(name, ""), n) for (name, answer), n in states.items()]
+    return sorted(found, key=lambda c: position([*known], c.check))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Check
+from autograder.grading.results import GATE
 from autograder.intake.student_ids import folder_of
 
-GATE = "reference gate"
 HELD, PART, FAILED, NOT_RUN = STATES = "held", "part", "failed", "not run"  # how one check of one notebook ended
 
 

@@ -87,10 +87,8 @@ def axis(metric: str, values: Sequence[tuple[str, float]], band: Band, reference
     edges = [0.0, at(band.full), at(band.half), 100.0]
     zones = [(credit, a, b - a) for credit, a, b in zip(("held", "part", "failed"), edges, edges[1:])]
     left, right = at(min(references)), at(max(references))
-    dots = [
-        (at(v), 0.7 + 0.75 * (i % ROWS), f"{student}: {v:.3g}")
-        for i, (student, v) in enumerate(sorted(values, key=lambda p: p[1]))
-    ]
+    ordered = sorted(values, key=lambda p: p[1])
+    dots = [(at(v), 0.7 + 0.75 * (i % ROWS), f"{student}: {v:.3g}") for i, (student, v) in enumerate(ordered)]
     legend = f"{low:.2g}", f"full up to {band.full:.3g}, half up to {band.half:.3g}", f"{high:.3g}"
     return Axis(LABELS.get(metric, metric), zones, (left, max(right - left, 0.5)), dots, legend)
 

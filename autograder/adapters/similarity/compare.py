@@ -8,7 +8,7 @@ counts. Runs of the released notebook do not count, nor do those that most of a 
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -23,16 +23,7 @@ ENOUGH = 25  # tokens of an answer's own; fewer prove nothing
 CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has does not count
 
 Span = tuple[int, int]  # of characters
-
-
-class Codes:
-    """A character for each different token: copydetect compares text. One table for all that is compared."""
-
-    def __init__(self) -> None:
-        self._codes: dict[str, str] = {}
-
-    def text(self, words: Iterable[str]) -> str:
-        return "".join(self._codes.setdefault(w, chr(0xF0000 + len(self._codes))) for w in words)
+Codes = dict[str, str]  # a character for each different token of all that is compared: copydetect compares text
 
 
 @dataclass
@@ -41,10 +32,6 @@ class View:
 
     prints: CodeFingerprint
     places: list[Span]
-
-    def own(self) -> int:
-        """Tokens that belong to a fingerprint that counts."""
-        return int(self.prints.token_coverage)
 
     def forget(self, nobodys: set[int]) -> None:
         """Leave fingerprints out."""
@@ -64,8 +51,8 @@ class Source:
     views: tuple[View, ...] = ()  # as written, and with its statements sorted
 
     def own(self) -> int:
-        """Tokens of its own, as written."""
-        return self.views[0].own()
+        """Tokens, as written, that belong to a fingerprint that counts."""
+        return int(self.views[0].prints.token_coverage)
 
 
 @dataclass(frozen=True)
@@ -87,7 +74,7 @@ class Match:
 
 def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
     """Fill in the views of all sources, without what is in the boilerplate or common to the class."""
-    codes = Codes()
+    codes: Codes = {}
     stubs = [_views(text, codes) for text in boilerplate]
     for s in sources:
         s.views = _views(s.text, codes)
@@ -107,8 +94,8 @@ def _views(text: str, codes: Codes) -> tuple[View, View]:
 
 
 def _view(found: Sequence[Token], codes: Codes) -> View:
-    row = io.StringIO(codes.text(t for t, _, _ in found))
-    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=row)
+    row = "".join(codes.setdefault(token, chr(0xF0000 + len(codes))) for token, _, _ in found)
+    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=io.StringIO(row))
     return View(prints, [(begin, end) for _, begin, end in found])
 
 

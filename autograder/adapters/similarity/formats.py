@@ -39,10 +39,9 @@ def write_html(found: Sequence[Found], path: Path, threshold: float, compared: i
         "Among students": [f for f in found if not f[2].b.ours],
         "With the course's own sources": [f for f in found if f[2].b.ours],
     }
+    shown = {"title": "Similarity", "groups": groups, "pieces": pieces, "SHOWN": SHOWN}
     counts = {"threshold": threshold, "compared": compared, "short": short}
-    return html.write(
-        path, TEMPLATES / "similarity.html", title="Similarity", groups=groups, pieces=pieces, SHOWN=SHOWN, **counts
-    )
+    return html.write(path, TEMPLATES / "similarity.html", **shown, **counts)
 
 
 def pieces(source: Source, spans: Sequence[Span]) -> list[tuple[bool, str]]:

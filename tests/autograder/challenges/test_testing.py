@@ -122,7 +122,7 @@ def test_the_quick_tier_keeps_to_its_time_and_stops_at_the_first_failure(monkeyp
 
     def count(s, spent=0.0, **more):
         monkeypatch.setattr(quick, "worker", lambda jobs: __import__("contextlib").nullcontext(seconds(s, **more)))
-        return len(list(quick.seeds(T, {}, quick.Tier(), spent=spent)))
+        return len(list(quick.seeds(T, {}, quick.Tier(), True, spent, lambda line: None)))
 
     assert [count(s) for s in (10, 40, 50, 61, 500)] == [6, 6, 4, 2, 2]
     assert count(40, spent=20) == 4  # what the contract took counts

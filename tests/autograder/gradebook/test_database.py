@@ -47,7 +47,7 @@ def test_grading_does_not_begin_without_the_gradebook(tmp_path: Path, capsys):
     (tmp_path / CONFIG_FILE).write_text(f'c = get_config()\nc.CourseDirectory.db_url = "{url}"\n')
     assert database.in_folder(tmp_path, tmp_path) == url and database.in_folder(tmp_path, tmp_path, "other") == "other"
     with pytest.raises(SystemExit) as end:
-        main.main(["grade", str(tmp_path), "--out", str(tmp_path / "out"), "--course", str(tmp_path)])
+        main(["grade", str(tmp_path), "--out", str(tmp_path / "out"), "--course", str(tmp_path)])
     error = capsys.readouterr().err
     assert end.value.code == 2 and "refused" in error and SECRET not in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -52,7 +52,7 @@ def graded(course, record):
 
 
 def export(course, *options: str) -> None:
-    main.main(["export", str(course.out), "--course", str(course.root), *options])
+    main(["export", str(course.out), "--course", str(course.root), *options])
 
 
 def test_a_row_for_every_student_and_question(graded, capsys):

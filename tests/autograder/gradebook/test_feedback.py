@@ -65,7 +65,7 @@ def test_messages_and_pictures_and_nothing_hidden(course, pages):
     for student in ("ana", "report.html"):
         assert f"data:image/png;base64,{picture}" in pages[student].replace("\n", "")
         image = re.search(r"<img[^>]*>", pages[student], re.S)[0]
-        assert 'alt="where the trained answer fell' in image and 'width="100%"' in image
+        assert 'alt="the trained answer among limits' in image and 'width="100%"' in image
         assert "partly  reference gate: adherence 0.91" in pages[student]
     told = re.findall(r"<pre>(outcome.*?)</pre>", pages["ana"], re.S)  # long messages are wrapped: the page scrolls
     assert len(told) == 1 and "a long message that" in told[0] and max(map(len, told[0].split("\n"))) <= 100

@@ -8,7 +8,7 @@ import random
 
 import nbformat
 
-from autograder.adapters import restore, table
+from autograder.adapters import report, restore, table
 from autograder.grading import batch
 from autograder.grading.results import OUTCOMES
 from autograder.intake.extract import Answers, Unreadable, extract
@@ -98,7 +98,7 @@ def test_of_600_corrupted_notebooks_none_stops_a_batch(tmp_path, monkeypatch):
     reasons = [r["extra_data"]["notebooks"]["schedules"]["reason"] for r in records]
     assert all(r.isprintable() and r.endswith((".", "!", "?")) for r in reasons)
     table.write_csv(records, tmp_path / "grades.csv")
-    table.write_report(records, tmp_path)
+    report.write(records, tmp_path)
     assert batch.grade(submissions, tmp_path / "out", 0, progress=False) == records  # all found again
     released = nbformat.read(ROOT / "exercises/5_1_unconditional/schedules.ipynb", as_version=4)
     for s in submissions[::4]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from autograder.cli import grade
+from autograder.cli.main import parser
 from autograder.exercises import EXERCISES
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
@@ -196,7 +197,8 @@ def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch):
         file.truncate(1 << 40)  # a sparse file: as long as 200 million notebooks, and as large as none
     make = batch.make_grader
     monkeypatch.setattr(batch, "make_grader", lambda *a, **k: make(*a, **k, check_s=8.0))
-    records = grade.grade_folder(submitted, out, "5_1_unconditional", jobs=2, seed=3, progress=False)
+    options = ["--assignment", "5_1_unconditional", "--jobs", "2", "--seed", "3"]
+    records = grade.grade_folder(parser().parse_args(["grade", str(submitted), "--out", str(out), *options]))
     by_name = {r["extra_data"]["student"]: r for r in records}
     expected = {v for v in NAMES.values() if v} | {"mallory0", "mallory1", "mallory2", "copier", "linker"}
     assert set(by_name) == expected and len(records) == len(expected)

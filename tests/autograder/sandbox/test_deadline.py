@@ -63,7 +63,7 @@ class Looks:
 
     def __init__(self, clock: Clock, monkeypatch, pause_s: float = 0.1):
         self.dog, self.clock, self.pause_s, self.cpu_s = Watchdog(_Self(), Limits()), clock, pause_s, 0.0
-        monkeypatch.setattr(watchdog, "_wants_to_run", lambda process: self.runnable)
+        monkeypatch.setattr(watchdog, "wants_to_run", lambda process: self.runnable)
 
     def go(self, seconds: float, computed: float, runnable: bool) -> None:
         self.runnable, steps = runnable, round(seconds / self.pause_s)
@@ -94,7 +94,7 @@ def test_the_time_that_counts(clock, monkeypatch):
 def test_what_the_start_took_is_not_charged_to_the_first_question(clock, monkeypatch):
     """The watchdog looks twenty times a second, so its last look may lie before the end of the start."""
     looks = Looks(clock, monkeypatch)
-    monkeypatch.setattr(watchdog, "_cpu_seconds", lambda process: looks.cpu_s if process is looks.dog._root else 0.0)
+    monkeypatch.setattr(watchdog, "cpu_seconds", lambda process: looks.cpu_s if process is looks.dog._root else 0.0)
     looks.go(2, computed=2, runnable=True)
     looks.cpu_s += 0.5  # since the last look
     looks.dog.begin()

@@ -91,7 +91,7 @@ def test_packages_of_the_course_are_covered_where_they_are_installed(tmp_path):
     packages = tmp_path / "lib" / "python3.11" / "site-packages"
     (packages / "ddpm_core").mkdir(parents=True)
     (packages / "notes.txt").write_text("answers")
-    words = bubblewrap._mount(tmp_path / "lib", [*bubblewrap.OWN_PACKAGES, "notes.txt", "absent"])
+    words = bubblewrap._mount(tmp_path / "lib", [*bubblewrap.PACKAGES, "notes.txt", "absent"])
     assert words[words.index("--tmpfs") + 1] == str(packages / "ddpm_core")
     assert words[-3:] == ["--ro-bind", "/dev/null", str(packages / "notes.txt")]
     assert words.count("--tmpfs") == 1
