@@ -127,10 +127,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--steps", type=positive, default=50)
     p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
     p.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        help="several, for sampling: intervals cover these, not training runs",
+        "--seeds", type=int, nargs="+", help="several, for sampling: intervals cover these, not training runs"
     )
     p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
     p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")

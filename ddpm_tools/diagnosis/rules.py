@@ -41,8 +41,5 @@ def judge(e: Evidence) -> Verdict:
     if e.sampler:
         where, remedy = "training or the sampler", "If the images still disappoint: train longer, or guide with w > 1."
     else:
-        where, remedy = (
-            "training",
-            "If the images still look wrong, pass your own sampler to `diagnose` next.",
-        )
+        where, remedy = ("training", "If the images still look wrong, pass your own sampler to `diagnose` next.")
     return Verdict("none", "none", f"No fault was found in the {where}.", remedy)

@@ -69,11 +69,7 @@ def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
 
 
 def make_reference(
-    data: ImageData,
-    network: FeatureNetwork,
-    heldout: ImageData | None = None,
-    progress: bool = False,
-    keep: int = KEEP,
+    data: ImageData, network: FeatureNetwork, heldout: ImageData | None = None, progress: bool = False, keep: int = KEEP
 ) -> Reference:
     """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
 

@@ -38,13 +38,7 @@ class Callbacks:
     """Saves, logs and draws while the steps of a run go by; only process 0 of several writes."""
 
     def __init__(
-        self,
-        config: Preset,
-        out: Path,
-        data: ImageData,
-        state: TrainState,
-        engine: FastEngine,
-        options: CallbackConfig,
+        self, config: Preset, out: Path, data: ImageData, state: TrainState, engine: FastEngine, options: CallbackConfig
     ) -> None:
         self.config, self.out, self.data, self.state = config, out, data, state
         self.engine, self.ranks, self.options = engine, engine.ranks, options
@@ -58,11 +52,7 @@ class Callbacks:
         """Take all steps, then save for good; Interrupted where somebody asked to stop."""
         first, total = self.ranks.first, self.config.train.steps
         bar = tqdm(
-            total=total,
-            initial=self.start,
-            unit="step",
-            desc="training",
-            disable=not (self.options.progress and first),
+            total=total, initial=self.start, unit="step", desc="training", disable=not (self.options.progress and first)
         )
         log = Log(self.options.log if first else None, self.start, self.config.train.batch_size)
         with requests() as asked, bar, log:
