@@ -117,7 +117,7 @@ def run(a: argparse.Namespace) -> None:
         parameterization=PARAMETERIZATIONS[p.parameterization], raw=loaded.raw_or_none,
         initial=checkpoint.network_of(p).to(device), losses=losses,
         reference=reference_curve(data.name, schedule), judge=judge and judge.to(device),
-        settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed), device=device,
+        settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed, device=device),
     )  # fmt: skip
     files = report.write(a.out)
     write_text(a.out / "diagnosis.json", json.dumps(report.as_dict(), indent=1) + "\n")
