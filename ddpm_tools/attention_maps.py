@@ -21,10 +21,8 @@ class AttentionMap(NamedTuple):
 
 
 def attention_weights(q: Tensor, k: Tensor, num_heads: int, mask: Tensor | None = None) -> Tensor:
-    """Queries (B, L, D) and keys (B, S, D) -> softmax(QKᵀ/√d) (B, nh, L, S) (Vaswani et al. 2017, eq. 1).
-
-    mask (B, S) bool is True where a token may be attended to; a row with no such token is zero.
-    """
+    """Queries (B, L, D) and keys (B, S, D) -> softmax(QKᵀ/√d) (B, nh, L, S) (Vaswani et al. 2017, eq. 1). mask (B, S)
+    bool is True where a token may be attended to; a row with no such token is zero."""
     q, k = split_heads(q, num_heads), split_heads(k, num_heads)  # (B, nh, L, d), (B, nh, S, d)
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # (B, nh, L, S)
     if mask is not None:
@@ -35,9 +33,7 @@ def attention_weights(q: Tensor, k: Tensor, num_heads: int, mask: Tensor | None 
 @contextmanager
 def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
     """Inside `with attention_maps(model) as maps:`, every forward pass appends one AttentionMap a layer, in order.
-
-    Under guidance in one batched pass, the rows of the empty caption come first: B of them, then B of the captions.
-    """
+    Under guidance in one batched pass, the rows of the empty caption come first: B of them, then B of the captions."""
     maps: list[AttentionMap] = []
     handles = []
 
@@ -69,9 +65,7 @@ def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
 
 def word_maps(maps: Sequence[AttentionMap], size: int) -> Tensor:
     """The share of each pixel's attention that each token has: mean over heads, layers and passes, (B, S, size, size).
-
-    After Tang et al. 2022 (DAAM). Feature maps are square. ValueError where nothing was recorded.
-    """
+    After Tang et al. 2022 (DAAM). Feature maps are square. ValueError where nothing was recorded."""
     if not maps:
         raise ValueError("no attention was recorded; run the model inside `with attention_maps(model) as maps`")
     total = 0

@@ -83,9 +83,7 @@ class Upsample(nn.Conv2d):
 
 class UNet2D(ConditionalNetwork):
     """UNet2DModel, with any pair of conditioning.STRATEGIES; D = 4·channels[0]. See ConditionalNetwork for its use.
-
-    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` begins at the coarsest level.
-    """
+    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` begins at the coarsest level."""
 
     def __init__(self, config: UNet2DConfig, conditioning: Conditioning):
         super().__init__(config, conditioning)
@@ -123,10 +121,8 @@ class UNet2D(ConditionalNetwork):
     def forward_with_cond(
         self, x: Tensor, t: Tensor, class_emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to.
-
-        mask (B, S) bool is True where a token may be attended to; without context the cross-attention is left out.
-        """
+        """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to. mask (B,
+        S) bool is True where a token may be attended to; without context the cross-attention is left out."""
         config, conditioners = self.config, iter(self.conditioners)
         sines = sinusoidal_embedding(
             t, config.channels[0], freq_shift=config.freq_shift, cos_first=config.flip_sin_to_cos

@@ -95,10 +95,8 @@ def command(
     sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], about: str, example: str,
     *, out: str, writes: Callable[[Path], Path] = outputs.folder, checkpoint: bool = True, device: bool = True,
 ) -> argparse.ArgumentParser:  # fmt: skip
-    """A sub-command with the options that most have; `device` is false where the CPU alone is known.
-
-    `writes` looks at --out before anything is done, and raises ValueError where it cannot be written.
-    """
+    """A sub-command with the options that most have; `device` is false where the CPU alone is known. `writes` looks at
+    --out before anything is done, and raises ValueError where it cannot be written."""
 
     def looked_ahead(a: argparse.Namespace) -> None:
         if a.out is not None:

@@ -36,11 +36,8 @@ def blame(error: Exception, file: str) -> str:
 
 
 def user_sampler(text: str) -> Sampler:
-    """FILE.py:NAME -> the function NAME(network, y) -> images of that file; ValueError where there is none.
-
-    What fails in it, then or when it is called, becomes a ValueError that says where: it is not our code, and may
-    raise anything.
-    """
+    """FILE.py:NAME -> that file's function NAME(network, y) -> images; ValueError where there is none. What fails in
+    it, then or when it is called, becomes a ValueError that says where: it is not our code, and may raise anything."""
     file, _, name = text.rpartition(":")
     if not file and Path(text).is_file():
         raise ValueError(f"--sampler takes FILE.py:FUNCTION; say which function of it draws, such as {text}:sample")

@@ -119,24 +119,15 @@ def sampler_rows(e: Evidence) -> list[Row]:
 
 
 def diagnose(
-    network: Network,
-    schedule: DiffusionSchedule,
-    data: ImageData,
-    sampler: Sampler | None = None,
-    *,
-    parameterization: Parameterization = EPSILON,
-    judge: Network | None = None,
-    settings: Settings | None = None,
+    network: Network, schedule: DiffusionSchedule, data: ImageData, sampler: Sampler | None = None,
+    *, parameterization: Parameterization = EPSILON, judge: Network | None = None, settings: Settings | None = None,
     **known: Any,
-) -> Report:
-    """Is it my training or my sampling?
-
-    network(xt, t, y) is what you sample with, in eval mode; `schedule` and `parameterization` what you believe it was
-    trained with; `data` real images, preferably held-out ones, with their labels. Everything else is optional, and
-    lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in [-1, 1], your own sampling code around the
-    network passed to it; `judge(images) -> logits`, a classifier; and the fields of `Known`, such as `raw=` and
-    `losses=`. ValueError where shapes do not fit.
-    """
+) -> Report:  # fmt: skip
+    """Is it my training or my sampling? network(xt, t, y) is what you sample with, in eval mode; `schedule` and
+    `parameterization` what you believe it was trained with; `data` real images, preferably held-out ones, with their
+    labels. Everything else is optional, and lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in
+    [-1, 1], your own sampling code around the network passed to it; `judge(images) -> logits`, a classifier; and the
+    fields of `Known`, such as `raw=` and `losses=`. ValueError where shapes do not fit."""
     settings = settings or Settings()
     how = Convention(schedule.to(settings.device), parameterization)
     e = of_network(network, how, data, Known(**known), settings)

@@ -19,14 +19,11 @@ SIZE = 96  # pixels, divisible by 32; small pictures carry no more, and it is fi
 
 
 def efficientnet_lite0(dimension: int = 320, device: torch.device | str = "cpu", size: int = SIZE) -> Extractor:
-    """Features of 1280 (head), 320 (last block) or 112 (block 11) numbers; fewer need fewer images.
-
-    Pictures of any size are resized to size × size (bicubic, antialiased); grey ones become RGB.
-    """
+    """Features of 1280 (head), 320 (last block) or 112 (block 11) numbers; fewer need fewer images. Pictures of any
+    size are resized to size × size (bicubic, antialiased); grey ones become RGB."""
     if dimension not in DIMENSIONS:
-        raise ValueError(
-            f"EfficientNet-Lite0 has features of {', '.join(map(str, DIMENSIONS))} numbers, not {dimension}"
-        )
+        known = ", ".join(map(str, DIMENSIONS))
+        raise ValueError(f"EfficientNet-Lite0 has features of {known} numbers, not {dimension}")
     if size % 32:
         raise ValueError(f"EfficientNet-Lite0 takes sizes divisible by 32, got {size}")
     try:

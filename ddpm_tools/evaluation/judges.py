@@ -45,11 +45,9 @@ def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str])
 
 
 def known_classifier(image_shape: tuple[int, ...], classes: Sequence[str], path: Path | None = None) -> Path | None:
-    """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None.
-
-    Found by its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the
-    one at `path` knows others.
-    """
+    """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None. Found by
+    its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the one at
+    `path` knows others."""
     for candidate in [path] if path else [COURSE / name for name in shipped()]:
         if fits(candidate, image_shape, classes):
             return candidate
@@ -79,6 +77,5 @@ def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
     u, classes = loaded.preset.unet, classes_of(loaded)
     if found := known_classifier((u.image_channels, u.image_size, u.image_size), classes, path):
         return load_judge(found)
-    raise ValueError(
-        f"no classifier knows {loaded.preset.data}'s classes; train one with `ddpm classifier`, then --classifier"
-    )
+    remedy = "train one with `ddpm classifier`, then --classifier"
+    raise ValueError(f"no classifier knows {loaded.preset.data}'s classes; {remedy}")

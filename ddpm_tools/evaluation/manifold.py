@@ -28,11 +28,8 @@ def radii(own: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Manifold:
-    """Distances among and between generated and real images.
-
-    Precision and density are means over the generated images; recall and coverage come as functions of which of these
-    count, for their error bars.
-    """
+    """Distances among and between generated and real images. Precision and density are means over the generated images;
+    recall and coverage come as functions of which of these count, for their error bars."""
 
     own: Tensor  # (N, N) among the generated
     cross: Tensor  # (N, M) from generated to real

@@ -1,7 +1,6 @@
 """Statistics of real images through one network: some ship, others are made once and kept, keyed by content."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -63,9 +62,8 @@ def content(data: ImageData) -> str:
 
 
 def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
-    return ReferenceConfig(
-        data.name, data.split, len(data), content(data), network.name, network.version, network.dimension
-    )
+    made_by = network.name, network.version, network.dimension
+    return ReferenceConfig(data.name, data.split, len(data), content(data), *made_by)
 
 
 def make_reference(
@@ -73,25 +71,15 @@ def make_reference(
 ) -> Reference:
     """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
 
-    def chunks() -> Iterator[Tensor]:
-        yield from data.images.split(500)
-
-    seen = extract_features(chunks(), network, keep=keep, total=len(data), progress=progress)
-    limit = copy_limit(data, heldout)
-    return Reference(
-        replace(describe(data, network), keep=keep), seen.moments, seen.features, data.labels[seen.index], limit
-    )
+    seen = extract_features(data.images.split(500), network, keep=keep, total=len(data), progress=progress)
+    config = replace(describe(data, network), keep=keep)
+    return Reference(config, seen.moments, seen.features, data.labels[seen.index], copy_limit(data, heldout))
 
 
 def save_reference(path: Path, reference: Reference, **about: object) -> Path:
     """Write PATH.safetensors and PATH.json, with `about` beside the config, whole or not at all."""
-    tensors = {
-        "mean": reference.moments.mean,
-        "cov": reference.moments.cov,
-        "features": reference.features,
-        "labels": reference.labels,
-        "copy_limit": torch.tensor(reference.copy_limit, dtype=torch.float64),
-    }
+    tensors = {"mean": reference.moments.mean, "cov": reference.moments.cov, "features": reference.features}
+    tensors |= {"labels": reference.labels, "copy_limit": torch.tensor(reference.copy_limit, dtype=torch.float64)}
     return checkpoint.write(path, tensors, asdict(reference.config), **about)
 
 

@@ -61,10 +61,8 @@ def read(files: Files, name: str, spec: ImageSpec, shape: tuple[int, ...]) -> np
 
 
 def folder_source(path: Path, data: ImageData, resize: bool = False) -> Source:
-    """Pictures of a folder or zip, in class folders or in none, to be compared with `data`.
-
-    Nothing but the list of names is held in memory. Channels are made the data's; sizes only with `resize`.
-    """
+    """Pictures of a folder or zip, in class folders or in none, to be compared with `data`. Nothing but the list of
+    names is held in memory. Channels are made the data's; sizes only with `resize`."""
     if not path.exists():
         raise ValueError(f"no folder of pictures at {path}; give the path of a folder, or of a zip")
     with open_files(path) as files:

@@ -103,11 +103,9 @@ def check(loaded: Loaded, name: str, raw: bool) -> None:
 
 
 def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -> dict[str, Any]:
-    """Write the averaged network (and the raw one, where `raw`) and their classifier; returns the manifest's entry.
-
-    A folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError where
-    the checkpoint cannot be exported, before anything is written.
-    """
+    """Write the averaged network (and the raw one, where `raw`) and their classifier; returns the manifest's entry. A
+    folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError where the
+    checkpoint cannot be exported, before anything is written."""
     out = Path(out)
     check(loaded, name, raw)
     manifest = read_manifest(out)

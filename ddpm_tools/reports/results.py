@@ -73,9 +73,8 @@ def runs_table(results: Sequence[Result]) -> str:
     for r in results:
         speeds = [f"{r.minutes:.1f}", f"{r.train_images_per_s:.0f}", f"{r.sample_images_per_s:.0f}"]
         note = "reduced: no result" if r.reduced else ""
-        rows.append(
-            [r.preset, r.design, str(r.seed), str(r.steps), *speeds, f"{r.peak_bytes / 1e9:.1f}", r.device, note]
-        )
+        peak = f"{r.peak_bytes / 1e9:.1f}"
+        rows.append([r.preset, r.design, str(r.seed), str(r.steps), *speeds, peak, r.device, note])
     return "\n".join(aligned(rows))
 
 

@@ -51,9 +51,8 @@ class Callbacks:
     def run(self, steps: Iterable[Step]) -> None:
         """Take all steps, then save for good; Interrupted where somebody asked to stop."""
         first, total = self.ranks.first, self.config.train.steps
-        bar = tqdm(
-            total=total, initial=self.start, unit="step", desc="training", disable=not (self.options.progress and first)
-        )
+        silent = not (self.options.progress and first)
+        bar = tqdm(total=total, initial=self.start, unit="step", desc="training", disable=silent)
         log = Log(self.options.log if first else None, self.start, self.config.train.batch_size)
         with requests() as asked, bar, log:
             asked.patient = self.ranks.world > 1

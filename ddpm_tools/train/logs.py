@@ -28,10 +28,8 @@ def lost(what: str, error: OSError) -> None:
 
 
 class Log:
-    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None.
-
-    The first write that fails is the last, and is told.
-    """
+    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None. The
+    first write that fails is the last, and is told."""
 
     def __init__(self, folder: Path | None, start: int, batch_size: int):
         self.writer, self.last, self.batch_size = None, (start, time.perf_counter()), batch_size

@@ -39,6 +39,5 @@ def require(config: Preset, path: Path = PASSES) -> str:
                 f" (passed: {others}); see docs/challenges.md, or train it all the same with --ungated, and the"
                 " checkpoint will say so"
             )
-    return "passed: " + ", ".join(
-        f"{design} ({passes[track][design]['seeds']} seeds)" for track, design in designs(config)
-    )
+    seeds = {design: passes[track][design]["seeds"] for track, design in designs(config)}
+    return "passed: " + ", ".join(f"{design} ({n} seeds)" for design, n in seeds.items())

@@ -57,25 +57,19 @@ def training_data(config: Preset) -> ImageData:
 
 
 def train_run(
-    config: Preset,
-    out: Path,
-    device: torch.device | str = "cpu",
-    callbacks: CallbackConfig | None = None,
-    speed: Speed | None = None,
-    ranks: Ranks = ALONE,
-) -> Path:
-    """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path.
-
-    Ctrl-C or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite,
-    leaves the last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken
-    one bit for bit; on a GPU that is not promised.
-    """
-    callbacks = callbacks or CallbackConfig()
+    config: Preset, out: Path, device: torch.device | str = "cpu",
+    callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE,
+) -> Path:  # fmt: skip
+    """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path. Ctrl-C
+    or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite, leaves the
+    last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken one bit for
+    bit; on a GPU that is not promised."""
+    callbacks, speed = callbacks or CallbackConfig(), speed or Speed()
     with ranks.first_goes_ahead():
         data = training_data(config)
-        ranks.shares(config.train.batch_size, (speed or Speed()).micro_batches)  # a sentence now, not after compiling
+        ranks.shares(config.train.batch_size, speed.micro_batches)  # a sentence now, not after compiling
         diffusion = config.diffusion(checkpoint.network_of(config).to(device))
-        state, speed = start(diffusion, config.train, speed or Speed(), data.images.nbytes)
+        state, speed = start(diffusion, config.train, speed, data.images.nbytes)
         if ranks.first:
             resume.clear_drafts(out)
         if done := resume.exists(out) and resume.finished(out, config):
