@@ -1,9 +1,7 @@
-"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B), any condition.
-
-The time is added inside every residual block. A condition enters in up to three ways:
-`prepare_conditioning` mixes the class into the time, a `conditioner` follows each down, mid and up block (nine for
-four levels), and cross-attention to a context (B, S, context_dim), such as a text, follows every self-attention.
-"""
+"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B), any condition. The
+time is added inside every residual block. A condition enters in up to three ways: `prepare_conditioning` mixes the
+class into the time, a `conditioner` follows each down, mid and up block (nine for four levels), and cross-attention to
+a context (B, S, context_dim), such as a text, follows every self-attention."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,8 +1,6 @@
-"""How well does the network denoise? Error by noise level, against two bounds that need no network.
-
-The error is that of the clamped x0_hat, so that networks which predict eps, v or x0 share one scale, and it is given as
-a share of the image's variance: 1 is the loss of predicting the data's mean, 0 is perfect.
-"""
+"""How well does the network denoise? Error by noise level, against two bounds that need no network. The error is that
+of the clamped x0_hat, so that networks which predict eps, v or x0 share one scale, and it is given as a share of the
+image's variance: 1 is the loss of predicting the data's mean, 0 is perfect."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +15,8 @@ from ddpm_core.streams import stream
 
 LEVELS = 6  # timesteps at which the error is measured: enough for a curve, few enough for a laptop
 TIMES: dict[str, Callable[[Tensor, int], Tensor]] = {  # what people pass to the time embedding instead of t
-    "t": lambda t, n: t,
-    "t / T": lambda t, n: t / n,
-    "t · T": lambda t, n: t * n,
-    "T - 1 - t": lambda t, n: n - 1 - t,
-}
+    "t": lambda t, n: t, "t / T": lambda t, n: t / n, "t · T": lambda t, n: t * n, "T - 1 - t": lambda t, n: n - 1 - t
+}  # fmt: skip
 RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))  # what people train on; the first is the course's
 
 

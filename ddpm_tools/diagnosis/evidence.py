@@ -91,8 +91,7 @@ def balanced(data: ImageData, n: int, classes: int) -> Tensor:
 
 def null_like(network: object, null: int | Tensor | None, y: Tensor, num_classes: int) -> Tensor:
     """The null class for every image (B,): as given, else as the network says, else the class after the last."""
-    if null is None:
-        null = getattr(network, "null_cond", num_classes)
+    null = getattr(network, "null_cond", num_classes) if null is None else null
     return torch.as_tensor(null, device=y.device).flatten()[:1].expand_as(y)
 
 

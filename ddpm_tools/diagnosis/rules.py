@@ -1,8 +1,6 @@
-"""From evidence to one sentence: a few rules in order; the first that fires names the fault.
-
-The order follows the pipeline. Weights that are not finite explain everything after them; the average comes before the
-conventions, since a stale average fits none; training comes before sampling, since no sampler repairs weights.
-"""
+"""From evidence to one sentence: a few rules in order; the first that fires names the fault. The order follows the
+pipeline. Weights that are not finite explain everything after them; the average comes before the conventions, since a
+stale average fits none; training comes before sampling, since no sampler repairs weights."""
 
 from ddpm_tools.diagnosis import sampling_rules, training_rules
 from ddpm_tools.diagnosis.evidence import Evidence

@@ -1,9 +1,7 @@
-"""Is the sampler right? It is run with a recorder in place of the network, and compared with the reference sampler.
-
-The recorder evaluates every query with the requested labels, so that guidance at any scale cancels and only the sampler
+"""Is the sampler right? It is run with a recorder in place of the network, and compared with the reference sampler. The
+recorder evaluates every query with the requested labels, so that guidance at any scale cancels and only the sampler
 remains. Each recorded step is then repeated from the same xt and the same network output with each known mistake; the
-one that lands where the sampler did is named.
-"""
+one that lands where the sampler did is named."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

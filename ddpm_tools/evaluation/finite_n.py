@@ -1,8 +1,6 @@
-"""How the Fréchet distance depends on the number of images, and what it would be with infinitely many.
-
-The estimate's bias falls as 1/n and differs between models, so that a larger n can reverse an order (Chong & Forsyth
-2020). Two remedies: compare results of one n only, which `results.compare` sees to, or extrapolate to 1/n = 0.
-"""
+"""How the Fréchet distance depends on the number of images, and what it would be with infinitely many. The estimate's
+bias falls as 1/n and differs between models, so that a larger n can reverse an order (Chong & Forsyth 2020). Two
+remedies: compare results of one n only, which `results.compare` sees to, or extrapolate to 1/n = 0."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

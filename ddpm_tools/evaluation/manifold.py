@@ -1,7 +1,5 @@
-"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), from nearest neighbours.
-
-A set's manifold is the union of balls around its images, each reaching to the image's k-th neighbour in the set.
-"""
+"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), from nearest neighbours. A
+set's manifold is the union of balls around its images, each reaching to the image's k-th neighbour in the set."""
 
 from __future__ import annotations
 
@@ -38,10 +36,9 @@ class Manifold:
     @classmethod
     def of(cls, generated: Tensor, real: Tensor, most: int = 2000, seed: int = 0) -> Manifold:
         """From features (N, D), (M, D): the results depend on both numbers; above `most`, random ones are taken."""
-        x, y = (
-            f[torch.randperm(len(f), generator=stream(seed, "manifold", i))[:most].sort().values]
-            for i, f in enumerate((generated.float(), real.float()))
-        )
+        x, y = generated.float(), real.float()
+        orders = [torch.randperm(len(f), generator=stream(seed, "manifold", i)) for i, f in enumerate((x, y))]
+        x, y = (f[order[:most].sort().values] for f, order in zip((x, y), orders))
         return cls(pairwise(x, x), pairwise(x, y), pairwise(y, y))
 
     def inside(self, k: int) -> Tensor:

@@ -51,9 +51,6 @@ def score(
     predicted, features = classify(classifier, images)
     reference = real if isinstance(real, ReferenceStatistics) else ReferenceStatistics.of(real, classifier)
     n = len(images)
-    return Scores(
-        adherence=proportion(predicted == y),
-        distance=halves(frechet_resampler(features, reference.moments), n, repeats, about.seed),
-        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / reference.spread, n, repeats, about.seed),
-        about=about,
-    )
+    distance = halves(frechet_resampler(features, reference.moments), n, repeats, about.seed)
+    spread = bootstrap(lambda i: diversity(features[i], y[i]) / reference.spread, n, repeats, about.seed)
+    return Scores(proportion(predicted == y), distance, spread, about)

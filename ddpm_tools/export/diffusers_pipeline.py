@@ -1,9 +1,7 @@
-"""Pipeline folders of diffusers: a checkpoint becomes one that `DDIMPipeline` loads, and a published one is read.
-
-The images are the same on both sides: `pipeline(num_inference_steps=n, use_clipped_model_output=True)` takes our DDIM
-steps where n divides the number of timesteps. (FakeDevice it steps past the next entry of its own list.) Weights are
-read from safetensors alone: nothing is ever unpickled.
-"""
+"""Pipeline folders of diffusers: a checkpoint becomes one that `DDIMPipeline` loads, and a published one is read. The
+images are the same on both sides: `pipeline(num_inference_steps=n, use_clipped_model_output=True)` takes our DDIM steps
+where n divides the number of timesteps. (FakeDevice it steps past the next entry of its own list.) Weights are read
+from safetensors alone: nothing is ever unpickled."""
 
 import json
 import os
@@ -42,12 +40,9 @@ def scheduler_config(preset: Preset) -> dict[str, Any]:
     steps = preset.make_schedule().timesteps
     own = list(preset.betas) or SCHEDULES[preset.schedule](steps).tolist()  # theirs of the same name are not quite ours
     theirs = preset.schedule == "linear" and not preset.betas
-    return ({"beta_schedule": "linear"} if theirs else {"trained_betas": own}) | {
-        "num_train_timesteps": steps,
-        "prediction_type": PREDICTION[preset.parameterization],
-        "clip_sample": True,
-        "timestep_spacing": "trailing",
-    }
+    betas = {"beta_schedule": "linear"} if theirs else {"trained_betas": own}
+    prediction = {"prediction_type": PREDICTION[preset.parameterization], "clip_sample": True}
+    return betas | prediction | {"num_train_timesteps": steps, "timestep_spacing": "trailing"}
 
 
 def read_scheduler(theirs: dict[str, Any]) -> tuple[str, str]:

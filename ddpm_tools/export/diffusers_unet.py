@@ -1,7 +1,5 @@
-"""diffusers' `UNet2DModel` and our `UNet2D`: the config and the weights of one in terms of the other.
-
-What one side cannot express is refused with a sentence that names it.
-"""
+"""diffusers' `UNet2DModel` and our `UNet2D`: the config and the weights of one in terms of the other. What one side
+cannot express is refused with a sentence that names it."""
 
 from typing import Any
 

@@ -1,8 +1,6 @@
-"""Full-scale runs on record: one JSON file per run, read back as tables beside the published results.
-
-Distances by different extractors, or of different numbers of images, never share a column; for the same reason the
-published ones (FID by Inception against the 50,000 training images) have their own table.
-"""
+"""Full-scale runs on record: one JSON file per run, read back as tables beside the published results. Distances by
+different extractors, or of different numbers of images, never share a column; for the same reason the published ones
+(FID by Inception against the 50,000 training images) have their own table."""
 
 import csv
 import json

@@ -46,12 +46,9 @@ class Log:
             return
         step, then = self.last
         self.last = report.step, time.perf_counter()
-        values = {
-            "loss": float(report.loss),
-            "learning rate": report.lr,
-            "gradient norm": float(report.norm),
-            "images per second": (report.step - step) * self.batch_size / (self.last[1] - then),
-        }
+        speed = (report.step - step) * self.batch_size / (self.last[1] - then)
+        values = {"loss": float(report.loss), "learning rate": report.lr, "gradient norm": float(report.norm)}
+        values["images per second"] = speed
         with self.writing():
             for name, value in values.items():
                 self.writer.add_scalar(name, value, report.step)

@@ -29,11 +29,8 @@ def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
 def min_snr(parameterization: Parameterization, gamma: float = 5.0) -> Loss:
     """Mean squared error, the error of x0 weighed by min(SNR, gamma) (Hang et al. 2023, eq. 8 and section 3.4).
     ValueError for a parameterization whose target weighs the error of x0 in a way that is not known here."""
-    weights = {  # by which the target's own error weighs that of x0, see lesson 5.1
-        "epsilon": lambda snr: snr,
-        "v": lambda snr: snr + 1,
-        "x0": torch.ones_like,
-    }
+    # by which the target's own error weighs that of x0, see lesson 5.1
+    weights = {"epsilon": lambda snr: snr, "v": lambda snr: snr + 1, "x0": torch.ones_like}
     if parameterization.name not in weights:
         raise ValueError(f"min-SNR is known for {', '.join(weights)}, not for '{parameterization.name}'")
     own = weights[parameterization.name]

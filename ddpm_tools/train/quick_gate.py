@@ -1,8 +1,6 @@
 """Which designs have passed the quick gate: what a full-scale run asks for, so that no GPU hours go to a broken one.
-
 The passes are data: the challenges' quick tier trains every known design on digits, and `python benchmarks/tracks.py`
-keeps which of them stay within the limits of the reference gate.
-"""
+keeps which of them stay within the limits of the reference gate."""
 
 import json
 from pathlib import Path

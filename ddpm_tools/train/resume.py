@@ -1,8 +1,6 @@
-"""Training runs in checkpoints: saved so that they go on, put back, and shrunk for shipping.
-
-What a run needs to go on lies in the weights' file, and the JSON of one run differs between saves in its figures alone:
-so a run killed at any moment while saving still has a whole checkpoint.
-"""
+"""Training runs in checkpoints: saved so that they go on, put back, and shrunk for shipping. What a run needs to go on
+lies in the weights' file, and the JSON of one run differs between saves in its figures alone: so a run killed at any
+moment while saving still has a whole checkpoint."""
 
 import re
 from pathlib import Path
@@ -81,12 +79,9 @@ def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def finished(path: Path | str, config: Preset) -> bool:
     """Whether the checkpoint is the end of a run of this config."""
     tensors, record = checkpoint.read(path, skip="model.")
-    resumable = any(k.startswith("optimizer.") for k in tensors)
-    return (
-        not resumable
-        and checkpoint.config_of(record, path) == config
-        and checkpoint.step_of(tensors, path) == config.train.steps
-    )
+    if any(k.startswith("optimizer.") for k in tensors):
+        return False  # it may go on
+    return checkpoint.config_of(record, path) == config and checkpoint.step_of(tensors, path) == config.train.steps
 
 
 def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
