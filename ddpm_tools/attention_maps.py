@@ -40,19 +40,15 @@ def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
     def keep(store: dict[str, Tensor], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
         store[name] = output.detach()
 
-    def record(
-        store: dict[str, Tensor], layer: str, module: Any, inputs: tuple, named: dict[str, Any], output: Tensor
-    ) -> None:
+    def record(store: dict[str, Tensor], layer: str, module: Any, inputs: tuple, named: dict, output: Tensor) -> None:
         mask = named.get("mask", inputs[2] if len(inputs) > 2 else None)
         maps.append(AttentionMap(layer, attention_weights(store["q"], store["k"], module.num_heads, mask)))
 
     for layer, module in model.named_modules():
-        if isinstance(module, CrossAttention):
-            projections = {"q": module.q, "k": module.k}
-        elif isinstance(module, CrossAttentionLayer):
-            projections = {"q": module.q_proj, "k": module.k_proj}
-        else:
+        if not isinstance(module, (CrossAttention, CrossAttentionLayer)):
             continue
+        own = isinstance(module, CrossAttention)
+        projections = {"q": module.q if own else module.q_proj, "k": module.k if own else module.k_proj}
         store: dict[str, Tensor] = {}
         handles += [p.register_forward_hook(partial(keep, store, name)) for name, p in projections.items()]
         handles.append(module.register_forward_hook(partial(record, store, layer), with_kwargs=True))

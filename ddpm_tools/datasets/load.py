@@ -39,11 +39,9 @@ def resized(data: ImageData, spec: ImageSpec) -> ImageData:
     if (spec.size or h, spec.size or w, spec.channels or c) == (h, w, c):
         return data
 
-    def picture(image: np.ndarray) -> Image.Image:
-        return Image.fromarray(image[0] if c == 1 else image.transpose(1, 2, 0))  # (H, W) or (H, W, 3)
-
     wanted = replace(spec, channels=spec.channels or c)
-    images = np.stack([pixels(picture(image), wanted) for image in data.images.numpy()])  # (N, C, size, size)
+    arrays = (x[0] if c == 1 else x.transpose(1, 2, 0) for x in data.images.numpy())  # (H, W) or (H, W, 3)
+    images = np.stack([pixels(Image.fromarray(x), wanted) for x in arrays])  # (N, C, size, size)
     return replace(data, images=torch.from_numpy(images))
 
 

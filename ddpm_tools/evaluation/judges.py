@@ -48,12 +48,11 @@ def known_classifier(image_shape: tuple[int, ...], classes: Sequence[str], path:
     """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None. Found by
     its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the one at
     `path` knows others."""
-    for candidate in [path] if path else [COURSE / name for name in shipped()]:
-        if fits(candidate, image_shape, classes):
-            return candidate
-    if path:
+    candidates = [path] if path else [COURSE / name for name in shipped()]
+    found = next((c for c in candidates if fits(c, image_shape, classes)), None)
+    if path and not found:
         raise ValueError(f"{path} was trained on other classes, or at another picture size, than the images have")
-    return None
+    return found
 
 
 def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:

@@ -1,6 +1,7 @@
 """Statistics of real images through one network: some ship, others are made once and kept, keyed by content."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -98,6 +99,10 @@ def shipped_name(config: ReferenceConfig) -> str:
     return f"{config.data}-{config.split}-{config.extractor}"
 
 
+def kept_name(config: ReferenceConfig) -> str:
+    return f"{shipped_name(config)}-{checkpoint.digest(asdict(config))}"
+
+
 def shipped_reference(data: str, extractor: str) -> Reference | None:
     """Statistics that ship for data of this name, under whatever path they were read; None where there are none."""
     found = sorted(SHIPPED.glob(f"{data}*-{extractor}.json"))
@@ -106,14 +111,10 @@ def shipped_reference(data: str, extractor: str) -> Reference | None:
 
 def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | None:
     """Statistics that ship or were kept for exactly these images and this network; None where there are none."""
-    key = checkpoint.digest(asdict(config))
-    for path in (SHIPPED / shipped_name(config), cache / f"{shipped_name(config)}-{key}"):
-        try:
-            found = load_reference(path)
-        except CheckpointError:  # absent, damaged, or of an older version: made anew
-            continue
-        if found.config == config:
-            return found
+    for path in (SHIPPED / shipped_name(config), cache / kept_name(config)):
+        with suppress(CheckpointError):  # absent, damaged, or of an older version: made anew
+            if (found := load_reference(path)).config == config:
+                return found
     return None
 
 
@@ -125,5 +126,5 @@ def reference_for(
     if found := find_reference(config, cache):
         return found
     made = make_reference(data, network, heldout, progress)
-    save_reference(cache / f"{shipped_name(config)}-{checkpoint.digest(asdict(config))}", made)
+    save_reference(cache / kept_name(config), made)
     return made

@@ -53,10 +53,8 @@ def read(files: Files, name: str, spec: ImageSpec, shape: tuple[int, ...]) -> np
     except Exception as e:  # Pillow raises all kinds
         raise ValueError(f"the picture {name} of {files.name} cannot be read; replace or remove it") from e
     if picture.shape != shape:
-        raise ValueError(
-            f"{name} is {picture.shape[2]}×{picture.shape[1]}, the data {shape[2]}×{shape[1]}; make the pictures "
-            f"that size, or say --resize"
-        )
+        sizes = f"{picture.shape[2]}×{picture.shape[1]}, the data {shape[2]}×{shape[1]}"
+        raise ValueError(f"{name} is {sizes}; make the pictures that size, or say --resize")
     return picture
 
 

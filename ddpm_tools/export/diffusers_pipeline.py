@@ -1,6 +1,6 @@
 """Pipeline folders of diffusers: a checkpoint becomes one that `DDIMPipeline` loads, and a published one is read. The
 images are the same on both sides: `pipeline(num_inference_steps=n, use_clipped_model_output=True)` takes our DDIM steps
-where n divides the number of timesteps. (FakeDevice it steps past the next entry of its own list.) Weights are read
+where n divides the number of timesteps. (Otherwise it steps past the next entry of its own list.) Weights are read
 from safetensors alone: nothing is ever unpickled."""
 
 import json

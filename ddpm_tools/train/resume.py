@@ -3,6 +3,7 @@ lies in the weights' file, and the JSON of one run differs between saves in its 
 moment while saving still has a whole checkpoint."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,10 @@ def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
     checkpoint.fill(state.model, tensors, "model.", path)
     checkpoint.fill(state.ema.module, tensors, "ema.", path)
     state.step, state.ema.updates = checkpoint.step_of(tensors, path), int(tensors["step"][1])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for k, v in tensors.items():
-        if k.startswith("optimizer."):
-            _, i, name = k.split(".", 2)
-            moments.setdefault(int(i), {})[name] = v
+    moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for k in (k for k in tensors if k.startswith("optimizer.")):
+        _, i, name = k.split(".", 2)
+        moments[int(i)][name] = tensors[k]
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
     for p, entry in state.optimizer.state.items():  # files know no channels-last, and the fused optimiser insists on it
         entry |= {k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape}
