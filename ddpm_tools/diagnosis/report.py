@@ -85,13 +85,12 @@ def label_rows(e: Evidence) -> list[Row]:
     if e.seen is None:
         return [("labels", "none expected", "")]
     gap = 1 - float((e.error.log() - e.null_error.log()).mean().exp())
-    moved = pairs(e, e.seen.moved) or "none"
     return [
         ("error saved by the true label", f"{gap:.1%}", "above 0%"),
         ("change of the output, with and without label", f"{e.label_change:.1%}", "above 0.1%"),
         ("images denoised best with their own label", f"{e.seen.accuracy:.0%}", f"above {limits.guessed(e):.0%}"),
         ("the same after the best renaming of labels", f"{e.seen.renamed_accuracy:.0%}", "the same"),
-        ("classes that fit another label best", moved, "none"),
+        ("classes that fit another label best", pairs(e, e.seen.moved) or "none", "none"),
     ]
 
 

@@ -28,8 +28,18 @@ class ClassifierConfig:
     features: int = 64  # few enough that a covariance can be estimated from some hundred images
 
 
-class Classifier(nn.Module):
-    """Images (B, C, H, W) in [-1, 1] -> features (B, 64) -> logits (B, K)."""
+class Headed(nn.Module):
+    """Images (B, C, H, W) in [-1, 1] -> features (B, D), by `body` -> logits (B, K), by `head`."""
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+class Classifier(Headed):
+    """The small network: 64 features."""
 
     def __init__(self, config: ClassifierConfig):
         super().__init__()
@@ -42,13 +52,6 @@ class Classifier(nn.Module):
             nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(32 * w, config.features), nn.SiLU(),  # (B, 64)
         )  # fmt: skip
         self.head = nn.Linear(config.features, config.num_classes)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] -> (B, D), what the last linear layer sees."""
-        return self.body(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
 
 
 def save_classifier(path: Path | str, model: nn.Module, **about: object) -> Path:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ddpm_core.data import ImageData
 from ddpm_core.streams import stream
-from ddpm_tools.evaluation.plain_classifier import optimised, seeded
+from ddpm_tools.evaluation.plain_classifier import Headed, optimised, seeded
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Residual(nn.Module):
         return x + self.f(x)
 
 
-class ResNet(nn.Module):
-    """Images (B, C, H, W) in [-1, 1] -> features (B, widths[-1]), averaged over the picture -> logits (B, K)."""
+class ResNet(Headed):
+    """The residual network: widths[-1] features, averaged over the picture."""
 
     def __init__(self, config: ResNetConfig):
         super().__init__()
@@ -69,11 +69,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(config.widths[-1], config.num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] -> (B, D), what the last linear layer sees."""
         return self.body(x.contiguous(memory_format=torch.channels_last))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
 
 
 def augment(x: Tensor, shift: int, flip: bool, rng: Generator) -> Tensor:
