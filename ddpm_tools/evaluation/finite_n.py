@@ -23,10 +23,6 @@ class Extrapolation:
     sizes: tuple[int, ...]
     values: tuple[float, ...]
 
-    def bias(self, n: int) -> float:
-        """What the distance of n images has too much."""
-        return self.slope / n
-
 
 def distances_by_n(
     distance: Callable[[Tensor], float], indices: Tensor, sizes: Sequence[int], seed: int, draws: int = 4
