@@ -96,9 +96,8 @@ class UNet2D(ConditionalNetwork):
             self.downsample.append(Downsample(width, config.downsample_padding) if i < last else nn.Identity())
             skips += [width] * (n + (i < last))
             ch = width
-        self.mid = UNetBlockWithCrossAttention(
-            ch, dim, config.context_dim, config.heads(ch), config.groups, config.eps
-        )  # fmt: skip
+        shape = config.context_dim, config.heads(ch), config.groups, config.eps
+        self.mid = UNetBlockWithCrossAttention(ch, dim, *shape)
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
         for i in reversed(range(len(widths))):
             layers = nn.ModuleList()
@@ -111,9 +110,8 @@ class UNet2D(ConditionalNetwork):
         self.conv_out = nn.Conv2d(ch, config.image_channels, 3, padding=1)
         self.class_table = self.make_class_table()
         # Made last: whatever random numbers a design draws, the trunk's initial weights depend on the seed alone.
-        self.conditioners = nn.ModuleList(
-            conditioning.conditioner(c, dim) for c in [*widths, widths[-1], *reversed(widths)]
-        )
+        places = [*widths, widths[-1], *reversed(widths)]  # down, mid and up
+        self.conditioners = nn.ModuleList(conditioning.conditioner(c, dim) for c in places)
         self.at_input = self.make_input_conditioner()
 
     def forward_with_cond(
@@ -122,9 +120,8 @@ class UNet2D(ConditionalNetwork):
         """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to. mask (B,
         S) bool is True where a token may be attended to; without context the cross-attention is left out."""
         config, conditioners = self.config, iter(self.conditioners)
-        sines = sinusoidal_embedding(
-            t, config.channels[0], freq_shift=config.freq_shift, cos_first=config.flip_sin_to_cos
-        )  # (B,) -> (B, c0)
+        order = {"freq_shift": config.freq_shift, "cos_first": config.flip_sin_to_cos}
+        sines = sinusoidal_embedding(t, config.channels[0], **order)  # (B,) -> (B, c0)
         time_emb = self.time_mlp(sines.to(self.conv_in.weight.dtype))  # (B, c0) -> (B, D)
         emb = self.conditioning.prepare_conditioning(time_emb, class_emb)  # (B, D)
 

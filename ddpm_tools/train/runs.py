@@ -28,14 +28,12 @@ def class_index(name: str, classes: tuple[str, ...]) -> int:
 
 def fit(config: Preset, data: ImageData) -> None:
     """ValueError where a network of this config cannot take this data."""
-    c, h, w = data.images.shape[1:]
-    want = (config.unet.image_channels, config.unet.image_size, config.unet.image_size)
-    if (c, h, w) != want:
+    (c, h, w), u, k = data.images.shape[1:], config.unet, config.unet.num_classes
+    if (c, h, w) != (u.image_channels, u.image_size, u.image_size):
         raise ValueError(
-            f"the preset's network takes images of {want[0]} channel(s) at {want[1]}×{want[2]}, but {data.name} has "
-            f"{c} at {h}×{w}; choose another preset or resize the data"
+            f"the preset's network takes images of {u.image_channels} channel(s) at {u.image_size}×{u.image_size}, but "
+            f"{data.name} has {c} at {h}×{w}; choose another preset or resize the data"
         )
-    k = config.unet.num_classes
     if k and data.labels.dim() == 1 and len(data.classes) != k:
         raise ValueError(
             f"the preset's network has {k} classes, but {data.name} has {len(data.classes)}; "
