@@ -28,7 +28,7 @@ from ddpm_core.training import TrainState, train
 from ddpm_core.unet import ConditionalUNetV2, build_unet
 from ddpm_tools.cli.base import CLASSIFIER
 from ddpm_tools.diagnosis.denoising import Convention
-from ddpm_tools.diagnosis.evidence import Evidence, of_network, with_sampler
+from ddpm_tools.diagnosis.evidence import Evidence, Known, of_network, with_sampler
 from ddpm_tools.diagnosis.reference import reference_curve
 from ddpm_tools.diagnosis.report import Report
 from ddpm_tools.diagnosis.rules import judge
@@ -209,11 +209,8 @@ def looked_at(case: Case, seed: int, known: dict) -> tuple[Evidence, Network, Pr
         network = initial.eval() if case.stale else loaded.ema
         schedule = DiffusionSchedule.named(case.stated or p.schedule)
         how = Convention(schedule, PARAMETERIZATIONS[p.parameterization])
-        e = of_network(
-            network, how, digits("heldout"), loaded.raw, initial, loaded.record["losses"],
-            reference=reference_curve("digits", schedule),
-        )  # fmt: skip
-        known[key] = e, network, p
+        run = Known(loaded.raw, initial, loaded.record["losses"], reference=reference_curve("digits", schedule))
+        known[key] = of_network(network, how, digits("heldout"), run), network, p
     return known[key]
 
 

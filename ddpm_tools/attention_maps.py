@@ -21,10 +21,8 @@ class AttentionMap(NamedTuple):
 
 
 def attention_weights(q: Tensor, k: Tensor, num_heads: int, mask: Tensor | None = None) -> Tensor:
-    """Queries (B, L, D) and keys (B, S, D) -> softmax(QKᵀ/√d) (B, nh, L, S) (Vaswani et al. 2017, eq. 1).
-
-    mask (B, S) bool is True where a token may be attended to; a row with no such token is zero.
-    """
+    """Queries (B, L, D) and keys (B, S, D) -> softmax(QKᵀ/√d) (B, nh, L, S) (Vaswani et al. 2017, eq. 1). mask (B, S)
+    bool is True where a token may be attended to; a row with no such token is zero."""
     q, k = split_heads(q, num_heads), split_heads(k, num_heads)  # (B, nh, L, d), (B, nh, S, d)
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # (B, nh, L, S)
     if mask is not None:
@@ -35,28 +33,22 @@ def attention_weights(q: Tensor, k: Tensor, num_heads: int, mask: Tensor | None 
 @contextmanager
 def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
     """Inside `with attention_maps(model) as maps:`, every forward pass appends one AttentionMap a layer, in order.
-
-    Under guidance in one batched pass, the rows of the empty caption come first: B of them, then B of the captions.
-    """
+    Under guidance in one batched pass, the rows of the empty caption come first: B of them, then B of the captions."""
     maps: list[AttentionMap] = []
     handles = []
 
     def keep(store: dict[str, Tensor], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
         store[name] = output.detach()
 
-    def record(
-        store: dict[str, Tensor], layer: str, module: Any, inputs: tuple, named: dict[str, Any], output: Tensor
-    ) -> None:
+    def record(store: dict[str, Tensor], layer: str, module: Any, inputs: tuple, named: dict, output: Tensor) -> None:
         mask = named.get("mask", inputs[2] if len(inputs) > 2 else None)
         maps.append(AttentionMap(layer, attention_weights(store["q"], store["k"], module.num_heads, mask)))
 
     for layer, module in model.named_modules():
-        if isinstance(module, CrossAttention):
-            projections = {"q": module.q, "k": module.k}
-        elif isinstance(module, CrossAttentionLayer):
-            projections = {"q": module.q_proj, "k": module.k_proj}
-        else:
+        if not isinstance(module, (CrossAttention, CrossAttentionLayer)):
             continue
+        own = isinstance(module, CrossAttention)
+        projections = {"q": module.q if own else module.q_proj, "k": module.k if own else module.k_proj}
         store: dict[str, Tensor] = {}
         handles += [p.register_forward_hook(partial(keep, store, name)) for name, p in projections.items()]
         handles.append(module.register_forward_hook(partial(record, store, layer), with_kwargs=True))
@@ -69,9 +61,7 @@ def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
 
 def word_maps(maps: Sequence[AttentionMap], size: int) -> Tensor:
     """The share of each pixel's attention that each token has: mean over heads, layers and passes, (B, S, size, size).
-
-    After Tang et al. 2022 (DAAM). Feature maps are square. ValueError where nothing was recorded.
-    """
+    After Tang et al. 2022 (DAAM). Feature maps are square. ValueError where nothing was recorded."""
     if not maps:
         raise ValueError("no attention was recorded; run the model inside `with attention_maps(model) as maps`")
     total = 0

@@ -51,10 +51,8 @@ class Tokenizer:
 
     @classmethod
     def build(cls, captions: Sequence[str], length: int | None = None, min_count: int = 2) -> Tokenizer:
-        """The words of these captions, frequent ones first. `length` is the longest caption's unless given.
-
-        Rarer words than `min_count` are left out: so `<unknown>` is trained, and one use is nothing to learn from.
-        """
+        """The words of these captions, frequent ones first. `length` is the longest caption's unless given. Rarer words
+        than `min_count` are left out: so `<unknown>` is trained, and one use is nothing to learn from."""
         if not captions:
             raise ValueError("there are no captions to build a vocabulary from; load data that have captions")
         split = [words_of(c) for c in captions]
@@ -95,13 +93,9 @@ def tokenized(data: ImageData, tokenizer: Tokenizer) -> ImageData:
 
 
 def build_text_unet(
-    config: NetworkConfig,
-    tokenizer: Tokenizer,
-    conditioning: str = "add",
-    layers: int = 2,
-    heads: int = 4,
-    seed: int = 0,
-) -> TextUNet:
+    config: NetworkConfig, tokenizer: Tokenizer,
+    conditioning: str = "add", layers: int = 2, heads: int = 4, seed: int = 0,
+) -> TextUNet:  # fmt: skip
     """A network whose initial weights depend on the seed alone. ValueError where the U-Net takes no context."""
     if getattr(config, "context_dim", None) is None:
         raise ValueError("a text needs a U-Net with cross-attention; take ddpm_tools.unet2d's, with a context_dim")
@@ -113,10 +107,8 @@ def build_text_unet(
 
 
 def load_text(path: Path | str, device: torch.device | str = "cpu") -> tuple[TextUNet, Tokenizer, dict[str, Any]]:
-    """Averaged weights saved with `tokenizer=tokenizer.to_dict()` beside them, and the record.
-
-    CheckpointError where the file is missing, damaged, or no model that reads captions.
-    """
+    """Averaged weights saved with `tokenizer=tokenizer.to_dict()` beside them, and the record. CheckpointError where
+    the file is missing, damaged, or no model that reads captions."""
     try:
         tokenizer = Tokenizer.from_dict(read(path, skip="")[1]["tokenizer"])
         loaded = load(path, device, lambda p: build_text_unet(p.unet, tokenizer, p.conditioning))

@@ -1,8 +1,6 @@
 """Where results go, looked at before the work: the end of an hour's training is a bad time to learn of a full disk.
-
 Only `made` makes anything, so that a command refused for another reason leaves no empty folder. ValueError names the
-path.
-"""
+path."""
 
 import os
 import tempfile

@@ -12,10 +12,8 @@ PlainFunction = Callable[[Tensor, Tensor, Tensor, dict[str, Tensor]], Tensor]  #
 
 def from_functions(name: str, compute_training_target: PlainFunction, predict_x0: PlainFunction) -> Parameterization:
     """A pair of the prediction track: `compute_training_target(x_0, noise, timesteps, schedule)` and
-    `predict_x0(model_output, x_t, timesteps, schedule)`, `schedule` being `DiffusionSchedule.as_dict()`.
-
-    The result's functions raise ValueError where one of the two returns another shape than that of the images.
-    """
+    `predict_x0(model_output, x_t, timesteps, schedule)`, `schedule` being `DiffusionSchedule.as_dict()`. The result's
+    functions raise ValueError where one of the two returns another shape than that of the images."""
 
     def checked(function: PlainFunction, what: str) -> Target:
         def call(first: Tensor, second: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
@@ -27,6 +25,5 @@ def from_functions(name: str, compute_training_target: PlainFunction, predict_x0
 
         return call
 
-    return Parameterization(
-        name, checked(compute_training_target, "compute_training_target"), checked(predict_x0, "predict_x0")
-    )
+    target = checked(compute_training_target, "compute_training_target")
+    return Parameterization(name, target, checked(predict_x0, "predict_x0"))

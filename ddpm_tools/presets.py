@@ -22,16 +22,10 @@ ASSUMPTIONS = (
 
 def published(*channels: int, batch_size: int = 128, **train: Any) -> Preset:
     """The tracks' protocol at one scale: what it states, and ASSUMPTIONS besides."""
-    return Preset(
-        data="cifar10",
-        conditioning="concat-film",  # the first baseline; --conditioner names the others
-        schedule="linear",
-        unet=UNet2DConfig(channels=channels, attention_levels=(1,)),  # 16×16 of 32×32: standard
-        train=TrainConfig(
-            **{"steps": 35_000, "batch_size": batch_size, "lr": 2e-4, "ema_decay": 0.9995},
-            **{"p_uncond": 0.0, "preview_every": 5_000, **train},
-        ),
-    )
+    recipe = {"lr": 2e-4, "ema_decay": 0.9995, "p_uncond": 0.0, "preview_every": 5_000, **train}
+    unet = UNet2DConfig(channels=channels, attention_levels=(1,))  # 16×16 of 32×32: standard
+    # concat-film is the first baseline; --conditioner names the others
+    return Preset("cifar10", "concat-film", "linear", unet=unet, train=TrainConfig(35_000, batch_size, **recipe))
 
 
 PRESETS = BOOK | {

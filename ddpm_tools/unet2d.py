@@ -1,9 +1,7 @@
-"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B), any condition.
-
-The time is added inside every residual block. A condition enters in up to three ways:
-`prepare_conditioning` mixes the class into the time, a `conditioner` follows each down, mid and up block (nine for
-four levels), and cross-attention to a context (B, S, context_dim), such as a text, follows every self-attention.
-"""
+"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B), any condition. The
+time is added inside every residual block. A condition enters in up to three ways: `prepare_conditioning` mixes the
+class into the time, a `conditioner` follows each down, mid and up block (nine for four levels), and cross-attention to
+a context (B, S, context_dim), such as a text, follows every self-attention."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -83,9 +81,7 @@ class Upsample(nn.Conv2d):
 
 class UNet2D(ConditionalNetwork):
     """UNet2DModel, with any pair of conditioning.STRATEGIES; D = 4·channels[0]. See ConditionalNetwork for its use.
-
-    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` begins at the coarsest level.
-    """
+    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` begins at the coarsest level."""
 
     def __init__(self, config: UNet2DConfig, conditioning: Conditioning):
         super().__init__(config, conditioning)
@@ -100,9 +96,8 @@ class UNet2D(ConditionalNetwork):
             self.downsample.append(Downsample(width, config.downsample_padding) if i < last else nn.Identity())
             skips += [width] * (n + (i < last))
             ch = width
-        self.mid = UNetBlockWithCrossAttention(
-            ch, dim, config.context_dim, config.heads(ch), config.groups, config.eps
-        )  # fmt: skip
+        shape = config.context_dim, config.heads(ch), config.groups, config.eps
+        self.mid = UNetBlockWithCrossAttention(ch, dim, *shape)
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
         for i in reversed(range(len(widths))):
             layers = nn.ModuleList()
@@ -115,22 +110,18 @@ class UNet2D(ConditionalNetwork):
         self.conv_out = nn.Conv2d(ch, config.image_channels, 3, padding=1)
         self.class_table = self.make_class_table()
         # Made last: whatever random numbers a design draws, the trunk's initial weights depend on the seed alone.
-        self.conditioners = nn.ModuleList(
-            conditioning.conditioner(c, dim) for c in [*widths, widths[-1], *reversed(widths)]
-        )
+        places = [*widths, widths[-1], *reversed(widths)]  # down, mid and up
+        self.conditioners = nn.ModuleList(conditioning.conditioner(c, dim) for c in places)
         self.at_input = self.make_input_conditioner()
 
     def forward_with_cond(
         self, x: Tensor, t: Tensor, class_emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to.
-
-        mask (B, S) bool is True where a token may be attended to; without context the cross-attention is left out.
-        """
+        """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to. mask (B,
+        S) bool is True where a token may be attended to; without context the cross-attention is left out."""
         config, conditioners = self.config, iter(self.conditioners)
-        sines = sinusoidal_embedding(
-            t, config.channels[0], freq_shift=config.freq_shift, cos_first=config.flip_sin_to_cos
-        )  # (B,) -> (B, c0)
+        order = {"freq_shift": config.freq_shift, "cos_first": config.flip_sin_to_cos}
+        sines = sinusoidal_embedding(t, config.channels[0], **order)  # (B,) -> (B, c0)
         time_emb = self.time_mlp(sines.to(self.conv_in.weight.dtype))  # (B, c0) -> (B, D)
         emb = self.conditioning.prepare_conditioning(time_emb, class_emb)  # (B, D)
 

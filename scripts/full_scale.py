@@ -31,7 +31,8 @@ from ddpm_core.data import ImageData
 from ddpm_core.samplers import SampleConfig
 from ddpm_tools.cli.base import device_of
 from ddpm_tools.datasets import load_data
-from ddpm_tools.evaluation.candidates import Drawing, drawn
+from ddpm_tools.demo import Drawing
+from ddpm_tools.evaluation.candidates import drawn
 from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
@@ -161,7 +162,7 @@ def measure(
     figures, rate = [], 0.0
     for w in run.scales:
         start = time.monotonic()
-        candidate = drawn(path, loaded, data, Drawing(n, w, steps, config=run.sampling), seed=0, progress=True)
+        candidate = drawn(path, loaded, data, Drawing(n, w, steps, config=run.sampling, progress=True))
         rate = rate or n / (time.monotonic() - start)
         for i, name in enumerate(EXTRACTORS):
             net = network(name, device)

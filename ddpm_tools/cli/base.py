@@ -78,36 +78,32 @@ def room_for(n: int, loaded: Loaded) -> None:
     u, free = loaded.preset.unet, psutil.virtual_memory().available
     need = 8 * n * u.image_channels * u.image_size**2
     if need > free:
-        raise ValueError(
-            f"--n {n} images need {need / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free; draw fewer"
-        )
+        gigabytes = f"{need / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free"
+        raise ValueError(f"--n {n} images need {gigabytes}; draw fewer")
+
+
+def bare(
+    sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], about: str, example: str
+) -> argparse.ArgumentParser:
+    """A sub-command without options, and an example in its help."""
+    p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
+    p.set_defaults(run=run)
+    return p
 
 
 def command(
-    sub: argparse._SubParsersAction,
-    name: str,
-    run: Callable[[argparse.Namespace], None],
-    about: str,
-    example: str,
-    *,
-    out: str,
-    writes: Callable[[Path], Path] = outputs.folder,
-    checkpoint: bool = True,
-    device: bool = True,
-) -> argparse.ArgumentParser:
-    """A sub-command with the options that all of them have, and an example in its help.
-
-    `writes` looks at --out before anything is done, and raises ValueError where it cannot be written. `device` is false
-    where the CPU alone is known.
-    """
+    sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], about: str, example: str,
+    *, out: str, writes: Callable[[Path], Path] = outputs.folder, checkpoint: bool = True, device: bool = True,
+) -> argparse.ArgumentParser:  # fmt: skip
+    """A sub-command with the options that most have; `device` is false where the CPU alone is known. `writes` looks at
+    --out before anything is done, and raises ValueError where it cannot be written."""
 
     def looked_ahead(a: argparse.Namespace) -> None:
         if a.out is not None:
             writes(a.out)
         run(a)
 
-    p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
-    p.set_defaults(run=looked_ahead)
+    p = bare(sub, name, looked_ahead, about, example)
     if checkpoint:
         p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=place, default=Path(out), help=f"default: {out}")

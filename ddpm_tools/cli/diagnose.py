@@ -36,11 +36,8 @@ def blame(error: Exception, file: str) -> str:
 
 
 def user_sampler(text: str) -> Sampler:
-    """FILE.py:NAME -> the function NAME(network, y) -> images of that file; ValueError where there is none.
-
-    What fails in it, then or when it is called, becomes a ValueError that says where: it is not our code, and may
-    raise anything.
-    """
+    """FILE.py:NAME -> that file's function NAME(network, y) -> images; ValueError where there is none. What fails in
+    it, then or when it is called, becomes a ValueError that says where: it is not our code, and may raise anything."""
     file, _, name = text.rpartition(":")
     if not file and Path(text).is_file():
         raise ValueError(f"--sampler takes FILE.py:FUNCTION; say which function of it draws, such as {text}:sample")
@@ -87,17 +84,11 @@ def losses_of(path: Path) -> list[float]:
 
 
 def course_sampler(loaded: Loaded, schedule: DiffusionSchedule, w: float, steps: int, seed: int) -> Sampler:
-    how = replace(loaded.diffusion(), schedule=schedule)
-
     def draw(network: Network, y: Tensor) -> Tensor:
-        return sample(replace(how, network=network), y, w, steps, seed, SampleConfig(batch_size=len(y))).to(y.device)
+        how = replace(loaded.diffusion(), schedule=schedule, network=network)
+        return sample(how, y, w, steps, seed, SampleConfig(batch_size=len(y))).to(y.device)
 
     return draw
-
-
-def judge_of(data: ImageData) -> Network | None:
-    """The course's classifier, where it knows this data."""
-    return load_classifier(CLASSIFIER) if data.name == CLASSIFIER.name else None
 
 
 def run(a: argparse.Namespace) -> None:
@@ -110,20 +101,20 @@ def run(a: argparse.Namespace) -> None:
     schedule = p.make_schedule()
     own = DiffusionSchedule.named(a.schedule) if a.schedule else schedule
     losses = losses_of(a.losses) if a.losses else loaded.record.get("losses", ())
-    judge = judge_of(data)
+    judge = load_classifier(CLASSIFIER).to(device) if data.name == CLASSIFIER.name else None
     report = diagnose(
         loaded.ema, schedule, data,
         user_sampler(a.sampler) if a.sampler else course_sampler(loaded, own, a.w, a.steps, a.seed),
         parameterization=PARAMETERIZATIONS[p.parameterization], raw=loaded.raw_or_none,
         initial=checkpoint.network_of(p).to(device), losses=losses,
-        reference=reference_curve(data.name, schedule), judge=judge and judge.to(device),
-        settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed), device=device,
+        reference=reference_curve(data.name, schedule), judge=judge,
+        settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed, device=device),
     )  # fmt: skip
     files = report.write(a.out)
     write_text(a.out / "diagnosis.json", json.dumps(report.as_dict(), indent=1) + "\n")
     if a.save_reference:
-        about = {"data": data.name, "n": a.n, "seed": a.seed, "weights": checkpoint.file_digest(a.checkpoint)}
         options = f"--n {a.n} --seed {a.seed} --save-reference data/references/{a.save_reference.name}"
+        about = {"data": data.name, "n": a.n, "seed": a.seed, "weights": checkpoint.file_digest(a.checkpoint)}
         about["command"] = f"ddpm diagnose {options}"
         save_reference(a.save_reference, report.evidence.error, schedule, about)
     print(f"wrote {', '.join(str(f) for f in files)}\n\n{report}")

@@ -9,22 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_core import checkpoint, plots
+from ddpm_core import checkpoint, plots, samplers
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.interpolation import PATHS, VARY
-from ddpm_core.samplers import (
-    SAMPLERS,
-    SPACINGS,
-    SampleConfig,
-    denoiser,
-    initial_noise,
-    record,
-    solve,
-    spaced_timesteps,
-    step_noise,
-)
+from ddpm_core.samplers import SAMPLERS, SPACINGS, SampleConfig
 from ddpm_tools import demo, outputs
 from ddpm_tools.cli.base import beside, command, device_of, distinct, positive, room_for, scale
+from ddpm_tools.evaluation.judges import classes_of
 from ddpm_tools.train.runs import class_index
 
 
@@ -58,29 +49,34 @@ def method(a: argparse.Namespace) -> str:
     return f"{guidance}{within}, {a.steps}{solver} steps, seed {a.seed}"
 
 
+def drawing(a: argparse.Namespace, loaded: Loaded, **options: Any) -> demo.Drawing:
+    """How the options say to draw."""
+    common = {"seed": a.seed, "config": config_of(a), "changes": changes_of(a, loaded), "progress": True}
+    return demo.Drawing(a.n, steps=a.steps, **common, **options)
+
+
 def draw_trajectory(loaded: Loaded, a: argparse.Namespace, y: Tensor, names: Sequence[str]) -> Path:
     """The first image of every class on its way: what the network is given, and what it sees in it."""
     diffusion, config = replace(loaded.diffusion(a.raw), **changes_of(a, loaded)), config_of(a)
     firsts, device = list(range(0, len(y), a.n)), diffusion.device
-    times = spaced_timesteps(diffusion.schedule, a.steps, config.spacing)
-    xt = initial_noise(firsts, diffusion.shape, a.seed).to(device)  # the same images as in the grid
-    denoise = denoiser(diffusion, y[firsts].to(device), a.w, config)
-    steps = solve(denoise, xt, diffusion.schedule, times, config, step_noise(firsts, a.seed))
-    way = record(steps, xt, times, a.trajectory)
-    both = torch.stack([way.xt, way.x0_hat])  # (2, S, K, C, H, W)
-    rows = both.permute(2, 0, 1, 3, 4, 5).flatten(0, 2)  # (K, 2, S, C, H, W) -> (K·2·S, C, H, W)
+    times = samplers.spaced_timesteps(diffusion.schedule, a.steps, config.spacing)
+    xt = samplers.initial_noise(firsts, diffusion.shape, a.seed).to(device)  # the same images as in the grid
+    denoise = samplers.denoiser(diffusion, y[firsts].to(device), a.w, config)
+    steps = samplers.solve(denoise, xt, diffusion.schedule, times, config, samplers.step_noise(firsts, a.seed))
+    way = samplers.record(steps, xt, times, a.trajectory)
+    rows = torch.stack([way.xt, way.x0_hat]).permute(2, 0, 1, 3, 4, 5)  # (2, S, K, C, H, W) -> (K, 2, S, C, H, W)
     labels = [f"{name}, {what}" for name in names for what in ("xt", "x0_hat")]
-    picture = plots.grid(rows, len(way.t), labels, [f"t = {t}" for t in way.t], method(a), cell=0.7)
+    times = [f"t = {t}" for t in way.t]
+    picture = plots.grid(rows.flatten(0, 2), len(times), labels, times, method(a), cell=0.7)
     return plots.save(picture, a.out.with_name(f"{a.out.stem}_trajectory{a.out.suffix}"))
 
 
 def sample(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device_of(a.device))
-    classes = demo.classes_of(loaded)
+    classes = classes_of(loaded)
     names = a.classes or classes
     y = torch.tensor([class_index(c, classes) for c in names]).repeat_interleave(a.n)
-    options = {"config": config_of(a), **changes_of(a, loaded)}
-    images = demo.draw(loaded, y, a.w, a.steps, a.seed, raw=a.raw, progress=True, **options)
+    images = demo.draw(loaded, y, drawing(a, loaded, w=a.w, raw=a.raw))
     print(plots.save(plots.class_grid(images, names, method(a)), a.out))
     if a.trajectory:
         print(draw_trajectory(loaded, a, y, names))
@@ -92,35 +88,32 @@ def sweep(a: argparse.Namespace) -> None:
         raise ValueError("a sweep is over w, and CFG++ (--lam) has none; leave --lam out")
     distinct(a.w, "--w")
     room_for(a.n, loaded)
-    options = {"config": config_of(a), **changes_of(a, loaded)}
-    for path in demo.sweep(loaded, a.out, a.w, a.n, a.steps, a.seed, a.classifier, progress=True, **options):
-        print(path)
+    print(*demo.sweep(loaded, a.out, a.w, drawing(a, loaded), a.classifier), sep="\n")
 
 
 def interpolate(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device_of(a.device))
-    pairs = [tuple(p) for p in a.pair]
-    options = {"vary": a.vary, "config": config_of(a), **changes_of(a, loaded)}
-    for path in demo.interpolate(loaded, a.out, pairs, a.n, a.w, a.steps, a.seed, a.mode, progress=True, **options):
-        print(path)
+    print(*demo.interpolate(loaded, a.out, a.pair, drawing(a, loaded, w=a.w), a.mode, a.vary), sep="\n")
 
 
 def all_pictures(a: argparse.Namespace) -> None:
     print(demo.run(a.out, a.checkpoint, a.seed, retrain=a.train))
 
 
-def sampling_options(p: argparse.ArgumentParser, steps: int) -> None:
+def sampling_options(p: argparse.ArgumentParser, steps: int, weak: bool = False) -> None:
     """What all three have in common: the solver, its steps, and how guidance is applied."""
     p.add_argument("--steps", type=positive, default=steps)
     p.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: ddim; dpm++ needs fewer steps")
     p.add_argument("--eta", type=float, default=0.0, help="fresh noise in DDIM's steps, 0 (none) to 1 (as DDPM)")
     p.add_argument("--spacing", choices=SPACINGS, default="uniform", help="of the timesteps (default: uniform)")
-    p.add_argument("--interval", type=int, nargs=2, metavar=("LOW", "HIGH"),
-                   help="guide at timesteps LOW to HIGH alone, w = 1 elsewhere")  # fmt: skip
+    within = "guide at timesteps LOW to HIGH alone, w = 1 elsewhere"
+    p.add_argument("--interval", type=int, nargs=2, metavar=("LOW", "HIGH"), help=within)
     p.add_argument("--rescale", type=float, default=0.0, help="share of the unguided contrast restored, 0 to 1")
     p.add_argument("--lam", type=float, help="CFG++ with this scale, 0 to 1, in place of w")
     p.add_argument("--no-clip", action="store_true", help="do not clamp predicted images to [-1, 1]")
     p.add_argument("--batch-size", type=positive, default=256, help="images at once: bounds the memory (default: 256)")
+    if weak:
+        p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
 
 
 def register(sub: argparse._SubParsersAction) -> None:
@@ -132,16 +125,14 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--w", type=scale, default=4.0, help="guidance scale: 0 unconditional, 1 conditional, >1 guided")
     p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
     p.add_argument("--trajectory", type=beside, metavar="N", help="a second picture: N steps from noise to image")
-    p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
-    sampling_options(p, steps=50)
+    sampling_options(p, steps=50, weak=True)
 
     p = command(sub, "sweep", sweep, "Sweep the guidance scale: images, plot and figures with error bars.",
                 "ddpm sweep --w 1 2 4 --n 500 --out build/sweep", out="build/sweep")  # fmt: skip
     p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10])
     p.add_argument("--n", type=positive, default=500, help="images a scale")
     p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
-    p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
-    sampling_options(p, steps=20)
+    sampling_options(p, steps=20, weak=True)
 
     p = command(sub, "interpolate", interpolate, "Walk from one class to another, from one noise.",
                 "ddpm interpolate --pair 3 8 --pair 1 7 --out build/walk", out="build/interpolate")  # fmt: skip

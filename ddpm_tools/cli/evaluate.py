@@ -1,4 +1,4 @@
-"""`ddpm evaluate` and `ddpm reference`: how good are the images? (The metrics are imported when they are needed.)"""
+"""`ddpm evaluate`, `reference` and `results`: how good are the images? (Metrics are imported when they are needed.)"""
 
 import argparse
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ddpm_core import checkpoint
 from ddpm_core.data import ImageData
-from ddpm_tools.cli.base import command, device_of, distinct, positive, room_for, scale
+from ddpm_tools.cli.base import bare, command, device_of, distinct, positive, room_for, scale
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.splits import SPLITS
 
@@ -35,8 +35,9 @@ def default_network(data: ImageData) -> str:
 
 
 def evaluate(a: argparse.Namespace) -> None:
+    from ddpm_tools.demo import Drawing
     from ddpm_tools.evaluation import record
-    from ddpm_tools.evaluation.candidates import Drawing, drawn, given
+    from ddpm_tools.evaluation.candidates import drawn, given
     from ddpm_tools.evaluation.evaluation import METRICS, check_metrics
     from ddpm_tools.evaluation.evaluation import evaluate as judge_images
     from ddpm_tools.evaluation.features import network
@@ -58,14 +59,12 @@ def evaluate(a: argparse.Namespace) -> None:
     data = real_images(a, loaded)
     net, judge = network(a.extractor or default_network(data), device), find_judge(data, a.classifier, device)
     reference = reference_for(data, net, unseen(data, a.data or loaded.preset.data), progress=True)
-    how = Drawing(a.n, a.w, a.steps, a.raw)
     runs, made = [], []
     for seed in seeds[:1] if a.images else seeds:
-        candidate = given(a.images, data, a.resize) if a.images else drawn(a.checkpoint, loaded, data, how, seed, True)
-        runs.append(
-            judge_images(candidate.source, data, reference, net, candidate.about, judge, metrics, a.repeats, True)
-        )
-        made.append(candidate.made_with)
+        how = Drawing(a.n, a.w, a.steps, seed, a.raw, progress=True)
+        c = given(a.images, data, a.resize) if a.images else drawn(a.checkpoint, loaded, data, how)
+        runs.append(judge_images(c.source, data, reference, net, c.about, judge, metrics, a.repeats, progress=True))
+        made.append(c.made_with)
     results = [over_seeds(same) for same in zip(*(run.results for run in runs))]
     made_with = {
         "images": made,
@@ -101,10 +100,23 @@ def reference(a: argparse.Namespace) -> None:
         return
     made = make_reference(data, net, heldout, True, a.keep)
     where = Path(a.out.name) if a.out.is_absolute() else a.out  # what ships names no one's folders
-    command = f"ddpm reference --data {Path(a.data).name} --split {a.split} --extractor {net.name} --keep {a.keep}"
-    command += f" --out {where}"
-    path = save_reference(a.out / shipped_name(made.config), made, provenance={"command": command})
+    options = f"--split {a.split} --extractor {net.name} --keep {a.keep} --out {where}"
+    about = {"command": f"ddpm reference --data {Path(a.data).name} {options}"}
+    path = save_reference(a.out / shipped_name(made.config), made, provenance=about)
     print(f"wrote {path}.safetensors and {path}.json")
+
+
+def results(a: argparse.Namespace) -> None:
+    from ddpm_tools.reports import results as records
+
+    folder = a.folder or records.RESULTS
+    if a.folder and not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}; scripts/full_scale.py writes the records that belong there")
+    if runs := records.read_all(folder):
+        print(f"{records.runs_table(runs)}\n\n{records.figure_tables(runs)}\n")
+    else:
+        print("No run is on record yet; scripts/full_scale.py makes them.\n")
+    print(records.published_tables())
 
 
 def register(sub: argparse._SubParsersAction) -> None:
@@ -114,9 +126,8 @@ def register(sub: argparse._SubParsersAction) -> None:
         "ddpm evaluate --checkpoint data/checkpoints/digits --n 1000 --w 2 --out build/evaluation",
         out="build/evaluation",
     )  # fmt: skip
-    p.add_argument(
-        "--images", type=Path, help="a folder (or zip) of pictures made by another program, in class folders"
-    )
+    made = "a folder (or zip) of pictures made by another program, in class folders"
+    p.add_argument("--images", type=Path, help=made)
     p.add_argument("--data", help="the real images: a name or a path; default: what the checkpoint was trained on")
     p.add_argument("--split", choices=SPLITS, default="train", help="of the real images; default: train")
     p.add_argument("--metrics", nargs="+", metavar="NAME", help="default: all that can be measured")
@@ -126,12 +137,8 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--w", type=scale, default=1.0, help="guidance scale; default: 1, purely conditional")
     p.add_argument("--steps", type=positive, default=50)
     p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
-    p.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        help="several, for sampling: intervals cover these, not training runs",
-    )
+    several = "several, for sampling: intervals cover these, not training runs"
+    p.add_argument("--seeds", type=int, nargs="+", help=several)
     p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
     p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")
     p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the data's size")
@@ -149,3 +156,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--keep", type=positive, default=10_000, help="images whose features are kept; default: 10000")
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive)
+
+    about = "Full-scale runs on record as tables, and the published figures, in tables of their own."
+    p = bare(sub, "results", results, about, "ddpm results")
+    p.add_argument("folder", type=Path, nargs="?", default=None, help="default: data/results of the course")

@@ -1,21 +1,21 @@
-"""`ddpm export-diffusers` and `ddpm import-diffusers`."""
+"""`ddpm export-diffusers`, `ddpm import-diffusers` and `ddpm export-onnx`."""
 
 import argparse
 from pathlib import Path
 
 from ddpm_core import checkpoint
 from ddpm_core.schedule import SCHEDULES
-from ddpm_tools.cli.base import CHECKPOINT
+from ddpm_tools.cli.base import CHECKPOINT, bare
 from ddpm_tools.export.diffusers_pipeline import PREDICTION, export_pipeline, import_pipeline
+from ddpm_tools.export.onnx_models import export_onnx
 
 
 def export(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint)
     out = export_pipeline(loaded, a.out, raw=a.raw)
+    use = f'DDIMPipeline.from_pretrained("{out}")(num_inference_steps=50, use_clipped_model_output=True)'
     if loaded.preset.conditioning == "add" and (k := loaded.preset.unet.num_classes):
         use = f'UNet2DModel.from_pretrained("{out}", subfolder="unet")(x, t, class_labels=y), {k} being the null class'
-    else:
-        use = f'DDIMPipeline.from_pretrained("{out}")(num_inference_steps=50, use_clipped_model_output=True)'
     print(f"wrote {out}; in Python: {use}")
 
 
@@ -25,21 +25,39 @@ def imported(a: argparse.Namespace) -> None:
     print(f"wrote {path}.safetensors and {path}.json: {f'{k} classes and the null class' if k else 'unconditional'}")
 
 
+def onnx(a: argparse.Namespace) -> None:
+    loaded = checkpoint.load(a.checkpoint)
+    entry = export_onnx(loaded, a.out, a.name or checkpoint.stem(a.checkpoint).name, a.raw)
+    for file in entry["files"].values():
+        print(f"wrote {a.out / file['file']}: {file['bytes'] / 1e6:.1f} MB")
+
+
 def register(sub: argparse._SubParsersAction) -> None:
-    about = "Write a checkpoint as a diffusers pipeline folder."
-    example = "ddpm export-diffusers --checkpoint build/runs/digits-unet2d --out build/digits-pipeline"
-    p = sub.add_parser("export-diffusers", help=about, description=about, epilog=f"example: {example}")
-    p.set_defaults(run=export)
+    p = bare(
+        sub, "export-diffusers", export, "Write a checkpoint as a diffusers pipeline folder.",
+        "ddpm export-diffusers --checkpoint build/runs/digits-unet2d --out build/digits-pipeline",
+    )  # fmt: skip
     p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=Path, default=Path("build/pipeline"), help="default: build/pipeline")
     p.add_argument("--raw", action="store_true", help="the weights of the last step in place of the averaged ones")
 
-    about = "Read a diffusers UNet2DModel folder, such as google/ddpm-cifar10-32, into a checkpoint."
-    example = "ddpm import-diffusers build/ddpm-cifar10-32 --data cifar10 --out build/runs/ddpm-cifar10-32"
-    p = sub.add_parser("import-diffusers", help=about, description=about, epilog=f"example: {example}")
-    p.set_defaults(run=imported)
+    p = bare(
+        sub, "import-diffusers", imported,
+        "Read a diffusers UNet2DModel folder, such as google/ddpm-cifar10-32, into a checkpoint.",
+        "ddpm import-diffusers build/ddpm-cifar10-32 --data cifar10 --out build/runs/ddpm-cifar10-32",
+    )  # fmt: skip
     p.add_argument("folder", type=Path, help="with config.json and the weights in it, or in unet/")
     p.add_argument("--out", type=Path, default=Path("build/runs/imported"), help="default: build/runs/imported")
     p.add_argument("--data", default="unknown", help="the data set that the network was trained on")
     p.add_argument("--schedule", choices=[*SCHEDULES], help="default: what the folder's scheduler says")
     p.add_argument("--parameterization", choices=[*PREDICTION], help="default: what the folder's scheduler says")
+
+    p = bare(
+        sub, "export-onnx", onnx,
+        "Write a checkpoint and its classifier as ONNX models, for the playground or for any other runtime.",
+        "ddpm export-onnx --checkpoint data/checkpoints/digits --out build/onnx --raw",
+    )  # fmt: skip
+    p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
+    p.add_argument("--out", type=Path, default=Path("build/onnx"), help="may hold others already (default: build/onnx)")
+    p.add_argument("--raw", action="store_true", help="the weights of the last step besides the averaged ones")
+    p.add_argument("--name", help="default: the checkpoint's file name")

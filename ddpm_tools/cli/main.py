@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 def parser() -> argparse.ArgumentParser:
     # Seconds of imports: here, so that `main` hears a Ctrl-C among them
-    from ddpm_tools.cli import diagnose, draw, evaluate, export, onnx, results, train
+    from ddpm_tools.cli import diagnose, draw, evaluate, export, train
 
     root = argparse.ArgumentParser(prog="ddpm", description="Conditional diffusion models: train, draw, measure.")
     sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (train, draw, evaluate, export, onnx, diagnose, results):
+    for group in (train, draw, evaluate, export, diagnose):
         group.register(sub)
     return root
 

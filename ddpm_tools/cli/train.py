@@ -111,14 +111,12 @@ def register(sub: argparse._SubParsersAction) -> None:
         help="mirror every other training image: right for photographs, wrong for letters; default: the preset's, and "
         "never for digits",
     )  # fmt: skip
-    p.add_argument(
-        "--ungated", action="store_true", help="full scale even for a design that has not passed the quick gate"
-    )
+    ungated = "full scale even for a design that has not passed the quick gate"
+    p.add_argument("--ungated", action="store_true", help=ungated)
     p.add_argument("--previews", type=place, help="a folder for sample grids during training")
     p.add_argument("--preview-every", type=positive, metavar="STEPS", help="default: the preset's, some epochs")
-    p.add_argument(
-        "--log", type=place, help="a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
-    )
+    log = "a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
+    p.add_argument("--log", type=place, help=log)
     p.add_argument("--no-log", action="store_true")
     p.add_argument("--save-seconds", type=positive, default=60, help="time between saves; default: 60")
     p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="steps between saves, besides")

@@ -16,9 +16,8 @@ from typing import Any
 from ddpm_tools.datasets.files import Files
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-PARTS = {"train": "train", "training": "train"} | dict.fromkeys(
-    ("test", "testing", "val", "valid", "validation", "heldout"), "heldout"
-)
+PARTS = {"train": "train", "training": "train"}
+PARTS |= dict.fromkeys(("test", "testing", "val", "valid", "validation", "heldout"), "heldout")
 ONE_CLASS = "all"  # the class of pictures that come without any
 
 

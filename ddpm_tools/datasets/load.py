@@ -33,40 +33,28 @@ def data_files(path: Path, split: str, spec: ImageSpec, cache: Path) -> ImageDat
     return ImageData(path.stem, split, images, labels, found.classes, captions)
 
 
-def emoji(split: str, spec: ImageSpec) -> ImageData:
-    """1,911 emoji of Noto in 32×32 RGB on white, ten categories, each with a caption ('tiger, animal mammal')."""
-    return data_files(EMOJI, split, spec, Path())  # too few for a kept copy
-
-
 def resized(data: ImageData, spec: ImageSpec) -> ImageData:
     """The same data as the spec has it: as for pictures from files."""
     c, h, w = data.images.shape[1:]
     if (spec.size or h, spec.size or w, spec.channels or c) == (h, w, c):
         return data
 
-    def picture(image: np.ndarray) -> Image.Image:
-        return Image.fromarray(image[0] if c == 1 else image.transpose(1, 2, 0))  # (H, W) or (H, W, 3)
-
     wanted = replace(spec, channels=spec.channels or c)
-    images = np.stack([pixels(picture(image), wanted) for image in data.images.numpy()])  # (N, C, size, size)
+    arrays = (x[0] if c == 1 else x.transpose(1, 2, 0) for x in data.images.numpy())  # (H, W) or (H, W, 3)
+    images = np.stack([pixels(Image.fromarray(x), wanted) for x in arrays])  # (N, C, size, size)
     return replace(data, images=torch.from_numpy(images))
 
 
 def load_data(
-    name: str,
-    split: str = "train",
-    root: Path | str = Path("build/datasets"),
-    size: int | None = None,
-    channels: int | None = None,
-) -> ImageData:
-    """A data set by name (digits, fashion-mnist, cifar10, emoji) or by the path of a folder or zip.
-
-    `size` crops each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out,
-    pictures stay as they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits hold out
-    a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the file's
-    name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets.
-    ValueError, in one sentence, for whatever is wrong with the name or with the pictures.
-    """
+    name: str, split: str = "train", root: Path | str = Path("build/datasets"),
+    size: int | None = None, channels: int | None = None,
+) -> ImageData:  # fmt: skip
+    """A data set by name (digits, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size` crops each
+    picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out, pictures stay as
+    they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits hold out a fifth,
+    torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the file's name) or
+    their own `test` folder. `root` keeps downloads and decoded copies of large sets. ValueError, in one sentence, for
+    whatever is wrong with the name or with the pictures."""
     if split not in SPLITS:
         raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")
     spec = ImageSpec(size, channels)
@@ -74,8 +62,8 @@ def load_data(
         return resized(digits(split), spec)
     if name in TORCHVISION:
         return resized(torchvision_data(name, split, Path(root)), spec)
-    if name == "emoji":
-        return emoji(split, spec)
+    if name == "emoji":  # 1,911 of Noto, 32×32 RGB on white, ten categories, with captions ('tiger, animal mammal')
+        return data_files(EMOJI, split, spec, Path())  # too few for a kept copy
     if Path(name).exists():
         return data_files(Path(name), split, spec, Path(root) / "cache")
     raise ValueError(

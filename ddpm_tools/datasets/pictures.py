@@ -55,10 +55,8 @@ def pixels(picture: Image.Image, spec: ImageSpec) -> np.ndarray:
 
 
 def decode(data: bytes, spec: ImageSpec) -> tuple[np.ndarray, bool]:
-    """A picture file's bytes -> (C, H, W) uint8, and whether it had no colour. Raises what Pillow raises.
-
-    Of an animation this is the first frame.
-    """
+    """A picture file's bytes -> (C, H, W) uint8, and whether it had no colour. Raises what Pillow raises. Of an
+    animation this is the first frame."""
     with Image.open(io.BytesIO(data)) as picture:
         if spec.size is not None:
             picture.draft(None, (2 * spec.size, 2 * spec.size))  # large JPEGs: never below twice the wanted size

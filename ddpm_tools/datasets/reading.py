@@ -92,11 +92,9 @@ def read_pictures(files: Files, names: Sequence[str], spec: ImageSpec) -> np.nda
 
 
 def digest(files: Files, names: Sequence[str], spec: ImageSpec) -> str:
-    """Changes with the pictures' names, their content as far as `stamps` tells, and the spec.
-
-    A zip carries a checksum of each member, so a copy of it elsewhere counts as the same; a folder's files count as
-    the same by place, size and time.
-    """
+    """Changes with the pictures' names, their content as far as `stamps` tells, and the spec. A zip carries a checksum
+    of each member, so a copy of it elsewhere counts as the same; a folder's files count as the same by place, size and
+    time."""
     where = str(files.path.resolve()) if files.path.is_dir() else ""
     key = [VERSION, where, asdict(spec), [(n, *files.stamps[n]) for n in names if n in files.stamps], len(names)]
     return hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()

@@ -1,6 +1,7 @@
 """A held-out part for data that come without one."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 from ddpm_tools.datasets.layouts import Index
@@ -10,19 +11,15 @@ SHARE = 10  # one picture in ten is held out
 
 
 def held_out(names: Sequence[str], labels: Sequence[int]) -> list[bool]:
-    """A tenth of each class, rounded to nearest, chosen by a hash of the name.
-
-    So it is the same on every machine and in whatever order the files come, and it changes little where files are
-    added. A class of fewer than five pictures gives none.
-    """
-    classes: dict[int, list[int]] = {}
-    for i, label in enumerate(labels):
-        classes.setdefault(label, []).append(i)
+    """A tenth of each class, rounded to nearest, chosen by a hash of the name. So it is the same on every machine and
+    in whatever order the files come, and it changes little where files are added. A class of fewer than five pictures
+    gives none."""
+    order = sorted(range(len(names)), key=lambda i: hashlib.blake2b(names[i].encode()).digest())
+    left = {label: (n + SHARE // 2) // SHARE for label, n in Counter(labels).items()}
     chosen = [False] * len(names)
-    for members in classes.values():
-        members.sort(key=lambda i: hashlib.blake2b(names[i].encode()).digest())
-        for i in members[: (len(members) + SHARE // 2) // SHARE]:
-            chosen[i] = True
+    for i in order:
+        if left[labels[i]]:
+            chosen[i], left[labels[i]] = True, left[labels[i]] - 1
     return chosen
 
 

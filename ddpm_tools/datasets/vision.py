@@ -10,10 +10,8 @@ from torch import Tensor
 
 from ddpm_core.data import ImageData
 
-CIFAR10_CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
-FASHION_CLASSES = tuple(
-    ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
-)
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 TORCHVISION = {"fashion-mnist": FASHION_CLASSES, "cifar10": CIFAR10_CLASSES}
 
 

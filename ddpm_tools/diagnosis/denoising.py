@@ -1,8 +1,6 @@
-"""How well does the network denoise? Error by noise level, against two bounds that need no network.
-
-The error is that of the clamped x0_hat, so that networks which predict eps, v or x0 share one scale, and it is given as
-a share of the image's variance: 1 is the loss of predicting the data's mean, 0 is perfect.
-"""
+"""How well does the network denoise? Error by noise level, against two bounds that need no network. The error is that
+of the clamped x0_hat, so that networks which predict eps, v or x0 share one scale, and it is given as a share of the
+image's variance: 1 is the loss of predicting the data's mean, 0 is perfect."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +15,8 @@ from ddpm_core.streams import stream
 
 LEVELS = 6  # timesteps at which the error is measured: enough for a curve, few enough for a laptop
 TIMES: dict[str, Callable[[Tensor, int], Tensor]] = {  # what people pass to the time embedding instead of t
-    "t": lambda t, n: t,
-    "t / T": lambda t, n: t / n,
-    "t · T": lambda t, n: t * n,
-    "T - 1 - t": lambda t, n: n - 1 - t,
-}
+    "t": lambda t, n: t, "t / T": lambda t, n: t / n, "t · T": lambda t, n: t * n, "T - 1 - t": lambda t, n: n - 1 - t
+}  # fmt: skip
 RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))  # what people train on; the first is the course's
 
 
@@ -34,9 +29,7 @@ class Convention:
     low: float = -1.0
     high: float = 1.0
     time: str = "t"  # a key of TIMES
-    aspect: str = (
-        ""  # what differs from the stated convention: range, time, schedule or target; empty for the stated one
-    )
+    aspect: str = ""  # what differs from the stated convention: range, time, schedule or target; "" where nothing does
     value: str = "as stated"  # and its value
 
     def scaled(self, x0: Tensor) -> Tensor:
@@ -58,16 +51,12 @@ def other_schedules(schedule: DiffusionSchedule) -> dict[str, DiffusionSchedule]
 
 def alternatives(stated: Convention) -> list[Convention]:
     """The stated convention, then those that differ from it in one thing that people get wrong."""
-    others = [replace(stated, low=a, high=b, aspect="range", value=f"[{a:g}, {b:g}]") for a, b in RANGES[1:]]
-    others += [replace(stated, time=k, aspect="time", value=k) for k in TIMES if k != stated.time]
-    others += [
-        replace(stated, schedule=s, aspect="schedule", value=k) for k, s in other_schedules(stated.schedule).items()
-    ]
-    own = stated.parameterization.name
-    others += [
-        replace(stated, parameterization=p, aspect="target", value=k) for k, p in PARAMETERIZATIONS.items() if k != own
-    ]
-    return [stated, *others]
+    targets = {k: p for k, p in PARAMETERIZATIONS.items() if k != stated.parameterization.name}
+    others = [("range", f"[{a:g}, {b:g}]", {"low": a, "high": b}) for a, b in RANGES[1:]]
+    others += [("time", k, {"time": k}) for k in TIMES if k != stated.time]
+    others += [("schedule", k, {"schedule": s}) for k, s in other_schedules(stated.schedule).items()]
+    others += [("target", k, {"parameterization": p}) for k, p in targets.items()]
+    return [stated, *(replace(stated, aspect=aspect, value=value, **change) for aspect, value, change in others)]
 
 
 def levels(timesteps: int, count: int = LEVELS) -> list[int]:

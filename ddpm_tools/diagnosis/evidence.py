@@ -23,6 +23,18 @@ class Settings:
     steps: int = 20  # of the reference sampler: enough for DDIM to show what the weights can do
     labels: bool = True  # False for a model that is meant to have no labels
     seed: int = 0
+    device: torch.device | str = "cpu"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What may be known besides the network; each part lets more be diagnosed."""
+
+    raw: Network | None = None  # the weights before averaging
+    initial: Network | None = None  # those before training
+    losses: Sequence[float] = ()  # of the training, step by step
+    null: int | Tensor | None = None  # the null class
+    reference: Tensor | None = None  # (6,), a sound network's errors at `denoising.levels(T)`
 
 
 @dataclass(frozen=True)
@@ -79,30 +91,20 @@ def balanced(data: ImageData, n: int, classes: int) -> Tensor:
 
 def null_like(network: object, null: int | Tensor | None, y: Tensor, num_classes: int) -> Tensor:
     """The null class for every image (B,): as given, else as the network says, else the class after the last."""
-    if null is None:
-        null = getattr(network, "null_cond", num_classes)
+    null = getattr(network, "null_cond", num_classes) if null is None else null
     return torch.as_tensor(null, device=y.device).flatten()[:1].expand_as(y)
 
 
 @torch.no_grad()
 def of_network(
-    network: Network,
-    how: Convention,
-    data: ImageData,
-    raw: Network | None = None,
-    initial: Network | None = None,
-    losses: Sequence[float] = (),
-    null: int | Tensor | None = None,
-    reference: Tensor | None = None,
-    settings: Settings | None = None,
-    device: torch.device | str = "cpu",
+    network: Network, how: Convention, data: ImageData, known: Known | None = None, settings: Settings | None = None
 ) -> Evidence:
     """Measurements of the network alone; see `diagnose` for the arguments."""
-    settings = settings or Settings()
-    k = min(len(data.classes), settings.classes)
+    known, settings = known or Known(), settings or Settings()
+    raw, k = known.raw, min(len(data.classes), settings.classes)
     index = balanced(data, settings.n, k)
-    x0, y = data.floats(index).to(device), data.labels[index].to(device)
-    nulls = null_like(network, null, y, len(data.classes))
+    x0, y = data.floats(index).to(settings.device), data.labels[index].to(settings.device)
+    nulls = null_like(network, known.null, y, len(data.classes))
     times, seed = levels(how.schedule.timesteps), settings.seed
     bound = pixel_bound(how, x0, times)
     error, null_error = (errors(network, how, x0, labels, times, seed) for labels in (y, nulls))
@@ -116,17 +118,15 @@ def of_network(
     xt, ts, _ = noised(how, x0, times[len(times) // 2], seed)
     output = network(xt, ts, cond)
     alive = bool(output.std(0).max() > 1e-6)  # an output that is the same for all images says nothing about t
-    seen = None
-    if settings.labels:
-        seen = confusion(y, preferred_label(network, how, x0, k, blurred(times), seed), k)
+    seen = confusion(y, preferred_label(network, how, x0, k, blurred(times), seed), k) if settings.labels else None
     return Evidence(
         how=how, classes=data.classes[:k], times=times, bound=bound, error=error, null_error=null_error,
-        raw_error=None if raw is None else errors(raw, how, x0, cond, times, seed), reference=reference, used=used,
-        fits=fits, time_change=change(output, network(xt, how.schedule.timesteps - 1 - ts, cond)) if alive else 1.0,
-        label_change=change(network(xt, ts, y), network(xt, ts, nulls)), seen=seen,
+        raw_error=None if raw is None else errors(raw, how, x0, cond, times, seed), reference=known.reference,
+        time_change=change(output, network(xt, how.schedule.timesteps - 1 - ts, cond)) if alive else 1.0,
+        label_change=change(network(xt, ts, y), network(xt, ts, nulls)), used=used, fits=fits, seen=seen,
         finite=all(weights.finite(m) for m in (network, raw)) and bool(torch.isfinite(output).all()),
-        moved=weights.distance(raw or network, initial), ema_moved=weights.distance(network, initial),
-        spikes=weights.spikes(losses), x0=x0, y=y, settings=settings,
+        moved=weights.distance(raw or network, known.initial), ema_moved=weights.distance(network, known.initial),
+        spikes=weights.spikes(known.losses), x0=x0, y=y, settings=settings,
     )  # fmt: skip
 
 

@@ -24,9 +24,8 @@ def error_curves(ax: Axes, e: Evidence) -> None:
         (e.raw_error, "raw weights", "tab:orange", "x:"), (e.reference, "reference", "black", "s-"),
         (e.bound, "bound: each pixel alone", "tab:red", "--"),
     )  # fmt: skip
-    for values, name, color, style in curves:
-        if values is not None:
-            ax.plot(e.times, values.clamp(1e-4, 10), style, color=color, label=name, markersize=4)
+    for values, name, color, style in (c for c in curves if c[0] is not None):
+        ax.plot(e.times, values.clamp(1e-4, 10), style, color=color, label=name, markersize=4)
     ax.axhline(1, color="tab:red", lw=0.8, ls=":", label="bound: the mean image")
     ax.set(yscale="log", xlabel="timestep t", ylabel="share of variance not explained")
     ax.set_title("one-step error of x0_hat", fontsize=9)

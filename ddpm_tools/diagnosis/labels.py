@@ -1,7 +1,5 @@
-"""Does the network use its labels, and the right ones? The test: which label makes an image easiest to denoise?
-
-This is the diffusion classifier (Li et al. 2023, eq. 4): it needs no other network, and works for any data.
-"""
+"""Does the network use its labels, and the right ones? The test: which label makes an image easiest to denoise? This is
+the diffusion classifier (Li et al. 2023, eq. 4): it needs no other network, and works for any data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,20 +17,14 @@ REFERENCES = DATA_DIR / "references"
 
 def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
     """The shipped checkpoint's errors on this data, at this schedule's noise levels; None where none ships.
-
-    Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t.
-    """
+    Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t."""
     path = REFERENCES / f"diagnose_{name}.json"
     if not path.is_file():
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
-    x, y = torch.tensor(kept["log_snr"]), torch.tensor(kept["error"]).log()  # both falling and rising with t
-    want = schedule.snr.log()[levels(schedule.timesteps)].clamp(float(x.min()), float(x.max()))
-    order = x.argsort()
-    x, y = x[order], y[order]
-    right = torch.searchsorted(x, want.contiguous()).clamp(1, len(x) - 1)
-    share = (want - x[right - 1]) / (x[right] - x[right - 1])
-    return (y[right - 1] + share * (y[right] - y[right - 1])).exp().double()  # (levels,)
+    want = schedule.snr.log()[levels(schedule.timesteps)].numpy()
+    x, y = np.array(kept["log_snr"]), np.log(kept["error"])  # x falls with t, and interp wants it to rise
+    return torch.from_numpy(np.exp(np.interp(want, x[::-1], y[::-1])))  # (levels,) float64
 
 
 def save_reference(path: Path, errors: Tensor, schedule: DiffusionSchedule, about: dict) -> None:

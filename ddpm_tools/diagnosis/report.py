@@ -1,10 +1,9 @@
 """`diagnose`: measure, apply the rules, and report a table that ends in one sentence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from ddpm_core.data import ImageData
@@ -12,22 +11,14 @@ from ddpm_core.diffusion import Network
 from ddpm_core.parameterization import EPSILON, Parameterization
 from ddpm_core.plots import save
 from ddpm_core.schedule import DiffusionSchedule
+from ddpm_tools.diagnosis import training_rules as limits
 from ddpm_tools.diagnosis.denoising import Convention
-from ddpm_tools.diagnosis.evidence import Evidence, Settings, of_network, with_sampler
+from ddpm_tools.diagnosis.evidence import Evidence, Known, Settings, of_network, with_sampler
 from ddpm_tools.diagnosis.figure import draw
 from ddpm_tools.diagnosis.rules import judge as judged
 from ddpm_tools.diagnosis.rules import reasons
 from ddpm_tools.diagnosis.sampling import Sampler
 from ddpm_tools.diagnosis.sampling_rules import WORSE
-from ddpm_tools.diagnosis.training_rules import (
-    BEHIND,
-    EMA_LAG,
-    JUMP,
-    LEARNT,
-    MAX_RELATIVE_MOVE,
-    MIN_RELATIVE_MOVE,
-    guessed,
-)
 from ddpm_tools.diagnosis.verdict import Verdict, pairs
 from ddpm_tools.reports import html
 from ddpm_tools.tables import aligned
@@ -63,10 +54,9 @@ class Report:
         """out/diagnosis.html and the picture in it, out/diagnosis.png."""
         picture = save(draw(self.evidence, self.verdict, self.network), out / "diagnosis.png")
         page = html.write(
-            *(out / "diagnosis.html", html.TEMPLATES / "diagnosis.html"),
-            **{"title": "Is it my training or my sampling?", "verdict": self.verdict, "picture": picture.name},
-            **{"header": HEADER, "rows": self.rows(), "reasons": reasons()},
-        )
+            out / "diagnosis.html", html.TEMPLATES / "diagnosis.html", title="Is it my training or my sampling?",
+            verdict=self.verdict, picture=picture.name, header=HEADER, rows=self.rows(), reasons=reasons(),
+        )  # fmt: skip
         return [page, picture]
 
 
@@ -77,16 +67,16 @@ def row(name: str, value: float | None, spec: str, sound: str) -> list[Row]:
 
 def training_rows(e: Evidence) -> list[Row]:
     best, how = e.best
-    condition, limit = "own labels" if e.used == "label" else "without labels", BEHIND * (e.reference_score or 0)
-    moves = f"{MIN_RELATIVE_MOVE} to {MAX_RELATIVE_MOVE:g}"
+    condition, limit = "own labels" if e.used == "label" else "without labels", limits.BEHIND * (e.reference_score or 0)
+    moves = f"{limits.MIN_RELATIVE_MOVE} to {limits.MAX_RELATIVE_MOVE:g}"
     return [
-        *row(f"denoising score ({condition}): error / pixel bound", e.score, ".2f", f"below {LEARNT}"),
+        *row(f"denoising score ({condition}): error / pixel bound", e.score, ".2f", f"below {limits.LEARNT}"),
         ("best convention (score)", f"{how.aspect} {how.value} ({best:.2f})".strip(), "as stated"),
         *row("score of the reference at these noise levels", e.reference_score, ".2f", f"own below {limit:.2f}"),
-        *row("score of the raw weights", e.raw_score, ".2f", f"averaged below {EMA_LAG} times that"),
+        *row("score of the raw weights", e.raw_score, ".2f", f"averaged below {limits.EMA_LAG} times that"),
         *row("distance the weights moved / initial length", e.moved, ".2f", moves),
         *row("the same for the averaged weights", e.ema_moved, ".2f", "about the same"),
-        *row("loss: worst rise / best so far", e.spikes or None, ".2f", f"below {JUMP:g}"),
+        *row("loss: worst rise / best so far", e.spikes or None, ".2f", f"below {limits.JUMP:g}"),
         *row("change of the output when t becomes T - 1 - t", e.time_change, ".1%", "above 0.1%"),
     ]
 
@@ -95,13 +85,12 @@ def label_rows(e: Evidence) -> list[Row]:
     if e.seen is None:
         return [("labels", "none expected", "")]
     gap = 1 - float((e.error.log() - e.null_error.log()).mean().exp())
-    moved = pairs(e, e.seen.moved) or "none"
     return [
         ("error saved by the true label", f"{gap:.1%}", "above 0%"),
         ("change of the output, with and without label", f"{e.label_change:.1%}", "above 0.1%"),
-        ("images denoised best with their own label", f"{e.seen.accuracy:.0%}", f"above {guessed(e):.0%}"),
+        ("images denoised best with their own label", f"{e.seen.accuracy:.0%}", f"above {limits.guessed(e):.0%}"),
         ("the same after the best renaming of labels", f"{e.seen.renamed_accuracy:.0%}", "the same"),
-        ("classes that fit another label best", moved, "none"),
+        ("classes that fit another label best", pairs(e, e.seen.moved) or "none", "none"),
     ]
 
 
@@ -129,31 +118,17 @@ def sampler_rows(e: Evidence) -> list[Row]:
 
 
 def diagnose(
-    network: Network,
-    schedule: DiffusionSchedule,
-    data: ImageData,
-    sampler: Sampler | None = None,
-    *,
-    parameterization: Parameterization = EPSILON,
-    raw: Network | None = None,
-    initial: Network | None = None,
-    losses: Sequence[float] = (),
-    null: int | Tensor | None = None,
-    reference: Tensor | None = None,
-    judge: Network | None = None,
-    settings: Settings | None = None,
-    device: torch.device | str = "cpu",
-) -> Report:
-    """Is it my training or my sampling?
-
-    network(xt, t, y) is what you sample with, in eval mode; `schedule` and `parameterization` what you believe it was
-    trained with; `data` real images, preferably held-out ones, with their labels. Everything else is optional, and
-    lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in [-1, 1], your own sampling code around the
-    network passed to it; `raw`, the weights before averaging; `initial`, those before training; `losses`, the training
-    loss step by step; `null`, the null class; `reference` (6,), a sound network's errors at
-    `denoising.levels(T)`; `judge(images) -> logits`, a classifier. ValueError where shapes do not fit.
-    """
-    how = Convention(schedule.to(device), parameterization)
-    e = of_network(network, how, data, raw, initial, losses, null, reference, settings, device)
+    network: Network, schedule: DiffusionSchedule, data: ImageData, sampler: Sampler | None = None,
+    *, parameterization: Parameterization = EPSILON, judge: Network | None = None, settings: Settings | None = None,
+    **known: Any,
+) -> Report:  # fmt: skip
+    """Is it my training or my sampling? network(xt, t, y) is what you sample with, in eval mode; `schedule` and
+    `parameterization` what you believe it was trained with; `data` real images, preferably held-out ones, with their
+    labels. Everything else is optional, and lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in
+    [-1, 1], your own sampling code around the network passed to it; `judge(images) -> logits`, a classifier; and the
+    fields of `Known`, such as `raw=` and `losses=`. ValueError where shapes do not fit."""
+    settings = settings or Settings()
+    how = Convention(schedule.to(settings.device), parameterization)
+    e = of_network(network, how, data, Known(**known), settings)
     e = with_sampler(e, network, sampler, judge) if sampler else e
     return Report(e, judged(e), network)

@@ -1,12 +1,10 @@
-"""Is the sampler right? It is run with a recorder in place of the network, and compared with the reference sampler.
-
-The recorder evaluates every query with the requested labels, so that guidance at any scale cancels and only the sampler
+"""Is the sampler right? It is run with a recorder in place of the network, and compared with the reference sampler. The
+recorder evaluates every query with the requested labels, so that guidance at any scale cancels and only the sampler
 remains. Each recorded step is then repeated from the same xt and the same network output with each known mistake; the
-one that lands where the sampler did is named.
-"""
+one that lands where the sampler did is named."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 
 import torch
@@ -47,9 +45,8 @@ class Recorder(nn.Module):
     def forward(self, xt: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         n = len(self.y)
         if len(xt) % n:
-            raise ValueError(
-                f"the sampler was asked for {n} images but gave the network {len(xt)}; sample them in one batch"
-            )
+            gave = f"{n} images but gave the network {len(xt)}"
+            raise ValueError(f"the sampler was asked for {gave}; sample them in one batch")
         output = self.inner(xt, t, self.y.repeat(len(xt) // n))
         time = float(torch.as_tensor(t).flatten()[0])
         if not (self.calls and self.calls[-1].time == time):  # guidance in two passes asks twice
@@ -70,10 +67,10 @@ class Mistake:
 def mistakes(how: Convention) -> list[Mistake]:
     """Right and wrong schedules, with and without clamping x0, deterministic and with fresh noise."""
     schedules = {"": how.schedule, **other_schedules(how.schedule)}
-    found = []
-    for (name, s), clamp, eta in product(schedules.items(), (True, False), (0.0, 1.0)):
-        wrong = (name,) * bool(name) + ("clamp",) * (not clamp)
-        found.append(Mistake(s, clamp, eta, wrong))
+    found = [
+        Mistake(s, clamp, eta, (name,) * bool(name) + ("clamp",) * (not clamp))
+        for (name, s), clamp, eta in product(schedules.items(), (True, False), (0.0, 1.0))
+    ]
     return sorted(found, key=lambda m: len(m.names))
 
 
@@ -91,19 +88,16 @@ def step(call: Call, t: int, s: int | None, m: Mistake, how: Convention) -> Tens
 
 def residual(calls: list[Call], times: list[int], m: Mistake, how: Convention) -> float:
     """Mean share of a recorded step's landing point that the mistake does not explain."""
-    shares = []
-    for (here, there), t, s in zip(pairwise(calls), times, times[1:]):
-        miss = (step(here, t, s, m, how) - there.xt).square().mean() / there.xt.square().mean()
-        shares.append(miss)
-    value = torch.stack(shares).clamp(max=10).nan_to_num(10, 10, 10).mean() if shares else torch.tensor(10.0)
-    return float(value)
+    shares = [
+        (step(here, t, s, m, how) - there.xt).square().mean() / there.xt.square().mean()
+        for (here, there), (t, s) in zip(pairwise(calls), pairwise(times))
+    ]
+    return float(torch.stack(shares).clamp(max=10).nan_to_num(10, 10, 10).mean()) if shares else 10.0
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'| over images, as a share of E|b - b'| (Szekely & Rizzo 2013, eq. 5).
-
-    Images (N, C, H, W), averaged down to at most 16×16: enough to see what an image shows, without a feature network.
-    """
+    """2 E|a - b| - E|a - a'| - E|b - b'| over images, as a share of E|b - b'| (Szekely & Rizzo 2013, eq. 5). Images
+    (N, C, H, W) are averaged down to at most 16×16: enough to see what they show, without a feature network."""
     size = min(16, *a.shape[-2:])
     a, b = (F.adaptive_avg_pool2d(x.float().cpu(), size).flatten(1) for x in (a, b))  # (N, C·size²)
     if not torch.isfinite(a).all():
@@ -166,28 +160,23 @@ def check(
     """Run the sampler and the reference (DDIM, w = 1) for labels y (B,); real (N, C, H, W) in [-1, 1]."""
     spy = Recorder(network, y)
     images, n = run(sampler, spy, y, seed), how.schedule.timesteps
-    if images.shape != (len(y), *real.shape[1:]):
-        raise ValueError(f"the sampler must return images {(len(y), *real.shape[1:])}, got {tuple(images.shape)}")
     shape, calls = (len(y), *real.shape[1:]), spy.calls
+    if images.shape != shape:
+        raise ValueError(f"the sampler must return images {shape}, got {tuple(images.shape)}")
     std = float(calls[0].xt.std()) if calls else float("nan")
     fresh = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(real.device)
     start = calls[0].xt if calls and 0.9 < std < 1.1 else fresh
     denoise = plain(Diffusion(network, how.schedule, how.parameterization), y)
     reference = last(ddim(denoise, start, how.schedule, ddim_timesteps(n, min(steps, n))))
-    found = {
-        "images": images,
-        "reference": reference,
-        "distance": energy_distance(images, real),
-        "reference_distance": energy_distance(reference, real),
-    }
+    found = SamplerEvidence(images, reference, energy_distance(images, real), energy_distance(reference, real))
     if not calls:
-        return SamplerEvidence(**found)
+        return found
     times = as_timesteps([c.time for c in calls], n)
     fits = [(residual(calls, times, m, how), m) for m in mistakes(how)]
     right = min(r for r, m in fits if not m.names)
     best, mistake = min(fits, key=lambda f: f[0])
     gain, offset, unfit = fit_line(step(calls[-1], times[-1], None, mistake, how), images)
-    return SamplerEvidence(
-        **found, times=[c.time for c in calls], noise_std=std, mistake=mistake, residual=best, right_residual=right,
+    return replace(
+        found, times=[c.time for c in calls], noise_std=std, mistake=mistake, residual=best, right_residual=right,
         gain=gain, offset=offset, unfit=unfit,
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""Rules about the sampler. Each tests the evidence; its docstring gives the reason and the threshold."""
+"""Rules about the sampler, in order. The docstring of each gives its reason and its threshold."""
 
 from ddpm_tools.diagnosis.evidence import Evidence
 from ddpm_tools.diagnosis.sampling import SamplerEvidence
-from ddpm_tools.diagnosis.training_rules import RENAMED
-from ddpm_tools.diagnosis.verdict import Verdict, pairs
+from ddpm_tools.diagnosis.training_rules import RENAMED, SAME_SCHEDULE
+from ddpm_tools.diagnosis.verdict import Verdict, pairs, rule
 
 WORSE = 1.5  # energy distance to real images / the reference sampler's
 EXPLAINED = 0.5  # what a mistake leaves unexplained of the steps / what the right step leaves
@@ -16,59 +16,54 @@ def failing(e: Evidence) -> SamplerEvidence | None:
     return e.sampler if e.sampler and not e.sampler.ratio < WORSE else None
 
 
-def sampler_broken(e: Evidence) -> Verdict | None:
+@rule(
+    "sampler not finite", "sampling",
+    "Look for a division by zero, as by 1 - abar or abar at the ends of the schedule, or the root of a negative.",
+)  # fmt: skip
+def sampler_broken(e: Evidence) -> str | None:
     """Images that are not finite cannot be compared with anything; here the network's own output is finite."""
     if e.sampler is None or e.sampler.images.isfinite().all():
         return None
     bad = int((~e.sampler.images.isfinite().flatten(1).all(1)).sum())
-    return Verdict(
-        "sampler not finite", "sampling",
-        f"The sampler returns NaN or infinite values in {bad} of its {len(e.sampler.images)} images.",
-        "Look for a division by zero, as by 1 - abar or abar at the ends of the schedule, or the root of a negative.",
-    )  # fmt: skip
+    return f"The sampler returns NaN or infinite values in {bad} of its {len(e.sampler.images)} images."
 
 
-def sampler_times(e: Evidence) -> Verdict | None:
+@rule(
+    "sampling time", "sampling",
+    "Pass the network the integer timestep itself, in descending order: not t / T, and not the index of the step.",
+)  # fmt: skip
+def sampler_times(e: Evidence) -> str | None:
     """The images are worse than the reference sampler's, and the timesteps do not descend from about T - 1: a list that
     starts below three quarters of it leaves out most of the noise."""
     s, last = failing(e), e.how.schedule.timesteps - 1
     if s is None or len(s.times) < 2 or (0.75 * last <= s.times[0] <= last and s.times[-1] <= s.times[0]):
         return None
-    return Verdict(
-        "sampling time", "sampling",
-        f"The sampler calls the network at t = {s.times[0]:g} ... {s.times[-1]:g} instead of {last} ... 0.",
-        "Pass the network the integer timestep itself, in descending order: not t / T, and not the index of the step.",
-    )  # fmt: skip
+    return f"The sampler calls the network at t = {s.times[0]:g} ... {s.times[-1]:g} instead of {last} ... 0."
 
 
-def sampler_noise(e: Evidence) -> Verdict | None:
+@rule("initial noise", "sampling", "Start from torch.randn.")
+def sampler_noise(e: Evidence) -> str | None:
     """The images are worse, and the first xt is not standard normal noise, whose standard deviation over hundreds of
     pixels is 1 to within a few per cent."""
     s = failing(e)
     if s is None or not s.times or 0.9 < s.noise_std < 1.1:
         return None
-    return Verdict(
-        "initial noise", "sampling",
-        f"The sampler starts from noise of standard deviation {s.noise_std:.2f} instead of 1.",
-        "Start from torch.randn.",
-    )  # fmt: skip
+    return f"The sampler starts from noise of standard deviation {s.noise_std:.2f} instead of 1."
 
 
-def sampler_output(e: Evidence) -> Verdict | None:
+@rule("output range", "sampling", "Rescale images once, where they are displayed or saved: (x + 1) · 127.5.")
+def sampler_output(e: Evidence) -> str | None:
     """The images are worse, and they are a linear function of the last step's result, by a line fitted through their
     pixels, that is off by a tenth or more, while nothing else is wrong with the steps."""
     s = failing(e)
     if s is None or not s.times or s.mistake.names or (0.9 < s.gain < 1.1 and abs(s.offset) < 0.1) or s.unfit > 0.05:
         return None
     low, high = round(s.offset - s.gain, 3) + 0.0, round(s.offset + s.gain, 3) + 0.0
-    return Verdict(
-        "output range", "sampling",
-        f"The sampler's steps are right, but its images are returned in [{low:g}, {high:g}] instead of [-1, 1].",
-        "Rescale images once, where they are displayed or saved: (x + 1) · 127.5.",
-    )  # fmt: skip
+    return f"The sampler's steps are right, but its images are returned in [{low:g}, {high:g}] instead of [-1, 1]."
 
 
-def sampler_schedule(e: Evidence) -> Verdict | None:
+@rule("sampling schedule", "sampling", SAME_SCHEDULE)
+def sampler_schedule(e: Evidence) -> str | None:
     """Each step is repeated with each known mistake. Another schedule is certain where it lands exactly (to 1e-5) where
     the sampler did and the right one does not (1e-4), even if the images look fine. Where fresh noise hides an exact
     match, the images must be worse, and the mistake must leave less than half of what the right step leaves."""
@@ -78,11 +73,7 @@ def sampler_schedule(e: Evidence) -> Verdict | None:
     exact = s.residual < 1e-5 and s.right_residual > 1e-4
     if not exact and not (failing(e) and s.residual < EXPLAINED * s.right_residual):
         return None
-    return Verdict(
-        "sampling schedule", "sampling",
-        f"The sampler steps with the {s.mistake.names[0]} schedule, not the one of the training: {shares(s)}.",
-        "Use one schedule object for training and sampling.",
-    )  # fmt: skip
+    return f"The sampler steps with the {s.mistake.names[0]} schedule, not the one of the training: {shares(s)}."
 
 
 def shares(s: SamplerEvidence) -> str:
@@ -108,16 +99,19 @@ def sampler_step(e: Evidence) -> Verdict | None:
     )  # fmt: skip
 
 
-def sampler_labels(e: Evidence) -> Verdict | None:
+@rule(
+    "sampling labels", "sampling",
+    "Check the labels that the sampler passes on, and the sign in eps_u + w·(eps_c - eps_u): w = 1 is conditional.",
+)  # fmt: skip
+def sampler_labels(e: Evidence) -> str | None:
     """The network knows the classes, but the images do not show them: their accuracy is below 0.7 times the one on real
     images. Guidance only raises that accuracy."""
     d, s = e.drawn, e.seen
     if d is None or s is None or d.accuracy > SHOWN * s.accuracy:
         return None
     how = pairs(e, d.moved) if d.moved and d.renamed_accuracy > d.accuracy + RENAMED else "at random"
-    return Verdict(
-        "sampling labels", "sampling",
-        f"The network knows its labels ({s.accuracy:.0%}), but only {d.accuracy:.0%} of the sampler's images show the "
-        f"requested class ({how}).",
-        "Check the labels that the sampler passes on, and the sign in eps_u + w·(eps_c - eps_u): w = 1 is conditional.",
-    )  # fmt: skip
+    shown = f"only {d.accuracy:.0%} of the sampler's images show the requested class ({how})"
+    return f"The network knows its labels ({s.accuracy:.0%}), but {shown}."
+
+
+RULES = (sampler_broken, sampler_times, sampler_noise, sampler_output, sampler_schedule, sampler_step, sampler_labels)

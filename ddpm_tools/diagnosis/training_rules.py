@@ -1,7 +1,7 @@
-"""Rules about the training. Each tests the evidence; its docstring gives the reason and the threshold."""
+"""Rules about the training, in order. The docstring of each gives its reason and its threshold."""
 
 from ddpm_tools.diagnosis.evidence import Evidence
-from ddpm_tools.diagnosis.verdict import Verdict, pairs
+from ddpm_tools.diagnosis.verdict import Verdict, pairs, rule
 
 EMA_LAG = 1.5  # averaged score / raw score
 CONVENTION = 0.8  # score of another convention / score as stated
@@ -15,10 +15,11 @@ RENAMED = 0.1  # share of the images that renaming gains
 GUESSED = 0.4  # accuracy of random labels after the best renaming, ten classes
 NO_CHANGE = 1e-3  # relative change of the output
 
+SAME_SCHEDULE = "Use one schedule object for training and sampling."
 NAMES = {  # aspect of a convention: how the network was trained instead, and the remedy
     "range": ("on images in {} instead of [-1, 1]", "Rescale training images with x / 127.5 - 1, and train again."),
     "time": ("with {} as its timestep instead of t", "Pass the network the same integer t in training and sampling."),
-    "schedule": ("with the {} schedule, not the stated one", "Use one schedule object for training and sampling."),
+    "schedule": ("with the {} schedule, not the stated one", SAME_SCHEDULE),
     "target": (
         "to predict {}, which is not what its output is taken for",
         "Use one parameterization in training and sampling.",
@@ -26,31 +27,26 @@ NAMES = {  # aspect of a convention: how the network was trained instead, and th
 }
 
 
-def broken(e: Evidence) -> Verdict | None:
+@rule(
+    "not finite", "training",
+    "Train again with a tenth of the learning rate, and stop at the first loss that is not finite.",
+)  # fmt: skip
+def broken(e: Evidence) -> str | None:
     """A single weight that is not finite makes every output not finite."""
-    if e.finite:
-        return None
-    return Verdict(
-        "not finite", "training",
-        "The weights, or the network's outputs for finite images, are not finite: the training diverged.",
-        "Train again with a tenth of the learning rate, and stop at the first loss that is not finite.",
-    )  # fmt: skip
+    said = "The weights, or the network's outputs for finite images, are not finite: the training diverged."
+    return None if e.finite else said
 
 
-def stale_average(e: Evidence) -> Verdict | None:
+@rule("ema", "training", "Call ema.update(model) after every optimiser step; until then, sample from the raw weights.")
+def stale_average(e: Evidence) -> str | None:
     """The average of good weights is good: where the raw weights beat the pixel bound and the averaged ones score 1.5
     times as high, the average has not followed. (In healthy runs the two differ by less than 0.05.)"""
     if e.raw_score is None or e.raw_score >= 1 or e.score < EMA_LAG * e.raw_score:
         return None
+    how = "lag far behind: the EMA was hardly updated, or its decay is too close to 1 for so short a run"
     if e.ema_moved is not None and e.moved and e.ema_moved < 0.05 * e.moved:
         how = "are still the initial ones: the EMA was never updated"
-    else:
-        how = "lag far behind: the EMA was hardly updated, or its decay is too close to 1 for so short a run"
-    return Verdict(
-        "ema", "training",
-        f"The raw weights denoise well (score {e.raw_score:.2f}), the averaged do not ({e.score:.2f}); they {how}.",
-        "Call ema.update(model) after every optimiser step; until then, sample from the raw weights.",
-    )  # fmt: skip
+    return f"The raw weights denoise well (score {e.raw_score:.2f}), the averaged do not ({e.score:.2f}); they {how}."
 
 
 def other_convention(e: Evidence) -> Verdict | None:
@@ -64,29 +60,23 @@ def other_convention(e: Evidence) -> Verdict | None:
     return Verdict(how.aspect, "training", f"The network was trained {words.format(how.value)}: {gain}.", remedy)
 
 
-def time_unused(e: Evidence) -> Verdict | None:
-    """The output must depend on the noise level; a change below 0.1 % between two distant timesteps does not count."""
-    if e.time_change > NO_CHANGE:
-        return None
-    return Verdict(
-        "time unused", "training", "The network gives the same output at every timestep: t never reaches it.",
-        "Feed the time embedding into every residual block.",
-    )  # fmt: skip
-
-
-def restless(e: Evidence) -> Verdict | None:
+@rule("learning rate", "training", "Train again with a tenth of the learning rate, with warm-up and gradient clipping.")
+def restless(e: Evidence) -> str | None:
     """Nothing is learnt (score 0.9 or more), yet the weights moved farther than their initial length (sound runs: 0.3
     to 0.5 of it), or the loss jumped to three times what it had reached: each step undoes the last."""
-    far, jumped = (e.moved or 0) > MAX_RELATIVE_MOVE, e.spikes > JUMP
-    if e.score < LEARNT or not (far or jumped):
+    moved = e.moved or 0
+    signs = [f"training moved the weights by {moved:.1f} times their initial length"] * (moved > MAX_RELATIVE_MOVE)
+    signs += [f"the loss jumped to {e.spikes:.1f} times what it had reached"] * (e.spikes > JUMP)
+    if e.score < LEARNT or not signs:
         return None
-    signs = [f"training moved the weights by {e.moved:.1f} times their initial length"] * far
-    signs += [f"the loss jumped to {e.spikes:.1f} times what it had reached"] * jumped
-    return Verdict(
-        "learning rate", "training",
-        f"The learning rate was too high: the network has not learnt to denoise, and {' and '.join(signs)}.",
-        "Train again with a tenth of the learning rate, with warm-up and gradient clipping.",
-    )  # fmt: skip
+    return f"The learning rate was too high: the network has not learnt to denoise, and {' and '.join(signs)}."
+
+
+@rule("time unused", "training", "Feed the time embedding into every residual block.")
+def time_unused(e: Evidence) -> str | None:
+    """The output must depend on the noise level; a change below 0.1 % between two distant timesteps does not count."""
+    said = "The network gives the same output at every timestep: t never reaches it."
+    return None if e.time_change > NO_CHANGE else said
 
 
 def unlearnt(e: Evidence) -> Verdict | None:
@@ -99,10 +89,8 @@ def unlearnt(e: Evidence) -> Verdict | None:
     else:
         how = "none of the conventions tried explains it"
         remedy = "Overfit one batch of ten images; if that fails, the loss or the network is wrong, not the data."
-    return Verdict(
-        "not learnt", "training",
-        f"The network denoises no better than a guess from each pixel alone (score {e.score:.2f}); {how}.", remedy,
-    )  # fmt: skip
+    said = f"The network denoises no better than a guess from each pixel alone (score {e.score:.2f}); {how}."
+    return Verdict("not learnt", "training", said, remedy)
 
 
 def guessed(e: Evidence) -> float:
@@ -110,44 +98,40 @@ def guessed(e: Evidence) -> float:
     return max(GUESSED, min(0.9, 1.5 / len(e.classes)))
 
 
-def labels_unused(e: Evidence) -> Verdict | None:
+@rule(
+    "labels unused", "training",
+    "Check that the training loop passes the label to the model, does not always drop it, and does not shuffle it.",
+)  # fmt: skip
+def labels_unused(e: Evidence) -> str | None:
     """An image should be easiest to denoise with its true label. With ten images of each of ten classes, random choices
     reach an accuracy of about 0.25 under the best renaming of the labels, and sound short runs 0.8 and more: the
     threshold is 0.4."""
     if e.seen is None or len(e.classes) < 2 or max(e.seen.accuracy, e.seen.renamed_accuracy) > guessed(e):
         return None
+    how = "its output changes with the label, but at random: it never saw the true labels"
     if e.label_change < NO_CHANGE:
         how = "its output is the same with and without a label, so they never reach it"
-    else:
-        how = "its output changes with the label, but at random: it never saw the true labels"
-    return Verdict(
-        "labels unused", "training",
-        f"The network does not use its labels (it recognises {e.seen.accuracy:.0%} of the images): {how}.",
-        "Check that the training loop passes the label to the model, does not always drop it, and does not shuffle it.",
-    )  # fmt: skip
+    return f"The network does not use its labels (it recognises {e.seen.accuracy:.0%} of the images): {how}."
 
 
-def labels_swapped(e: Evidence) -> Verdict | None:
+@rule("labels swapped", "training", "Compare the class order of your data loader with the data's class names.")
+def labels_swapped(e: Evidence) -> str | None:
     """Most images of a class fit one other label best, and renaming the labels gains a tenth of all images: one swapped
     pair among ten classes gains a fifth, chance confusions a few per cent."""
     s = e.seen
     if s is None or not s.moved or s.renamed_accuracy < s.accuracy + RENAMED:
         return None
-    return Verdict(
-        "labels swapped", "training",
-        f"The network learnt other labels than the data's ({pairs(e, s.moved)}): {s.renamed_accuracy:.0%} of images "
-        f"fit their label when renamed so, {s.accuracy:.0%} as they are.",
-        "Compare the class order of your data loader with the data's class names.",
-    )  # fmt: skip
+    told = f"{s.renamed_accuracy:.0%} of images fit their label when renamed so, {s.accuracy:.0%} as they are"
+    return f"The network learnt other labels than the data's ({pairs(e, s.moved)}): {told}."
 
 
-def behind(e: Evidence) -> Verdict | None:
+@rule("behind", "training", "Train longer, then run the diagnosis again.")
+def behind(e: Evidence) -> str | None:
     """1.6 times the reference's score; half the training, another conditioner or target change it by less than 1.4."""
     if e.reference_score is None or e.score < BEHIND * e.reference_score:
         return None
-    return Verdict(
-        "behind", "training",
-        f"No known fault, but the network denoises worse than the reference (score {e.score:.2f} against "
-        f"{e.reference_score:.2f}): it looks undertrained.",
-        "Train longer, then run the diagnosis again.",
-    )  # fmt: skip
+    scores = f"score {e.score:.2f} against {e.reference_score:.2f}"
+    return f"No known fault, but the network denoises worse than the reference ({scores}): it looks undertrained."
+
+
+RULES = (broken, stale_average, other_convention, restless, time_unused, unlearnt, labels_unused, labels_swapped)

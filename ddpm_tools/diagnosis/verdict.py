@@ -1,6 +1,8 @@
-"""What a rule returns, and wording that rules share."""
+"""What a rule returns, how most rules are written, and wording that they share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 from ddpm_tools.diagnosis.evidence import Evidence
 
@@ -13,6 +15,18 @@ class Verdict:
     where: str
     sentence: str
     remedy: str
+
+
+Rule = Callable[[Evidence], Verdict | None]  # its docstring gives the reason and the threshold
+
+
+def rule(fault: str, where: str, remedy: str) -> Callable[[Callable[[Evidence], str | None]], Rule]:
+    """The rule that a test makes: it returns the sentence where the evidence shows the fault, else None."""
+
+    def made(test: Callable[[Evidence], str | None]) -> Rule:
+        return wraps(test)(lambda e: Verdict(fault, where, said, remedy) if (said := test(e)) else None)
+
+    return made
 
 
 def pairs(e: Evidence, moved: list[tuple[int, int]]) -> str:

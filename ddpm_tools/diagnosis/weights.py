@@ -1,6 +1,8 @@
 """What the weights and the loss curve say about the training."""
 
 from collections.abc import Sequence
+from itertools import accumulate
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +31,8 @@ def finite(network: object) -> bool:
 
 def spikes(losses: Sequence[float]) -> float:
     """How far the loss rose again: over twentieths of the run, the worst mean after the best one, as a multiple of it.
-
-    1 where the loss only falls; about 1.3 in a healthy, noisy run; 0 without a record.
-    """
+    1 where the loss only falls; about 1.3 in a healthy, noisy run; 0 without a record."""
     size = max(1, len(losses) // 20)
     means = [sum(losses[i : i + size]) / size for i in range(0, len(losses) - size + 1, size)]
-    worst, best = 0.0, float("inf")
-    for m in means:
-        best = min(best, m)
-        worst = max(worst, m / best if best > 0 else 0.0)
-    return worst
+    best = list(accumulate(means, min, initial=inf))[1:]
+    return max([0.0, *(m / b for m, b in zip(means, best) if b > 0)])

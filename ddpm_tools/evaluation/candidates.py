@@ -1,6 +1,6 @@
 """What is judged: images drawn from a checkpoint, or pictures that another program left in a folder."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,7 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.data import ImageData, to_uint8
-from ddpm_core.samplers import SampleConfig
-from ddpm_tools.demo import draw
+from ddpm_tools.demo import Drawing, draw
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import Source, folder_source, tensor_source
 
@@ -24,34 +23,22 @@ class Candidate:
     made_with: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """How to draw from a checkpoint."""
-
-    n: int = 1000  # a hundred a class of ten: below it, per-class results say little
-    w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
-    steps: int = 50
-    raw: bool = False  # raw weights in place of averaged ones
-    config: SampleConfig = field(default_factory=SampleConfig)
-
-
-def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing, seed: int, progress: bool = False) -> Candidate:
+def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing) -> Candidate:
     """Images drawn from a checkpoint, the classes in turn; ValueError where these are not the data's."""
-    k = loaded.preset.unet.num_classes
+    k, name = loaded.preset.unet.num_classes, checkpoint.stem(path).name
     if k and (data.labels.dim() != 1 or k != len(data.classes)):
         raise ValueError(f"{path} draws {k} classes and {data.name} has {len(data.classes)}; name other --data")
     y = torch.arange(how.n) % max(1, k)
-    images = to_uint8(draw(loaded, y, how.w, how.steps, seed, how.raw, progress, config=how.config))
-    weights = "raw" if how.raw else "ema"
+    images, weights = to_uint8(draw(loaded, y, how)), "raw" if how.raw else "ema"
     made_with = {
-        "checkpoint": checkpoint.stem(path).name,
+        "checkpoint": name,
         "checkpoint_digest": checkpoint.file_digest(path),
         "step": loaded.step,
         "preset": checkpoint.to_dict(loaded.preset),
-        "sampler": {"steps": how.steps, "w": how.w, "seed": seed, "weights": weights, **asdict(how.config)},
+        "sampler": {"steps": how.steps, "w": how.w, "seed": how.seed, "weights": weights, **asdict(how.config)},
     }
-    source = tensor_source(checkpoint.stem(path).name, images, y if k else None)
-    return Candidate(source, Provenance("", how.n, "", seed, how.steps, how.w, weights), made_with)
+    about = Provenance("", how.n, "", how.seed, how.steps, how.w, weights)
+    return Candidate(tensor_source(name, images, y if k else None), about, made_with)
 
 
 def given(folder: Path, data: ImageData, resize: bool = False) -> Candidate:

@@ -35,10 +35,8 @@ def quantile(df: float | None) -> float:
 
 
 def interval(value: float, se: float, low: float = 0.0, top: float = inf, df: float | None = None) -> Estimate:
-    """value ± 1.96 standard errors (Student's t for few `df`), cut off at `low` and `top`.
-
-    The interval always holds the value, also where rounding has put it beyond `low` or `top`.
-    """
+    """value ± 1.96 standard errors (Student's t for few `df`), cut off at `low` and `top`. The interval always holds
+    the value, also where rounding has put it beyond `low` or `top`."""
     half = quantile(df) * se
     return Estimate(value, min(value, max(low, value - half)), max(value, min(top, value + half)), se, df)
 
@@ -60,11 +58,9 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
 def mean_estimate(
     own: Sequence[float], others: Sequence[Sequence[float]] = (), low: float = -inf, top: float = inf
 ) -> Estimate:
-    """The mean of own (n,), one value a run, with Student's interval.
-
-    The variance is pooled with that of `others`, each about its own mean: for few runs, where other designs may be
-    assumed to scatter alike. With one value and no others the interval is infinitely wide. ValueError without any.
-    """
+    """The mean of own (n,), one value a run, with Student's interval. The variance is pooled with that of `others`,
+    each about its own mean: for few runs, where other designs may be assumed to scatter alike. With one value and no
+    others the interval is infinitely wide. ValueError without any."""
     if not own:
         raise ValueError("a mean needs at least one run")
     groups = [g for g in (own, *others) if len(g) > 1]
@@ -88,22 +84,17 @@ def verdict(d: Estimate | None, better: str) -> str:
 
 
 def bootstrap(statistic: Callable[[Tensor], float], n: int, repeats: int, seed: int, top: float = inf) -> Estimate:
-    """value ± 1.96 bootstrap standard errors of statistic(indices), cut off at 0 and `top` (Efron 1979).
-
-    Not the bootstrap's quantiles: a Fréchet distance rises when images are drawn twice, so that they would lie beside
-    the value. The interval is for this n; the distance's own bias at finite n is the same in all results of one n.
-    """
+    """value ± 1.96 bootstrap standard errors of statistic(indices), cut off at 0 and `top` (Efron 1979). Not the
+    bootstrap's quantiles: a Fréchet distance rises when images are drawn twice, so that they would lie beside the
+    value. The interval is for this n; the distance's own bias at finite n is the same in all results of one n."""
     value, rng = statistic(torch.arange(n)), stream(seed, "bootstrap")
     draws = torch.tensor([statistic(torch.randint(n, (n,), generator=rng)) for _ in range(repeats)])
     return interval(value, draws.std().item(), top=top)
 
 
 def proportion(hits: Tensor) -> Estimate:
-    """The mean of hits (N,), each 0 or 1, with Wilson's interval (1927, eq. 2).
-
-    The bootstrap over images in closed form, but for shares near 0 and 1, where resampling a hundred hits out of a
-    hundred would claim certainty.
-    """
+    """The mean of hits (N,), each 0 or 1, with Wilson's interval (1927, eq. 2). The bootstrap over images in closed
+    form, but for shares near 0 and 1, where resampling a hundred hits out of a hundred would claim certainty."""
     n, p, z = len(hits), float(hits.double().mean()), 1.96
     middle, width = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
     half_width = width * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
@@ -112,12 +103,10 @@ def proportion(hits: Tensor) -> Estimate:
 
 
 def halves(statistic: Callable[[Tensor], float], n: int, repeats: int, seed: int, top: float = inf) -> Estimate:
-    """As bootstrap, from random halves drawn without replacement (delete-half jackknife, Shao & Wu 1989).
-
-    For recall and coverage, in which an image drawn twice counts as its own neighbour, and for distances: images drawn
-    twice lower the covariance's rank, and a bootstrap's error is up to three times too large where n is below 4 D; this
-    one's is less than twice, and right for distances well above zero.
-    """
+    """As bootstrap, from random halves drawn without replacement (delete-half jackknife, Shao & Wu 1989). For recall
+    and coverage, in which an image drawn twice counts as its own neighbour, and for distances: images drawn twice lower
+    the covariance's rank, and a bootstrap's error is up to three times too large where n is below 4 D; this one's is
+    less than twice, and right for distances well above zero."""
     rng = stream(seed, "halves")
     draws = torch.tensor([statistic(torch.randperm(n, generator=rng)[: n // 2]) for _ in range(repeats)])
     return interval(statistic(torch.arange(n)), draws.std().item(), top=top)

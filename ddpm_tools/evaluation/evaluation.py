@@ -1,6 +1,6 @@
 """Judging generated images: quality, diversity, adherence, memorisation; each result with its error bar."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -42,6 +42,7 @@ METRICS = {
     "copies": Metric("nearer to training images than 95 % of unseen ones", "about 0.05"),
     "per_class": Metric("Fréchet distance by class", "lower"),
 }
+NEIGHBOURLY = {"precision", "recall", "density", "coverage"}  # taken from nearest neighbours
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,7 @@ def check_metrics(names: Collection[str]) -> None:
 
 
 def feature_estimates(
-    seen: ExtractedFeatures,
-    labels: Tensor | None,
-    reference: Reference,
-    wanted: Collection[str],
-    repeats: int,
-    seed: int,
+    seen: ExtractedFeatures, labels: Tensor | None, reference: Reference, wanted: list[str], repeats: int, seed: int
 ) -> dict[str, Estimate]:
     """The metrics that live in the feature space, of the M kept images; distances of all N."""
     x, real, m = seen.features, reference.features, len(seen.features)
@@ -92,23 +88,18 @@ def feature_estimates(
         found["frechet"] = interval(frechet_distance(seen.moments, reference.moments), bars.se * shrink)
     if "frechet_inf" in wanted:
         few = max(10, repeats // 5)  # each repeat is a whole extrapolation
-
-        def limit(index: Tensor) -> float:
-            return extrapolate(x[index], reference.moments, seed).limit
-
-        bars = bootstrap(limit, m, few, seed)
+        bars = bootstrap(lambda i: extrapolate(x[i], reference.moments, seed).limit, m, few, seed)
         found["frechet_inf"] = interval(bars.value, bars.se, low=float("-inf"))
     if "kid" in wanted:
         found["kid"] = kid_estimate(x, real, repeats, seed)
-    if {"precision", "recall", "density", "coverage"} & set(wanted):
+    if NEIGHBOURLY & set(wanted):
         manifold = Manifold.of(x, real)
-        n = len(manifold.own)
-        density = manifold.density()
+        n, density = len(manifold.own), manifold.density()
         found["precision"] = proportion(manifold.precision())
         found["density"] = bootstrap(lambda i: float(density[i].mean()), n, repeats, seed)
         for name, statistic in (("recall", manifold.recall()), ("coverage", manifold.coverage())):
             found[name] = halves(statistic, n, repeats, seed, top=1.0)
-    if "diversity" in wanted and labels is not None:
+    if "diversity" in wanted:
         spread = diversity(real, reference.labels)
         found["diversity"] = bootstrap(lambda i: diversity(x[i], labels[i]) / spread, m, repeats, seed)
     return {k: v for k, v in found.items() if k in wanted}
@@ -119,20 +110,18 @@ def class_rows(
     labels: Tensor,
     hits: Tensor | None,
     reference: Reference,
-    classes: tuple[str, ...],
+    classes: Sequence[str],
     repeats: int,
 ) -> list[ClassRow]:
     """One row a class that was asked for; labels and hits (M,) belong to the kept images."""
     rows = []
     for k, name in enumerate(classes):
-        mine, real = labels == k, reference.of_class(k)
-        n, distance, adherence = int(mine.sum()), None, None
+        mine, real, distance = labels == k, reference.of_class(k), None
+        if not (n := int(mine.sum())):
+            continue
         if n >= 4 and len(real) >= 2:
             distance = halves(frechet_resampler(seen.features[mine], Moments.of(real)), n, repeats, seed=k)
-        if n and hits is not None:
-            adherence = proportion(hits[mine])
-        if n:
-            rows.append(ClassRow(name, n, distance, adherence))
+        rows.append(ClassRow(name, n, distance, None if hits is None else proportion(hits[mine])))
     return rows
 
 
@@ -141,34 +130,25 @@ def missing(source: Source, judge: Judge | None, reference: Reference, wanted: C
     n, d, why = source.n, reference.config.dimension, {}
     if source.labels is None:
         text = "the images come without classes; put them into folders named after the classes"
-        why |= dict.fromkeys(("adherence", "per_class", "diversity"), text)
+        why = dict.fromkeys(("adherence", "per_class", "diversity"), text)
     elif judge is None:
         why["adherence"] = "no classifier knows these classes; train one with `ddpm classifier` and give --classifier"
     if n < 5 * d:
         why["frechet_inf"] = f"extrapolating takes at least {5 * d} images with {d} features, not {n}"
     if min(n, len(reference.features)) < 12:
-        why |= dict.fromkeys(("precision", "recall", "density", "coverage"), f"neighbours take 12 images, not {n}")
+        why |= dict.fromkeys(NEIGHBOURLY, f"neighbours take 12 images, not {n}")
     if reference.config.split != "train":
         why["copies"] = "copies are looked for among training images; leave --split out"
     return {k: v for k, v in why.items() if k in wanted}
 
 
 def evaluate(
-    source: Source,
-    data: ImageData,
-    reference: Reference,
-    network: FeatureNetwork,
-    about: Provenance,
-    judge: Judge | None = None,
-    metrics: Collection[str] = tuple(METRICS),
-    repeats: int = 100,
-    progress: bool = False,
-) -> Evaluation:
-    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`.
-
-    `about` says how the images were made; its extractor, n and reference are filled in here. ValueError with fewer than
-    two images, or where a feature is not finite.
-    """
+    source: Source, data: ImageData, reference: Reference, network: FeatureNetwork, about: Provenance,
+    judge: Judge | None = None, metrics: Collection[str] = tuple(METRICS), repeats: int = 100, progress: bool = False,
+) -> Evaluation:  # fmt: skip
+    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` says how
+    they were made; its extractor, n and reference are filled in here. ValueError with fewer than two images, or where a
+    feature is not finite."""
     check_metrics(metrics)
     if source.n < 2:
         raise ValueError(f"a set of images has at least two, {source.name} has {source.n}")
@@ -181,24 +161,20 @@ def evaluate(
     estimates = feature_estimates(seen, labels, reference, wanted, repeats, seed)
     results = {name: MetricResult(name, e, space) for name, e in estimates.items()}
 
-    hits = confusion = None
+    hits = confusion = neighbours = None
     if source.labels is not None and judge is not None:
         k = len(data.classes)
         hits = (seen.predicted == source.labels).double()
         confusion = (source.labels * k + seen.predicted).bincount(minlength=k * k).view(k, k)
         if "adherence" in wanted:
-            results["adherence"] = MetricResult(
-                "adherence", proportion(hits), replace(space, extractor=f"{judge.name} {judge.version}")
-            )
-    rows: list[ClassRow] = []
-    if "per_class" in wanted and labels is not None:
-        kept_hits = hits[seen.index] if hits is not None else None
-        rows = class_rows(seen, labels, kept_hits, reference, data.classes, repeats)
-    neighbours = None
+            told_by = replace(space, extractor=f"{judge.name} {judge.version}")
+            results["adherence"] = MetricResult("adherence", proportion(hits), told_by)
+    kept_hits = hits[seen.index] if hits is not None else None
+    rows = class_rows(seen, labels, kept_hits, reference, data.classes, repeats) if "per_class" in wanted else []
     if "copies" in wanted:
         neighbours = nearest(seen.images, data.images)
-        near = neighbours.copies(reference.copy_limit)
-        results["copies"] = MetricResult("copies", proportion(near), replace(space, extractor="pixels"))
+        near = proportion(neighbours.copies(reference.copy_limit))
+        results["copies"] = MetricResult("copies", near, replace(space, extractor="pixels"))
     ordered = [results[m] for m in METRICS if m in results]
     by_n = extrapolate(seen.features, reference.moments, seed) if "frechet_inf" in wanted else None
     notes = [f"{METRICS[m].title}: {text}." for m, text in why.items()] + caveats(seen, reference, wanted)
@@ -209,12 +185,10 @@ def caveats(seen: ExtractedFeatures, reference: Reference, wanted: Collection[st
     """What a reader must know of the results."""
     notes, d = [], reference.config.dimension
     if "frechet" in wanted:
-        low = f" With {d} features and {seen.n} images it is mostly that." if seen.n < 2 * d else ""
-        notes.append(
-            f"The Fréchet distance of {seen.n} images is too large by a bias that falls as 1/n; it compares only with "
-            f"results of the same n.{low}"
-        )
-    if {"recall", "coverage", "precision", "density"} & set(wanted):
+        mostly = f" With {d} features and {seen.n} images it is mostly that." if seen.n < 2 * d else ""
+        bias = "too large by a bias that falls as 1/n; it compares only with results of the same n"
+        notes.append(f"The Fréchet distance of {seen.n} images is {bias}.{mostly}")
+    if NEIGHBOURLY & set(wanted):
         notes.append("Precision, recall, density and coverage, too, depend on how many images there are on each side.")
     if len(seen.features) < seen.n:
         notes.append(f"All but Fréchet distance and adherence are measured on {len(seen.features)} random images.")

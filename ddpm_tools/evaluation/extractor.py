@@ -35,9 +35,8 @@ class Extractor:
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8 or images.dim() != 4:
-            raise ValueError(
-                f"features are taken of images (N, C, H, W) in uint8, got {tuple(images.shape)} {images.dtype}"
-            )
+            got = f"{tuple(images.shape)} {images.dtype}"
+            raise ValueError(f"features are taken of images (N, C, H, W) in uint8, got {got}")
         parts = [self.embed(batch).float().cpu() for batch in images.split(self.batch)]
         return torch.cat(parts) if parts else torch.empty(0, self.dimension)
 

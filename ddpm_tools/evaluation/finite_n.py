@@ -1,11 +1,10 @@
-"""How the Fréchet distance depends on the number of images, and what it would be with infinitely many.
-
-The estimate's bias falls as 1/n and differs between models, so that a larger n can reverse an order (Chong & Forsyth
-2020). Two remedies: compare results of one n only, which `results.compare` sees to, or extrapolate to 1/n = 0.
-"""
+"""How the Fréchet distance depends on the number of images, and what it would be with infinitely many. The estimate's
+bias falls as 1/n and differs between models, so that a larger n can reverse an order (Chong & Forsyth 2020). Two
+remedies: compare results of one n only, which `results.compare` sees to, or extrapolate to 1/n = 0."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import linear_regression
 
 import torch
 from torch import Tensor
@@ -24,10 +23,6 @@ class Extrapolation:
     sizes: tuple[int, ...]
     values: tuple[float, ...]
 
-    def bias(self, n: int) -> float:
-        """What the distance of n images has too much."""
-        return self.slope / n
-
 
 def distances_by_n(
     distance: Callable[[Tensor], float], indices: Tensor, sizes: Sequence[int], seed: int, draws: int = 4
@@ -43,20 +38,16 @@ def distances_by_n(
 
 def line(sizes: Sequence[int], values: Sequence[float]) -> tuple[float, float]:
     """Least squares of values against 1/n: (value at 1/n = 0, slope)."""
-    x = 1 / torch.tensor(sizes, dtype=torch.float64)
-    y = torch.tensor(values, dtype=torch.float64)
-    slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
-    return float(y.mean() - slope * x.mean()), float(slope)
+    slope, limit = linear_regression([1 / n for n in sizes], values)
+    return limit, slope
 
 
 def extrapolate(
     features: Tensor, reference: Moments, seed: int = 0, points: int = 6, share: float = 0.4, draws: int = 4
 ) -> Extrapolation:
     """FD-infinity (Chong & Forsyth 2020, section 4): distances at `points` sizes from share · n to n, a line through.
-
     The reference's own finite number of images is not corrected. The law 1/n asks for a smallest size well above the
-    feature dimension; ValueError where that is not so.
-    """
+    feature dimension; ValueError where that is not so."""
     n, dimension = features.shape
     sizes = torch.linspace(share * n, n, points).round().int().tolist()
     if sizes[0] < 2 * dimension:

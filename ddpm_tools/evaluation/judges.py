@@ -7,10 +7,13 @@ from pathlib import Path
 import torch
 
 from ddpm_core import checkpoint
-from ddpm_core.checkpoint import CheckpointError
+from ddpm_core.checkpoint import CheckpointError, Loaded
 from ddpm_core.data import ImageData
+from ddpm_tools.datasets.vision import TORCHVISION
 from ddpm_tools.evaluation.classifiers import AnyClassifier, load_classifier
 from ddpm_tools.evaluation.features import COURSE, shipped
+
+KNOWN_CLASSES = {"digits": tuple("0123456789"), **TORCHVISION}
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,36 @@ def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str])
 
 
 def known_classifier(image_shape: tuple[int, ...], classes: Sequence[str], path: Path | None = None) -> Path | None:
-    """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None.
-
-    Found by its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the
-    one at `path` knows others.
-    """
-    for candidate in [path] if path else [COURSE / name for name in shipped()]:
-        if fits(candidate, image_shape, classes):
-            return candidate
-    if path:
+    """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None. Found by
+    its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the one at
+    `path` knows others."""
+    candidates = [path] if path else [COURSE / name for name in shipped()]
+    found = next((c for c in candidates if fits(c, image_shape, classes)), None)
+    if path and not found:
         raise ValueError(f"{path} was trained on other classes, or at another picture size, than the images have")
-    return None
+    return found
 
 
 def find_judge(data: ImageData, path: Path | None = None, device: torch.device | str = "cpu") -> Judge | None:
     """The `known_classifier` of these data as a judge, if there is one."""
     found = known_classifier(data.images.shape[1:], data.classes, path)
     return load_judge(found, device) if found else None
+
+
+def classes_of(loaded: Loaded) -> tuple[str, ...]:
+    """Class names from the checkpoint, else by the name of its data, else numbers; "any" where there are no classes."""
+    if not (k := loaded.preset.unet.num_classes):
+        return ("any",)
+    told = loaded.record.get("provenance", {}).get("classes")
+    if isinstance(told, list) and len(told) == k and all(isinstance(name, str) for name in told):
+        return tuple(told)
+    return KNOWN_CLASSES.get(loaded.preset.data) or tuple(map(str, range(k)))
+
+
+def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
+    """The classifier at `path`, else one that ships and knows the model's classes; ValueError where there is none."""
+    u, classes = loaded.preset.unet, classes_of(loaded)
+    if found := known_classifier((u.image_channels, u.image_size, u.image_size), classes, path):
+        return load_judge(found)
+    remedy = "train one with `ddpm classifier`, then --classifier"
+    raise ValueError(f"no classifier knows {loaded.preset.data}'s classes; {remedy}")

@@ -23,9 +23,7 @@ def unbiased(kxx: Tensor, kyy: Tensor, kxy: Tensor) -> float:
 
 def kid(x: Tensor, y: Tensor, seed: int = 0, subsets: int = 100, size: int = 1000) -> float:
     """Mean over random subsets of `size` images of each set (N, D), (M, D), as it is published; may fall below zero.
-
-    Where a set is not larger than a subset, all of it is used each time. ValueError with fewer than two images.
-    """
+    Where a set is not larger than a subset, all of it is used each time. ValueError with fewer than two images."""
     x, y = x.double(), y.double()
     m = min(size, len(x), len(y))
     if m < 2:
@@ -41,10 +39,8 @@ def kid(x: Tensor, y: Tensor, seed: int = 0, subsets: int = 100, size: int = 100
 
 
 def kid_estimate(x: Tensor, y: Tensor, repeats: int = 100, seed: int = 0, size: int = 1000) -> Estimate:
-    """kid ± 1.96 bootstrap standard errors over the images of x.
-
-    A pair of one image with its own copy is no pair of images, and is left out: so the bootstrap stays unbiased.
-    """
+    """kid ± 1.96 bootstrap standard errors over the images of x. A pair of one image with its own copy is no pair of
+    images, and is left out: so the bootstrap stays unbiased."""
     rng = stream(seed, "kid bootstrap")
     rows = torch.randperm(len(x), generator=rng)[:LARGEST]
     a, b = x[rows].double(), y[torch.randperm(len(y), generator=rng)[:LARGEST]].double()

@@ -1,7 +1,5 @@
-"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), from nearest neighbours.
-
-A set's manifold is the union of balls around its images, each reaching to the image's k-th neighbour in the set.
-"""
+"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), from nearest neighbours. A
+set's manifold is the union of balls around its images, each reaching to the image's k-th neighbour in the set."""
 
 from __future__ import annotations
 
@@ -28,11 +26,8 @@ def radii(own: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Manifold:
-    """Distances among and between generated and real images.
-
-    Precision and density are means over the generated images; recall and coverage come as functions of which of these
-    count, for their error bars.
-    """
+    """Distances among and between generated and real images. Precision and density are means over the generated images;
+    recall and coverage come as functions of which of these count, for their error bars."""
 
     own: Tensor  # (N, N) among the generated
     cross: Tensor  # (N, M) from generated to real
@@ -41,10 +36,9 @@ class Manifold:
     @classmethod
     def of(cls, generated: Tensor, real: Tensor, most: int = 2000, seed: int = 0) -> Manifold:
         """From features (N, D), (M, D): the results depend on both numbers; above `most`, random ones are taken."""
-        x, y = (
-            f[torch.randperm(len(f), generator=stream(seed, "manifold", i))[:most].sort().values]
-            for i, f in enumerate((generated.float(), real.float()))
-        )
+        x, y = generated.float(), real.float()
+        orders = [torch.randperm(len(f), generator=stream(seed, "manifold", i)) for i, f in enumerate((x, y))]
+        x, y = (f[order[:most].sort().values] for f, order in zip((x, y), orders))
         return cls(pairwise(x, x), pairwise(x, y), pairwise(y, y))
 
     def inside(self, k: int) -> Tensor:

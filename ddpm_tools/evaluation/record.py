@@ -27,13 +27,9 @@ def software() -> dict[str, str]:
 
 def as_json(e: Evaluation) -> dict[str, Any]:
     """The results of one set of images as plain values."""
-    return {
-        "figures": [asdict(r) for r in e.results],
-        "per_class": [asdict(r) for r in e.per_class],
-        "confusion": e.confusion.tolist() if e.confusion is not None else None,
-        "images_digest": e.seen.content,
-        "notes": e.notes,
-    }
+    counts = e.confusion.tolist() if e.confusion is not None else None
+    rows = {"figures": [asdict(r) for r in e.results], "per_class": [asdict(r) for r in e.per_class]}
+    return rows | {"confusion": counts, "images_digest": e.seen.content, "notes": e.notes}
 
 
 def write(path: Path, results: Sequence[MetricResult], runs: Sequence[Evaluation], made_with: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Statistics of real images through one network: some ship, others are made once and kept, keyed by content."""
 
 import hashlib
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -63,39 +63,24 @@ def content(data: ImageData) -> str:
 
 
 def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
-    return ReferenceConfig(
-        data.name, data.split, len(data), content(data), network.name, network.version, network.dimension
-    )
+    made_by = network.name, network.version, network.dimension
+    return ReferenceConfig(data.name, data.split, len(data), content(data), *made_by)
 
 
 def make_reference(
-    data: ImageData,
-    network: FeatureNetwork,
-    heldout: ImageData | None = None,
-    progress: bool = False,
-    keep: int = KEEP,
+    data: ImageData, network: FeatureNetwork, heldout: ImageData | None = None, progress: bool = False, keep: int = KEEP
 ) -> Reference:
     """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
 
-    def chunks() -> Iterator[Tensor]:
-        yield from data.images.split(500)
-
-    seen = extract_features(chunks(), network, keep=keep, total=len(data), progress=progress)
-    limit = copy_limit(data, heldout)
-    return Reference(
-        replace(describe(data, network), keep=keep), seen.moments, seen.features, data.labels[seen.index], limit
-    )
+    seen = extract_features(data.images.split(500), network, keep=keep, total=len(data), progress=progress)
+    config = replace(describe(data, network), keep=keep)
+    return Reference(config, seen.moments, seen.features, data.labels[seen.index], copy_limit(data, heldout))
 
 
 def save_reference(path: Path, reference: Reference, **about: object) -> Path:
     """Write PATH.safetensors and PATH.json, with `about` beside the config, whole or not at all."""
-    tensors = {
-        "mean": reference.moments.mean,
-        "cov": reference.moments.cov,
-        "features": reference.features,
-        "labels": reference.labels,
-        "copy_limit": torch.tensor(reference.copy_limit, dtype=torch.float64),
-    }
+    tensors = {"mean": reference.moments.mean, "cov": reference.moments.cov, "features": reference.features}
+    tensors |= {"labels": reference.labels, "copy_limit": torch.tensor(reference.copy_limit, dtype=torch.float64)}
     return checkpoint.write(path, tensors, asdict(reference.config), **about)
 
 
@@ -114,6 +99,10 @@ def shipped_name(config: ReferenceConfig) -> str:
     return f"{config.data}-{config.split}-{config.extractor}"
 
 
+def kept_name(config: ReferenceConfig) -> str:
+    return f"{shipped_name(config)}-{checkpoint.digest(asdict(config))}"
+
+
 def shipped_reference(data: str, extractor: str) -> Reference | None:
     """Statistics that ship for data of this name, under whatever path they were read; None where there are none."""
     found = sorted(SHIPPED.glob(f"{data}*-{extractor}.json"))
@@ -122,14 +111,10 @@ def shipped_reference(data: str, extractor: str) -> Reference | None:
 
 def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | None:
     """Statistics that ship or were kept for exactly these images and this network; None where there are none."""
-    key = checkpoint.digest(asdict(config))
-    for path in (SHIPPED / shipped_name(config), cache / f"{shipped_name(config)}-{key}"):
-        try:
-            found = load_reference(path)
-        except CheckpointError:  # absent, damaged, or of an older version: made anew
-            continue
-        if found.config == config:
-            return found
+    for path in (SHIPPED / shipped_name(config), cache / kept_name(config)):
+        with suppress(CheckpointError):  # absent, damaged, or of an older version: made anew
+            if (found := load_reference(path)).config == config:
+                return found
     return None
 
 
@@ -141,5 +126,5 @@ def reference_for(
     if found := find_reference(config, cache):
         return found
     made = make_reference(data, network, heldout, progress)
-    save_reference(cache / f"{shipped_name(config)}-{checkpoint.digest(asdict(config))}", made)
+    save_reference(cache / kept_name(config), made)
     return made

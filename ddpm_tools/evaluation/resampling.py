@@ -10,10 +10,8 @@ from ddpm_core.metrics.distances import Moments, psd_root
 
 def frechet_resampler(features: Tensor, reference: Moments) -> Callable[[Tensor], float]:
     """A function of indices (M,): frechet_distance(Moments.of(features[indices]), reference), without its common work.
-
     The reference's root is taken once. With fewer distinct images than dimensions, the n × n matrix of inner products
-    stands in for the D × D covariance: both have the same eigenvalues besides zeros.
-    """
+    stands in for the D × D covariance: both have the same eigenvalues besides zeros."""
     x = features.double()
     x = x - reference.mean  # distances do not change, and the sums below lose fewer digits
     y = x @ psd_root(reference.cov)  # (N, D): cov(y) = B^1/2 A B^1/2

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from ddpm_core.data import ImageData
 from ddpm_core.streams import stream
+from ddpm_tools.evaluation.plain_classifier import Headed, optimised, seeded
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,8 @@ class ResNetTraining:
 
 def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """3×3 convolution, normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
+    convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class Residual(nn.Module):
@@ -54,8 +55,8 @@ class Residual(nn.Module):
         return x + self.f(x)
 
 
-class ResNet(nn.Module):
-    """Images (B, C, H, W) in [-1, 1] -> features (B, widths[-1]), averaged over the picture -> logits (B, K)."""
+class ResNet(Headed):
+    """The residual network: widths[-1] features, averaged over the picture."""
 
     def __init__(self, config: ResNetConfig):
         super().__init__()
@@ -68,11 +69,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(config.widths[-1], config.num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] -> (B, D), what the last linear layer sees."""
         return self.body(x.contiguous(memory_format=torch.channels_last))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
 
 
 def augment(x: Tensor, shift: int, flip: bool, rng: Generator) -> Tensor:
@@ -91,26 +88,19 @@ def train_resnet(
     data: ImageData, config: ResNetConfig, recipe: ResNetTraining, seed: int = 0
 ) -> Iterator[tuple[ResNet, float]]:
     """Nesterov SGD with a one-cycle rate; yields (network, loss) after every step."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = ResNet(config).to(memory_format=torch.channels_last)
-    per_epoch = max(1, len(data) // recipe.batch_size)
-    steps = recipe.steps
-    opt = torch.optim.SGD(
-        model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
-    )
-    cycle = torch.optim.lr_scheduler.LambdaLR(
-        opt, lambda i: min((i + 1) / (recipe.warmup * steps), (steps - i) / ((1 - recipe.warmup) * steps))
-    )
-    for step in range(steps):
-        epoch, i = divmod(step, per_epoch)
-        if i == 0:
-            order = torch.randperm(len(data), generator=stream(seed, "classifier order", epoch))
-        index = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-        x = augment(data.floats(index), recipe.shift, recipe.flip, stream(seed, "classifier augment", step))
-        loss = F.cross_entropy(model.train()(x), data.labels[index], label_smoothing=recipe.smoothing)
-        opt.zero_grad(set_to_none=True)
-        loss.backward()
-        opt.step()
-        cycle.step()
-        yield model.eval(), loss.item()
+    model = seeded(lambda: ResNet(config), seed).to(memory_format=torch.channels_last)
+    per_epoch, steps, warmup = max(1, len(data) // recipe.batch_size), recipe.steps, recipe.warmup * recipe.steps
+    momentum = {"momentum": recipe.momentum, "nesterov": True}
+    opt = torch.optim.SGD(model.parameters(), recipe.lr, weight_decay=recipe.weight_decay, **momentum)
+    cycle = LambdaLR(opt, lambda i: min((i + 1) / warmup, (steps - i) / ((1 - recipe.warmup) * steps)))
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(steps):
+            epoch, i = divmod(step, per_epoch)
+            if i == 0:
+                order = torch.randperm(len(data), generator=stream(seed, "classifier order", epoch))
+            index = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
+            rng = stream(seed, "classifier augment", step)
+            yield augment(data.floats(index), recipe.shift, recipe.flip, rng), data.labels[index]
+
+    return optimised(model, opt, cycle, batches(), recipe.smoothing)

@@ -68,10 +68,8 @@ REASONS = {
 
 
 def check_comparable(a: MetricResult, b: MetricResult, varying: Collection[str] = ()) -> None:
-    """Incomparable where the two differ in metric, extractor, n, reference or weights.
-
-    `varying` may name "weights", where the weights are what is being compared; seed, steps and w always may differ.
-    """
+    """Incomparable where the two differ in metric, extractor, n, reference or weights. `varying` may name "weights",
+    where the weights are what is being compared; seed, steps and w always may differ."""
     if bad := set(varying) - {"weights"}:
         raise ValueError(f"results that differ in {', '.join(sorted(bad))} are never comparable; only weights may vary")
     for name, reason in REASONS.items():
@@ -87,21 +85,17 @@ def pairs(a: MetricResult, b: MetricResult) -> list[float]:
 
 
 def compare(a: MetricResult, b: MetricResult, varying: Collection[str] = ()) -> Estimate:
-    """b - a with its 95 % interval; Incomparable as check_comparable has it.
-
-    Paired where both come from the same seeds; else Welch's, for independent results. The interval covers what those of
-    a and b cover: only over training seeds does it say which of two methods is better.
-    """
+    """b - a with its 95 % interval; Incomparable as check_comparable has it. Paired where both come from the same
+    seeds; else Welch's, for independent results. The interval covers what those of a and b cover: only over training
+    seeds does it say which of two methods is better."""
     check_comparable(a, b, varying)
     return mean_estimate(d) if (d := pairs(a, b)) else difference(a.estimate, b.estimate)
 
 
 def over_seeds(results: Sequence[MetricResult], training_seeds: Sequence[int] = ()) -> MetricResult:
-    """One metric at several seeds: their mean, with Student's interval from the seeds' own scatter.
-
-    The scatter holds that of the images too. The seeds are those that one checkpoint was sampled with, unless
-    `training_seeds` names those of the runs behind the results. ValueError where two are equal.
-    """
+    """One metric at several seeds: their mean, with Student's interval from the seeds' own scatter. The scatter holds
+    that of the images too. The seeds are those that one checkpoint was sampled with, unless `training_seeds` names
+    those of the runs behind the results. ValueError where two are equal."""
     first, *others = results
     for r in others:
         check_comparable(first, r)

@@ -43,23 +43,14 @@ class ReferenceStatistics:
 
 
 def score(
-    images: Tensor,
-    y: Tensor,
-    real: ImageData | ReferenceStatistics,
-    classifier: Classifier,
-    about: Provenance,
-    repeats: int = 100,
-) -> Scores:
-    """Score images (N, C, H, W), at least 4, made for labels y (N,) against a real data set.
-
-    Error bars are those of `evaluate`: Wilson's, random halves, and the bootstrap, all over the images.
-    """
+    images: Tensor, y: Tensor, real: ImageData | ReferenceStatistics, classifier: Classifier,
+    about: Provenance, repeats: int = 100,
+) -> Scores:  # fmt: skip
+    """Score images (N, C, H, W), at least 4, made for labels y (N,) against a real data set. Error bars are those of
+    `evaluate`: Wilson's, random halves, and the bootstrap, all over the images."""
     predicted, features = classify(classifier, images)
     reference = real if isinstance(real, ReferenceStatistics) else ReferenceStatistics.of(real, classifier)
     n = len(images)
-    return Scores(
-        adherence=proportion(predicted == y),
-        distance=halves(frechet_resampler(features, reference.moments), n, repeats, about.seed),
-        diversity=bootstrap(lambda i: diversity(features[i], y[i]) / reference.spread, n, repeats, about.seed),
-        about=about,
-    )
+    distance = halves(frechet_resampler(features, reference.moments), n, repeats, about.seed)
+    spread = bootstrap(lambda i: diversity(features[i], y[i]) / reference.spread, n, repeats, about.seed)
+    return Scores(proportion(predicted == y), distance, spread, about)

@@ -53,18 +53,14 @@ def read(files: Files, name: str, spec: ImageSpec, shape: tuple[int, ...]) -> np
     except Exception as e:  # Pillow raises all kinds
         raise ValueError(f"the picture {name} of {files.name} cannot be read; replace or remove it") from e
     if picture.shape != shape:
-        raise ValueError(
-            f"{name} is {picture.shape[2]}×{picture.shape[1]}, the data {shape[2]}×{shape[1]}; make the pictures "
-            f"that size, or say --resize"
-        )
+        sizes = f"{picture.shape[2]}×{picture.shape[1]}, the data {shape[2]}×{shape[1]}"
+        raise ValueError(f"{name} is {sizes}; make the pictures that size, or say --resize")
     return picture
 
 
 def folder_source(path: Path, data: ImageData, resize: bool = False) -> Source:
-    """Pictures of a folder or zip, in class folders or in none, to be compared with `data`.
-
-    Nothing but the list of names is held in memory. Channels are made the data's; sizes only with `resize`.
-    """
+    """Pictures of a folder or zip, in class folders or in none, to be compared with `data`. Nothing but the list of
+    names is held in memory. Channels are made the data's; sizes only with `resize`."""
     if not path.exists():
         raise ValueError(f"no folder of pictures at {path}; give the path of a folder, or of a zip")
     with open_files(path) as files:

@@ -75,13 +75,9 @@ class ExtractedFeatures:
 
 
 def extract_features(
-    chunks: Iterable[Tensor],
-    network: FeatureNetwork,
-    classifier: AnyClassifier | None = None,
-    keep: int = KEEP,
-    total: int | None = None,
-    progress: bool = False,
-) -> ExtractedFeatures:
+    chunks: Iterable[Tensor], network: FeatureNetwork, classifier: AnyClassifier | None = None,
+    keep: int = KEEP, total: int | None = None, progress: bool = False,
+) -> ExtractedFeatures:  # fmt: skip
     """Features, kept images and predicted classes of chunks (B, C, H, W) uint8. ValueError where there are none."""
     running, reservoir, sha, classes = Running(network.dimension), Reservoir(keep), hashlib.sha256(), []
     with tqdm(total=total, unit="img", desc=network.name, disable=not progress) as bar:

@@ -1,9 +1,7 @@
-"""Pipeline folders of diffusers: a checkpoint becomes one that `DDIMPipeline` loads, and a published one is read.
-
-The images are the same on both sides: `pipeline(num_inference_steps=n, use_clipped_model_output=True)` takes our DDIM
-steps where n divides the number of timesteps. (FakeDevice it steps past the next entry of its own list.) Weights are
-read from safetensors alone: nothing is ever unpickled.
-"""
+"""Pipeline folders of diffusers: a checkpoint becomes one that `DDIMPipeline` loads, and a published one is read. The
+images are the same on both sides: `pipeline(num_inference_steps=n, use_clipped_model_output=True)` takes our DDIM steps
+where n divides the number of timesteps. (Otherwise it steps past the next entry of its own list.) Weights are read
+from safetensors alone: nothing is ever unpickled."""
 
 import json
 import os
@@ -22,13 +20,8 @@ from ddpm_core.config import Preset
 from ddpm_core.schedule import SCHEDULES, DiffusionSchedule
 from ddpm_core.training import TrainState
 from ddpm_core.unet import build_unet
-from ddpm_tools.export.diffusers_unet import (
-    DiffusersError,
-    from_diffusers_config,
-    from_diffusers_weights,
-    to_diffusers_config,
-    to_diffusers_weights,
-)
+from ddpm_tools.export import diffusers_unet as unets
+from ddpm_tools.export.diffusers_unet import DiffusersError
 from ddpm_tools.train.resume import exists, save_training
 from ddpm_tools.unet2d import UNet2D, UNet2DConfig
 
@@ -47,12 +40,9 @@ def scheduler_config(preset: Preset) -> dict[str, Any]:
     steps = preset.make_schedule().timesteps
     own = list(preset.betas) or SCHEDULES[preset.schedule](steps).tolist()  # theirs of the same name are not quite ours
     theirs = preset.schedule == "linear" and not preset.betas
-    return ({"beta_schedule": "linear"} if theirs else {"trained_betas": own}) | {
-        "num_train_timesteps": steps,
-        "prediction_type": PREDICTION[preset.parameterization],
-        "clip_sample": True,
-        "timestep_spacing": "trailing",
-    }
+    betas = {"beta_schedule": "linear"} if theirs else {"trained_betas": own}
+    prediction = {"prediction_type": PREDICTION[preset.parameterization], "clip_sample": True}
+    return betas | prediction | {"num_train_timesteps": steps, "timestep_spacing": "trailing"}
 
 
 def read_scheduler(theirs: dict[str, Any]) -> tuple[str, str]:
@@ -89,18 +79,15 @@ def refuse_what_diffusers_lacks(preset: Preset, net: nn.Module) -> None:
             f"train one with the architecture unet2d, for instance `ddpm train --preset digits-unet2d`"
         )
     if preset.conditioning not in TAKES_CLASSES:
-        raise DiffusersError(
-            f"UNet2DModel has no conditioning '{preset.conditioning}'; it has {', '.join(TAKES_CLASSES)}"
-        )
+        known = ", ".join(TAKES_CLASSES)
+        raise DiffusersError(f"UNet2DModel has no conditioning '{preset.conditioning}'; it has {known}")
     if preset.unet.context_dim:
         raise DiffusersError("UNet2DModel has no cross-attention to a context; a text model cannot be exported")
 
 
 def export_pipeline(loaded: checkpoint.Loaded, out: Path, raw: bool = False) -> Path:
-    """Write a checkpoint's averaged (or raw) network as a pipeline folder, all of it or nothing.
-
-    A class-conditional network's `UNet2DModel` is called with `class_labels`, K being the null class.
-    """
+    """Write a checkpoint's averaged (or raw) network as a pipeline folder, all of it or nothing. A class-conditional
+    network's `UNet2DModel` is called with `class_labels`, K being the null class."""
     preset, net = loaded.preset, loaded.raw if raw else loaded.ema
     refuse_what_diffusers_lacks(preset, net)
     scheduler = scheduler_config(preset)
@@ -111,8 +98,8 @@ def export_pipeline(loaded: checkpoint.Loaded, out: Path, raw: bool = False) -> 
     state, conditional = net.state_dict(), TAKES_CLASSES[preset.conditioning]
     if not conditional:
         state = {k: v for k, v in state.items() if not k.startswith("class_table.")}  # never read by such a network
-    theirs = UNet2DModel(**to_diffusers_config(preset.unet, conditional))
-    theirs.load_state_dict(to_diffusers_weights(state, preset.unet))
+    theirs = UNet2DModel(**unets.to_diffusers_config(preset.unet, conditional))
+    theirs.load_state_dict(unets.to_diffusers_weights(state, preset.unet))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
         draft = Path(scratch) / "pipeline"
@@ -138,7 +125,7 @@ def read_unet(folder: Path) -> tuple[UNet2DConfig, dict[str, Tensor]]:
     root = folder / "unet" if (folder / "unet").is_dir() else folder
     if not (root / "config.json").is_file():
         raise DiffusersError(f"{folder} is no diffusers folder: neither it nor its unet/ holds a config.json")
-    config = from_diffusers_config(_json(root / "config.json"))
+    config = unets.from_diffusers_config(_json(root / "config.json"))
     if not (root / WEIGHTS).is_file():
         if pickles := sorted(root.glob("*.bin")):
             raise DiffusersError(
@@ -150,16 +137,14 @@ def read_unet(folder: Path) -> tuple[UNet2DConfig, dict[str, Tensor]]:
         state = load_file(root / WEIGHTS)
     except (SafetensorError, OSError) as e:
         raise DiffusersError(f"{root / WEIGHTS} is truncated or damaged; fetch it again") from e
-    return config, from_diffusers_weights(state, config)
+    return config, unets.from_diffusers_weights(state, config)
 
 
 def import_pipeline(
     folder: Path, out: Path, data: str = "unknown", schedule: str | None = None, parameterization: str | None = None
 ) -> Path:
-    """Write a checkpoint from a folder of diffusers; `data` names the data set that the network was trained on.
-
-    A folder without a scheduler needs schedule and parameterization (ours), which also replace what one says.
-    """
+    """Write a checkpoint from a folder of diffusers; `data` names the data set that the network was trained on. A
+    folder without a scheduler needs schedule and parameterization (ours), which also replace what one says."""
     if exists(out):
         raise DiffusersError(f"{checkpoint.stem(out)} is there already; choose another --out")
     config, state = read_unet(folder)
@@ -167,9 +152,8 @@ def import_pipeline(
     file = next((f for f in files if f.is_file()), None)
     if not (schedule and parameterization):
         if file is None:
-            raise DiffusersError(
-                f"{folder} has no scheduler_config.json; say --schedule ({', '.join(SCHEDULES)}) and --parameterization"
-            )
+            remedy = f"say --schedule ({', '.join(SCHEDULES)}) and --parameterization"
+            raise DiffusersError(f"{folder} has no scheduler_config.json; {remedy}")
         found = read_scheduler(_json(file))
         schedule, parameterization = schedule or found[0], parameterization or found[1]
     conditioning = "add" if config.num_classes else "none"

@@ -1,7 +1,5 @@
-"""diffusers' `UNet2DModel` and our `UNet2D`: the config and the weights of one in terms of the other.
-
-What one side cannot express is refused with a sentence that names it.
-"""
+"""diffusers' `UNet2DModel` and our `UNet2D`: the config and the weights of one in terms of the other. What one side
+cannot express is refused with a sentence that names it."""
 
 from typing import Any
 
@@ -23,20 +21,13 @@ FIELDS = {  # theirs: (ours, their default)
     "downsample_padding": ("downsample_padding", 1),
 }
 FIXED = {  # what our network has no other choice for
-    "center_input_sample": (False,),
-    "time_embedding_type": ("positional",),
-    "mid_block_type": ("UNetMidBlock2D",),
-    "mid_block_scale_factor": (1,),
-    "downsample_type": ("conv",),
-    "upsample_type": ("conv",),
-    "dropout": (0,),
-    "act_fn": ("silu", "swish"),
-    "attn_norm_num_groups": (None,),
-    "resnet_time_scale_shift": ("default",),
-    "add_attention": (True,),
-    "class_embed_type": (None,),
-    "num_train_timesteps": (None,),
-}
+    "center_input_sample": (False,), "add_attention": (True,), "dropout": (0,), "act_fn": ("silu", "swish"),
+    "time_embedding_type": ("positional",), "resnet_time_scale_shift": ("default",),
+    "mid_block_type": ("UNetMidBlock2D",), "mid_block_scale_factor": (1,),
+    "downsample_type": ("conv",), "upsample_type": ("conv",),
+    "attn_norm_num_groups": (None,), "class_embed_type": (None,), "num_train_timesteps": (None,),
+}  # fmt: skip
+SAME_IN_RESIDUAL = ("norm1", "conv1", "norm2", "conv2")
 DOWN, UP = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")  # without and with attention
 OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of published checkpoints
 
@@ -56,19 +47,13 @@ def to_diffusers_config(config: UNet2DConfig, conditional: bool = True) -> dict[
     down, up = block_types(config)
     classes = config.num_classes + 1 if conditional and config.num_classes else None  # the null class has a row
     args = {theirs: getattr(config, ours) for theirs, (ours, _) in FIELDS.items()}
-    return args | {
-        "out_channels": config.image_channels,
-        "down_block_types": down,
-        "up_block_types": up,
-        "num_class_embeds": classes,
-    }
+    more = {"out_channels": config.image_channels, "num_class_embeds": classes}
+    return args | more | {"down_block_types": down, "up_block_types": up}
 
 
 def from_diffusers_config(theirs: dict[str, Any]) -> UNet2DConfig:
-    """Our config for a UNet2DModel's; DiffusersError names a value that our network cannot have.
-
-    The last row of a class table is taken for the null class, as we write it.
-    """
+    """Our config for a UNet2DModel's; DiffusersError names a value that our network cannot have. The last row of a
+    class table is taken for the null class, as we write it."""
     if (kind := theirs.get("_class_name")) != "UNet2DModel":
         raise DiffusersError(f"the folder holds a {kind}; only a UNet2DModel can be read")
     given = {k: v for k, v in theirs.items() if not k.startswith("_")}
@@ -87,9 +72,8 @@ def from_diffusers_config(theirs: dict[str, Any]) -> UNet2DConfig:
     levels = tuple(i for i, block in enumerate(down) if block == DOWN[1])
     config = UNet2DConfig(**ours, num_classes=rows - 1 if rows else 0, attention_levels=levels)
     if (list(down), list(up)) != block_types(config):
-        raise DiffusersError(
-            f"the blocks {', '.join([*down, *up])} are unknown here; only {DOWN} and {UP} are, both ways alike"
-        )
+        blocks = ", ".join([*down, *up])
+        raise DiffusersError(f"the blocks {blocks} are unknown here; only {DOWN} and {UP} are, both ways alike")
     return config
 
 
@@ -99,9 +83,8 @@ def _numbers(key: str, value: Any) -> Any:
         value = value[0]  # [32, 32]
     listed = key == "block_out_channels"
     kinds = {"norm_eps": (float, int), "attention_head_dim": (int, type(None))}.get(key, int)
-    if isinstance(value, (list, tuple)) != listed or not all(
-        isinstance(v, kinds) for v in (value if listed else [value])
-    ):
+    right = isinstance(value, (list, tuple)) == listed
+    if not right or not all(isinstance(v, kinds) for v in (value if listed else [value])):
         raise DiffusersError(f"the network's {key} = {value!r} is not of the kind that it must be")
     return tuple(value) if listed else value
 
@@ -110,18 +93,13 @@ def module_names(config: UNet2DConfig) -> dict[str, tuple[str, ...]]:
     """Our modules and theirs. Several of theirs are one of ours: their outputs, concatenated."""
     n, last = config.blocks_per_level, len(config.channels) - 1
     names = {
-        "time_mlp.0": ("time_embedding.linear_1",),
-        "time_mlp.2": ("time_embedding.linear_2",),
-        "class_table": ("class_embedding",),
-        "conv_in": ("conv_in",),
-        "norm_out": ("conv_norm_out",),
-        "conv_out": ("conv_out",),
-    }
+        "time_mlp.0": ("time_embedding.linear_1",), "time_mlp.2": ("time_embedding.linear_2",),
+        "class_table": ("class_embedding",), "conv_in": ("conv_in",),
+        "norm_out": ("conv_norm_out",), "conv_out": ("conv_out",),
+    }  # fmt: skip
 
     def residual(ours: str, theirs: str) -> None:
-        pairs = {"time": "time_emb_proj", "skip": "conv_shortcut"} | {
-            k: k for k in ("norm1", "conv1", "norm2", "conv2")
-        }
+        pairs = {"time": "time_emb_proj", "skip": "conv_shortcut", **{k: k for k in SAME_IN_RESIDUAL}}
         names.update({f"{ours}.{a}": (f"{theirs}.{b}",) for a, b in pairs.items()})
 
     def attention(ours: str, theirs: str) -> None:

@@ -26,9 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.network import ConditionalNetwork
-from ddpm_tools.demo import classes_of, known_pairs
+from ddpm_tools.demo import known_pairs
 from ddpm_tools.evaluation.classifiers import load_classifier
-from ddpm_tools.evaluation.judges import known_classifier
+from ddpm_tools.evaluation.judges import classes_of, known_classifier
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -103,11 +103,9 @@ def check(loaded: Loaded, name: str, raw: bool) -> None:
 
 
 def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -> dict[str, Any]:
-    """Write the averaged network (and the raw one, where `raw`) and their classifier; returns the manifest's entry.
-
-    A folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError where
-    the checkpoint cannot be exported, before anything is written.
-    """
+    """Write the averaged network (and the raw one, where `raw`) and their classifier; returns the manifest's entry. A
+    folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError where the
+    checkpoint cannot be exported, before anything is written."""
     out = Path(out)
     check(loaded, name, raw)
     manifest = read_manifest(out)

@@ -32,10 +32,9 @@ def cells(e: Estimate | None) -> list[str]:
 
 def rows_by_extractor(results: list[MetricResult]) -> dict[str, list[list[str]]]:
     """Rows of one table for each extractor: distances from different networks never stand in one column."""
-    tables: dict[str, list[list[str]]] = {}
+    tables: dict[str, list[list[str]]] = {r.about.extractor: [] for r in results}
     for r in results:
-        row = [METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better]
-        tables.setdefault(r.about.extractor, []).append(row)
+        tables[r.about.extractor].append([METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better])
     return tables
 
 

@@ -1,8 +1,5 @@
-"""HTML pages from Jinja2 templates.
-
-Every value is escaped. A page loads nothing but the pictures beside it, and runs no script but the filter box's, so
-that text from a student cannot act even where escaping fails.
-"""
+"""HTML pages from Jinja2 templates. Every value is escaped. A page loads nothing but the pictures beside it, and runs
+no script but the filter box's, so that text from a student cannot act even where escaping fails."""
 
 from __future__ import annotations
 
@@ -28,12 +25,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 def environment(folder: Path) -> Environment:
     """The templates in `folder`, which may extend and import the ones here. Only Markdown is not escaped."""
     env = Environment(
-        loader=FileSystemLoader([folder, TEMPLATES]),
-        autoescape=lambda name: not (name or "").endswith(".md"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+        loader=FileSystemLoader([folder, TEMPLATES]), autoescape=lambda name: not (name or "").endswith(".md"),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     script = (TEMPLATES / "filter.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     env.globals |= {"filter_script": Markup(script), "script_hash": Markup(digest)}

@@ -13,11 +13,7 @@ from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.results import labelled
 from ddpm_tools.evaluation.scores import Scores
 
-LABELS = {
-    "adherence": "label adherence",
-    "distance": "Fréchet distance",
-    "diversity": "diversity (real = 1)",
-}
+LABELS = {"adherence": "label adherence", "distance": "Fréchet distance", "diversity": "diversity (real = 1)"}
 
 
 def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "") -> Figure:

@@ -1,8 +1,6 @@
-"""Full-scale runs on record: one JSON file per run, read back as tables beside the published results.
-
-Distances by different extractors, or of different numbers of images, never share a column; for the same reason the
-published ones (FID by Inception against the 50,000 training images) have their own table.
-"""
+"""Full-scale runs on record: one JSON file per run, read back as tables beside the published results. Distances by
+different extractors, or of different numbers of images, never share a column; for the same reason the published ones
+(FID by Inception against the 50,000 training images) have their own table."""
 
 import csv
 import json
@@ -73,9 +71,8 @@ def runs_table(results: Sequence[Result]) -> str:
     for r in results:
         speeds = [f"{r.minutes:.1f}", f"{r.train_images_per_s:.0f}", f"{r.sample_images_per_s:.0f}"]
         note = "reduced: no result" if r.reduced else ""
-        rows.append(
-            [r.preset, r.design, str(r.seed), str(r.steps), *speeds, f"{r.peak_bytes / 1e9:.1f}", r.device, note]
-        )
+        peak = f"{r.peak_bytes / 1e9:.1f}"
+        rows.append([r.preset, r.design, str(r.seed), str(r.steps), *speeds, peak, r.device, note])
     return "\n".join(aligned(rows))
 
 

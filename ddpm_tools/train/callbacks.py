@@ -38,13 +38,7 @@ class Callbacks:
     """Saves, logs and draws while the steps of a run go by; only process 0 of several writes."""
 
     def __init__(
-        self,
-        config: Preset,
-        out: Path,
-        data: ImageData,
-        state: TrainState,
-        engine: FastEngine,
-        options: CallbackConfig,
+        self, config: Preset, out: Path, data: ImageData, state: TrainState, engine: FastEngine, options: CallbackConfig
     ) -> None:
         self.config, self.out, self.data, self.state = config, out, data, state
         self.engine, self.ranks, self.options = engine, engine.ranks, options
@@ -57,13 +51,8 @@ class Callbacks:
     def run(self, steps: Iterable[Step]) -> None:
         """Take all steps, then save for good; Interrupted where somebody asked to stop."""
         first, total = self.ranks.first, self.config.train.steps
-        bar = tqdm(
-            total=total,
-            initial=self.start,
-            unit="step",
-            desc="training",
-            disable=not (self.options.progress and first),
-        )
+        silent = not (self.options.progress and first)
+        bar = tqdm(total=total, initial=self.start, unit="step", desc="training", disable=silent)
         log = Log(self.options.log if first else None, self.start, self.config.train.batch_size)
         with requests() as asked, bar, log:
             asked.patient = self.ranks.world > 1
@@ -78,8 +67,7 @@ class Callbacks:
 
     def keep(self, step: int, log: Log, asked: Request) -> None:
         """What is due after this step."""
-        up = self.options
-        checked = self.due(self.engine.speed.check_every, step)
+        up, checked = self.options, self.due(self.engine.speed.check_every, step)
         if self.due(up.snapshot_every, step) and self.ranks.first:
             name = self.out.with_name(f"{self.out.name}-{step:06d}")
             self.engine.verify()
@@ -109,26 +97,23 @@ class Callbacks:
     def about(self) -> dict[str, Any]:
         """Where the weights come from, for the JSON beside them."""
         seconds, device = time.monotonic() - self.begin, self.engine.device
-        gpu = device.type == "cuda"
-        done = self.state.step - self.start
-        return {
-            "provenance": {
-                "data": self.config.data,
-                "n_train": len(self.data),
-                **({"classes": list(self.data.classes)} if self.config.unet.num_classes else {}),
-                "seed": self.config.train.seed,
-                "step": self.state.step,
-                "device": torch.cuda.get_device_name(device) if gpu else device.type,
-                "processes": self.ranks.world,
-                "torch": torch.__version__,
-                "speed": asdict(self.engine.speed),
-                "last_loss": round(float(self.loss), 4) if self.loss is not None else None,
-                "minutes": round(self.minutes + seconds / 60, 2),
-                "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
-                "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
-                **({"quick_gate": self.options.quick_gate} if self.options.quick_gate else {}),
-            }
+        gpu, done = device.type == "cuda", self.state.step - self.start
+        about = {
+            "data": self.config.data,
+            "n_train": len(self.data),
+            **({"classes": list(self.data.classes)} if self.config.unet.num_classes else {}),
+            "seed": self.config.train.seed,
+            "step": self.state.step,
+            "device": torch.cuda.get_device_name(device) if gpu else device.type,
+            "processes": self.ranks.world,
+            "torch": torch.__version__,
+            "speed": asdict(self.engine.speed),
+            "last_loss": round(float(self.loss), 4) if self.loss is not None else None,
+            "minutes": round(self.minutes + seconds / 60, 2),
+            "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
+            "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
         }
+        return {"provenance": about | ({"quick_gate": gate} if (gate := self.options.quick_gate) else {})}
 
     def preview(self, step: int, log: Log) -> None:
         """Samples of the averaged weights, one row a class (the first ten), or of the first captions."""

@@ -1,8 +1,6 @@
 """Training by several processes under `torchrun`: each computes its share of every batch, and gradients are averaged.
-
-Every process draws the random numbers of the whole batch and keeps its share, so that the result does not depend on
-how many there are. Weights, moments and EMA then move alike everywhere; process 0 alone writes and draws.
-"""
+Every process draws the random numbers of the whole batch and keeps its share, so that the result does not depend on how
+many there are. Weights, moments and EMA then move alike everywhere; process 0 alone writes and draws."""
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How a step is computed on this machine: precision, compilation, micro-batches, several processes, the watch over nan.
-
-The book's loop (`ddpm_core.training.train`) says what is computed; this is what `ddpm train` passes to it.
-"""
+The book's loop (`ddpm_core.training.train`) says what is computed; this is what `ddpm train` passes to it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

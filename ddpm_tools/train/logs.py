@@ -1,14 +1,11 @@
 """A run's curves and previews for TensorBoard: `tensorboard --logdir build/runs`. Outside the training loop."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -27,11 +24,9 @@ def lost(what: str, error: OSError) -> None:
     tqdm.write(f"the training goes on without {what}, which could not be written: {error}", file=sys.stderr)
 
 
-class Log:
-    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None.
-
-    The first write that fails is the last, and is told.
-    """
+class Log(AbstractContextManager):
+    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None. The
+    first write that fails is the last, and is told."""
 
     def __init__(self, folder: Path | None, start: int, batch_size: int):
         self.writer, self.last, self.batch_size = None, (start, time.perf_counter()), batch_size
@@ -48,12 +43,9 @@ class Log:
             return
         step, then = self.last
         self.last = report.step, time.perf_counter()
-        values = {
-            "loss": float(report.loss),
-            "learning rate": report.lr,
-            "gradient norm": float(report.norm),
-            "images per second": (report.step - step) * self.batch_size / (self.last[1] - then),
-        }
+        speed = (report.step - step) * self.batch_size / (self.last[1] - then)
+        values = {"loss": float(report.loss), "learning rate": report.lr, "gradient norm": float(report.norm)}
+        values["images per second"] = speed
         with self.writing():
             for name, value in values.items():
                 self.writer.add_scalar(name, value, report.step)
@@ -74,10 +66,7 @@ class Log:
             self.writer = None
             lost("TensorBoard's curves", e)
 
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *reason: object) -> None:
         if self.writer is not None:
             with self.writing():
                 self.writer.close()

@@ -10,9 +10,7 @@ from ddpm_core.schedule import DiffusionSchedule
 
 def stratified_times(batch: int, schedule: DiffusionSchedule, generator: Generator) -> Tensor:
     """One timestep from each of B equal parts of 0 ... T-1, in random order: less scatter of the loss between batches.
-
-    Each is uniform on its own (Kingma et al. 2021, appendix I.1, draws them from one offset).
-    """
+    Each is uniform on its own (Kingma et al. 2021, appendix I.1, draws them from one offset)."""
     draw = {"generator": generator, "device": generator.device}
     u = (torch.randperm(batch, **draw) + torch.rand(batch, **draw)) / batch  # (B,) in [0, 1)
     return (u * schedule.timesteps).long().clamp(max=schedule.timesteps - 1)
@@ -30,14 +28,9 @@ def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
 
 def min_snr(parameterization: Parameterization, gamma: float = 5.0) -> Loss:
     """Mean squared error, the error of x0 weighed by min(SNR, gamma) (Hang et al. 2023, eq. 8 and section 3.4).
-
-    ValueError for a parameterization whose target weighs the error of x0 in a way that is not known here.
-    """
-    weights = {  # by which the target's own error weighs that of x0, see lesson 5.1
-        "epsilon": lambda snr: snr,
-        "v": lambda snr: snr + 1,
-        "x0": torch.ones_like,
-    }
+    ValueError for a parameterization whose target weighs the error of x0 in a way that is not known here."""
+    # by which the target's own error weighs that of x0, see lesson 5.1
+    weights = {"epsilon": lambda snr: snr, "v": lambda snr: snr + 1, "x0": torch.ones_like}
     if parameterization.name not in weights:
         raise ValueError(f"min-SNR is known for {', '.join(weights)}, not for '{parameterization.name}'")
     own = weights[parameterization.name]

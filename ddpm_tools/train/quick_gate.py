@@ -1,8 +1,6 @@
 """Which designs have passed the quick gate: what a full-scale run asks for, so that no GPU hours go to a broken one.
-
 The passes are data: the challenges' quick tier trains every known design on digits, and `python benchmarks/tracks.py`
-keeps which of them stay within the limits of the reference gate.
-"""
+keeps which of them stay within the limits of the reference gate."""
 
 import json
 from pathlib import Path
@@ -39,6 +37,5 @@ def require(config: Preset, path: Path = PASSES) -> str:
                 f" (passed: {others}); see docs/challenges.md, or train it all the same with --ungated, and the"
                 " checkpoint will say so"
             )
-    return "passed: " + ", ".join(
-        f"{design} ({passes[track][design]['seeds']} seeds)" for track, design in designs(config)
-    )
+    seeds = {design: passes[track][design]["seeds"] for track, design in designs(config)}
+    return "passed: " + ", ".join(f"{design} ({n} seeds)" for design, n in seeds.items())

@@ -1,36 +1,24 @@
-"""Training runs in checkpoints: saved so that they go on, put back, and shrunk for shipping.
-
-What a run needs to go on lies in the weights' file, and the JSON of one run differs between saves in its figures alone:
-so a run killed at any moment while saving still has a whole checkpoint.
-"""
+"""Training runs in checkpoints: saved so that they go on, put back, and shrunk for shipping. What a run needs to go on
+lies in the weights' file, and the JSON of one run differs between saves in its figures alone: so a run killed at any
+moment while saving still has a whole checkpoint."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ddpm_core.checkpoint import (
-    Build,
-    CheckpointError,
-    averaged_tensors,
-    check_rebuilds,
-    config_of,
-    fill,
-    read,
-    stem,
-    step_of,
-    with_suffix,
-    write,
-)
+from ddpm_core import checkpoint
+from ddpm_core.checkpoint import Build, CheckpointError
 from ddpm_core.config import Preset, to_dict
 from ddpm_core.training import TrainState
 
 
 def clear_drafts(path: Path | str) -> None:
     """Remove what writers of this checkpoint left behind when they were killed."""
-    path = stem(path)
+    path = checkpoint.stem(path)
     for file in path.parent.glob("*.tmp"):
         if re.fullmatch(re.escape(path.name) + r"\.(json|safetensors)\.\d+\.tmp", file.name):
             file.unlink(missing_ok=True)
@@ -38,7 +26,7 @@ def clear_drafts(path: Path | str) -> None:
 
 def exists(path: Path | str) -> bool:
     """Whether there are weights; a run killed before its first save has none."""
-    return with_suffix(stem(path), ".safetensors").exists()
+    return checkpoint.with_suffix(checkpoint.stem(path), ".safetensors").exists()
 
 
 def save_training(
@@ -49,40 +37,36 @@ def save_training(
     build: Build | None = None,
     **about: Any,
 ) -> Path:
-    """EMA and raw weights, and, where the run should be able to go on, the optimiser's state.
-
-    ValueError where neither the config nor `build` makes the network again.
-    """
-    check_rebuilds(state.model, config, build)
-    tensors = averaged_tensors(state.ema.module, state.step, state.ema.updates)
+    """EMA and raw weights, and, where the run should be able to go on, the optimiser's state. ValueError where neither
+    the config nor `build` makes the network again."""
+    checkpoint.check_rebuilds(state.model, config, build)
+    tensors = checkpoint.averaged_tensors(state.ema.module, state.step, state.ema.updates)
     tensors |= {f"model.{k}": v for k, v in state.model.state_dict().items()}
     if resumable:
         for i, entry in state.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for k, v in entry.items()}
-    return write(path, tensors, to_dict(config), **about)
+    return checkpoint.write(path, tensors, to_dict(config), **about)
 
 
 def save_snapshot(path: Path | str, state: TrainState, config: Preset, **about: Any) -> Path:
     """The averaged weights alone, in float16: for shipping, and for autoguidance by an earlier self."""
-    tensors = averaged_tensors(state.ema.module, state.step, state.ema.updates)
-    return write(path, halved(tensors), to_dict(config), **about)
+    tensors = checkpoint.averaged_tensors(state.ema.module, state.step, state.ema.updates)
+    return checkpoint.write(path, halved(tensors), to_dict(config), **about)
 
 
 def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
-    """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size.
-
-    `data` is a name to put in place of the path that the data were read from. ValueError where `out` is the checkpoint
-    itself, whose raw weights and optimiser state would be lost.
-    """
-    if stem(path).resolve() == stem(out).resolve():
+    """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size. `data`
+    is a name to put in place of the path that the data were read from. ValueError where `out` is the checkpoint itself,
+    whose raw weights and optimiser state would be lost."""
+    if checkpoint.stem(path).resolve() == checkpoint.stem(out).resolve():
         raise ValueError(f"{out} is the checkpoint itself, and would lose its raw weights; choose another --out")
-    tensors, record = read(path, skip="optimizer.")
-    config_of(record, path)
+    tensors, record = checkpoint.read(path, skip="optimizer.")
+    checkpoint.config_of(record, path)
     if data:
         read_from = Path(record["config"]["data"]).name  # what ships names no one's folders
         record["config"]["data"], record["provenance"]["data"] = data, read_from
     kept = {k: v for k, v in tensors.items() if not k.startswith("model.")}
-    return write(out, halved(kept), **{**record, "weights": "ema, float16"})
+    return checkpoint.write(out, halved(kept), **{**record, "weights": "ema, float16"})
 
 
 def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -95,30 +79,29 @@ def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def finished(path: Path | str, config: Preset) -> bool:
     """Whether the checkpoint is the end of a run of this config."""
-    tensors, record = read(path, skip="model.")
-    resumable = any(k.startswith("optimizer.") for k in tensors)
-    return not resumable and config_of(record, path) == config and step_of(tensors, path) == config.train.steps
+    tensors, record = checkpoint.read(path, skip="model.")
+    if any(k.startswith("optimizer.") for k in tensors):
+        return False  # it may go on
+    return checkpoint.config_of(record, path) == config and checkpoint.step_of(tensors, path) == config.train.steps
 
 
 def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
     """Put a saved run back into a fresh state; CheckpointError where it was another run's."""
-    tensors, record = read(path)
-    if (saved := config_of(record, path)) != config:
+    tensors, record = checkpoint.read(path)
+    if (saved := checkpoint.config_of(record, path)) != config:
         ours, theirs = flat(to_dict(config)), flat(to_dict(saved))
         keys = [k for k in ours if ours[k] != theirs.get(k)]
-        raise CheckpointError(
-            f"{path} was trained with another config ({', '.join(keys)} differ); choose another --out"
-        )
+        differ = f"({', '.join(keys)} differ)"
+        raise CheckpointError(f"{path} was trained with another config {differ}; choose another --out")
     if not any(k.startswith("optimizer.") for k in tensors):
         raise CheckpointError(f"{path} holds a finished model without optimiser state, it cannot be resumed")
-    fill(state.model, tensors, "model.", path)
-    fill(state.ema.module, tensors, "ema.", path)
-    state.step, state.ema.updates = step_of(tensors, path), int(tensors["step"][1])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for k, v in tensors.items():
-        if k.startswith("optimizer."):
-            _, i, name = k.split(".", 2)
-            moments.setdefault(int(i), {})[name] = v
+    checkpoint.fill(state.model, tensors, "model.", path)
+    checkpoint.fill(state.ema.module, tensors, "ema.", path)
+    state.step, state.ema.updates = checkpoint.step_of(tensors, path), int(tensors["step"][1])
+    moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for k in (k for k in tensors if k.startswith("optimizer.")):
+        _, i, name = k.split(".", 2)
+        moments[int(i)][name] = tensors[k]
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
     for p, entry in state.optimizer.state.items():  # files know no channels-last, and the fused optimiser insists on it
         entry |= {k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape}

@@ -28,14 +28,12 @@ def class_index(name: str, classes: tuple[str, ...]) -> int:
 
 def fit(config: Preset, data: ImageData) -> None:
     """ValueError where a network of this config cannot take this data."""
-    c, h, w = data.images.shape[1:]
-    want = (config.unet.image_channels, config.unet.image_size, config.unet.image_size)
-    if (c, h, w) != want:
+    (c, h, w), u, k = data.images.shape[1:], config.unet, config.unet.num_classes
+    if (c, h, w) != (u.image_channels, u.image_size, u.image_size):
         raise ValueError(
-            f"the preset's network takes images of {want[0]} channel(s) at {want[1]}×{want[2]}, but {data.name} has "
-            f"{c} at {h}×{w}; choose another preset or resize the data"
+            f"the preset's network takes images of {u.image_channels} channel(s) at {u.image_size}×{u.image_size}, but "
+            f"{data.name} has {c} at {h}×{w}; choose another preset or resize the data"
         )
-    k = config.unet.num_classes
     if k and data.labels.dim() == 1 and len(data.classes) != k:
         raise ValueError(
             f"the preset's network has {k} classes, but {data.name} has {len(data.classes)}; "
@@ -57,25 +55,19 @@ def training_data(config: Preset) -> ImageData:
 
 
 def train_run(
-    config: Preset,
-    out: Path,
-    device: torch.device | str = "cpu",
-    callbacks: CallbackConfig | None = None,
-    speed: Speed | None = None,
-    ranks: Ranks = ALONE,
-) -> Path:
-    """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path.
-
-    Ctrl-C or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite,
-    leaves the last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken
-    one bit for bit; on a GPU that is not promised.
-    """
-    callbacks = callbacks or CallbackConfig()
+    config: Preset, out: Path, device: torch.device | str = "cpu",
+    callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE,
+) -> Path:  # fmt: skip
+    """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path. Ctrl-C
+    or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite, leaves the
+    last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken one bit for
+    bit; on a GPU that is not promised."""
+    callbacks, speed = callbacks or CallbackConfig(), speed or Speed()
     with ranks.first_goes_ahead():
         data = training_data(config)
-        ranks.shares(config.train.batch_size, (speed or Speed()).micro_batches)  # a sentence now, not after compiling
+        ranks.shares(config.train.batch_size, speed.micro_batches)  # a sentence now, not after compiling
         diffusion = config.diffusion(checkpoint.network_of(config).to(device))
-        state, speed = start(diffusion, config.train, speed or Speed(), data.images.nbytes)
+        state, speed = start(diffusion, config.train, speed, data.images.nbytes)
         if ranks.first:
             resume.clear_drafts(out)
         if done := resume.exists(out) and resume.finished(out, config):

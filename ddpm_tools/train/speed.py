@@ -40,7 +40,7 @@ class Speed:
                 raise ValueError(f"{f.name} must be on, off or auto, got '{value}'")
         for name in ("check_every", "micro_batches"):
             value = getattr(self, name)
-            if not (value == "auto" and name == "check_every") and not (isinstance(value, int) and value >= 1):
+            if (name, value) != ("check_every", "auto") and not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"{name} must be a number from 1 on, got '{value}'")
         if self.compile == "graphs" and self.micro_batches > 1:
             raise ValueError("compile=graphs overwrites the gradients of earlier micro-batches; use compile=default")

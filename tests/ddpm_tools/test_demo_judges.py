@@ -12,6 +12,7 @@ from ddpm_tools import demo
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.vision import CIFAR10_CLASSES
 from ddpm_tools.evaluation import reference
+from ddpm_tools.evaluation.judges import load_judge
 from ddpm_tools.evaluation.scores import ReferenceStatistics
 
 DIGITS, COLOUR = DATA_DIR / "classifiers/digits", DATA_DIR / "classifiers/cifar10"
@@ -52,7 +53,7 @@ def test_class_names_are_the_checkpoint_s_own(loaded):
 
 
 def test_statistics_that_ship_stand_for_the_images(monkeypatch):
-    judge = demo.load_judge(DIGITS)
+    judge = load_judge(DIGITS)
     wanted = ReferenceStatistics.of(load_data("digits"), judge.model)
     monkeypatch.setattr(demo, "TORCHVISION", {"digits-train": None})  # as if it had to be downloaded
     monkeypatch.setattr(demo, "load_data", lambda *a: pytest.fail("went for the images"))
@@ -63,7 +64,7 @@ def test_statistics_that_ship_stand_for_the_images(monkeypatch):
 
 
 def test_what_is_at_hand_is_measured_itself():
-    judge = demo.load_judge(DIGITS)
+    judge = load_judge(DIGITS)
     assert demo.reference_statistics("digits", judge).name == "digits/all"
 
 

@@ -108,7 +108,7 @@ def test_the_shipped_checkpoint_draws_what_it_is_asked_for(rng):
     loaded = checkpoint.load(SHIPPED)
     assert loaded.preset == PRESETS["digits"] and loaded.step == loaded.preset.train.steps
     y = torch.arange(100) % 10
-    images = demo.draw(loaded, y, w=3.0, steps=20, seed=1)
+    images = demo.draw(loaded, y, demo.Drawing(w=3.0, steps=20, seed=1))
     assert (classify(load_classifier(DATA_DIR / "judges/digits"), images)[0] == y).double().mean() > 0.95
 
 
