@@ -30,6 +30,7 @@ def grid(
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
     title: str = "",
+    *,
     cell: float = 0.55,
     **axes: Unpack[AxisLabels],
 ) -> Figure:
