@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 from tqdm.auto import tqdm
 
 from ddpm_core import checkpoint, plots
@@ -15,10 +15,11 @@ from ddpm_core.checkpoint import CheckpointError, Loaded
 from ddpm_core.config import DATA_DIR, PRESETS
 from ddpm_core.interpolation import InterpolationConfig, interpolate_classes
 from ddpm_core.metrics.distances import diversity
-from ddpm_core.samplers import SampleConfig, sample
+from ddpm_core.samplers import SampleConfig
 from ddpm_core.streams import derive_seed
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.vision import TORCHVISION
+from ddpm_tools.drawing import COLOUR_PAIRS, Drawing, draw, known_pairs
 from ddpm_tools.evaluation.judges import Judge, classes_of, judge_of
 from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.evaluation.results import Provenance
@@ -29,9 +30,7 @@ from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
 
 SCALES = (1, 2, 4, 6, 8, 10)
-PAIRS = (("3", "8"), ("1", "7"), ("4", "9"), ("0", "6"))
 COLOUR = DATA_DIR / "checkpoints/cifar10"
-COLOUR_PAIRS = (("cat", "dog"), ("airplane", "ship"), ("automobile", "truck"), ("bird", "airplane"))
 COLOUR_SCALES = (1, 2, 4, 8)
 
 
@@ -46,36 +45,11 @@ class Sizes:
     colour_steps: int = 10  # of DPM-Solver++(2M), which needs fewer than DDIM
 
 
-def known_pairs(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs of the course that these classes have, to walk between."""
-    return [(a, b) for a, b in (*PAIRS, *COLOUR_PAIRS) if a in classes and b in classes]
-
-
 def reference_statistics(data: str, judge: Judge) -> ReferenceStatistics:
     """The real images to measure against; of those that would have to be downloaded, the statistics that ship."""
     if data in TORCHVISION and (kept := shipped_reference(data, judge.name)):
         return ReferenceStatistics(str(kept.config), kept.moments, diversity(kept.features, kept.labels))
     return ReferenceStatistics.of(load_data(data, "all"), judge.model)
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How images are drawn from a checkpoint, and how many."""
-
-    n: int = 1000  # a hundred a class of ten: below it, per-class results say little
-    w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
-    steps: int = 50
-    seed: int = 0
-    raw: bool = False  # raw weights in place of averaged ones
-    config: SampleConfig = field(default_factory=SampleConfig)
-    changes: dict[str, Any] = field(default_factory=dict)  # fields of the model's Diffusion: clip, weak
-    progress: bool = False
-
-
-def draw(loaded: Loaded, y: Tensor, how: Drawing) -> Tensor:
-    """Images (B, C, H, W) of a checkpoint for labels y (B,)."""
-    diffusion = replace(loaded.diffusion(how.raw), **how.changes)
-    return sample(diffusion, y, how.w, how.steps, how.seed, how.config, how.progress)
 
 
 def sweep(

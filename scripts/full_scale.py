@@ -31,7 +31,7 @@ from ddpm_core.data import ImageData
 from ddpm_core.samplers import SampleConfig
 from ddpm_tools.cli.base import device_of
 from ddpm_tools.datasets import load_data
-from ddpm_tools.demo import Drawing
+from ddpm_tools.drawing import Drawing
 from ddpm_tools.evaluation.candidates import drawn
 from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network

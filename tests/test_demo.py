@@ -5,7 +5,7 @@ import pytest
 from autograder import demo as whole
 from autograder import samples
 from ddpm_core.config import DATA_DIR
-from ddpm_tools import demo
+from ddpm_tools import demo, drawing
 from ddpm_tools.reports import demo_page
 
 SMALL = demo.Sizes(sweep_n=40, sweep_steps=3, steps=3, colour_n=20, colour_steps=2)
@@ -24,7 +24,7 @@ def test_the_page_shows_everything_and_every_link_leads_somewhere(pictures):
     assert {"grid.png", "sweep.png", "sweep_plot.png", "ema_raw.png"} <= set(shown)
     assert sum(s.endswith(".gif") for s in shown) >= 1 and sum(s.startswith("interpolate_") for s in shown) >= 6
     colour = {s for s in shown if s.startswith("cifar10/")}
-    walks = {f"cifar10/interpolate_{a}_{b}.png" for a, b in demo.COLOUR_PAIRS}
+    walks = {f"cifar10/interpolate_{a}_{b}.png" for a, b in drawing.COLOUR_PAIRS}
     assert {"cifar10/sweep.png", "cifar10/sweep_plot.png"} | walks <= colour
     assert all((pictures / s).is_file() for s in shown)
     assert "http:" not in text and "https:" not in text  # nothing is fetched from anywhere

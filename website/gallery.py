@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
-from ddpm_tools import demo
+from ddpm_tools import demo, drawing
 from ddpm_tools.cli import main
 from ddpm_tools.reports import html
 from website.fingerprint import ROOT, fingerprint, library
@@ -21,7 +21,7 @@ SWEEP = "ddpm sweep --w 1 2 4 6 8 10 --n 200 --sampler dpm++ --steps 10 --out {o
 WALK = "ddpm interpolate " + " ".join(f"--pair {a} {b}" for a, b in PAIRS) + " --steps 20 --out {out}"
 WAY = "ddpm sample --classes 0 3 8 --w 3 --n 1 --steps 30 --trajectory 9 --out {out}/sample.png"
 COLOUR_SWEEP = "ddpm sweep --checkpoint {model} --w 1 2 4 8 --n 20 --sampler dpm++ --steps 10 --out {out}"
-COLOUR_WALK = "ddpm interpolate --checkpoint {model} " + " ".join(f"--pair {a} {b}" for a, b in demo.COLOUR_PAIRS)
+COLOUR_WALK = "ddpm interpolate --checkpoint {model} " + " ".join(f"--pair {a} {b}" for a, b in drawing.COLOUR_PAIRS)
 COLOUR_WALK += " --sampler dpm++ --steps 20 --out {out}"
 COMMANDS = (SWEEP, WALK, WAY)
 COLOUR_COMMANDS = (COLOUR_SWEEP, COLOUR_WALK)
@@ -56,5 +56,5 @@ def write(pages: Path, out: Path = OUT) -> str:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(picture.read_bytes())
     commands = {"SWEEP": SWEEP, "WALK": WALK, "WAY": WAY, "COLOUR_SWEEP": COLOUR_SWEEP, "COLOUR_WALK": COLOUR_WALK}
-    html.write(folder / "index.md", PAGE, PAIRS=PAIRS, COLOUR_PAIRS=demo.COLOUR_PAIRS, MODEL=MODEL, **commands)
+    html.write(folder / "index.md", PAGE, PAIRS=PAIRS, COLOUR_PAIRS=drawing.COLOUR_PAIRS, MODEL=MODEL, **commands)
     return "gallery/index.md"

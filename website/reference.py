@@ -38,6 +38,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "Diagnosis": ("ddpm_tools.diagnosis",),
     "Reports and commands": (
         "ddpm_core.plots",
+        "ddpm_tools.drawing",
         "ddpm_tools.demo",
         "ddpm_tools.reports",
         "ddpm_tools.tables",

@@ -15,6 +15,7 @@ from ddpm_core.interpolation import PATHS, VARY
 from ddpm_core.samplers import SAMPLERS, SPACINGS, SampleConfig
 from ddpm_tools import demo, outputs
 from ddpm_tools.cli.base import beside, command, device_of, distinct, positive, room_for, scale
+from ddpm_tools.drawing import Drawing, draw
 from ddpm_tools.evaluation.judges import classes_of
 from ddpm_tools.train.runs import class_index
 
@@ -49,10 +50,10 @@ def method(a: argparse.Namespace) -> str:
     return f"{guidance}{within}, {a.steps}{solver} steps, seed {a.seed}"
 
 
-def drawing(a: argparse.Namespace, loaded: Loaded, **options: Any) -> demo.Drawing:
+def drawing(a: argparse.Namespace, loaded: Loaded, **options: Any) -> Drawing:
     """How the options say to draw."""
     common = {"seed": a.seed, "config": config_of(a), "changes": changes_of(a, loaded), "progress": True}
-    return demo.Drawing(a.n, steps=a.steps, **common, **options)
+    return Drawing(a.n, steps=a.steps, **common, **options)
 
 
 def draw_trajectory(loaded: Loaded, a: argparse.Namespace, y: Tensor, names: Sequence[str]) -> Path:
@@ -76,7 +77,7 @@ def sample(a: argparse.Namespace) -> None:
     classes = classes_of(loaded)
     names = a.classes or classes
     y = torch.tensor([class_index(c, classes) for c in names]).repeat_interleave(a.n)
-    images = demo.draw(loaded, y, drawing(a, loaded, w=a.w, raw=a.raw))
+    images = draw(loaded, y, drawing(a, loaded, w=a.w, raw=a.raw))
     print(plots.save(plots.class_grid(images, names, method(a)), a.out))
     if a.trajectory:
         print(draw_trajectory(loaded, a, y, names))

@@ -35,7 +35,7 @@ def default_network(data: ImageData) -> str:
 
 
 def evaluate(a: argparse.Namespace) -> None:
-    from ddpm_tools.demo import Drawing
+    from ddpm_tools.drawing import Drawing
     from ddpm_tools.evaluation import record
     from ddpm_tools.evaluation.candidates import drawn, given
     from ddpm_tools.evaluation.evaluation import METRICS, check_metrics

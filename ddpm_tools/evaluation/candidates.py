@@ -9,7 +9,7 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.data import ImageData, to_uint8
-from ddpm_tools.demo import Drawing, draw
+from ddpm_tools.drawing import Drawing, draw
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import Source, folder_source, tensor_source
 

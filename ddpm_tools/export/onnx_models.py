@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.network import ConditionalNetwork
-from ddpm_tools.demo import known_pairs
+from ddpm_tools.drawing import known_pairs
 from ddpm_tools.evaluation.classifiers import load_classifier
 from ddpm_tools.evaluation.judges import classes_of, known_classifier
 

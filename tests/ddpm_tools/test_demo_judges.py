@@ -8,10 +8,10 @@ import torch
 
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
-from ddpm_tools import demo
+from ddpm_tools import demo, drawing
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.vision import CIFAR10_CLASSES
-from ddpm_tools.evaluation import reference
+from ddpm_tools.evaluation import judges, reference
 from ddpm_tools.evaluation.judges import load_judge
 from ddpm_tools.evaluation.scores import ReferenceStatistics
 
@@ -24,19 +24,19 @@ def loaded():
 
 
 def test_the_classifier_is_the_one_that_knows_the_classes(loaded):
-    assert demo.judge_of(loaded).name == "digits-classifier"
+    assert judges.judge_of(loaded).name == "digits-classifier"
     preset = replace(loaded.preset, data="cifar10", unet=replace(loaded.preset.unet, image_channels=3, image_size=32))
-    assert demo.judge_of(replace(loaded, preset=preset)).name == "cifar10-classifier"
+    assert judges.judge_of(replace(loaded, preset=preset)).name == "cifar10-classifier"
     with pytest.raises(ValueError, match="other classes, or at another picture size"):
-        demo.judge_of(loaded, COLOUR)
+        judges.judge_of(loaded, COLOUR)
     with pytest.raises(ValueError, match="knows fashion-mnist"):
         unet = replace(preset.unet, image_channels=1, image_size=28)
-        demo.judge_of(replace(loaded, preset=replace(preset, data="fashion-mnist", unet=unet)))
+        judges.judge_of(replace(loaded, preset=replace(preset, data="fashion-mnist", unet=unet)))
     letters = replace(loaded, record={"provenance": {"classes": list("abcdefghij")}})  # no digits, but as large
     with pytest.raises(ValueError, match="no classifier knows"):
-        demo.judge_of(letters)
+        judges.judge_of(letters)
     with pytest.raises(ValueError, match="other classes, or at another picture size"):
-        demo.judge_of(letters, DIGITS)
+        judges.judge_of(letters, DIGITS)
 
 
 def test_class_names_are_the_checkpoint_s_own(loaded):
@@ -44,12 +44,14 @@ def test_class_names_are_the_checkpoint_s_own(loaded):
     preset = replace(loaded.preset, data="my.zip", unet=replace(loaded.preset.unet, image_channels=3, image_size=32))
     record = {**loaded.record, "provenance": {"classes": list(CIFAR10_CLASSES)}}
     named = replace(loaded, preset=preset, record=record)
-    assert demo.classes_of(named) == CIFAR10_CLASSES and demo.judge_of(named).name == "cifar10-classifier"
-    assert demo.known_pairs(CIFAR10_CLASSES) == list(demo.COLOUR_PAIRS)
-    assert demo.known_pairs(demo.classes_of(loaded)) == list(demo.PAIRS) and demo.known_pairs(("x", "y")) == []
+    assert judges.classes_of(named) == CIFAR10_CLASSES and judges.judge_of(named).name == "cifar10-classifier"
+    assert drawing.known_pairs(CIFAR10_CLASSES) == list(drawing.COLOUR_PAIRS)
+    assert (
+        drawing.known_pairs(judges.classes_of(loaded)) == list(drawing.PAIRS) and drawing.known_pairs(("x", "y")) == []
+    )
     for spoilt in (["cat"], 3, list(range(10))):
         wrong = replace(named, record={"provenance": {"classes": spoilt}})
-        assert demo.classes_of(wrong) == tuple("0123456789")
+        assert judges.classes_of(wrong) == tuple("0123456789")
 
 
 def test_statistics_that_ship_stand_for_the_images(monkeypatch):

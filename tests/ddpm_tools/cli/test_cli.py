@@ -102,13 +102,13 @@ def test_the_shipped_checkpoint_draws_what_it_is_asked_for(rng):
     """It also proves that the checkpoint still fits the code."""
     from ddpm_core.config import PRESETS
     from ddpm_core.metrics.adherence import classify
-    from ddpm_tools import demo
+    from ddpm_tools.drawing import Drawing, draw
     from ddpm_tools.evaluation.plain_classifier import load_classifier
 
     loaded = checkpoint.load(SHIPPED)
     assert loaded.preset == PRESETS["digits"] and loaded.step == loaded.preset.train.steps
     y = torch.arange(100) % 10
-    images = demo.draw(loaded, y, demo.Drawing(w=3.0, steps=20, seed=1))
+    images = draw(loaded, y, Drawing(w=3.0, steps=20, seed=1))
     assert (classify(load_classifier(DATA_DIR / "judges/digits"), images)[0] == y).double().mean() > 0.95
 
 

@@ -1,0 +1,38 @@
+"""How images are drawn from a checkpoint, and the pairs of classes that the course walks between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from ddpm_core.checkpoint import Loaded
+from ddpm_core.samplers import SampleConfig, sample
+
+PAIRS = (("3", "8"), ("1", "7"), ("4", "9"), ("0", "6"))
+COLOUR_PAIRS = (("cat", "dog"), ("airplane", "ship"), ("automobile", "truck"), ("bird", "airplane"))
+
+
+def known_pairs(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of the course that these classes have, to walk between."""
+    return [(a, b) for a, b in (*PAIRS, *COLOUR_PAIRS) if a in classes and b in classes]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How images are drawn from a checkpoint, and how many."""
+
+    n: int = 1000  # a hundred a class of ten: below it, per-class results say little
+    w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
+    steps: int = 50
+    seed: int = 0
+    raw: bool = False  # raw weights in place of averaged ones
+    config: SampleConfig = field(default_factory=SampleConfig)
+    changes: dict[str, Any] = field(default_factory=dict)  # fields of the model's Diffusion: clip, weak
+    progress: bool = False
+
+
+def draw(loaded: Loaded, y: Tensor, how: Drawing) -> Tensor:
+    """Images (B, C, H, W) of a checkpoint for labels y (B,)."""
+    diffusion = replace(loaded.diffusion(how.raw), **how.changes)
+    return sample(diffusion, y, how.w, how.steps, how.seed, how.config, how.progress)
