@@ -21,7 +21,7 @@ from cleanfid.fid import frechet_distance as peer
 from ddpm_core.data import ImageData
 from ddpm_core.metrics.distances import Moments, frechet_distance
 from ddpm_tools.datasets import load_data
-from ddpm_tools.evaluation.evaluation import METRICS, evaluate
+from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
 from ddpm_tools.evaluation.reference import make_reference
@@ -63,7 +63,7 @@ def whole(data: ImageData, extractor: str, n: int) -> dict[str, float]:
     wall, cpu, reference = seconds(lambda: make_reference(data, net))
     images = replace(data, images=data.images[:n], labels=data.labels[:n])
     source = tensor_source("images", images.images, images.labels)
-    ewall, ecpu, e = seconds(lambda: evaluate(source, data, reference, net, ABOUT, judge, tuple(METRICS)))
+    ewall, ecpu, e = seconds(lambda: evaluate(source, data, reference, net, ABOUT, judge))
     done = {"n": n, "wall_s": ewall, "cpu_s": ecpu, "figures": len(e.results) + bool(e.per_class)}
     return done | {"reference_n": len(data), "reference_wall_s": wall, "reference_cpu_s": cpu}
 

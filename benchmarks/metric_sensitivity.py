@@ -21,9 +21,10 @@ from ddpm_core.data import ImageData
 from ddpm_tools.cli.evaluate import default_network
 from ddpm_tools.datasets import load_data
 from ddpm_tools.evaluation.estimates import Estimate, interval
-from ddpm_tools.evaluation.evaluation import METRICS, Evaluation, evaluate
+from ddpm_tools.evaluation.evaluation import Evaluation, evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.metrics import METRICS, EvaluationConfig
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import tensor_source
@@ -132,7 +133,8 @@ def main() -> None:
     results = {}
     for name, images in sets.items():
         source = tensor_source(name, images.images, images.labels)
-        results[name] = figures(evaluate(source, train, reference, net, ABOUT, judge, COLUMNS, a.repeats))
+        config = EvaluationConfig(COLUMNS, a.repeats)
+        results[name] = figures(evaluate(source, train, reference, net, ABOUT, judge, config))
     columns = [c for c in COLUMNS if c in results["none"]]
     print(f"{Path(a.data).stem}, n = {a.n}, {net.name}, reference {reference.config}\n")
     print("| fault | " + " | ".join(METRICS[c].title for c in columns) + " |\n" + "|---" * (len(columns) + 1) + "|")

@@ -36,6 +36,7 @@ from ddpm_tools.evaluation.candidates import drawn
 from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.metrics import EvaluationConfig
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.presets import preset
 from ddpm_tools.reports import results
@@ -168,7 +169,8 @@ def measure(
             net = network(name, device)
             reference = reference_for(data, net, None, progress=True)
             wanted = ["frechet", "kid", "precision", "recall", *(["adherence", "diversity"] if i == 0 else [])]
-            found = evaluate(candidate.source, data, reference, net, candidate.about, judge, wanted, progress=True)
+            config = EvaluationConfig(wanted, progress=True)
+            found = evaluate(candidate.source, data, reference, net, candidate.about, judge, config)
             figures += [asdict(f) for f in found.results]
     return figures, rate
 

@@ -92,6 +92,22 @@ FLOORS = {
 }
 
 
+# One keyword an option of a command line, which a reader meets one at a time.
+LISTS_OF_OPTIONS = {"ddpm_tools/cli/base.py command", "autograder/sandbox/bubblewrap.py command"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_function_around_the_book_takes_more_either(package):
+    long = set()
+    for file in (ROOT / package).rglob("*.py"):
+        for f in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef):
+                named = [a.arg for a in (*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs)]
+                if f.name != "__init__" and len([a for a in named if a not in ("self", "cls")]) > MOST:
+                    long.add(f"{file.relative_to(ROOT).as_posix()} {f.name}")
+    assert long == {name for name in LISTS_OF_OPTIONS if name.startswith(package)}
+
+
 @pytest.fixture(scope="module")
 def graph():
     return grimp.build_graph(*PACKAGES, cache_dir=None)

@@ -38,10 +38,10 @@ def evaluate(a: argparse.Namespace) -> None:
     from ddpm_tools.drawing import Drawing
     from ddpm_tools.evaluation import record
     from ddpm_tools.evaluation.candidates import drawn, given
-    from ddpm_tools.evaluation.evaluation import METRICS, check_metrics
     from ddpm_tools.evaluation.evaluation import evaluate as judge_images
     from ddpm_tools.evaluation.features import network
     from ddpm_tools.evaluation.judges import find_judge
+    from ddpm_tools.evaluation.metrics import METRICS, EvaluationConfig, check_metrics
     from ddpm_tools.evaluation.reference import reference_for
     from ddpm_tools.evaluation.results import over_seeds
     from ddpm_tools.reports import evaluation_page
@@ -59,11 +59,11 @@ def evaluate(a: argparse.Namespace) -> None:
     data = real_images(a, loaded)
     net, judge = network(a.extractor or default_network(data), device), find_judge(data, a.classifier, device)
     reference = reference_for(data, net, unseen(data, a.data or loaded.preset.data), progress=True)
-    runs, made = [], []
+    config, runs, made = EvaluationConfig(metrics, a.repeats, progress=True), [], []
     for seed in seeds[:1] if a.images else seeds:
         how = Drawing(a.n, a.w, a.steps, seed, a.raw, progress=True)
         c = given(a.images, data, a.resize) if a.images else drawn(a.checkpoint, loaded, data, how)
-        runs.append(judge_images(c.source, data, reference, net, c.about, judge, metrics, a.repeats, progress=True))
+        runs.append(judge_images(c.source, data, reference, net, c.about, judge, config))
         made.append(c.made_with)
     results = [over_seeds(same) for same in zip(*(run.results for run in runs))]
     made_with = {

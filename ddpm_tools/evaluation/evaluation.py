@@ -13,36 +13,13 @@ from ddpm_tools.evaluation.finite_n import Extrapolation, extrapolate
 from ddpm_tools.evaluation.judges import Judge
 from ddpm_tools.evaluation.kernel import kid_estimate
 from ddpm_tools.evaluation.manifold import Manifold
+from ddpm_tools.evaluation.metrics import METRICS, NEIGHBOURLY, EvaluationConfig, check_metrics
 from ddpm_tools.evaluation.neighbours import Neighbours, nearest
 from ddpm_tools.evaluation.reference import Reference
 from ddpm_tools.evaluation.resampling import frechet_resampler
 from ddpm_tools.evaluation.results import MetricResult, Provenance
 from ddpm_tools.evaluation.sources import Source
 from ddpm_tools.evaluation.streaming import ExtractedFeatures, extract_features
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a metric is called, and which way is better."""
-
-    title: str
-    better: str
-
-
-METRICS = {
-    "frechet": Metric("Fréchet distance", "lower"),
-    "frechet_inf": Metric("Fréchet distance at n = ∞", "lower"),
-    "kid": Metric("kernel distance (KID)", "lower"),
-    "precision": Metric("precision", "higher"),
-    "recall": Metric("recall", "higher"),
-    "density": Metric("density", "about 1"),
-    "coverage": Metric("coverage", "higher"),
-    "diversity": Metric("diversity within classes (real = 1)", "about 1"),
-    "adherence": Metric("label adherence", "higher"),
-    "copies": Metric("nearer to training images than 95 % of unseen ones", "about 0.05"),
-    "per_class": Metric("Fréchet distance by class", "lower"),
-}
-NEIGHBOURLY = {"precision", "recall", "density", "coverage"}  # taken from nearest neighbours
 
 
 @dataclass(frozen=True)
@@ -68,12 +45,6 @@ class Evaluation:
     labels: Tensor | None = None  # (M,) of the kept images
     by_n: Extrapolation | None = None  # the Fréchet distance of fewer images
     notes: list[str] = field(default_factory=list)
-
-
-def check_metrics(names: Collection[str]) -> None:
-    """ValueError lists the known metrics."""
-    if unknown := sorted(set(names) - set(METRICS)):
-        raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
 
 
 def feature_estimates(
@@ -143,18 +114,25 @@ def missing(source: Source, judge: Judge | None, reference: Reference, wanted: C
 
 
 def evaluate(
-    source: Source, data: ImageData, reference: Reference, network: FeatureNetwork, about: Provenance,
-    judge: Judge | None = None, metrics: Collection[str] = tuple(METRICS), repeats: int = 100, progress: bool = False,
-) -> Evaluation:  # fmt: skip
+    source: Source,
+    data: ImageData,
+    reference: Reference,
+    network: FeatureNetwork,
+    about: Provenance,
+    judge: Judge | None = None,
+    config: EvaluationConfig | None = None,
+) -> Evaluation:
     """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` says how
     they were made; its extractor, n and reference are filled in here. ValueError with fewer than two images, or where a
     feature is not finite."""
+    config = config or EvaluationConfig()
+    metrics, repeats = config.metrics, config.repeats
     check_metrics(metrics)
     if source.n < 2:
         raise ValueError(f"a set of images has at least two, {source.name} has {source.n}")
     why = missing(source, judge, reference, metrics)
     wanted = [m for m in METRICS if m in metrics and m not in why]
-    seen = extract_features(source.chunks(), network, judge and judge.model, total=source.n, progress=progress)
+    seen = extract_features(source.chunks(), network, judge and judge.model, total=source.n, progress=config.progress)
     seed = about.seed if isinstance(about.seed, int) else 0
     labels = source.labels[seen.index] if source.labels is not None else None
     space = replace(about, extractor=f"{network.name} {network.version}", n=seen.n, reference=str(reference.config))

@@ -11,7 +11,8 @@ import torch
 
 from ddpm_core import checkpoint
 from ddpm_tools.evaluation.estimates import Estimate
-from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
+from ddpm_tools.evaluation.evaluation import Evaluation
+from ddpm_tools.evaluation.metrics import METRICS
 from ddpm_tools.evaluation.results import COVERS, MetricResult, Provenance, compare, over_seeds, pairs
 from ddpm_tools.tables import aligned
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from ddpm_core import plots
 from ddpm_core.data import ImageData, to_float
 from ddpm_tools.evaluation.estimates import Estimate
-from ddpm_tools.evaluation.evaluation import METRICS, Evaluation
+from ddpm_tools.evaluation.evaluation import Evaluation
 from ddpm_tools.evaluation.finite_n import Extrapolation
+from ddpm_tools.evaluation.metrics import METRICS
 from ddpm_tools.evaluation.record import covered
 from ddpm_tools.evaluation.results import MetricResult
 from ddpm_tools.reports import html

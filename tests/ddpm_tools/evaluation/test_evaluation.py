@@ -7,9 +7,10 @@ from PIL import Image
 
 from ddpm_core.data import digits
 from ddpm_tools.cli.main import main, parser
-from ddpm_tools.evaluation.evaluation import METRICS, evaluate
+from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.metrics import METRICS, EvaluationConfig
 from ddpm_tools.evaluation.record import read
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.evaluation.results import Provenance
@@ -25,7 +26,8 @@ def judged():
     judge, reference = find_judge(data), reference_for(data, net, digits("heldout"))
 
     def run(images, labels, repeats=20, metrics=tuple(METRICS)):
-        e = evaluate(tensor_source("x", images, labels), data, reference, net, ABOUT, judge, metrics, repeats)
+        config = EvaluationConfig(metrics, repeats)
+        e = evaluate(tensor_source("x", images, labels), data, reference, net, ABOUT, judge, config)
         return e, {f.metric: f.estimate for f in e.results}
 
     return run

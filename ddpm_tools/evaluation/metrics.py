@@ -1,0 +1,43 @@
+"""What can be measured of a set of images, and what one measurement is asked for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is called, and which way is better."""
+
+    title: str
+    better: str
+
+
+METRICS = {
+    "frechet": Metric("Fréchet distance", "lower"),
+    "frechet_inf": Metric("Fréchet distance at n = ∞", "lower"),
+    "kid": Metric("kernel distance (KID)", "lower"),
+    "precision": Metric("precision", "higher"),
+    "recall": Metric("recall", "higher"),
+    "density": Metric("density", "about 1"),
+    "coverage": Metric("coverage", "higher"),
+    "diversity": Metric("diversity within classes (real = 1)", "about 1"),
+    "adherence": Metric("label adherence", "higher"),
+    "copies": Metric("nearer to training images than 95 % of unseen ones", "about 0.05"),
+    "per_class": Metric("Fréchet distance by class", "lower"),
+}
+NEIGHBOURLY = {"precision", "recall", "density", "coverage"}  # taken from nearest neighbours
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured, and how closely."""
+
+    metrics: Collection[str] = tuple(METRICS)
+    repeats: int = 100  # of the bootstrap: the standard error itself is then known to about 7 %
+    progress: bool = False
+
+
+def check_metrics(names: Collection[str]) -> None:
+    """ValueError lists the known metrics."""
+    if unknown := sorted(set(names) - set(METRICS)):
+        raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
