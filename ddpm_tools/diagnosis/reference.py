@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,9 +21,11 @@ def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
     if not path.is_file():
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
-    want = schedule.snr.log()[levels(schedule.timesteps)].numpy()
-    x, y = np.array(kept["log_snr"]), np.log(kept["error"])  # x falls with t, and interp wants it to rise
-    return torch.from_numpy(np.exp(np.interp(want, x[::-1], y[::-1])))  # (levels,) float64
+    x, y = torch.tensor(kept["log_snr"]).flip(0), torch.tensor(kept["error"]).log().flip(0)  # x rises as t falls
+    want = schedule.snr.log()[levels(schedule.timesteps)].clamp(float(x[0]), float(x[-1]))
+    right = torch.searchsorted(x, want.contiguous()).clamp(1, len(x) - 1)
+    share = (want - x[right - 1]) / (x[right] - x[right - 1])
+    return (y[right - 1] + share * (y[right] - y[right - 1])).exp().double()  # (levels,)
 
 
 def save_reference(path: Path, errors: Tensor, schedule: DiffusionSchedule, about: dict) -> None:
