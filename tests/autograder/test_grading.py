@@ -176,8 +176,8 @@ REACHES = (  # a check, a gate's settings, the child, the sandbox, the library, 
 )
 REACHES_NOT = (
     *("autograder/adapters/report/entries.py", "autograder/adapters/table.py", "autograder/adapters/gradescope.py"),
-    *("autograder/cli/main.py", "autograder/cli/grade.py", "autograder/challenges/leaderboard.py", "autograder/travel.py"),
-    *("autograder/grading/batch.py", "autograder/grading/progress.py", "autograder/grading/cluster.py"),
+    *("autograder/cli/main.py", "autograder/cli/grade.py", "autograder/challenges/leaderboard.py"),
+    *("autograder/travel.py", "autograder/grading/batch.py", "autograder/grading/progress.py", "autograder/grading/cluster.py"),
     *("autograder/gate/plot.py", "autograder/sandbox/kernel.py", "autograder/authoring/calibrate.py"),
     *("autograder/exercises/ema/mutants.txt", "autograder/exercises/prediction/references.txt"),
     *("ddpm_core/plots.py", "ddpm_tools/reports/html.py", "data/gates/threads.json", "docs/instructors.md"),
