@@ -179,7 +179,7 @@ REACHES_NOT = (
     *("autograder/cli/main.py", "autograder/cli/grade.py", "autograder/challenges/leaderboard.py"),
     *("autograder/travel.py", "autograder/grading/batch.py", "autograder/grading/cluster.py"),
     *("autograder/grading/progress.py", "autograder/gate/plot.py", "autograder/sandbox/kernel.py"),
-    *("autograder/authoring/calibrate.py"),
+    "autograder/authoring/calibrate.py",
     *("autograder/exercises/ema/mutants.txt", "autograder/exercises/prediction/references.txt"),
     *("ddpm_core/plots.py", "ddpm_tools/reports/html.py", "data/gates/threads.json", "docs/instructors.md"),
     "solutions/5_2_guidance/label_dropout.ipynb",
