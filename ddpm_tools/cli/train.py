@@ -63,6 +63,8 @@ def train(a: argparse.Namespace) -> None:
         gate = "not asked for (--ungated)" if a.ungated else quick_gate.require(config)
     callbacks = CallbackConfig(a.save_seconds, a.save_every, a.snapshot_every, a.previews, log, quick_gate=gate)
     with processes(os.environ, device_of(a.device)) as (ranks, device):
+        if ranks.first and (tenth := config.train.steps // 10) < config.train.warmup:
+            print(f"warm-up takes a tenth of this short run, {tenth} steps in place of {config.train.warmup}")
         try:
             path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks)
         except KeyboardInterrupt as e:
