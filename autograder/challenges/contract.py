@@ -36,13 +36,13 @@ def checks(track: Track) -> tuple[Check, ...]:
     return (*own, *budgets.CHECKS[track.name])
 
 
-def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, patience_s: float = CHECK_S) -> list[Finding]:
+def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, deadline_s: float = CHECK_S) -> list[Finding]:
     """The findings up to the first property that fails; Failure where the answer's process gave up."""
-    probe = Probe(child, patience_s)
+    probe = Probe(child, deadline_s)
     try:
         probe("load", cells=cells, operations=track.exercise.operations)
     except Failure as e:
-        raise load_failure(e, patience_s) from e
+        raise load_failure(e, deadline_s) from e
     except AnswerError as e:
         return [Finding("the cells run", False, load_error(e, cells))]
     found = [Finding("the cells run", True, "holds")]
