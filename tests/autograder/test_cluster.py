@@ -15,6 +15,7 @@ import pytest
 from autograder import samples
 from autograder.cli import main
 from autograder.grading import batch, cluster, provenance
+from autograder.sandbox import child_process
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = ("carl-ignores-label", "nina-nan", "otto-not-a-notebook", "zoe-blank")  # two need a child, two do not
@@ -159,11 +160,11 @@ def test_a_scheduler_that_goes_away_ends_the_run_with_one_sentence(dask, submiss
 
 
 def test_the_command_hands_the_address_on(tmp_path, submissions, monkeypatch, capsys):
-    def grade(*a):
-        raise ValueError(f"asked for {a[-1]}")
+    def asked(*a, scheduler):
+        raise ValueError(f"asked for {scheduler}")
 
-    monkeypatch.setattr(batch, "grade", grade)
-    monkeypatch.setattr(grade.sandbox, "available", lambda: "none here, but the workers have one")
+    monkeypatch.setattr(batch, "grade", asked)
+    monkeypatch.setattr(child_process, "available", lambda: "none here, but the workers have one")
     with pytest.raises(SystemExit):
         main.main(["grade", str(submissions[0].folder.parents[1]), "--out", str(tmp_path), "--scheduler", "tcp://x:1"])
     assert capsys.readouterr().err == "autograder grade: asked for tcp://x:1\n"

