@@ -86,10 +86,10 @@ def interpolate(
     classes, n, w = classes_of(loaded), how.n, how.w
     diffusion, written = replace(loaded.diffusion(), **how.changes), []
     config = InterpolationConfig(vary, mode, how.steps, how.config)
-    for a, b in tqdm(pairs, desc="interpolating", unit="pair", disable=not how.progress):
-        ends = class_index(a, classes), class_index(b, classes)
+    ends = [(class_index(a, classes), class_index(b, classes)) for a, b in pairs]  # all known before one is drawn
+    for (a, b), labels in zip(tqdm(pairs, desc="interpolating", unit="pair", disable=not how.progress), ends):
         rng = Generator().manual_seed(derive_seed(how.seed, "interpolate", a, b))
-        row = interpolate_classes(diffusion, *ends, n, w, rng, config).cpu()
+        row = interpolate_classes(diffusion, *labels, n, w, rng, config).cpu()
         names = [f"{i / max(1, n - 1):.1f}" for i in range(n)]
         title = {
             "class": f"{a} → {b}: one noise, {mode} class embedding, w = {w:g}",

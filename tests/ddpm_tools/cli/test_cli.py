@@ -79,6 +79,9 @@ def test_class_names_travel_with_the_model(tmp_path, capsys):
     main(["interpolate", *shared, "--pair", "cat", "dog", "--n", "3", "--out", str(tmp_path / "walk")])
     assert (tmp_path / "walk/interpolate_cat_dog.png").is_file()
     assert "unknown class '3'; known: cat, dog" in sentence(capsys, "sample", *shared, "--classes", "3")
+    late = ("--pair", "cat", "dog", "--pair", "cat", "cow", "--out", tmp_path / "late")
+    assert "unknown class 'cow'" in sentence(capsys, "interpolate", *shared, *late)
+    assert not (tmp_path / "late/interpolate_cat_dog.png").exists()  # refused before anything is drawn
 
 
 def test_the_way_from_training_to_pictures(tmp_path, capsys):
