@@ -85,7 +85,11 @@ def check_conditions(diffusion: Diffusion, y: Tensor) -> None:
     if len(y) == 0:
         raise ValueError("there are no labels to sample for; give one for each image")
     k = getattr(diffusion.network, "null_class", None)
-    if k is not None and y.dim() == 1 and not y.is_floating_point() and (y.min() < 0 or y.max() > k):
+    if k is None or y.dim() != 1:
+        return
+    if y.is_floating_point():
+        raise ValueError(f"labels are whole numbers, got {y.dtype}; write y.long()")
+    if y.min() < 0 or y.max() > k:
         raise ValueError(f"labels must lie between 0 and {k} (the null class), got {int(y.min())} to {int(y.max())}")
 
 

@@ -74,13 +74,14 @@ def test_guidance_without_an_empty_condition_says_so():
         ([], "there are no labels to sample for; give one for each image"),
         ([3, 11], r"labels must lie between 0 and 10 \(the null class\), got 3 to 11"),
         ([-1, 4], r"labels must lie between 0 and 10 \(the null class\), got -1 to 4"),
+        ([3.0, 4.0], r"labels are whole numbers, got torch.float32; write y.long\(\)"),
     ],
 )
 @pytest.mark.parametrize("ask", [sample, sample_trajectory])
 def test_labels_that_the_network_does_not_know_are_refused(ask, labels, says):
     made = small()
     with pytest.raises(ValueError, match=says):
-        ask(made, torch.tensor(labels, dtype=torch.long), 1.0, 2)
+        ask(made, torch.tensor(labels) if labels else torch.empty(0, dtype=torch.long), 1.0, 2)
     assert sample(made, torch.tensor([0, 10]), 1.0, 2).shape == (2, 1, 8, 8)  # both ends are fine
 
 
