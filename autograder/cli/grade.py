@@ -43,6 +43,12 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
         page = report.write(everything, a.out)
         write_gradebook(records, a.submitted, a.out, a.gradebook, a.course)
     print(table.text(records))
+    if stopped := report.unusable(records):
+        where = "its instructor.json has the traceback, under `unexpected`"
+        print(
+            f"a check stopped at what the answer returned, and gave no points: {', '.join(stopped)}; {where}",
+            file=sys.stderr,
+        )
     print(f"\n{len(records)} submission(s) graded with seed {seed}; {a.out / 'grades.csv'}, {page}")
     return records
 

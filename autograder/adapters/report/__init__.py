@@ -10,7 +10,7 @@ from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import STATES, entries
 from autograder.adapters.report.gates import gate
 from autograder.grading.progress import span
-from autograder.grading.results import GATE, OUTCOMES
+from autograder.grading.results import GATE, OUTCOMES, UNUSABLE
 from ddpm_tools.reports import html
 
 FEW = 3  # a property that so few answers were judged on says nothing about a class
@@ -45,6 +45,7 @@ def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
         "overall": class_results.scores(found),
         "scores": {key: class_results.scores(group) for key, group in groups.items()},
         "again": [e for e in found if e.outcome == "infrastructure_error"],
+        "unusable": unusable(records),
         "no_result": Counter(e.outcome for e in found if e.outcome in ("timeout", "crash", "invalid_output")),
         "unanswered": sum(e.outcome == "missing" for e in found),
         "worst": next((c for c in ranked if c.judged >= FEW and c.failing >= OFTEN), None),
@@ -59,6 +60,12 @@ def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
         "mean_time": f"{total / max(1, len(found)):.1f} s",
         "STATES": STATES,
     }
+
+
+def unusable(records: Sequence[dict]) -> list[str]:
+    """Notebooks in which a check stopped at what the answer returned: "ada (ema)"."""
+    every = ((r["extra_data"]["student"], *n) for r in records for n in r["extra_data"]["notebooks"].items())
+    return [f"{student} ({name})" for student, name, n in every if n.get("code") == UNUSABLE]
 
 
 def write(records: Sequence[dict], out: Path) -> Path:
