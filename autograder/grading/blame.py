@@ -32,6 +32,11 @@ class Unusable(Failed):
         )
 
 
+def trace_of(e: Exception) -> str:
+    """For the instructor: where it was raised, and what it says."""
+    return "".join(traceback.format_exception(e, limit=-6))[-LONGEST:]
+
+
 @contextmanager
 def of_the_answer(note: Callable[[str], object]) -> Iterator[None]:
     """Within, an exception that is no verdict becomes Unusable; `note` gets the traceback, for the instructor."""
@@ -40,5 +45,5 @@ def of_the_answer(note: Callable[[str], object]) -> Iterator[None]:
     except (Failed, Failure, *OURS):
         raise
     except Exception as e:
-        note("".join(traceback.format_exception(e, limit=-6))[-LONGEST:])
+        note(trace_of(e))
         raise Unusable(type(e).__name__) from e
