@@ -1,7 +1,7 @@
 """The two stages of scripts/gpu_window.py that are its own, each a process that may be stopped at any time:
 
-    python scripts/gpu_stages.py training --data ... --work FOLDER --records FOLDER
-    python scripts/gpu_stages.py figures  --data ... --work FOLDER --records FOLDER --seconds 120
+python scripts/gpu_stages.py training --data ... --work FOLDER --records FOLDER
+python scripts/gpu_stages.py figures  --data ... --work FOLDER --records FOLDER --seconds 120
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import full_scale
@@ -60,7 +60,8 @@ def check(data: Path, reduced: bool) -> None:
 
 def training(config: Preset, work: Path, reduced: bool) -> None:
     gate = "not asked for" if reduced else require(config)
-    saves = CallbackConfig(save_seconds=1.0 if reduced else 60.0, progress=False, quick_gate=gate)
+    every = {"save_seconds": 1.0} if reduced else {"save_every": 5_000}  # steps: half a minute, whatever a save takes
+    saves = CallbackConfig(progress=False, quick_gate=gate, **every)
     train_run(config, work / "run", device_of("cpu" if reduced else "auto"), saves)
 
 
@@ -105,7 +106,7 @@ def record_of(
         batch_size=config.train.batch_size, commit=full_scale.commit(), device=made["device"], command=command,
         minutes=made["minutes"], train_images_per_s=made["images_per_second"], sample_images_per_s=rate,
         peak_bytes=full_scale.peak_bytes(device), figures=tuple(figures), reduced="--reduced" in command,
-        sampling=full_scale.asdict(run.sampling) | {"steps": run.steps},
+        sampling=asdict(run.sampling) | {"steps": run.steps},
     )  # fmt: skip
 
 
@@ -132,9 +133,8 @@ def figures(a: argparse.Namespace, config: Preset, end: float) -> None:
         if n > before:
             record = record_of(run, path, config, found, rate, device, command)
             written = results.write(record, a.records / "results")
-            for old in results.read_all(written.parent):
-                if n_of(old, old.steps) <= n and old.name != record.name:  # an earlier step's, of no more images
-                    (written.parent / f"{old.name}.json").unlink()
+            for old in set(written.parent.glob("*.json")) - {written}:
+                old.unlink()  # an earlier step's
 
 
 def main() -> None:

@@ -4,14 +4,14 @@
     python scripts/gpu_window.py --reduced --minutes 0.4; python scripts/gpu_window.py --reduced --minutes 1.6
                                                (a CPU proves the command: stopped in the middle, and gone on; no result)
 
-Three stages, in this order: `benchmarks/full_scale.py` on cifar10-small; the 35,000 steps of cifar10-small-guided, saved
-every minute, as far as the time allows; its figures, at as many images as fit, which say the step reached. A stage is a
-process: asked to stop in time, killed at its end, and left out with a sentence where it would not fit, so that all ends
-before --minutes. What is done is on record at once, and a later window goes on from there.
+In this order: `benchmarks/full_scale.py` on cifar10-small; the 35,000 steps of cifar10-small-guided, saved every
+minute, as far as the time allows; its figures, of as many images as fit, with the step reached. A stage is a process:
+asked to stop in time, killed at its end, and left out with a sentence where it would not fit, so that all ends before
+--minutes. What is done is on record at once, and a later window goes on from there.
 
---out keeps the training's whole state (143 MB) and the logs. Records (window.json, results/, grid.png) go to --out too, or
-to --travel, for a machine that keeps nothing: there the state lies besides, in parts of at most --part-mib (51 MiB in all,
-see ddpm_tools/train/travel.py), and a window whose --out is empty goes on from them.
+--out keeps the training's whole state (168 MB) and the logs. Records (window.json, results/, grid.png) go there too, or
+to --travel, for a machine that keeps nothing: the state lies there besides, in parts of at most --part-mib (60 MiB in
+all, see ddpm_tools/train/travel.py; eight files with the records), and a window whose --out is empty goes on from them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,44 +28,23 @@ from typing import Any
 import gpu_stages
 import psutil
 import torch
+from deadline import last_line, within
+from full_scale import commit
+from safetensors import safe_open
 
 from ddpm_core import checkpoint
 from ddpm_core.files import write_text
+from ddpm_tools.cli.base import number
 from ddpm_tools.train import resume, travel
-from ddpm_tools.train.interrupt import Request, requests
+from ddpm_tools.train.interrupt import requests
 
 HERE = Path(__file__).resolve().parent
 SHARES = {"speed": 0.25, "training": 0.8, "figures": 1.0}  # of the window, by when each has ended
-LEAST = {"speed": 60, "training": 60, "figures": 40}  # seconds to import, compile, load and stop; with fewer, none begins
-GRACE, RESERVE = 15.0, 10.0  # seconds to stop and save before a stage's end; and between the last one's and the window's
+LEAST = {"speed": 60, "training": 60, "figures": 40}  # seconds to import, compile and load; with fewer, none begins
+GRACE = 15.0  # seconds in which a stage that was asked to stop saves
+RESERVE = 10.0  # seconds kept back at the window's end
 REDUCED = 0.2  # of those seconds: nothing to compile, and little to save
 now = time.monotonic
-
-
-def within(
-    command: Sequence[str], log: Path, end: float, grace: float, asked: Request, watch: Callable[[], object]
-) -> int | None:
-    """Run a command, asked to stop `grace` seconds before `end` and killed at `end`, with all that it has started. Its
-    exit status; None where it was stopped. `watch` is called every half second."""
-    stopped = False
-    with log.open("wb") as out:
-        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, process_group=0)
-        try:
-            while child.poll() is None and now() < end:
-                if not stopped and (asked or now() >= end - grace):
-                    child.terminate()
-                    stopped, end = True, min(end, now() + grace)
-                time.sleep(0.5)
-                watch()
-        finally:
-            if killed := child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    return None if stopped or killed else child.returncode
-
-
-def last_line(log: Path) -> str:
-    return ([line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["no output"])[-1]
 
 
 def speed(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable[..., int | None]) -> str:
@@ -87,10 +64,12 @@ def reached(a: argparse.Namespace) -> dict[str, Any]:
     """Where the training is, from its last save: empty before the first."""
     if not resume.exists(a.out / "run"):
         return {}
+    with safe_open(a.out / "run.safetensors", "pt") as f:  # its JSON is written first, and may be a save ahead
+        step = int(f.get_tensor("step")[0])
     _, record = checkpoint.read(a.out / "run", skip="")
     about, train = record["provenance"], record["config"]["train"]
-    names = ("step", "minutes", "images_per_second", "last_loss", "device", "torch", "speed", "n_train")
-    return {"of": train["steps"], "seed": train["seed"]} | {k: about.get(k) for k in names}
+    names = ("minutes", "images_per_second", "last_loss", "device", "torch", "speed", "n_train")
+    return {"step": step, "of": train["steps"], "seed": train["seed"]} | {k: about.get(k) for k in names}
 
 
 def place(a: argparse.Namespace, told: dict[str, Any]) -> str:
@@ -145,7 +124,7 @@ def remembered(a: argparse.Namespace) -> dict[str, Any]:
     path = a.records / "window.json"
     told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"reduced": a.reduced, "windows": []}
     if told["reduced"] != a.reduced:
-        raise ValueError(f"{a.records} holds {'a reduced' if told['reduced'] else 'the real'} run; choose another folder")
+        raise ValueError(f"{a.records} holds {'a reduced' if told['reduced'] else 'the real'} run; take another folder")
     if a.travel and (a.travel / travel.MANIFEST).exists() and not resume.exists(a.out / "run"):
         travel.unpack(a.travel, a.out / "run", str(a.data))
     return told
@@ -154,8 +133,9 @@ def remembered(a: argparse.Namespace) -> dict[str, Any]:
 def window(a: argparse.Namespace, began: float) -> int:
     """All stages, one after another; the exit status."""
     told, seconds, status = remembered(a), 60 * a.minutes, 0
-    told["windows"].append({"minutes": a.minutes, "said": (said := {})})
+    told["windows"].append({"minutes": a.minutes, "commit": commit(), "said": (said := {})})
     with requests() as asked:
+        asked.patient = True  # a stage stops within its grace, and is not left alone
         for name, stage in (("speed", speed), ("training", training), ("figures", figures)):
             end = began + min(SHARES[name] * seconds, seconds - a.scale * RESERVE)
             if asked:
@@ -165,7 +145,8 @@ def window(a: argparse.Namespace, began: float) -> int:
             else:
 
                 def run(command: Sequence[str], watch: Callable[[], object] = lambda: None, name=name, end=end):
-                    return within([sys.executable, *command], a.out / f"{name}.log", end, a.scale * GRACE, asked, watch)
+                    log = a.out / f"{name}.log"
+                    return within([sys.executable, *command], log, end, a.scale * GRACE, asked, watch, now)
 
                 said[name] = stage(a, told, end, run)
             status = max(status, int("failed" in said[name]))
@@ -178,13 +159,15 @@ def window(a: argparse.Namespace, began: float) -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     began = now() - (time.time() - psutil.Process().create_time() if argv is None else 0)  # importing counts too
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--minutes", type=float, default=12.0)
+    p.add_argument("--minutes", type=number, default=12.0)
     p.add_argument("--data", type=Path, help="CIFAR-10's training images: its name, a zip or a folder")
     p.add_argument("--out", type=Path, help="default: build/gpu_window, or build/gpu_window-reduced")
     p.add_argument("--travel", type=Path, help="a folder that leaves this machine, and comes back for the next window")
-    p.add_argument("--part-mib", type=float, default=15.0, help="of a file in --travel, at most; default: 15")
+    p.add_argument("--part-mib", type=number, default=15.5, help="of a file in --travel, at most; default: 15.5")
     p.add_argument("--reduced", action="store_true", help="a tiny network for a few steps, on the CPU: no result")
     a = p.parse_args(argv)
+    if a.part_mib <= 0:
+        p.error("--part-mib must be above 0")
     a.data = a.data or Path("emoji" if a.reduced else "cifar10")
     a.out = a.out or Path("build/gpu_window-reduced" if a.reduced else "build/gpu_window")
     a.records, a.scale = a.travel or a.out, REDUCED if a.reduced else 1.0
