@@ -34,11 +34,11 @@ RUNGS = (256, 2_000, 10_000, 50_000)  # images measured; one rung tells how long
 
 
 def run_of(reduced: bool) -> full_scale.Run:
-    return replace(GUIDED, scales=(2.0,), steps=4) if reduced else GUIDED
+    return replace(GUIDED, scales=(2.0,), steps=2) if reduced else GUIDED
 
 
 def rungs_of(reduced: bool) -> tuple[int, ...]:
-    return (16, 32) if reduced else RUNGS
+    return (8, 16) if reduced else RUNGS
 
 
 def config_of(data: Path, reduced: bool) -> Preset:
@@ -89,7 +89,7 @@ def n_of(record: results.Result | None, step: int) -> int:
 
 def picture(path: Path, config: Preset, data: ImageData, records: Path, device: str, reduced: bool) -> None:
     """A row of samples a class, at w = 2."""
-    loaded, columns = checkpoint.load(path, device), 2 if reduced else 10
+    loaded, columns = checkpoint.load(path, device), 1 if reduced else 10
     y = torch.arange(len(data.classes)).repeat_interleave(columns)
     images = draw(loaded, y, Drawing(len(y), 2.0, run_of(reduced).steps))
     title = f"step {loaded.step} of {config.train.steps}, w = 2" + (" (reduced)" if reduced else "")
