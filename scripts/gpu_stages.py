@@ -124,7 +124,7 @@ def figures(a: argparse.Namespace, config: Preset, end: float) -> None:
     took, last, per_image = 0.0, 0, 0.0  # seconds, images and seconds an image of the rung before
     for n in (n for n in rungs if n > before or n == rungs[0]):
         if (needs := 1.3 * (took + (n - last) * per_image)) > (left := end - time.monotonic()):
-            print(f"{n} images would take {needs:.0f} s, and {left:.0f} s are left", flush=True)
+            print(f"left out {n} images: they would take {needs:.0f} s, and {left:.0f} s are left", flush=True)
             return
         begun = time.monotonic()
         found, rate = full_scale.measure(run, path, data, device, n, run.steps, extractors)

@@ -57,7 +57,7 @@ def speed(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable
     if rc == 0:
         told["speed"] = json.loads(last_line(a.out / "speed.log"))
         return "done"
-    return "out of time" if rc is None else f"failed: {last_line(a.out / 'speed.log')}"
+    return "stopped before its end" if rc is None else f"failed: {last_line(a.out / 'speed.log')}"
 
 
 def reached(a: argparse.Namespace) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def training(a: argparse.Namespace, told: dict[str, Any], end: float, run: Calla
         return f"done before: {place(a, told)}"
     rc = run(stage_command("training", a), lambda: place(a, told))
     failed = f"failed: {last_line(a.out / 'training.log')}; " if rc else ""
-    return failed + {None: "out of time: ", 0: "done: "}.get(rc, "kept: ") + place(a, told)
+    return failed + {None: "stopped: ", 0: "done: "}.get(rc, "kept: ") + place(a, told)
 
 
 def figures(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable[..., int | None]) -> str:
@@ -104,8 +104,10 @@ def figures(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callab
     record = gpu_stages.measured(a.records)
     if n := gpu_stages.n_of(record, at["step"]):
         told["figures"] = {"step": at["step"], "of": at["of"], "n": n, "record": f"results/{record.name}.json"}
-    why = f"failed: {last_line(a.out / 'figures.log')}; " if rc else "out of time; " if rc is None else ""
-    return why + (f"measured at step {at['step']} of {at['of']}, n = {n}" if n else "nothing measured")
+    why = f"failed: {last_line(a.out / 'figures.log')}; " if rc else "stopped; " if rc is None else ""
+    lines = (a.out / "figures.log").read_text(errors="replace").splitlines()
+    notes = "".join(f"; {line}" for line in lines if line.startswith("left out"))
+    return why + (f"measured at step {at['step']} of {at['of']}, n = {n}" if n else "nothing measured") + notes
 
 
 def stage_command(stage: str, a: argparse.Namespace) -> list[str]:

@@ -87,7 +87,7 @@ def test_a_window_ends_in_the_middle_and_the_next_one_goes_on(script, capsys, mo
     told = json.loads((bag / "window.json").read_text())
     step = told["training"]["step"]
     assert code == 0 and told["reduced"] and 3 <= step < 120 == told["training"]["of"]
-    assert told["windows"][0]["said"]["training"] == f"out of time: step {step} of 120"
+    assert told["windows"][0]["said"]["training"] == f"stopped: step {step} of 120"
     assert told["windows"][0]["seconds"] < 1000
     assert told["speed"]["reduced"] and told["speed"]["presets"]["cifar10-small"]["train_steps_per_s"] > 0
     (record,) = results.read_all(bag / "results")
