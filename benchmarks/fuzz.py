@@ -5,7 +5,7 @@ exercise is asked to judge changed replies, in this process (autograder/authorin
 
 None may end as an infrastructure error, which would be no score in place of a low one, and none may gain points over
 the honest replies. `stopped` counts checks that stopped at data which they should have refused in a sentence of their
-own: no harm to the grade, but to be mended. --quick changes 10,000 replies. The last line is one JSON object.
+own: no harm to the grade, but to be mended. --quick changes 4,000 replies. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def main() -> None:
     p.add_argument("--frames", type=int, default=20_000, help="changed replies, over all exercises")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--exercise", choices=NAMES, action="append", help="default: all")
-    p.add_argument("--quick", action="store_true", help="10,000 changed replies")
+    p.add_argument("--quick", action="store_true", help="4,000 changed replies")
     a = p.parse_args()
     torch.set_num_threads(1)
     found = list(tqdm(scenes(*(a.exercise or ())), unit="scene", disable=not sys.stderr.isatty()))
-    most, start = 10_000 if a.quick else a.frames, time.monotonic()
+    most, start = 4_000 if a.quick else a.frames, time.monotonic()
     outcomes, by_exercise, stopped, bad = Counter(), Counter(), Counter(), []
     with tqdm(total=most, unit="frame", disable=not sys.stderr.isatty()) as bar:
         for run in fuzz(found, most, random.Random(a.seed)):
