@@ -31,14 +31,15 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     sandboxed = not a.unsandboxed
     if sandboxed and not a.scheduler and (why := child_process.available()):
         raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
-    submissions = batch.find(a.submitted, a.assignment, a.student, tuple(a.notebook))
+    whose = dict.fromkeys(a.student) or [None]
+    submissions = [s for who in whose for s in batch.find(a.submitted, a.assignment, who, tuple(a.notebook))]
     apart(submissions, a.out)
-    if a.student is None and (odd := unrecognised(a.submitted, a.out)):
+    if not a.student and (odd := unrecognised(a.submitted, a.out)):
         print(f"not graded, since no assignment has this name: {', '.join(odd)}", file=sys.stderr)
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
-        records = batch.grade(submissions, a.out, seed, a.jobs, sandboxed, scheduler=a.scheduler)
-        everything = records if a.assignment is None and a.student is None else batch.all_records(a.out)
+        records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
+        everything = records if a.assignment is None and not a.student else batch.all_records(a.out)
         table.write_csv(everything, a.out / "grades.csv")
         page = report.write(everything, a.out)
         write_gradebook(records, a.submitted, a.out, a.gradebook, a.course)

@@ -40,7 +40,7 @@ def in_fresh_child(j: Judging, cells: dict[str, str]) -> Tensor | None:
         if e.outcome == "infrastructure_error":
             raise
         lose(j.result, sentence(e.message))
-        j.result.reason = sentence(e.message)
+        j.result.reason, j.result.code = sentence(e.message), e.code or j.result.code
     return None
 
 

@@ -49,6 +49,7 @@ def judge_notebook(
                 images = gating.in_fresh_child(j, answers.cells)
     except Failure as e:
         result.outcome, result.reason = e.outcome, sentence(e.message)
+        result.code = e.code or result.code
     except OSError as e:
         result.outcome, result.reason = "infrastructure_error", f"The grader's own machine failed: {e}."
     if result.outcome != "infrastructure_error":
@@ -88,6 +89,7 @@ def judge_per_answer(j: Judging, answers: Answers) -> None:
                     if e.outcome == "infrastructure_error":
                         raise
                     outcomes[answer] = e.outcome
+                    j.result.code = e.code or j.result.code
                     lose(j, answer, e.message)
             count(j.result.timings, "checks", start)
     order = [c.name for c in j.exercise.checks]

@@ -20,17 +20,21 @@ class Limits:
     output_bytes: int = 64 * KIB  # of what is printed; enough for any traceback, little enough for a report
 
 
+BUSY = "busy"  # the child waited for a processor, not the grader for the child: the machine's fault, so grade it again
+
+
 class Failure(Exception):
     """Why there is no answer: an outcome of the taxonomy and one sentence that a student may read."""
 
     OUTCOMES = ("timeout", "crash", "invalid_output", "infrastructure_error")
 
-    def __init__(self, outcome: str, message: str) -> None:
+    def __init__(self, outcome: str, message: str, code: str | None = None) -> None:
         if outcome not in self.OUTCOMES:
             raise ValueError(f"outcome must be one of {self.OUTCOMES}, not {outcome!r}")
         super().__init__(outcome, message)
         self.outcome = outcome
         self.message = message
+        self.code = code  # machine-readable cause, where there is one: BUSY
 
     def __str__(self) -> str:
         return f"{self.outcome}: {self.message}"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from autograder.sandbox.limits import GIB, Limits
+from autograder.sandbox.limits import BUSY, GIB, Limits
 from autograder.sandbox.processes import alive, below, cpu_seconds, resident, share, wants_to_run
 
 PAUSE_S = 0.05  # one core fills about 0.3 GiB meanwhile; a look takes 1 ms
@@ -20,14 +20,14 @@ PATIENCE_S = 5.0  # for killed processes to disappear
 class Watchdog(threading.Thread):
     """A thread that ends the child's processes, all of them, when together they exceed a limit.
 
-    `verdict` is then (outcome, sentence); it is set before the first signal, so whoever sees a process die can trust
-    that its reason is already there.
+    `verdict` is then (outcome, sentence), with BUSY as a third where the machine was; it is set before the first
+    signal, so whoever sees a process die can trust that its reason is already there.
     """
 
     def __init__(self, process: subprocess.Popen, limits: Limits, stray_home: str | None = None) -> None:
         """Without a sandbox, `stray_home` is the HOME by which processes are known that left the tree of `process`."""
         super().__init__(name=f"watchdog of {process.pid}", daemon=True)
-        self.verdict: tuple[str, str] | None = None
+        self.verdict: tuple[str, ...] | None = None
         self.peak_bytes = 0
         self.spent = 0.0  # seconds that the child has taken so far: computing, or asleep over a question
         self.deadline = float("inf")  # on time.monotonic(), once start-up is over
@@ -123,10 +123,10 @@ class Watchdog(threading.Thread):
                 return
             time.sleep(0.001)
 
-    def _look(self) -> tuple[str, str] | None:
+    def _look(self) -> tuple[str, ...] | None:
         """Measure once; the verdict if a limit is exceeded."""
         if time.monotonic() > self.deadline:
-            return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all."
+            return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all.", BUSY
         with suppress(psutil.Error):
             self._seen.update(below(self._root))
         self._seen = {process for process in self._seen if alive(process)}
