@@ -1,4 +1,4 @@
-"""The command `autograder`: grade, status, check, release, new-exercise, calibrate, demo."""
+"""The command `autograder`: collect, grade, status, return, export, check, release, new-exercise, calibrate, demo."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, export
+from autograder.cli import challenge, collect, export
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
@@ -125,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("build/students"))
 
     challenge.register(command)
+    collect.register(command)
     export.register(command)
 
     about = "Make the zip that Gradescope's autograder takes: set-up, grader, data, solutions."

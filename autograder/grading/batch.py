@@ -128,7 +128,6 @@ def grade(
     progress_file = Progress(out, len(submissions), [rec["extra_data"]["outcome"] for rec in done.values()])
     bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
 
-
     def finish(s: Submission) -> None:
         progress_file.finish(s.name, done[s]["extra_data"]["outcome"])
         bar.update()
