@@ -71,10 +71,12 @@ class Taking:
         if late:
             self._done.late.add(student)
         key = student, assignment
-        if changed or key not in self._times or time:
-            row = {"student": student, "assignment": assignment, "submitted_at": time or "", "attempt": str(tries)}
+        if time:
+            row = {"student": student, "assignment": assignment, "submitted_at": time, "attempt": str(tries)}
             self._times[key] = row
-        if not self._times[key]["submitted_at"]:
+        elif changed:  # nobody knows when this one came
+            self._times.pop(key, None)
+        if key not in self._times:
             self._done.untimed.add(student)
 
     def _notebook(self, key: tuple[str, ...], name: str, attempts: list[Attempt]) -> bool:
