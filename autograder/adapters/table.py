@@ -2,7 +2,7 @@
 
 import csv
 import io
-import textwrap
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from autograder.intake.student_ids import folder_of
 from ddpm_core.checkpoint import write_text
 from ddpm_tools.tables import aligned
 
-HEADER = ("student", "outcome", "score", "adherence", "distance", "reason")
+HEADER = ("student", "notebook", "outcome", "score", "adherence", "distance", "reason")
 COLUMNS = ("student", "assignment", "notebook", "outcome", "score", "max_score", "adherence", "distance", "reason")
 
 
@@ -20,24 +20,29 @@ def rows(records: Sequence[dict]) -> list[list[str]]:
     lines = []
     for rec in records:
         extra = rec["extra_data"]
-        for n in extra["notebooks"].values():
+        for name, n in extra["notebooks"].items():
             score = "—" if n["score"] is None else f"{n['score']:g} / {n['max_score']:g}"
             metrics = [f"{n['metrics'][k]:.2f}" if k in n["metrics"] else "—" for k in ("adherence", "distance")]
-            lines.append([extra["student"], n["outcome"], score, *metrics, n["reason"]])
+            lines.append([extra["student"], name, n["outcome"], score, *metrics, n["reason"]])
     return lines
 
 
-def text(records: Sequence[dict], width: int = 120) -> str:
-    """The table for a terminal, with the reasons wrapped."""
-    *header, last = HEADER
+def text(records: Sequence[dict], width: int | None = None) -> str:
+    """The table for a terminal: one line a notebook, of a long reason its beginning; what nobody has is no column."""
     body = [[name if len(name) <= 40 else f"{name[:39]}…", *line] for name, *line in rows(records)]
-    sizes = [max(map(len, column)) for column in zip(header, *(line[:-1] for line in body))]
+    used = [i for i in range(len(HEADER)) if i < 4 or any(line[i] != "—" for line in body)]
+    *header, last = (HEADER[i] for i in used)
+    lines = [[line[i] for i in used] for line in body]
+    sizes = [max(map(len, column)) for column in zip(header, *(line[:-1] for line in lines))]
+    width = width or shutil.get_terminal_size((120, 24)).columns
     room = max(30, width - sum(sizes) - 2 * len(sizes))
-    lines = [[*header, last], ["-" * size for size in [*sizes, room]]]
-    for *cells, reason in body:
-        first, *more = textwrap.wrap(reason, room) or [""]
-        lines += [[*cells, first], *([""] * len(cells) + [rest] for rest in more)]
-    return "\n".join(aligned(lines))
+    rule = ["-" * size for size in [*sizes, room]]
+    return "\n".join(aligned([[*header, last], rule, *([*cells, _begun(reason, room)] for *cells, reason in lines)]))
+
+
+def _begun(text: str, room: int) -> str:
+    """The beginning of a long text, which the report has in full."""
+    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 
 def harmless(cell: str) -> str:
