@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from autograder.adapters import similarity
-from autograder.adapters.similarity.compare import Source, fingerprints, matches
+from autograder.adapters.similarity.compare import Match, Source, fingerprints, matches
+from autograder.adapters.similarity.groups import groups
 from autograder.adapters.similarity.tokens import tokens
 from autograder.authoring import mutants
 from autograder.authoring.mutants import banks
@@ -195,3 +196,46 @@ def test_tokens_survive_renaming_and_broken_code():
     text = "a = torch.sin(b)\nc = 'é'\n"
     assert [text[i:j] for t, i, j in tokens(text) if t in ("sin", "text")] == ["sin", "'é'"]
     tokens("(" * 20_000)  # must neither hang nor end the interpreter
+
+
+def test_pairs_become_groups():
+    """Three who share one text, two who share another, and who is in no pair; by exercise."""
+
+    def found(exercise, a, b, share=0.9, ours=False):
+        return "5_2", exercise, Match(Source(a, ""), Source(b, "", ours=ours), share, share, (), ())
+
+    pairs = [("ema", "a", "b"), ("ema", "d", "c", 0.81), ("ema", "b", "c"), ("ema", "x", "y"), ("adagn", "a", "x")]
+    sources = [found("ema", who, "course: ema.py", ours=True) for who in ("a", "b", "x", "alone")]
+    made = groups([found(*p) for p in pairs] + sources)
+    assert [(g.name, g.students, g.pairs, g.lowest, g.highest, g.course) for g in made] == [
+        ("ema 1", ("a", "b", "c", "d"), 3, 0.81, 0.9, {"course: ema.py": 2}),
+        ("adagn 1", ("a", "x"), 1, 0.9, 0.9, {}),
+        ("ema 2", ("x", "y"), 1, 0.9, 0.9, {"course: ema.py": 1}),
+    ]
+
+
+def test_one_answer_from_the_library_is_told_with_its_place(tmp_path):
+    library = (ROOT / "ddpm_core/layers.py").read_text(encoding="utf-8")
+    stolen = re.search(r"^class AdaResBlock.*?(?=^class )", library, re.M | re.S)[0]
+    own = independent("adagn")[2][0]
+    submitted = tmp_path / "s"
+    hand_in(submitted, "ada", {"AdaGroupNorm": own, "AdaResBlock": stolen.replace("cond", "c").replace("self.", "me.")})
+    hand_in(submitted, "ben", ORIGINAL)
+    hand_in(submitted, "cy", COPY)
+    hand_in(submitted, "di", COPY, backwards=True)
+    told = similarity.report(submitted, tmp_path / "out", ASSIGNMENT, ROOT)
+    lines = list(csv.DictReader((tmp_path / "out/similarity.csv").open(encoding="utf-8")))
+    row = next(x for x in lines if x["a"] == "ada" and x["b"] == "course: ddpm_core/layers.py")
+    first = library[: library.index(stolen)].count("\n") + 1
+    last = first + stolen.rstrip().count("\n")
+    begin, end = (int(n) for n in re.search(r"\(lines (\d+)–(\d+)\)", row["where"]).groups())
+    assert row["answer"] == "AdaResBlock" and row["where"].startswith("AdaResBlock")
+    assert first <= begin <= first + 5 and last - 5 <= end <= last + 5
+    assert {(x["a"], x["b"], x["group"]) for x in lines if not x["b"].startswith("course")} == {
+        ("ben", "cy", "adagn 1"), ("ben", "di", "adagn 1"), ("cy", "di", "adagn 1"),
+    }  # fmt: skip
+    assert re.search(r"adagn 1 +3 +3 .*ben, cy, di", told) and re.search(
+        r"ada +AdaResBlock .*ddpm_core/layers.py", told
+    )
+    page = (tmp_path / "out/similarity.html").read_text(encoding="utf-8")
+    assert page.index("ben, cy, di") < page.index("Among students")

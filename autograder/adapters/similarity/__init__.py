@@ -12,11 +12,16 @@ from autograder.intake.submissions import Submission, find
 
 def answers(path: Path, exercise: Exercise) -> str:
     """The answer cells of a notebook as one text; empty where there are none."""
+    return "\n\n".join(cells_of(path, exercise).values())
+
+
+def cells_of(path: Path, exercise: Exercise) -> dict[str, str]:
+    """The answer cells of a notebook, in order."""
     try:
         cells = extract(path, exercise.answers, together=False).cells
     except Unreadable:
-        return ""
-    return "\n\n".join(cells[name].strip("\n") for name in exercise.answers if name in cells)
+        return {}
+    return {name: cells[name].strip("\n") for name in exercise.answers if name in cells}
 
 
 def course_sources(course: Path, exercise: Exercise) -> Iterator[Source]:
@@ -41,13 +46,15 @@ def of_exercise(
 ) -> tuple[list[formats.Found], int, int]:
     """Matches in one exercise, how many notebooks were compared, and how many had too little of their own."""
     released = course / "exercises" / exercise.assignment / f"{exercise.name}.ipynb"
-    students = [
-        Source(s.student, text)
+    handed_in = [
+        (s.student, cells)
         for s in submissions
         if s.assignment == exercise.assignment and not s.problem(exercise.name)
-        if (text := answers(s.files[exercise.name], exercise))
+        if (cells := cells_of(s.files[exercise.name], exercise))
     ]
-    sources = [*students, *course_sources(course, exercise)]
+    students = [Source(student, "\n\n".join(cells.values())) for student, cells in handed_in]
+    parts = [Source(w, text, part=c) for w, cells in handed_in for c, text in cells.items() if len(cells) > 1]
+    sources = [*students, *parts, *course_sources(course, exercise)]
     fingerprints(sources, notebook_code(released))
     found = [(exercise.assignment, exercise.name, m) for m in matches(sources, threshold)]
     return found, len(students), sum(s.own() < ENOUGH for s in students)

@@ -20,6 +20,7 @@ from autograder.adapters.similarity.tokens import Token, sorted_lines, tokens
 LENGTH = 12  # tokens: shorter runs are how everyone writes torch, longer ones lose short answers at every seam
 WINDOW = 1  # of winnowing: every run is kept, an answer is short
 ENOUGH = 25  # tokens of an answer's own; fewer prove nothing
+CELL = 60  # of one answer cell among several, likewise: a short one has few right forms
 CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has does not count
 
 Span = tuple[int, int]  # of characters
@@ -48,6 +49,7 @@ class Source:
     name: str
     text: str
     ours: bool = False  # the course's own: matched with students' answers, never with one another
+    part: str = ""  # the answer cell, where it is one of several: matched with the course's own alone
     views: tuple[View, ...] = ()  # as written, and with its statements sorted
 
     def own(self) -> int:
@@ -78,7 +80,7 @@ def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
     stubs = [_views(text, codes) for text in boilerplate]
     for s in sources:
         s.views = _views(s.text, codes)
-    students = [s for s in sources if not s.ours]
+    students = [s for s in sources if not s.ours and not s.part]
     for i in (0, 1):
         nobodys = {h for views in stubs for h in views[i].prints.hashes}
         if len(students) >= CLASS:
@@ -101,9 +103,12 @@ def _view(found: Sequence[Token], codes: Codes) -> View:
 
 def matches(sources: Sequence[Source], threshold: float) -> list[Match]:
     """Pairs of students, and of a student and the course, that are at least so similar; the most similar first."""
-    students = [s for s in sources if not s.ours and s.own() >= ENOUGH]
-    pairs = [*combinations(students, 2), *((s, c) for s in students for c in sources if c.ours)]
+    answers = [s for s in sources if not s.ours and s.own() >= (CELL if s.part else ENOUGH)]
+    students = [s for s in answers if not s.part]
+    pairs = [*combinations(students, 2), *((s, c) for s in answers for c in sources if c.ours)]
     found = [m for a, b in pairs if (m := best(a, b, threshold)) and m.similarity >= threshold]
+    whole = {(m.a.name, m.b.name) for m in found if not m.a.part}
+    found = [m for m in found if not m.a.part or (m.a.name, m.b.name) not in whole]  # said once
     return sorted(found, key=lambda m: (-m.similarity, m.a.name, m.b.name))
 
 
