@@ -33,7 +33,11 @@ class Submission:
 
     def problem(self, notebook: str) -> str | None:
         """Why a notebook is not even opened: its folder is really another one, such as another student's."""
-        if self.folder.is_symlink() or self.folder.parent.is_symlink():
+        try:
+            linked = self.folder.is_symlink() or self.folder.parent.is_symlink()
+        except OSError as e:  # the student's doing, as far as we know: no failure of ours
+            return f"The folder {self.student}/{self.assignment} cannot be opened ({e.strerror}); hand it in again."
+        if linked:
             return f"The folder {self.student}/{self.assignment} is a link; hand in the files themselves."
         return self.unreadable.get(notebook)
 

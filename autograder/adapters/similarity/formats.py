@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from autograder.adapters import TEMPLATES
 from autograder.adapters.similarity.compare import Match, Source, Span
@@ -33,14 +34,13 @@ def write_csv(found: Sequence[Found], path: Path) -> Path:
     return path
 
 
-def write_html(found: Sequence[Found], path: Path, threshold: float, compared: int, short: int) -> Path:
-    """The page: what was compared, the pairs of students, then the answers that are close to the course's own."""
+def write_html(found: Sequence[Found], path: Path, **counts: Any) -> Path:
+    """The page: what was compared (`counts`, as the template names them), the pairs of students, then the answers that are close to the course's own."""
     groups = {
         "Among students": [f for f in found if not f[2].b.ours],
         "With the course's own sources": [f for f in found if f[2].b.ours],
     }
     shown = {"title": "Similarity", "groups": groups, "pieces": pieces, "SHOWN": SHOWN}
-    counts = {"threshold": threshold, "compared": compared, "short": short}
     return html.write(path, TEMPLATES / "similarity.html", **shown, **counts)
 
 
