@@ -13,13 +13,14 @@ from tqdm.auto import tqdm
 
 from autograder.grading import provenance, results
 from autograder.grading.grader import JUDGES, Grader, make_grader
+from autograder.grading.private import write_bytes, write_text
 from autograder.grading.progress import Progress, only_one
 from autograder.grading.provenance import settings
 from autograder.grading.results import NotebookResult, record
 from autograder.grading.submission import hashes_of, judge_submission
 from autograder.intake.student_ids import folder_of
 from autograder.intake.submissions import Submission, find
-from ddpm_core.files import digest, write_bytes, write_text
+from ddpm_core.files import digest
 
 __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader", "only_one", "settings"]
 

@@ -10,10 +10,11 @@ import re
 import unicodedata
 
 # Folders that lie beside those of the students, in the output or, where that is the course's own folder, in there.
-FOLDERS = frozenset(
-    "autograded feedback graded submitted source release exchange archive solutions exercises lessons data docs build "
-    "tests autograder benchmarks playground scripts website deploy makefile license".split()
-)
+FOLDERS = {
+    *("autograded", "feedback", "graded", "submitted", "source", "release", "exchange", "archive", "solutions"),
+    *("exercises", "lessons", "data", "docs", "build", "tests", "autograder", "benchmarks", "playground", "scripts"),
+    *("website", "deploy", "makefile", "license"),
+}
 INSIDE = " -_'@,+()"  # besides letters and digits, what stays as it is within a folder's name
 LONGEST = 200  # bytes of a folder's name: a disk takes 255, and drafts of files want some more
 _TAKEN = re.compile(r"%(?=25|[01][0-9A-F]|7F|[89A-F][0-9A-F])")  # how an escape of `student_of` looks

@@ -9,7 +9,6 @@ from autograder.exercises.base import Exercise
 from autograder.intake.extract import Unreadable, code_cells, extract, read_notebook, source_of
 from autograder.intake.submissions import Submission, find
 
-
 LONGEST = 50_000  # characters of a student's answers to an exercise; ours have 5,000, and a flood would cost the class
 
 
@@ -52,7 +51,7 @@ def of_exercise(
         if (text := answers(s.files[exercise.name], exercise))
     ]
     students = [s for s in everyone if len(s.text) <= LONGEST]
-    left_out = [f"{s.name} ({exercise.name})" for s in everyone if s not in students]
+    left_out = [f"{s.name} ({exercise.name})" for s in everyone if len(s.text) > LONGEST]
     sources = [*students, *course_sources(course, exercise)]
     fingerprints(sources, notebook_code(released))
     found = [(exercise.assignment, exercise.name, m) for m in matches(sources, threshold)]
@@ -75,5 +74,7 @@ def report(
     formats.write_csv(found, out / "similarity.csv")
     counts = {"threshold": threshold, "compared": compared, "short": short, "left_out": left_out, "longest": LONGEST}
     page = formats.write_html(found, out / "similarity.html", **counts)
-    long = f"\n\nnot compared, with more than {LONGEST:,} characters of answers: {', '.join(left_out)}" if left_out else ""
-    return f"{formats.text(found)}{long}\n\n{len(found)} pair(s) among {compared} notebooks; {page}"
+    told = (
+        f"not compared, with more than {LONGEST:,} characters of answers: {', '.join(left_out)}\n\n" if left_out else ""
+    )
+    return f"{formats.text(found)}\n\n{told}{len(found)} pair(s) among {compared} notebooks; {page}"

@@ -7,7 +7,7 @@ from typing import Any
 from autograder.adapters import TEMPLATES
 from autograder.adapters.similarity.compare import Match, Source, Span
 from autograder.adapters.table import csv_text
-from ddpm_core.checkpoint import write_text
+from autograder.grading.private import write_text
 from ddpm_tools.reports import html
 from ddpm_tools.reports.html import percent
 from ddpm_tools.tables import aligned
@@ -35,13 +35,15 @@ def write_csv(found: Sequence[Found], path: Path) -> Path:
 
 
 def write_html(found: Sequence[Found], path: Path, **counts: Any) -> Path:
-    """The page: what was compared (`counts`, as the template names them), the pairs of students, then the answers that are close to the course's own."""
+    """The page: what was compared (`counts`, as the template has them), the pairs of students, then the answers that
+    are close to the course's own."""
     groups = {
         "Among students": [f for f in found if not f[2].b.ours],
         "With the course's own sources": [f for f in found if f[2].b.ours],
     }
     shown = {"title": "Similarity", "groups": groups, "pieces": pieces, "SHOWN": SHOWN}
-    return html.write(path, TEMPLATES / "similarity.html", **shown, **counts)
+    write_text(path, html.render(TEMPLATES / "similarity.html", **shown, **counts))
+    return path
 
 
 def pieces(source: Source, spans: Sequence[Span]) -> list[tuple[bool, str]]:
