@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FORMULA = ("=", "+", "-", "@")
+from autograder.adapters.table import harmless
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,20 @@ def table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ValueError(f"the roster {path} cannot be read: {error.strerror}") from None
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"the roster {path} is not UTF-8 text; save it as CSV in UTF-8") from None
+        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
     first = text.partition("\n")[0]
     file, delimiter = io.StringIO(text, newline=""), max(",;\t", key=first.count)
     try:
         rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
     except csv.Error as error:
-        raise ValueError(f"the roster {path} is not CSV: {error}") from None
+        raise ValueError(f"{path} is not CSV: {error}") from None
     if not rows:
-        raise ValueError(f"the roster {path} is empty; its first line must name the columns")
+        raise ValueError(f"{path} is empty; its first line must name the columns")
     header = [c.strip() for c in rows[0]]
     if twice := next((c for c in header if c and header.count(c) > 1), None):
-        raise ValueError(f"the roster {path} has two columns '{twice}'; keep one")
+        raise ValueError(f"{path} has two columns '{twice}'; keep one")
     lines = [dict(zip(header, [*map(_plain, row), *[""] * len(header)])) for row in rows[1:]]
     return header, lines
 
@@ -78,7 +78,7 @@ def table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _plain(cell: str) -> str:
     """A cell's text, without the quote by which `csv_text` keeps a spreadsheet from running it."""
     cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and harmless(cell[1:]) == cell else cell
 
 
 def some(names: Sequence[str], most: int = 6) -> str:

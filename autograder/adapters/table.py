@@ -3,12 +3,14 @@
 import csv
 import io
 import shutil
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from autograder.grading.private import write_text
+from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of
-from ddpm_core.checkpoint import write_text
 from ddpm_tools.tables import aligned
 
 HEADER = ("student", "notebook", "outcome", "score", "adherence", "distance", "reason")
@@ -45,21 +47,32 @@ def _begun(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 
+_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink; spaces, marks and controls besides
+
+
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; a dash alone is none."""
-    return f"'{cell}" if cell != "-" and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """A cell that no spreadsheet takes for a formula, however it normalises text; a dash alone is none.
+
+    What stands before the sign may be dropped on the way: spaces, quotes, and what has no ink. Full-width and small
+    forms of the sign, as U+FF1D, are the sign.
+    """
+    letters = unicodedata.normalize("NFKC", cell)
+    shown = "".join(c for c in letters if unicodedata.category(c)[0] not in "CZM" and c not in _UNSEEN).lstrip("'\"`")
+    formula = len(shown) > 1 and shown[0] in "=+-@\u2212"
+    return f"'{cell}" if formula or cell.startswith(("\t", "\r", "\n")) else cell
 
 
 def csv_text(lines: Iterable[Sequence[object]]) -> str:
     """Rows as CSV; cells of text that a spreadsheet would run are quoted."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    # In quotes, or where the list separator is another a cell `a;=1` would be two.
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerows([harmless(c) if isinstance(c, str) else c for c in line] for line in lines)
     return file.getvalue()
 
 
-def write_csv(records: Sequence[dict], path: Path) -> None:
-    """One row per submission and notebook."""
+def write_csv(records: Sequence[dict], path: Path, problems: Iterable[Problem] = ()) -> None:
+    """One row per submission and notebook, then one for each problem."""
     lines: list[Sequence[object]] = [COLUMNS]
     for rec in records:
         extra = rec["extra_data"]
@@ -67,6 +80,7 @@ def write_csv(records: Sequence[dict], path: Path) -> None:
             numbers = ["" if n["score"] is None else n["score"], n["max_score"]]
             numbers += [n["metrics"].get(k, "") for k in ("adherence", "distance")]
             lines.append([extra["student"], extra["assignment"], name, n["outcome"], *numbers, n["reason"]])
+    lines += [[p.student, p.where, "", "problem", *[""] * 4, p.text] for p in problems]
     write_text(path, csv_text(lines))
 
 

@@ -12,8 +12,8 @@ def run(a: argparse.Namespace) -> None:
     from autograder.adapters import database, late, lms, questions, roster  # nbgrader: not in the students' bundle
     from autograder.adapters.table import csv_text
     from autograder.grading.batch import all_records
+    from autograder.grading.private import write_text
     from autograder.release.generate import load_config
-    from ddpm_core.checkpoint import write_text
 
     url, config = database.in_folder(a.out, a.course, a.gradebook), load_config(a.course)
     if a.format == "questions" and a.roster:
@@ -39,7 +39,6 @@ def run(a: argparse.Namespace) -> None:
         why = f"for want of {', '.join(totals.ungraded)}: {remedy}{rest}"
         print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
-    to.parent.mkdir(parents=True, exist_ok=True)
     write_text(to, csv_text(table))
     print(to)
 

@@ -17,8 +17,12 @@ from autograder.grading import batch
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
+from autograder.intake import times
+from autograder.intake.look_alikes import look_alikes
 from autograder.intake.model_solutions import SOLUTIONS
-from autograder.intake.submissions import apart, unrecognised
+from autograder.intake.problems import Problem
+from autograder.intake.student_ids import student_of
+from autograder.intake.submissions import Submission, apart, unrecognised
 from autograder.sandbox import child_process
 
 
@@ -34,34 +38,56 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     whose = dict.fromkeys(a.student) or [None]
     submissions = [s for who in whose for s in batch.find(a.submitted, a.assignment, who, tuple(a.notebook))]
     apart(submissions, a.out)
-    if not a.student and (odd := unrecognised(a.submitted, a.out)):
-        print(f"not graded, since no assignment has this name: {', '.join(odd)}", file=sys.stderr)
+    odd = problems_of(submissions, a.submitted, a.out)
+    known = times.of(submissions, a.submitted, a.times, inbound(a.course))
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
         everything = records if a.assignment is None and not a.student else batch.all_records(a.out)
-        table.write_csv(everything, a.out / "grades.csv")
-        page = report.write(everything, a.out)
-        write_gradebook(records, a.submitted, a.out, a.gradebook, a.course)
+        try:
+            odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
+        finally:  # also where the gradebook cannot be reached
+            table.write_csv(everything, a.out / "grades.csv", odd)
+            page = report.write(everything, a.out, odd)
+    for problem in odd:
+        print(f"problem: {problem}", file=sys.stderr)
     print(table.text(records))
     print(f"\n{len(records)} submission(s) graded with seed {seed}; {a.out / 'grades.csv'}, {page}")
     return records
 
 
-def write_gradebook(records: list[dict], submitted: Path, out: Path, gradebook: str | None, course: Path) -> None:
+def problems_of(submissions: list[Submission], submitted: Path, out: Path) -> list[Problem]:
+    """What no record tells: folders of nobody's, notebooks under other names, students whose names look the same."""
+    mine = ((s, why) for s in submissions if not s.problem_of_folder() for name in s.files if (why := s.misnamed(name)))
+    alike = look_alikes(student_of(person.name) for person in submitted.iterdir() if person.is_dir())
+    return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine), *alike]
+
+
+def inbound(course: Path) -> Path | None:
+    """Where nbgrader's exchange, if the course has one, puts what is handed in."""
+    if not (course / "solutions").is_dir():
+        return None
+    from autograder.release.generate import load_config
+
+    config = load_config(course)
+    root = Path(config.Exchange.get("root", "/usr/local/share/nbgrader/exchange"))
+    return root / config.CourseDirectory.get("course_id", "") / "inbound"
+
+
+def write_gradebook(
+    records: list[dict], submitted: Path, out: Path, gradebook: str | None, course: Path, known: times.Times
+) -> list[Problem]:
     """Into nbgrader's gradebook; OUT is laid out so that nbgrader and formgrader can be started in it."""
     if not (course / "solutions").is_dir():
         why = f"{course} has no solutions/ (name the course's folder with --course)"
         print(f"no gradebook written: {why}", file=sys.stderr)
-        return
+        return []
     from autograder.adapters.gradebook import write_gradebook as write
 
     url = gradebook or f"sqlite:///{(out / 'gradebook.db').resolve()}"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Object of type", module="nbgrader")  # its own way with SQLAlchemy 2
-        problems = write(url, records, course / "solutions", submitted, out / "autograded")
-    for problem in problems:
-        print(f"gradebook: {problem}", file=sys.stderr)
+        return write(url, records, course / "solutions", submitted, out / "autograded", known)
 
 
 def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:

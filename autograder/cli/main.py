@@ -15,13 +15,16 @@ from ddpm_tools.cli.arguments import positive
 
 def cmd_grade(a: argparse.Namespace) -> None:
     from autograder.cli import grade
+    from autograder.grading import private
 
     if (a.course / "solutions").is_dir():
         from autograder.adapters import database  # nbgrader: not needed by students
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
-    outputs.made(a.out)
+    outputs.folder(a.out)
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(a.out)
     grade.grade_folder(a)
 
 
@@ -102,6 +105,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--student", **once)
     p.add_argument("--notebook", **once)
     p.add_argument("--regrade", action="store_true", help="also what has a record, which stays until there is another")
+    p.add_argument("--times", type=Path, metavar="FILE", help="when each came in (student, assignment, submitted_at, "
+                   "attempt); default: times.csv beside SUBMITTED, if it is there")  # fmt: skip
     p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
     p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
     p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")

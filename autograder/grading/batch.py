@@ -13,13 +13,15 @@ from tqdm.auto import tqdm
 
 from autograder.grading import provenance, results
 from autograder.grading.grader import JUDGES, Grader, make_grader
+from autograder.grading.private import write_bytes, write_text
 from autograder.grading.progress import Progress, only_one
 from autograder.grading.provenance import settings
 from autograder.grading.results import NotebookResult, record
 from autograder.grading.submission import hashes_of, judge_submission
+from autograder.intake.student_ids import folder_of
 from autograder.intake.submissions import Submission, find
 from autograder.sandbox.limits import BUSY
-from ddpm_core.files import digest, write_bytes, write_text
+from ddpm_core.files import digest
 
 DRAFT = ".new"  # of a file of a record that is being replaced
 TWICE = "Graded twice: the first time the machine was too busy to give it a processor."
@@ -53,6 +55,8 @@ def write_record(s: Submission, files: dict[str, bytes] | str, out: Path, old: d
     """
     folder, rec = s.records(out), None
     try:
+        if isinstance(files, dict) and (other := owner(s, out)) not in (None, s.student):
+            files = f"Its folder of records is also that of '{other}' on this disk; rename one of the two."
         if isinstance(files, dict):
             rec = json.loads(files["results.json"])
             if not old or rec["extra_data"]["outcome"] != "infrastructure_error":
@@ -71,6 +75,13 @@ def write_record(s: Submission, files: dict[str, bytes] | str, out: Path, old: d
     return old | {"extra_data": old["extra_data"] | {"kept": rec["output"]}} if old else rec
 
 
+def owner(s: Submission, out: Path) -> str | None:
+    """Whose record lies where this one's belongs: another's where a disk takes `Ada` and `ada` for one name."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return json.loads((s.records(out) / "results.json").read_text(encoding="utf-8"))["extra_data"]["student"]
+    return None
+
+
 def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
     """The record of an earlier run, if it is of exactly this submission and grader; never an infrastructure error."""
     try:
@@ -78,7 +89,8 @@ def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | Non
         extra, key = rec["extra_data"], provenance.key(hashes_of(s, graders))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return rec if extra.get("key") == key and extra.get("outcome") != "infrastructure_error" else None
+    same = extra.get("key") == key and extra.get("student") == s.student
+    return rec if same and extra.get("outcome") != "infrastructure_error" else None
 
 
 def starved(rec: dict) -> bool:
@@ -118,7 +130,8 @@ def grade(
     graded once more at the end, one at a time, and says so to the instructor.
     """
     for left in out.glob("*.tmp"):  # by a run that was killed while it wrote
-        left.unlink()
+        if left.is_file():
+            left.unlink()
     torch.set_num_threads(1)  # the parent's sums must not depend on the machine's load
     needed = {e.name: e for s in submissions for e in s.exercises}
     graders = {name: make_grader(e, seed, sandboxed, **changes) for name, e in needed.items()}
@@ -192,11 +205,16 @@ def workers(
 
 
 def all_records(out: Path) -> list[dict]:
-    """Every record below OUT, also of runs that graded others; ValueError names a damaged one."""
+    """Every record below OUT, also of runs that graded others; ValueError names a damaged one.
+
+    One that lies where its student's records do not belong (an older version put it there) is none.
+    """
     records = []
     for file in sorted(out.glob("*/*/results.json")):
         try:
-            records.append(json.loads(file.read_text(encoding="utf-8")))
-        except ValueError:
+            rec = json.loads(file.read_text(encoding="utf-8"))
+            where = folder_of(rec["extra_data"]["student"])
+        except (ValueError, KeyError, TypeError):
             raise ValueError(f"{file} is damaged; remove it, and grade that student again") from None
+        records += [rec] if where == file.parts[-3] else []
     return records

@@ -73,10 +73,31 @@ def test_only_the_grader_s_own_files_are_taken_back(tmp_path):
 
 
 def test_folders_that_nobody_recognises_are_named(handed_in):
-    for name in ("wrong/5_2_guidence", f"ada/{TASK}", "ada/5_9", "ben", ".git/x", "grades/ada", f"ada/{TASK}/deep"):
+    for name in (
+        "wrong/5_2_guidence",
+        f"ada/{TASK}",
+        "ada/5_9",
+        "ben",
+        ".git/x",
+        "grades/ada",
+        f"ada/{TASK}/deep",
+        "cy",
+    ):
         (handed_in / name).mkdir(parents=True)
     (handed_in / "grades.csv").touch()
-    assert unrecognised(handed_in, handed_in / "grades") == ["ada/5_9", "ben", "wrong/5_2_guidence"]
+    (handed_in / "cy/label_dropout.ipynb").touch()
+    (handed_in / "dee.ipynb").touch()
+    (handed_in / "eve").symlink_to(handed_in.parent)
+    found = [(p.student, p.where, p.text) for p in unrecognised(handed_in, handed_in / "grades")]
+    renamed = "not graded: no assignment has this name; rename the folder"
+    assert found == [
+        ("ada", "5_9", renamed),
+        ("ben", "", "not graded: there is no folder of an assignment"),
+        ("cy", "", "not graded: there is no folder of an assignment; label_dropout.ipynb should be in one"),
+        ("dee.ipynb", "", "a file, not a student's folder; put it into STUDENT/ASSIGNMENT/"),
+        ("eve", "", "not graded: a link; hand in the files themselves"),
+        ("wrong", "5_2_guidence", renamed),
+    ]
 
 
 def test_a_damaged_file_is_named_and_nothing_is_guessed(handed_in, tmp_path, capsys):

@@ -15,6 +15,7 @@ from nbformat.notebooknode import NotebookNode
 from nbgrader.utils import compute_checksum, is_locked
 
 from autograder.adapters import restore
+from autograder.intake import extract
 
 RELEASED = Path(__file__).resolve().parents[2] / "exercises" / "5_3_conditioning" / "conditioner.ipynb"
 
@@ -107,8 +108,6 @@ def test_old_notebook_formats(tmp_path: Path, released: NotebookNode):
         b"{}",
         b'{"nbformat": 4}',
         b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": {"a": 1}}',
-        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7]}',
-        b'{"nbformat": 99, "nbformat_minor": 5, "metadata": {}, "cells": []}',
         b"[" * 100_000,
     ],
 )
@@ -135,7 +134,7 @@ def test_links_pipes_and_large_files_are_not_read(tmp_path: Path, released: Note
     (tmp_path / "link.ipynb").symlink_to(tmp_path / "secret")
     os.mkfifo(tmp_path / "pipe.ipynb")
     (tmp_path / "folder.ipynb").mkdir()
-    monkeypatch.setattr(restore, "MAX_BYTES", 2**10)
+    monkeypatch.setattr(extract, "MAX_BYTES", 2**10)
     for name in ("link", "pipe", "folder", "absent", "secret"):
         path = tmp_path / (name if name == "secret" else f"{name}.ipynb")
         assert "No answers are shown" in restore.viewable(path, released).cells[0].source

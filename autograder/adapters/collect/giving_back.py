@@ -15,11 +15,10 @@ from nbgrader.utils import capture_log
 
 from autograder.adapters.collect import tables
 from autograder.adapters.collect.layouts import wanted_back
-from autograder.adapters.restore import UnreadableError, read_regular
 from autograder.exercises import of_assignment
+from autograder.intake.extract import Unreadable, read_bytes
 from autograder.release.generate import load_config
 
-MAX_PAGE = 50 << 20  # bytes; ours have some MB with a gate's picture
 Row = dict[str, str]
 
 
@@ -71,9 +70,9 @@ def give_back(out: Path, submitted: Path, form: str, assignment: str, records: S
                     given.problems.append(f"{student}: {notebook} has no result yet, so its page is left out")
                     continue
                 try:
-                    content = read_regular(page, MAX_PAGE)
-                except UnreadableError as e:
-                    given.problems.append(f"{student}: there is no page of {notebook} ({e}); grade it first")
+                    content = read_bytes(page)
+                except Unreadable:
+                    given.problems.append(f"{student}: there is no page of {notebook}; grade it first")
                     continue
                 name = wanted_back(form, entry, student, assignment, page.name)
                 if name in names:

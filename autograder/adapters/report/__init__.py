@@ -9,8 +9,10 @@ from autograder.adapters import TEMPLATES
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import STATES, entries
 from autograder.adapters.report.gates import gate
+from autograder.grading import private
 from autograder.grading.progress import span
 from autograder.grading.results import GATE, OUTCOMES
+from autograder.intake.problems import Problem
 from ddpm_tools.reports import html
 
 FEW = 3  # a property that so few answers were judged on says nothing about a class
@@ -26,7 +28,7 @@ MEANING = {
 }
 
 
-def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
+def values(records: Sequence[dict], out: Path, problems: Sequence[Problem] = ()) -> dict[str, Any]:
     """What the template shows. Pictures of gates are read from the folder `out`, where the grader put them."""
     found = entries(records)
     groups = class_results.by_exercise(found)
@@ -38,6 +40,7 @@ def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
         "title": "Class report",
         "assignments": list(dict.fromkeys(e.assignment for e in found)),
         "records": len(records),
+        "problems": problems,
         "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
         "found": found,
         "students": class_results.by_student(found),
@@ -61,8 +64,10 @@ def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
     }
 
 
-def write(records: Sequence[dict], out: Path) -> Path:
+def write(records: Sequence[dict], out: Path, problems: Sequence[Problem] = ()) -> Path:
     """Write OUT/report.html; ValueError where there is no record."""
     if not records:
         raise ValueError(f"there is no record to report on in {out}; grade something first")
-    return html.write(out / "report.html", TEMPLATES / "class_report.html", **values(records, out))
+    page = html.render(TEMPLATES / "class_report.html", **values(records, out, problems))
+    private.write_text(out / "report.html", page)
+    return out / "report.html"

@@ -6,7 +6,6 @@ across their boundaries, and with their statements sorted, where reordering chan
 counts. Runs of the released notebook do not count, nor do those that most of a class shares.
 """
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,16 @@ CELL = 60  # of one answer cell among several, likewise: a short one has few rig
 CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has does not count
 
 Span = tuple[int, int]  # of characters
-Codes = dict[str, str]  # a character for each different token of all that is compared: copydetect compares text
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tokens where copydetect expects a file of text: of either it takes slices, hashes and lengths alone."""
+
+    tokens: tuple[str, ...]
+
+    def read(self) -> tuple[str, ...]:
+        return self.tokens
 
 
 @dataclass
@@ -76,10 +84,9 @@ class Match:
 
 def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
     """Fill in the views of all sources, without what is in the boilerplate or common to the class."""
-    codes: Codes = {}
-    stubs = [_views(text, codes) for text in boilerplate]
+    stubs = [_views(text) for text in boilerplate]
     for s in sources:
-        s.views = _views(s.text, codes)
+        s.views = _views(s.text)
     students = [s for s in sources if not s.ours and not s.part]
     for i in (0, 1):
         nobodys = {h for views in stubs for h in views[i].prints.hashes}
@@ -90,14 +97,14 @@ def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
             s.views[i].forget(nobodys)
 
 
-def _views(text: str, codes: Codes) -> tuple[View, View]:
+def _views(text: str) -> tuple[View, View]:
     written = tokens(text)
-    return _view(written, codes), _view(sorted_lines(written), codes)
+    return _view(written), _view(sorted_lines(written))
 
 
-def _view(found: Sequence[Token], codes: Codes) -> View:
-    row = "".join(codes.setdefault(token, chr(0xF0000 + len(codes))) for token, _, _ in found)
-    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=io.StringIO(row))
+def _view(found: Sequence[Token]) -> View:
+    row = Row(tuple(token for token, _, _ in found))
+    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=row)
     return View(prints, [(begin, end) for _, begin, end in found])
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from autograder.adapters import TEMPLATES
 from autograder.adapters.similarity.compare import Match, Source, Span
 from autograder.adapters.similarity.groups import Found, Group, group_of, groups, where
 from autograder.adapters.table import csv_text
-from ddpm_core.checkpoint import write_text
+from autograder.grading.private import write_text
 from ddpm_tools.reports import html
 from ddpm_tools.reports.html import percent
 from ddpm_tools.tables import aligned
@@ -73,16 +74,17 @@ def write_csv(found: Sequence[Found], path: Path) -> Path:
     return path
 
 
-def write_html(found: Sequence[Found], path: Path, threshold: float, compared: int, short: int) -> Path:
-    """The page: what was compared, groups of students, their pairs, then answers that are close to the course's own."""
+def write_html(found: Sequence[Found], path: Path, **counts: Any) -> Path:
+    """The page: what was compared (`counts`, as the template has them), groups of students, their pairs, then answers
+    that are close to the course's own."""
     pairs = {
         "Among students": [f for f in found if not f[2].b.ours],
         "With the course's own sources": [f for f in found if f[2].b.ours],
     }
     shown = {"title": "Similarity", "pairs": pairs, "groups": groups(found), "pieces": pieces, "SHOWN": SHOWN}
     shown |= {"between": between, "likened": likened, "part": part, "source": source}
-    counts = {"threshold": threshold, "compared": compared, "short": short}
-    return html.write(path, TEMPLATES / "similarity.html", **shown, **counts)
+    write_text(path, html.render(TEMPLATES / "similarity.html", **shown, **counts))
+    return path
 
 
 def pieces(source: Source, spans: Sequence[Span]) -> list[tuple[bool, str]]:
