@@ -4,16 +4,19 @@ import csv
 import io
 import shutil
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
+from autograder.exercises import of_assignment
 from autograder.grading.private import write_text
 from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of
 from ddpm_tools.tables import aligned
 
 HEADER = ("student", "notebook", "outcome", "score", "adherence", "distance", "reason")
+Absent = Mapping[str, Sequence[str]]  # who handed in nothing, by assignment
 COLUMNS = ("student", "assignment", "notebook", "outcome", "score", "max_score", "adherence", "distance", "reason")
 
 
@@ -71,8 +74,10 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
     return file.getvalue()
 
 
-def write_csv(records: Sequence[dict], path: Path, problems: Iterable[Problem] = ()) -> None:
-    """One row per submission and notebook, then one for each problem."""
+def write_csv(
+    records: Sequence[dict], path: Path, problems: Iterable[Problem] = (), absent: Absent = MappingProxyType({})
+) -> None:
+    """One row per submission and notebook, one for each notebook of who handed in nothing, one for each problem."""
     lines: list[Sequence[object]] = [COLUMNS]
     for rec in records:
         extra = rec["extra_data"]
@@ -80,6 +85,11 @@ def write_csv(records: Sequence[dict], path: Path, problems: Iterable[Problem] =
             numbers = ["" if n["score"] is None else n["score"], n["max_score"]]
             numbers += [n["metrics"].get(k, "") for k in ("adherence", "distance")]
             lines.append([extra["student"], extra["assignment"], name, n["outcome"], *numbers, n["reason"]])
+    graded = {(r["extra_data"]["assignment"], name) for r in records for name in r["extra_data"]["notebooks"]}
+    for assignment, students in absent.items():
+        asked = [e for e in of_assignment(assignment) if (assignment, e.name) in graded]
+        nothing = ["", "", "Nothing was handed in."]
+        lines += [[s, assignment, e.name, "missing", 0.0, e.max_score, *nothing] for s in students for e in asked]
     lines += [[p.student, p.where, "", "problem", *[""] * 4, p.text] for p in problems]
     write_text(path, csv_text(lines))
 

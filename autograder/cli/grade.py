@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from autograder.adapters import report, table
+from autograder.adapters import classlist, report, table
+from autograder.adapters.report.notes import Notes, flags
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
 from autograder.grading import batch
@@ -44,11 +45,15 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
         everything = records if a.assignment is None and not a.student else batch.all_records(a.out)
+        odd += [_kept(r["extra_data"]) for r in records if "kept" in r["extra_data"]]
+        notes = Notes(classlist.beside(a.submitted))
         try:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
+            notes = enter_class(a, notes, odd)
         finally:  # also where the gradebook cannot be reached
-            table.write_csv(everything, a.out / "grades.csv", odd)
-            page = report.write(everything, a.out, odd)
+            notes = replace(notes, flags=flags(everything, a.out))
+            table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
+            page = report.write(everything, a.out, odd, notes)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
     print(table.text(records))
@@ -88,6 +93,23 @@ def write_gradebook(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Object of type", module="nbgrader")  # its own way with SQLAlchemy 2
         return write(url, records, course / "solutions", submitted, out / "autograded", known)
+
+
+def _kept(extra: dict) -> Problem:
+    why = f"graded again without a result, so its record stays: {extra['kept']}"
+    return Problem(extra["student"], extra["assignment"], why)
+
+
+def enter_class(a: argparse.Namespace, notes: Notes, odd: list[Problem]) -> Notes:
+    """Names and extensions into the gradebook; what it knows of the class. Adds to `odd` what is wrong with them."""
+    if not (a.course / "solutions").is_dir():
+        return notes
+    from autograder.adapters import classroom, database
+
+    url = database.in_folder(a.out, a.course, a.gradebook)
+    found, problems = classroom.enter(url, a.course, a.submitted, notes.people)
+    odd += problems
+    return found
 
 
 def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:

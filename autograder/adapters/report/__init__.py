@@ -9,6 +9,8 @@ from autograder.adapters import TEMPLATES
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import STATES, entries
 from autograder.adapters.report.gates import gate
+from autograder.adapters.report.needs import needs
+from autograder.adapters.report.notes import Notes
 from autograder.grading import private
 from autograder.grading.progress import span
 from autograder.grading.results import GATE, OUTCOMES
@@ -18,6 +20,7 @@ from ddpm_tools.reports import html
 FEW = 3  # a property that so few answers were judged on says nothing about a class
 OFTEN = 0.2  # a property on which this share of the answers loses points stands out
 SLOWEST = 10  # notebooks listed by time
+NOTHING = Notes()
 MEANING = {
     "graded": "the checks ran",
     "timeout": "an answer did not return in time",
@@ -28,7 +31,7 @@ MEANING = {
 }
 
 
-def values(records: Sequence[dict], out: Path, problems: Sequence[Problem] = ()) -> dict[str, Any]:
+def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], notes: Notes) -> dict[str, Any]:
     """What the template shows. Pictures of gates are read from the folder `out`, where the grader put them."""
     found = entries(records)
     groups = class_results.by_exercise(found)
@@ -40,16 +43,14 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem] = ())
         "title": "Class report",
         "assignments": list(dict.fromkeys(e.assignment for e in found)),
         "records": len(records),
-        "problems": problems,
+        "needs": needs(found, problems, notes, notes.absent(records)),
+        "notes": notes,
         "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
         "found": found,
         "students": class_results.by_student(found),
         "exercises": groups,
         "overall": class_results.scores(found),
         "scores": {key: class_results.scores(group) for key, group in groups.items()},
-        "again": [e for e in found if e.outcome == "infrastructure_error"],
-        "no_result": Counter(e.outcome for e in found if e.outcome in ("timeout", "crash", "invalid_output")),
-        "unanswered": sum(e.outcome == "missing" for e in found),
         "worst": next((c for c in ranked if c.judged >= FEW and c.failing >= OFTEN), None),
         "losing": [c for c in ranked if c.failing > 0],
         "checks": checks,
@@ -64,10 +65,10 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem] = ())
     }
 
 
-def write(records: Sequence[dict], out: Path, problems: Sequence[Problem] = ()) -> Path:
+def write(records: Sequence[dict], out: Path, problems: Sequence[Problem] = (), notes: Notes = NOTHING) -> Path:
     """Write OUT/report.html; ValueError where there is no record."""
     if not records:
         raise ValueError(f"there is no record to report on in {out}; grade something first")
-    page = html.render(TEMPLATES / "class_report.html", **values(records, out, problems))
+    page = html.render(TEMPLATES / "class_report.html", **values(records, out, problems, notes))
     private.write_text(out / "report.html", page)
     return out / "report.html"
