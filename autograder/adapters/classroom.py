@@ -56,7 +56,7 @@ def _key(s: SubmittedAssignment) -> tuple[str, str]:
 
 def _late(s: SubmittedAssignment) -> Late:
     extension = s.extension.total_seconds() if s.extension else 0.0
-    return Late(*_key(s), s.total_seconds_late, s.late_submission_penalty or 0.0, extension)
+    return Late(*_key(s), s.total_seconds_late, round(s.late_submission_penalty or 0.0, 4), extension)
 
 
 def _to_mark(notebook) -> bool:
