@@ -14,7 +14,9 @@ from autograder.intake.problems import Problem
 
 FILE = "extensions.csv"
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
-ONE = re.compile(r"\s*([0-9]{1,5}(?:\.[0-9]{1,5})?)(?![0-9.])\s*(weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m)?\s*,?", re.I)
+ONE = re.compile(
+    r"\s*([0-9]{1,5}(?:\.[0-9]{1,5})?)(?![0-9.])\s*(weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m)?\s*,?", re.I
+)
 
 Given = dict[tuple[str, str], timedelta | datetime]  # by student and assignment: how much, or until when in UTC
 

@@ -69,6 +69,7 @@ def cmd_package_gradescope(a: argparse.Namespace) -> None:
 
     out = a.out or Path(f"build/gradescope_{a.assignment}.zip")
     print(gradescope.package(a.assignment, out, a.course, tuple(a.notebook), not a.unsandboxed))
+    print(gradescope.advice(a.assignment, a.course, tuple(a.notebook)))
 
 
 def cmd_similarity(a: argparse.Namespace) -> None:

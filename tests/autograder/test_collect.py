@@ -2,9 +2,12 @@
 
 import csv
 import io
+import re
+import shlex
 import stat
 import warnings
 import zipfile
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +16,7 @@ from autograder.adapters import classlist
 from autograder.adapters.collect import collect
 from autograder.adapters.collect.archive import MAX_BYTES
 from autograder.adapters.collect.source import Source
-from autograder.cli.main import main
+from autograder.cli.main import main, parser
 
 TASK = "5_2_guidance"
 LINK, PIPE = (kind << 16 for kind in (stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o600))
@@ -324,3 +327,13 @@ def test_the_commands_say_what_they_did(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr()
     assert told.out == "2 people in 1 section(s); roster.csv\n"
     assert told.err == "in submitted, but not in the roster: bo\n"
+
+
+def test_the_page_s_commands_are_commands():
+    page = (Path(__file__).resolve().parents[2] / "docs/class.md").read_text(encoding="utf-8")
+    lines = re.search(r"```sh\n(.*?)```", page, re.S)[1].strip().splitlines()
+    assert [parser().parse_args(shlex.split(line)[1:]).command for line in lines] == [
+        *("collect", "grade", "return", "export"),
+    ]
+    table = re.search(r"```text\n(.*?)```", page, re.S)[1]
+    assert table.startswith("student,assignment,extra,due\n") and len(table.splitlines()) == 3

@@ -82,7 +82,7 @@ def give_back(out: Path, submitted: Path, form: str, assignment: str, records: S
                 given.students.add(student)
                 given.pages += 1
     left = sorted(graded - rows.keys())
-    given.problems += [f"{student}: not in the download from {form}, so no page was put in" for student in left]
+    given.problems += [f"{student}: no file of theirs is from {form}, so no page was put in" for student in left]
     return given
 
 

@@ -83,7 +83,7 @@ def test_every_page_goes_to_its_own_student_and_to_nobody_else(course, record, f
             assert name == f"{PEOPLE[int(whose)]}/{TASK}/conditioner.html"
         assert name.endswith("conditioner.html")
     assert f"{last}: conditioner has no result yet, so its page is left out" in told.err
-    assert f"stranger: not in the download from {form}, so no page was put in" in told.err
+    assert f"stranger: no file of theirs is from {form}, so no page was put in" in told.err
 
 
 def test_what_cannot_be_returned_is_one_sentence(course, record, capsys):
