@@ -6,6 +6,7 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 from autograder.adapters import report, table
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
-from autograder.grading import batch
+from autograder.grading import batch, private
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
@@ -38,7 +39,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     submissions = batch.find(a.submitted, a.assignment, a.student, tuple(a.notebook))
     apart(submissions, a.out)
     odd = problems_of(submissions, a.submitted, a.out)
-    known = times.of(submissions, a.submitted, a.times, inbound(a.course))
+    config = settings_of(a.course)
+    known = times.of(submissions, a.submitted, a.times, inbound(config))
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.jobs, sandboxed, scheduler=a.scheduler)
@@ -48,6 +50,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
         finally:  # also where the gradebook cannot be reached
             table.write_csv(everything, a.out / "grades.csv", odd)
             page = report.write(everything, a.out, odd)
+            if config and config.CourseDirectory.get("groupshared", False):
+                private.share(a.out)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
     print(table.text(records))
@@ -62,13 +66,19 @@ def problems_of(submissions: list[Submission], submitted: Path, out: Path) -> li
     return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine), *alike]
 
 
-def inbound(course: Path) -> Path | None:
-    """Where nbgrader's exchange, if the course has one, puts what is handed in."""
+def settings_of(course: Path) -> Any:
+    """What the course's nbgrader_config.py says; None where this is not the course's folder."""
     if not (course / "solutions").is_dir():
         return None
     from autograder.release.generate import load_config
 
-    config = load_config(course)
+    return load_config(course)
+
+
+def inbound(config: Any) -> Path | None:
+    """Where nbgrader's exchange puts what is handed in."""
+    if config is None:
+        return None
     root = Path(config.Exchange.get("root", "/usr/local/share/nbgrader/exchange"))
     return root / config.CourseDirectory.get("course_id", "") / "inbound"
 
