@@ -21,6 +21,7 @@ from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execu
 from traitlets import Integer, Unicode
 
 from autograder.adapters import feedback, restore
+from autograder.grading import private
 from autograder.intake.extract import MAX_BYTES, Unreadable, read_bytes
 from autograder.intake.student_ids import folder_of
 from autograder.release.generate import load_config, release_notebook
@@ -88,6 +89,7 @@ def plain_files(submitted: Path, copied: Path, kept: set[Path]) -> None:
             file.unlink()
     if submitted.is_symlink() or submitted.parent.is_symlink() or not submitted.is_dir():
         return
+    private.folder(copied)
     for file in sorted(submitted.iterdir())[: 2 * MAX_FILES]:
         if file.suffix != ".ipynb" and file.name != "timestamp.txt" and Path(file.name) not in kept:
             with contextlib.suppress(Unreadable, OSError):  # a folder, a link, a pipe, or too large
