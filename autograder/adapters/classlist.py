@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.adapters.roster import some, table
 from autograder.adapters.table import csv_text
-from ddpm_core.files import write_text
+from autograder.grading.private import write_text
 
 FILE = "roster.csv"
 # What names a student's folder, the best first, in an export of Canvas, of Moodle and in a list of one's own.
@@ -71,7 +71,7 @@ def read(path: Path, key: str | None = None) -> list[Person]:
 
 def beside(submitted: Path) -> dict[str, Person]:
     """The class by id, where there is a roster.csv beside the folder of submissions."""
-    file = submitted.parent / FILE
+    file = submitted.resolve().parent / FILE
     return {p.id: p for p in read(file, "id")} if file.is_file() else {}
 
 

@@ -12,15 +12,14 @@ from autograder.intake.problems import Problem
 from autograder.release.generate import load_config
 
 
-def enter(db_url: str, course: Path, submitted: Path, people: dict[str, Person]) -> tuple[Notes, list[Problem]]:
+def enter(db_url: str, course: Path, more: extensions.Given, people: dict[str, Person]) -> tuple[Notes, list[Problem]]:
     """Enter names and extensions, take penalties anew, and note what is to be done. `people`: the class."""
-    config, file = load_config(course), submitted.resolve().parent / extensions.FILE
-    more, problems = extensions.read(file) if file.is_file() else ({}, [])
+    config = load_config(course)
     with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
         for person in people.values():
             names = {"last_name": person.last_name, "first_name": person.first_name, "email": person.email}
             gb.update_or_create_student(person.id, **{k: v for k, v in names.items() if v})
-        problems += grant(gb, more)
+        problems = grant(gb, more)
         late.assign_all(gb, late.rule(config))
         submissions = [s for a in gb.assignments for s in a.submissions]
         notebooks = [(_key(s), n, awaits_regrade(s)) for s in submissions for n in s.notebooks]

@@ -8,6 +8,8 @@ its outputs only text and pictures are kept. The scores in the gradebook stay th
 import contextlib
 import json
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from traitlets import Integer, Unicode
 
 from autograder.adapters import feedback, restore
 from autograder.grading import private
-from autograder.intake.extract import Unreadable, read_bytes
+from autograder.intake.extract import MAX_BYTES, Unreadable, read_bytes
 from autograder.intake.student_ids import folder_of
 from autograder.release.generate import load_config, release_notebook
 from autograder.sandbox import bubblewrap
@@ -39,8 +41,21 @@ class InSandbox(NotebookExporter):
         if why := bubblewrap.available():
             self.log.error("notebooks are run in the sandbox only. %s", why)  # nbgrader ends quietly on its own
             raise NbGraderException(why)
-        if isinstance(self.parent, BaseConverter):  # it would open, and believe, a timestamp.txt of the student's
-            self.parent.coursedir.get_existing_timestamp = lambda path: None
+        if isinstance(self.parent, BaseConverter):  # which is about to copy what lies beside the notebooks
+            self.parent.coursedir.get_existing_timestamp = lambda path: None  # the student's word, or a pipe
+            for folder in [*self.parent.assignments]:
+                if odd := next(not_plain(Path(folder)), None):
+                    self.log.error("left out, since it is no plain file or too large to copy: %s", odd)
+                    del self.parent.assignments[folder]
+
+
+def not_plain(folder: Path) -> Iterator[Path]:
+    """Pipes, sockets, devices and files without end, also where a link leads: a copy of one would never be done."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # a link to nothing
+            kind = path.stat()
+            if not stat.S_ISDIR(kind.st_mode) and not (stat.S_ISREG(kind.st_mode) and kind.st_size <= MAX_BYTES):
+                yield path
 
 
 class Restored(NbGraderPreprocessor):
@@ -57,26 +72,28 @@ class Restored(NbGraderPreprocessor):
         read = Path(resources["metadata"]["path"])
         submitted = Path(self.submitted) / who["student"] / who["assignment"] if self.submitted else read
         copied = root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
-        plain_files(submitted, copied, () if submitted == read else ("timestamp.txt",))  # of our own copy
+        ours = {file.relative_to(source.parent) for file in source.parent.rglob("*")}  # nbgrader has copied them over
+        plain_files(submitted, copied, ours if submitted == read else ours | {Path("timestamp.txt")})
         mine = not (submitted.is_symlink() or submitted.parent.is_symlink())
         path = submitted / f"{who['notebook']}.ipynb" if mine else submitted / "a link is no submission"
         return restore.viewable(path, released), resources
 
 
-def plain_files(submitted: Path, copied: Path, kept: tuple[str, ...]) -> None:
+def plain_files(submitted: Path, copied: Path, kept: set[Path]) -> None:
     """What lies beside the notebooks, copied without links (one may lead to another's answers) and the student's times.
 
     nbgrader has copied what lies where it reads, also through links; `kept` of it stays.
     """
     for file in copied.rglob("*"):
-        if file.suffix != ".ipynb" and not file.is_dir() and file.name not in kept:
+        if file.suffix != ".ipynb" and not file.is_dir() and file.relative_to(copied) not in kept:
             file.unlink()
     if submitted.is_symlink() or submitted.parent.is_symlink() or not submitted.is_dir():
         return
+    private.folder(copied)
     for file in sorted(submitted.iterdir())[: 2 * MAX_FILES]:
-        if file.suffix != ".ipynb" and file.name != "timestamp.txt":
+        if file.suffix != ".ipynb" and file.name != "timestamp.txt" and Path(file.name) not in kept:
             with contextlib.suppress(Unreadable, OSError):  # a folder, a link, a pipe, or too large
-                private.write_bytes(copied / file.name, read_bytes(file))
+                (copied / file.name).write_bytes(read_bytes(file))  # to be read by the kernel's user
 
 
 class SandboxedExecute(Execute):

@@ -39,6 +39,12 @@ def read(path: Path) -> tuple[Given, list[Problem]]:
     return found, problems
 
 
+def beside(submitted: Path) -> tuple[Given, list[Problem]]:
+    """Those of the file beside the folder of submissions; none where it is not there."""
+    file = submitted.resolve().parent / FILE
+    return read(file) if file.is_file() else ({}, [])
+
+
 def length(value: timedelta | datetime, due: datetime) -> timedelta:
     """How much more time than until `due` (in UTC, as nbgrader stores it); never less."""
     return value if isinstance(value, timedelta) else max(timedelta(0), value.replace(tzinfo=None) - due)

@@ -53,7 +53,7 @@ def write_gradebook(
     with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
         workspace.write_settings(autograded.parent, source.parent, submitted, db_url)
         for number, record in enumerate(records):
-            label, key = (f"record {number}", ""), None
+            label, key = _label(record, number), None
             try:
                 label = key = _identify(record, source)
                 student, assignment = key
@@ -74,6 +74,15 @@ def write_gradebook(
                 if key and not _withdraw(gb, *key):
                     problems.append(Problem(*label, "AN OLD SCORE MAY STILL STAND: it could not be withdrawn"))
     return problems
+
+
+def _label(record: Any, number: int) -> tuple[str, str]:
+    """Whose record it says it is, for a message."""
+    with contextlib.suppress(KeyError, TypeError):
+        names = record["extra_data"]["student"], record["extra_data"]["assignment"]
+        if all(isinstance(name, str) and name.isprintable() and len(name) < 300 for name in names):
+            return names
+    return f"record {number}", ""
 
 
 def _identify(record: Any, source: Path) -> tuple[str, str]:

@@ -11,8 +11,8 @@ FORMATS = ("questions", "canvas", "moodle")
 def run(a: argparse.Namespace) -> None:
     from autograder.adapters import database, late, lms, questions, roster  # nbgrader: not in the students' bundle
     from autograder.adapters.table import csv_text
+    from autograder.grading import private
     from autograder.grading.batch import all_records
-    from autograder.grading.private import write_text
     from autograder.release.generate import load_config
 
     url, config = database.in_folder(a.out, a.course, a.gradebook), load_config(a.course)
@@ -39,7 +39,9 @@ def run(a: argparse.Namespace) -> None:
         why = f"for want of {', '.join(totals.ungraded)}: {remedy}{rest}"
         print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
-    write_text(to, csv_text(table))
+    private.write_text(to, csv_text(table))
+    if config.CourseDirectory.get("groupshared", False):
+        private.share(a.out)
     print(to)
 
 

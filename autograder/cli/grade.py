@@ -6,15 +6,16 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
 
-from autograder.adapters import classlist, report, table
+from autograder.adapters import classlist, extensions, report, table
 from autograder.adapters.report.notes import Notes, flags
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
-from autograder.grading import batch
+from autograder.grading import batch, private
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
@@ -40,20 +41,23 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     submissions = [s for who in whose for s in batch.find(a.submitted, a.assignment, who, tuple(a.notebook))]
     apart(submissions, a.out)
     odd = problems_of(submissions, a.submitted, a.out)
-    known = times.of(submissions, a.submitted, a.times, inbound(a.course))
+    config = settings_of(a.course)
+    known = times.of(submissions, a.submitted, a.times, inbound(config))
+    notes, (more, not_understood) = Notes(classlist.beside(a.submitted)), extensions.beside(a.submitted)
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
         everything = records if a.assignment is None and not a.student else batch.all_records(a.out)
-        odd += [_kept(r["extra_data"]) for r in records if "kept" in r["extra_data"]]
-        notes = Notes(classlist.beside(a.submitted))
+        odd += [*not_understood, *(_kept(r["extra_data"]) for r in records if "kept" in r["extra_data"])]
         try:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
-            notes = enter_class(a, notes, odd)
+            notes = enter_class(a, notes, more, odd)
         finally:  # also where the gradebook cannot be reached
             notes = replace(notes, flags=flags(everything, a.out))
             table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
             page = report.write(everything, a.out, odd, notes)
+            if config and config.CourseDirectory.get("groupshared", False):
+                private.share(a.out)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
     print(table.text(records))
@@ -68,13 +72,19 @@ def problems_of(submissions: list[Submission], submitted: Path, out: Path) -> li
     return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine), *alike]
 
 
-def inbound(course: Path) -> Path | None:
-    """Where nbgrader's exchange, if the course has one, puts what is handed in."""
+def settings_of(course: Path) -> Any:
+    """What the course's nbgrader_config.py says; None where this is not the course's folder."""
     if not (course / "solutions").is_dir():
         return None
     from autograder.release.generate import load_config
 
-    config = load_config(course)
+    return load_config(course)
+
+
+def inbound(config: Any) -> Path | None:
+    """Where nbgrader's exchange puts what is handed in."""
+    if config is None:
+        return None
     root = Path(config.Exchange.get("root", "/usr/local/share/nbgrader/exchange"))
     return root / config.CourseDirectory.get("course_id", "") / "inbound"
 
@@ -100,14 +110,14 @@ def _kept(extra: dict) -> Problem:
     return Problem(extra["student"], extra["assignment"], why)
 
 
-def enter_class(a: argparse.Namespace, notes: Notes, odd: list[Problem]) -> Notes:
+def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd: list[Problem]) -> Notes:
     """Names and extensions into the gradebook; what it knows of the class. Adds to `odd` what is wrong with them."""
     if not (a.course / "solutions").is_dir():
         return notes
     from autograder.adapters import classroom, database
 
     url = database.in_folder(a.out, a.course, a.gradebook)
-    found, problems = classroom.enter(url, a.course, a.submitted, notes.people)
+    found, problems = classroom.enter(url, a.course, more, notes.people)
     odd += problems
     return found
 

@@ -13,18 +13,23 @@ from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
 
 
+def private_folder(path: Path) -> Path:
+    """A folder that takes files; where it has to be made, it is for its owner alone."""
+    from autograder.grading import private
+
+    outputs.made(outputs.folder(path).parent)
+    return private.folder(path)
+
+
 def cmd_grade(a: argparse.Namespace) -> None:
     from autograder.cli import grade
-    from autograder.grading import private
 
     if (a.course / "solutions").is_dir():
         from autograder.adapters import database  # nbgrader: not needed by students
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
-    outputs.folder(a.out)
-    a.out.parent.mkdir(parents=True, exist_ok=True)
-    private.folder(a.out)
+    private_folder(a.out)
     grade.grade_folder(a)
 
 
@@ -75,7 +80,7 @@ def cmd_package_gradescope(a: argparse.Namespace) -> None:
 def cmd_similarity(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
-    print(similarity.report(a.submitted, outputs.made(a.out), a.assignment, a.course, a.threshold))
+    print(similarity.report(a.submitted, private_folder(a.out), a.assignment, a.course, a.threshold))
 
 
 def share(text: str) -> float:

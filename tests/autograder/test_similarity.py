@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,32 @@ def test_what_most_of_a_class_has_counts_for_nothing():
         fingerprints(sources, [])
         shared = [m for m in matches(sources, 0.01) if "helper" in m.a.text[m.spans_a[0][0] : m.spans_a[0][1]]]
         assert bool(shared) == bool(expected)
+
+
+def test_floods_of_tokens_cost_their_own_comparison_alone(tmp_path, capsys):
+    """More different tokens than there are characters to stand for them; and answers that only cost time."""
+    submitted = tmp_path / "submitted"
+    hand_in(submitted, "ada", ORIGINAL)
+    hand_in(submitted, "bo", COPY, backwards=True)
+    floods = {
+        "mallory": [f"a = [{','.join(map(str, range(i * 20_000, (i + 1) * 20_000)))}]\n" for i in (0, 1)],
+        "trudy": [f"a = [{','.join(map(str, range(i * 20_000, (i + 1) * 20_000)))}]\n" for i in (2, 3)],
+        "eve": ["x;" * 90_000, "(" * 190_000],
+    }
+    for name, (one, two) in floods.items():
+        hand_in(submitted, name, {"AdaGroupNorm": one, "AdaResBlock": two})
+    start = time.monotonic()
+    words = ["--assignment", ASSIGNMENT, "--out", str(tmp_path / "out"), "--course", str(ROOT)]
+    main(["similarity", str(submitted), *words])
+    assert time.monotonic() - start < 60
+    lines = list(csv.DictReader((tmp_path / "out/similarity.csv").open(encoding="utf-8")))
+    assert {(x["a"], x["b"]) for x in lines if not x["b"].startswith("course: ")} == {("ada", "bo")}
+    named = "eve (adagn), mallory (adagn), trudy (adagn)"
+    assert f"not compared, with more than 50,000 characters of answers: {named}" in capsys.readouterr().out
+    assert named in (tmp_path / "out/similarity.html").read_text(encoding="utf-8")
+    many = [Source(str(i), f"a = [{','.join(map(str, range(i * 70_000, (i + 1) * 70_000)))}]") for i in (0, 1)]
+    fingerprints(many, [])  # by itself
+    assert matches(many, 0.8) == []
 
 
 def test_tokens_survive_renaming_and_broken_code():

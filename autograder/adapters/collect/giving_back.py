@@ -3,6 +3,7 @@
 Whose is whose stands in collected.csv, which `collect` wrote: a student of whom the LMS told nothing gets no page.
 """
 
+import io
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from nbgrader.utils import capture_log
 from autograder.adapters.collect import tables
 from autograder.adapters.collect.layouts import wanted_back
 from autograder.exercises import of_assignment
+from autograder.grading import private
 from autograder.intake.extract import Unreadable, read_bytes
 from autograder.release.generate import load_config
 
@@ -61,8 +63,8 @@ def give_back(out: Path, submitted: Path, form: str, assignment: str, records: S
         raise ValueError(f"{out / 'feedback'} has no page of {assignment}; `autograder grade` comes first")
     pending = _pending(records, assignment)
     given, names = Given(), set()
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as file:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
         for student, own in sorted(rows.items()):
             for notebook, entry in _pages(own, form, assignment):
                 page = out / "feedback" / student / assignment / f"{notebook}.html"
@@ -81,6 +83,7 @@ def give_back(out: Path, submitted: Path, form: str, assignment: str, records: S
                 file.writestr(name, content)
                 given.students.add(student)
                 given.pages += 1
+    private.write_bytes(to, made.getvalue())
     left = sorted(graded - rows.keys())
     given.problems += [f"{student}: no file of theirs is from {form}, so no page was put in" for student in left]
     return given

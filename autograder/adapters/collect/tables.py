@@ -8,7 +8,7 @@ from dateutil import parser as dates
 
 from autograder.adapters.roster import table
 from autograder.adapters.table import csv_text
-from ddpm_core.files import write_text
+from autograder.grading.private import write_text
 
 TIMES, COLLECTED = "times.csv", "collected.csv"
 TIME_COLUMNS = ("student", "assignment", "submitted_at", "attempt")

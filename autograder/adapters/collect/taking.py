@@ -10,7 +10,7 @@ from autograder.adapters.collect.layouts import Upload
 from autograder.adapters.collect.people import Named
 from autograder.adapters.collect.source import Collected, Source
 from autograder.exercises import EXERCISES, of_assignment
-from ddpm_core.files import write_bytes
+from autograder.grading.private import write_bytes
 
 ASIDE = "set_aside"
 Attempt = tuple[tuple[int, ...], Upload]  # its place among the attempts at one notebook, and what it is

@@ -35,7 +35,9 @@ def late_class(course, record):
 
 
 def enter(course, people=()):
-    return classroom.enter(course.db, course.root, course.root / "submitted", {p.id: p for p in people})
+    more, problems = extensions.beside(course.root / "submitted")
+    notes, others = classroom.enter(course.db, course.root, more, {p.id: p for p in people})
+    return notes, problems + others
 
 
 def penalties(course):
