@@ -165,9 +165,7 @@ def agree(model: nn.Module, forward: Forward, network: Network, batch: Batch, se
         if out.requires_grad:
             out.cos().sum().backward()
             found = (torch.zeros_like(w) if w.grad is None else w.grad for w in learning)
-            grads.append(
-                torch.cat([g.abs().double().flatten() if g.is_complex() else g.double().flatten() for g in found])
-            )
+            grads.append(torch.cat([g.flatten().to(torch.complex128) for g in found]))
         for weight in learning:
             weight.grad = None
     return len(grads) != 1 and all(close(*pair) for pair in (outs, grads) if pair)
