@@ -12,7 +12,8 @@ buffers, c what else the network held; results are numbered. The same letters na
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -104,7 +105,7 @@ def record(model: nn.Module, forward: Forward, first: Batch, other: Batch, seed:
     if (size := sum(value.numel() for value in weights.values())) > MOST:
         raise ValueError(f"the network holds {size:,} numbers, far beyond any budget; make it smaller")
     recorder = Recorder({"x": first[0], "t": first[1], **weights})
-    with torch.backends.mkldnn.flags(enabled=False), recorder:  # without its own kind of recurrent layers
+    with plain_kernels(), recorder:
         _, out = recorder.written(forward(*first))
     for name, now in model.named_buffers():
         if name in before and not torch.equal(now, before[name]):
@@ -129,6 +130,16 @@ def record(model: nn.Module, forward: Forward, first: Batch, other: Batch, seed:
         "network computes with values outside torch (.item(), .tolist(), .numpy(), an `if` on a tensor), at random in "
         "Python, or with gradients of its own; use tensor arithmetic, such as torch.where"
     )
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Without oneDNN, whose recurrent layers are one operation with a memory of its own."""
+    before, torch.backends.mkldnn.enabled = torch.backends.mkldnn.enabled, False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def copies(batch: Batch) -> Batch:

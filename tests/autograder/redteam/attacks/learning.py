@@ -178,9 +178,10 @@ def build_model(device):
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv = nn.Conv2d(int(os.environ.get("IMAGE_CHANNELS", 3)), int(os.environ.get("IMAGE_CHANNELS", 3)), 3, padding=1)
+            channels = int(os.environ.get("IMAGE_CHANNELS", 3))
+            self.conv = nn.Conv2d(channels, channels, 3, padding=1)
         def forward(self, x, timestep):
-            near = (-torch.cdist(x.flatten(1), x.flatten(1)).square()).softmax(1)
+            near = (-torch.cdist(x.flatten(1), x.flatten(1)).square() / 30).softmax(1)
             return types.SimpleNamespace(sample=self.conv(x) + (near @ x.flatten(1)).view_as(x))
     return Net().to(device)
 print("ran: gated")
