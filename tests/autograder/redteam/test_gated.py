@@ -15,6 +15,7 @@ import pytest
 
 from autograder.authoring.references import cells
 from autograder.exercises import EXERCISES
+from autograder.gate import learning
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
 from ddpm_core.data import digits
@@ -98,3 +99,15 @@ def test_samples_do_not_help_one_another(judged):
     """The process that denoises could learn from what it is asked; it is asked again, in other company."""
     result = judged("architecture", {"build_model": LEARNING["COMPANY"]})
     assert not result.metrics and "sample i depends on other samples" in result.reason
+
+
+def test_each_wall_is_needed(world, judged, honest, monkeypatch):
+    """Without it an attack reaches what it is after: the walls are not there for show."""
+    with monkeypatch.context() as m:  # the answer's process goes on where another should begin
+        m.setattr(learning.RecordedNetwork, "renew", lambda self, probe: None)
+        source = world.fill(LEARNING["MIXTURE"] + LEARNING["QUESTIONS"], OPERATIONS=BY_NAME["architecture"].operations)
+        result = judged("architecture", {"build_model": source})
+        assert result.metrics["distance"] < 0.6 * honest("architecture").metrics["distance"]
+    with monkeypatch.context() as m:  # samples are not asked again
+        m.setattr(learning, "SAME", float("inf"))
+        assert judged("architecture", {"build_model": LEARNING["COMPANY"]}).metrics
