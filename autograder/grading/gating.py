@@ -8,7 +8,7 @@ from torch import Tensor
 
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import harness
-from autograder.gate.bands import judge_run, numbers
+from autograder.gate.bands import judge_run, numbers, too_good
 from autograder.grading.checking import Judging, child_of, count, load
 from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence, short
@@ -60,6 +60,8 @@ def gate(j: Judging, probe: Probe) -> Tensor | None:
     verdict = judge_run(metrics["judge"], grader.bands)
     result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
     result.gate = verdict.share
+    if far := too_good(verdict.metrics, grader.bands):
+        result.instructor["look at this one"] = far
     shown = f"{numbers(verdict, grader.bands)}: {verdict.reason}"
     result.tests.append(Test(GATE, points * verdict.share, points, sentence(shown)))
     if all(t.passed for t in result.tests):

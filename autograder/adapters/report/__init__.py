@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ FEW = 3  # a property that so few answers were judged on says nothing about a cl
 OFTEN = 0.2  # a property on which this share of the answers loses points stands out
 SLOWEST = 10  # notebooks listed by time
 NOTHING = Notes()
+TOO_GOOD = "Far better than any reference design ({}): see the answer and its samples; the marks stand."
 MEANING = {
     "graded": "the checks ran",
     "timeout": "an answer did not return in time",
@@ -39,11 +41,13 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], note
     ranked = sorted((c for own in checks.values() for c in own if c.check != GATE), key=lambda c: -c.failing)
     timed = sorted((e for e in found if e.timings.get("total")), key=lambda e: -e.timings["total"])
     total = sum(e.timings.get("total", 0.0) for e in found)
+    gates = [g for group in groups.values() if (g := gate(group, out))]
+    far = tuple(Problem(student, g.exercise, TOO_GOOD.format(why)) for g in gates for student, why in g.look)
     return {
         "title": "Class report",
         "assignments": list(dict.fromkeys(e.assignment for e in found)),
         "records": len(records),
-        "needs": needs(found, problems, notes, notes.absent(records)),
+        "needs": needs(found, problems, replace(notes, flags=notes.flags + far), notes.absent(records)),
         "notes": notes,
         "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
         "found": found,
@@ -57,7 +61,7 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], note
         "misconceptions": class_results.misconceptions(found),
         "outcomes": {key: Counter(e.outcome for e in group) for key, group in groups.items()},
         "meaning": {o: MEANING[o] for o in OUTCOMES if any(e.outcome == o for e in found)},
-        "gates": [g for group in groups.values() if (g := gate(group, out))],
+        "gates": gates,
         "slowest": timed[:SLOWEST],
         "time": span(total),
         "mean_time": f"{total / max(1, len(found)):.1f} s",
