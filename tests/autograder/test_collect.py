@@ -120,6 +120,16 @@ def test_a_newer_download_replaces_and_an_older_one_does_not(tmp_path):
     assert set(tree(tmp_path / "set_aside").values()) == {"one", "between"}
 
 
+def test_a_roster_that_comes_later_makes_nobody_two(tmp_path):
+    file = packed(tmp_path / "s.zip", CANVAS)
+    collect(file, Source("canvas", TASK), tmp_path / "submitted")
+    assert {r["student"] for r in rows(tmp_path / "collected.csv")} == {"12345", "12347"}
+    (tmp_path / "export.csv").write_text(CANVAS_ROSTER)
+    done = collect(file, Source("canvas", TASK, tmp_path / "export.csv"), tmp_path / "submitted")
+    assert {r["student"] for r in rows(tmp_path / "collected.csv")} == {"ada@uni.example", "bo"}  # one page each
+    assert any(p.startswith("ada@uni.example was collected as 12345 before; remove ") for p in done.problems)
+
+
 WORKSHEET = (
     "\ufeffIdentifier,Full name,ID number,Email address,Status,Grade,Last modified (submission),Last modified (grade)\n"
     'Participant 101,Ada Lovelace,,ada@uni.example,Submitted for grading - ,,"Sunday, 31 January 2027, 11:59 PM",-\n'

@@ -12,7 +12,7 @@ from autograder.grading.private import write_text
 
 TIMES, COLLECTED = "times.csv", "collected.csv"
 TIME_COLUMNS = ("student", "assignment", "submitted_at", "attempt")
-COLUMNS = ("assignment", "student", "notebook", "format", "entry", "name", "order", "late")
+COLUMNS = ("assignment", "student", "notebook", "format", "entry", "user", "name", "order", "late")
 LONG_AGO = datetime(1980, 1, 2)  # what an archive says that knows no time
 
 Rows = dict[tuple[str, ...], dict[str, str]]

@@ -53,6 +53,7 @@ class Taking:
         if self._source.assignment and assignment != self._source.assignment:
             return
         (self._submitted / student / assignment).mkdir(parents=True, exist_ok=True)
+        self._forget(student, assignment, uploads[0].user)
         known = [e.name for e in of_assignment(assignment)]
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for u in uploads:
@@ -79,6 +80,16 @@ class Taking:
         if key not in self._times:
             self._done.untimed.add(student)
 
+    def _forget(self, student: str, assignment: str, user: str) -> None:
+        """One person is one student: under another name before the roster came, and now under this one."""
+        same = {"assignment": assignment, "format": self._source.form, "user": user}
+        before = [k for k, row in self._rows.items() if k[1] != student and same.items() <= row.items()]
+        for other in sorted({k[1] for k in before}):
+            where = self._submitted / other / assignment
+            self._say(f"{student} was collected as {other} before; remove {where}, or both are graded")
+        for k in before:
+            del self._rows[k]
+
     def _notebook(self, key: tuple[str, ...], name: str, attempts: list[Attempt]) -> bool:
         """The attempts at one notebook, the last one first; True where another file counts than before."""
         assignment, student, notebook = key
@@ -101,14 +112,8 @@ class Taking:
                 write_bytes(path, content)
             if last.file != path.name and not last.order:
                 self._say(f"{student} handed in {shown(last.file)}: taken as {path.name}")
-            row = (
-                *key,
-                self._source.form,
-                last.entry.name,
-                name,
-                " ".join(map(str, order)),
-                "late" if last.late else "",
-            )
+            late, places = "late" if last.late else "", " ".join(map(str, order))
+            row = (*key, self._source.form, last.entry.name, last.user, name, places, late)
             self._rows[key] = dict(zip(tables.COLUMNS, row))
             self._done.notebooks += 1
         for _, u, earlier in read[1:]:
