@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from autograder.adapters.collect import collect
+from autograder.adapters.collect import collect, giving_back
 from autograder.adapters.collect.source import Source
 from autograder.cli.main import main
 
@@ -97,3 +97,10 @@ def test_what_cannot_be_returned_is_one_sentence(course, record, capsys):
         with pytest.raises(SystemExit):
             main([*words, *more])
         assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_each_notebook_goes_back_as_its_own_file():
+    rows = [{"notebook": n, "entry": f"a_7_{i}_{n}.ipynb"} for i, n in ((1, "ema"), (2, "label_dropout"))]
+    assert list(giving_back._pages(rows, "canvas", "5_2_guidance")) == [(r["notebook"], r["entry"]) for r in rows]
+    names = {n for n, _ in giving_back._pages(rows, "moodle", "5_2_guidance")}
+    assert names == {"label_dropout", "guided_sampling", "ema"}  # Moodle takes any file
