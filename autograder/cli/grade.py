@@ -90,7 +90,12 @@ def inbound(config: Any) -> Path | None:
 
 
 def write_gradebook(
-    records: list[dict], submitted: Path, out: Path, gradebook: str | None, course: Path, known: times.Times
+    records: list[dict],
+    submitted: Path,
+    out: Path,
+    gradebook: str | None,
+    course: Path,
+    known: times.Times | None = None,
 ) -> list[Problem]:
     """Into nbgrader's gradebook; OUT is laid out so that nbgrader and formgrader can be started in it."""
     if not (course / "solutions").is_dir():

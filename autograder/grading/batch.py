@@ -32,8 +32,10 @@ __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader"
 def withdraw(s: Submission, out: Path) -> None:
     """An old grade never survives a failed regrade, and a new record never lies beside an old picture.
 
-    What the grader did not write stays.
+    What the grader did not write stays, and so does a record of another student (see `owner`).
     """
+    if owner(s, out) not in (None, s.student):
+        return
     _remove(s.records(out))
     for file in s.records(out).glob(f"*{DRAFT}"):
         file.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import html
 import json
 import os
 import runpy
@@ -57,6 +58,9 @@ class Class:
             folder.mkdir(parents=True)
             shutil.copy(REPO / f"exercises/{TASK}/{NOTEBOOK}.ipynb", folder)
             TIMES.get(name, lambda folder: None)(folder)
+        for where in ("dora/5_2_guidence", "emil", f"fay/{TASK}", "\u0430da"):  # the last one in Cyrillic
+            (self.submitted / where).mkdir(parents=True)
+        shutil.copy(REPO / f"exercises/{TASK}/{NOTEBOOK}.ipynb", self.submitted / f"fay/{TASK}/{NOTEBOOK}-Copy1.ipynb")
         self.codes: dict[str, int] = {}
 
     def run(self, *words: str) -> None:
@@ -111,7 +115,7 @@ def test_no_record_lies_on_anothers_place(graded):
     """Not even on a disk that ignores capitals and forms of letters, or drops dots and spaces at the end."""
     records = {folder_of(r["extra_data"]["student"]) for r in batch.all_records(graded.out)}
     others = {p.name for p in graded.out.iterdir()} - records
-    assert len(records) == len(OURS) + len(NAMES) + len(TIMES)
+    assert len(records) == len(OURS) + len(NAMES) + len(TIMES) + 1
     assert {"gradebook.db", "grades.csv", "questions.csv", "report.html", "autograded", "graded", "feedback"} <= others
 
     def seen(name: str) -> str:
@@ -138,6 +142,20 @@ def test_a_time_in_the_students_own_folder_is_no_time(name, graded):
     assert UNKNOWN in (graded.out / "report.html").read_text(encoding="utf-8")
 
 
+def test_whoever_is_not_graded_stands_in_the_table_and_the_report(graded):
+    rows = csv.DictReader((graded.out / "grades.csv").open(encoding="utf-8"))
+    told = {(row["student"], row["assignment"], row["reason"]) for row in rows if row["outcome"] == "problem"}
+    found = {
+        ("dora", "5_2_guidence"): "not graded: no assignment has this name; rename the folder",
+        ("emil", ""): "not graded: there is no folder of an assignment",
+        ("fay", TASK): f"there is no file {NOTEBOOK}.ipynb, but {NOTEBOOK}-Copy1.ipynb; hand it in as {NOTEBOOK}.ipynb",
+        ("\u0430da", ""): "looks like the name 'ada', and is '\\u0430da'; see whose folder it is, and rename it",
+    }
+    assert {(*key, text) for key, text in found.items()} <= told
+    page = html.unescape((graded.out / "report.html").read_text(encoding="utf-8"))
+    assert all(text in page for text in found.values())
+
+
 def test_nbgrader_lists_and_runs_without_opening_what_students_made(graded):
     config = load_config(graded.out)
     start, api = time.monotonic(), NbGraderAPI(CourseDirectory(config=config), config=config)
@@ -148,7 +166,7 @@ def test_nbgrader_lists_and_runs_without_opening_what_students_made(graded):
         config.CourseDirectory.submitted_directory = str(where)
         app = Autograde(coursedir=CourseDirectory(config=config, assignment_id=TASK), config=config)
         app.convert_single_notebook = lambda notebook: None  # running it is tried in sandbox/test_kernel.py
-        app.force, app.coursedir.student_id_exclude = True, ",".join(OURS)
+        app.force, app.coursedir.student_id_exclude = True, ",".join([*OURS, "fay"])
         said = capture_log(app)
         assert said["success"] and "Traceback" not in said["log"], said["log"]
     assert time.monotonic() - start < 60
