@@ -12,6 +12,7 @@ buffers, c what else the network held; results are numbered. The same letters na
 
 import json
 import math
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,12 +48,13 @@ class Recorder(TorchDispatchMode):
 
     def __init__(self, given: dict[str, Tensor]):
         super().__init__()
+        self.mark = secrets.token_hex(8)  # of this recorder: another one in this process has other names
         self.nodes: list[list] = []
         self.constants: dict[str, Tensor] = {}
         self.count = 0
         self.kept = list(given.values())  # a mark is lost with its tensor
         for name, value in given.items():
-            value._recorded = self, name
+            value._recorded = self.mark, name
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -66,21 +68,21 @@ class Recorder(TorchDispatchMode):
 
     def name_of(self, result: Tensor) -> int | str:
         """The name of a result; one that is there already is what an operation in place gives back."""
-        who, name = getattr(result, "_recorded", (None, None))
-        if who is not self:
+        mark, name = getattr(result, "_recorded", (None, None))
+        if mark != self.mark:
             name, self.count = self.count, self.count + 1
-            result._recorded = self, name
+            result._recorded = self.mark, name
         return name
 
     def written(self, value: Any) -> Any:
         """An argument as JSON."""
         if isinstance(value, Tensor):
-            who, name = getattr(value, "_recorded", (None, None))
-            if who is not self:
+            mark, name = getattr(value, "_recorded", (None, None))
+            if mark != self.mark:
                 name = f"c{len(self.constants)}"
                 self.constants[name] = value.detach().clone()
                 self.kept.append(value)
-                value._recorded = self, name
+                value._recorded = self.mark, name
             return ["tensor", name]
         if isinstance(value, list | tuple):
             return ["list", [self.written(v) for v in value]]

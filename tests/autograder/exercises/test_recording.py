@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autograder.authoring.references import cells
+from autograder.authoring import mutants
+from autograder.authoring.references import cells, designs
 from autograder.child.answers import load
 from autograder.child.replay import Network, operation
 from autograder.child.unconditional import Learner
@@ -46,6 +47,24 @@ def test_a_recording_learns_as_the_network_does(design):
     torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-6)
     for mine, theirs in zip(*averages, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def known_right():
+    yield from ((d, cells("architecture", d)) for d in designs("architecture") if designs("architecture")[d].kind in
+                ("reference", "design", "control"))  # fmt: skip
+    for bank in mutants.banks("architecture"):
+        yield from ((name, {bank.answer: source}) for name, source in bank.right.items())
+
+
+@pytest.mark.parametrize(("name", "answer"), known_right())
+def test_every_known_answer_is_recorded(name, answer):
+    """Controls as well: the limits were made from their trainings."""
+    build = load(answer, {}, questions.setup())["build_model"]
+    for training in (True, False):
+        made = recorded(lambda: build("cpu"), training, batch=2)
+        plain = questions.build({"build_model": lambda device: build("cpu")}, environment(), 3)
+        assert sum(v.numel() for k, v in made.items() if k[0] == "w") == sum(p.numel() for p in plain.parameters())
+        assert all(torch.equal(p, made[f"w{i}"]) for i, p in enumerate(plain.parameters()))
 
 
 class Small(nn.Module):
