@@ -27,6 +27,7 @@ DENIED = {
     "vmsplice": (278, 75),  # a pipe keeps a page of its giver, and with a huge page the whole of it
     "inotify_init": (253, 26),  # events that nobody reads; the second processor has the newer call alone
     "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
     "landlock_create_ruleset": (444, 444),  # 65,536 rules each
     "io_setup": (206, 0),  # its requests are a number for the whole machine
     # kernel keyrings have no namespace: the next student's process with this uid could read them

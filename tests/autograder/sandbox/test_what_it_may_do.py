@@ -85,5 +85,8 @@ def test_memory_that_nobody_counts_and_other_system_calls_are_refused(inside):
     column = list(seccomp.ARCHITECTURES).index(os.uname().machine)
     for name in ("unshare", "keyctl", "shmget", "ptrace", "io_uring_setup"):
         assert inside(call.format((seccomp.DENIED[name][column], 0x10000000, 0, 0, 0))) == [-1, 1], name
-    assert inside(call.format((seccomp.RULES["clone"].numbers[column], 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0))) == [-1, 1]
+    assert inside(call.format((seccomp.RULES["clone"].numbers[column], 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0))) == [
+        -1,
+        1,
+    ]
     assert inside(call.format((seccomp.RULES["clone3"].numbers[column], 0, 0))) == [-1, 38]  # ENOSYS

@@ -49,9 +49,12 @@ BURN = {  # what is told are milliseconds
 class Action(ctypes.Structure):
     _fields_ = [("handler", ctypes.c_void_p), ("flags", ctypes.c_ulong), ("restorer", ctypes.c_void_p), ("mask", ctypes.c_ulong)]
 libc.syscall(13 if os.uname().machine == "x86_64" else 134, 17, ctypes.byref(Action(0, 2, 0, 0)), None, 8)  # SA_NOCLDWAIT
-""" + WORKERS,
+"""
+    + WORKERS,
     "workers that nobody waits for": WORKERS,
-    "workers whose parents have gone": WORKERS.replace("burn(0.03, place)", "os.fork() and os._exit(0); os.setsid(); burn(0.03, place)"),
+    "workers whose parents have gone": WORKERS.replace(
+        "burn(0.03, place)", "os.fork() and os._exit(0); os.setsid(); burn(0.03, place)"
+    ),
     "a worker that hops from process to process": """
 for place in (1, 2):
     if not os.fork():
@@ -70,7 +73,8 @@ for _ in range(400):
 """,
     "workers under one who collects them and never waits": """
 libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-""" + WORKERS.replace("burn(0.03, place)", "os.fork() and os._exit(0); burn(0.03, place)"),
+"""
+    + WORKERS.replace("burn(0.03, place)", "os.fork() and os._exit(0); burn(0.03, place)"),
     "threads of a process whose first has ended": """
 if not os.fork():
     for place in (1, 2):
@@ -104,17 +108,20 @@ HOLD = {  # what is told are bytes
     "unix sockets": "def connected(): return socket.socketpair()\n" + SOCKETS,
     "unix sockets, with buffers as they come": "def connected(): return socket.socketpair()\n"
     + SOCKETS.replace("one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 23)", "").replace(
-        "one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)", ""),
+        "one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)", ""
+    ),
     "connections to itself": """
 def connected():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return socket.create_connection(server.getsockname()), server.accept()[0]
-""" + SOCKETS,
+"""
+    + SOCKETS,
     "datagrams to itself": """
 def connected():
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.bind(("127.0.0.1", 0)); one.connect(one.getsockname())
     return [one]
-""" + SOCKETS.replace("while True:\n                    got", "for _ in range(900):\n                    got"),
+"""
+    + SOCKETS.replace("while True:\n                    got", "for _ in range(900):\n                    got"),
     "empty files": """
 def make(place):
     os.mkdir(f"/tmp/{place}"); os.chdir(f"/tmp/{place}")
