@@ -47,8 +47,8 @@ DENIED = {
     "userfaultfd": (323, 282),
     "syslog": (103, 116),
 }
-# What buffers hold is in no resident set. An answer needs no socket at all; Jupyter's kernel speaks through AF_UNIX, and
-# its library ends where it cannot ask AF_NETLINK for the network that there is not.
+# What buffers hold is in no resident set. An answer needs no socket at all; Jupyter's kernel speaks through AF_UNIX,
+# and its library ends where it cannot ask AF_NETLINK for the network that there is not.
 SOCKETS = {"socket": (41, 198), "socketpair": (53, 199)}
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 

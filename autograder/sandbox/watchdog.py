@@ -62,7 +62,7 @@ class Watchdog(threading.Thread):
             self.spent, self.deadline = 0.0, time.monotonic() + self._limits.wall_s
 
     def open(self, path: str) -> int:
-        """A descriptor of a file of the sandbox, by which no more than its place is held; OSError while it is not there."""
+        """A descriptor that leads to a file of the sandbox; OSError while it is not there."""
         with self._looking:
             return self._held.open(path)
 

@@ -29,9 +29,10 @@ STARTED = {
     "--unshare-net": "value = '@ABSTRACT@' in open('/proc/net/unix').read()",
     "--unshare-pid": "value = os.path.exists('/proc/@PID@')",
     "--unshare-ipc": "libc.shmat.restype = ctypes.c_void_p\n"
-    "at = libc.shmat(@SHM@, None, 0o10000)\nvalue = at != ctypes.c_void_p(-1).value and ctypes.string_at(at, 6) == b'secret'",
+    "at = libc.shmat(@SHM@, None, 0o10000)\n"
+    "value = at != ctypes.c_void_p(-1).value and ctypes.string_at(at, 6) == b'secret'",
     "--unshare-uts": "value = os.uname().nodename == '@HOST@'",
-    "--unshare-cgroup-try": "value = any(line.split(':')[2].strip() not in ('/', '') for line in open('/proc/self/cgroup'))"
+    "--unshare-cgroup-try": "value = any(line.strip()[-1] not in '/:' for line in open('/proc/self/cgroup'))"
     " or os.readlink('/proc/self/ns/cgroup') == '@CGROUP@'",
     "--size": "value = works(lambda: open('/tmp/x', 'wb').write(bytes(3 << 20))) and works(lambda: "
     "open('/tmp/y', 'wb').write(bytes(3 << 20))) and works(lambda: open('/tmp/z', 'wb').write(bytes(3 << 20)))",
@@ -119,7 +120,7 @@ CALLS = {
 }
 KERNEL_CALLS = {  # of the filter for Jupyter's kernel
     "socket": "value = works(lambda: socket.socket(socket.AF_INET))",
-    "setsockopt": "value = works(lambda: socket.socketpair()[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 23))",
+    "setsockopt": "value = works(lambda: socket.socketpair()[0].setsockopt(1, socket.SO_SNDBUF, 1 << 23))",
 }
 
 # --- the limits: field -> (a value that is small, what a child does beyond it) ---
@@ -147,7 +148,7 @@ COUNTED = {
     "SOCKET_BYTES": "unix sockets, with buffers as they come",  # for Jupyter's kernel: an answer gets no socket
 }
 
-# --- what a child says: part of the message of a refusal in protocol.py -> (the check, in its place, header, tensors) ---
+# --- what a child says: part of a refusal in protocol.py -> (the check, what is put in its place, header, tensors) ---
 
 REPLIES = {
     "the header is a": ("if not isinstance(header, dict):", "if False:", b"[1]", b""),

@@ -7,7 +7,8 @@ the walls of census.py and the newer rules of seccomp.py were not there, in the 
 COMMON = """
 import errno, fcntl, select, socket, mmap
 libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
 for name, more in (("munmap", []), ("mprotect", [ctypes.c_int]), ("madvise", [ctypes.c_int])):
     getattr(libc, name).argtypes = [ctypes.c_void_p, ctypes.c_size_t, *more]
 MIB, START = 1 << 20, time.monotonic()
@@ -46,9 +47,8 @@ while time.monotonic() - START < 12:
 BURN = {  # what is told are milliseconds
     "a chain of workers whose end is ignored": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n" + WORKERS,
     "the same by a flag": """
-class Action(ctypes.Structure):
-    _fields_ = [("handler", ctypes.c_void_p), ("flags", ctypes.c_ulong), ("restorer", ctypes.c_void_p), ("mask", ctypes.c_ulong)]
-libc.syscall(13 if os.uname().machine == "x86_64" else 134, 17, ctypes.byref(Action(0, 2, 0, 0)), None, 8)  # SA_NOCLDWAIT
+action = (ctypes.c_ulong * 4)(0, 2, 0, 0)  # SIG_DFL, SA_NOCLDWAIT
+libc.syscall(13 if os.uname().machine == "x86_64" else 134, 17, action, None, 8)
 """
     + WORKERS,
     "workers that nobody waits for": WORKERS,
