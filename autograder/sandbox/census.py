@@ -113,7 +113,7 @@ class Sandbox:
         living = [task for task in tasks if task.threads]
         held += PROCESS_BYTES * max(0, len(living) - 2)  # not for the init and the runner
         used = held + sum(task.memory for task in living)
-        if used > enough and len(living) > 2:  # slower
+        if used > enough >= held and len(living) > 2:  # slower
             used = held + sum(map(self._share, living))
         return used
 

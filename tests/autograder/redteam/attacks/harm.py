@@ -12,9 +12,9 @@ libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, cty
 for name, more in (("munmap", []), ("mprotect", [ctypes.c_int]), ("madvise", [ctypes.c_int])):
     getattr(libc, name).argtypes = [ctypes.c_void_p, ctypes.c_size_t, *more]
 MIB, START = 1 << 20, time.monotonic()
-board = mmap.mmap(os.open("/tmp/board", os.O_RDWR | os.O_CREAT), 0) if os.path.exists("/tmp/board") else None
-open("/tmp/board", "wb").write(bytes(8 * 256))
-board = mmap.mmap(os.open("/tmp/board", os.O_RDWR), 8 * 256)  # a place for each process
+BOARD = os.environ["HOME"] + "/board"
+open(BOARD, "wb").write(bytes(8 * 256))
+board = mmap.mmap(os.open(BOARD, os.O_RDWR), 8 * 256)  # a place for each process
 def told(n, place=0):
     board[8 * place:8 * place + 8] = struct.pack("d", n)
 def reporter():
