@@ -32,6 +32,8 @@ class Preset:
     unet: NetworkConfig | None = field(default_factory=UNetConfig)  # None: a network that is not one of the course's
     train: TrainConfig = field(default_factory=TrainConfig)
     split: str = "train"  # "all" where the data hold nothing but training images
+    loss: str = "mse"  # of ddpm_tools.train.objectives, as `times` is
+    times: str = "uniform"  # which timesteps are trained
     timesteps: int = 1000  # T
     betas: tuple[float, ...] = ()  # (T,), in place of the schedule's; T is then their number
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -30,6 +30,8 @@ class NetworkConfig:
     channels: tuple[int, ...] = (128, 256, 256)  # one width a level; each level halves the map: 32 -> 16 -> 8
     blocks_per_level: int = 2
     attention_levels: tuple[int, ...] = ()  # self-attention at these levels, 0 the finest; the middle always has it
+    # of the class table's first values: near 0 all classes begin as one
+    class_scale: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -83,8 +85,11 @@ class ConditionalNetwork(nn.Module):
 
     def make_class_table(self) -> nn.Embedding | None:
         """One row a class, the last row for the null class; an unconditional network has none."""
-        k = self.config.num_classes
-        return nn.Embedding(k + 1, self.config.dim) if k else None
+        if not (k := self.config.num_classes):
+            return None
+        table = nn.Embedding(k + 1, self.config.dim)
+        table.weight.data *= self.config.class_scale
+        return table
 
     def make_input_conditioner(self) -> nn.Module | None:
         """What meets the class before the first block, at the first width; None where a design has nothing there."""

@@ -1,9 +1,12 @@
 """Other choices of which timesteps are trained and how their errors are weighed, for `train(..., loss=, times=)`."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
-from ddpm_core.objectives import Loss, Times
+from ddpm_core.config import Preset
+from ddpm_core.objectives import Loss, Times, mse, uniform_times
 from ddpm_core.parameterization import Parameterization
 from ddpm_core.schedule import DiffusionSchedule
 
@@ -41,3 +44,19 @@ def min_snr(parameterization: Parameterization, gamma: float = 5.0) -> Loss:
         return (error * snr.clamp(max=gamma) / own(snr)).mean()
 
     return loss
+
+
+LOSSES: dict[str, Callable[[Parameterization], Loss]] = {"mse": lambda _: mse, "min-snr-5": min_snr}
+TIMES: dict[str, Times] = {
+    "uniform": uniform_times,
+    "stratified": stratified_times,
+    "logit-normal": logit_normal_times(),
+}
+
+
+def objective(config: Preset, parameterization: Parameterization) -> tuple[Loss, Times]:
+    """What a preset's names mean; ValueError lists the known ones."""
+    for name, value, known in (("loss", config.loss, LOSSES), ("times", config.times, TIMES)):
+        if value not in known:
+            raise ValueError(f"unknown {name} '{value}'; known: {', '.join(known)}")
+    return LOSSES[config.loss](parameterization), TIMES[config.times]

@@ -8,14 +8,17 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.config import Preset
 from ddpm_core.data import ImageData
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.training import train
 from ddpm_tools.datasets import load_data
 from ddpm_tools.train import resume
 from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
 from ddpm_tools.train.distributed import ALONE, Ranks
 from ddpm_tools.train.engine import FastEngine, start
-from ddpm_tools.train.speed import Speed
+from ddpm_tools.train.objectives import objective
+from ddpm_tools.train.speed import Speed, bf16_pays, hardware
 
+MEASURED_STEPS = 1000  # a run of a minute is float32 on every CPU, and gives the same numbers on all of them
 LARGEST_BATCH = 16  # times the training images: a few pictures may fill a batch, but none is made of repeats alone
 
 
@@ -54,6 +57,14 @@ def training_data(config: Preset) -> ImageData:
     return data if u.num_classes else replace(data, labels=torch.zeros(len(data), dtype=torch.long))
 
 
+def wants_bf16(out: Path, config: Preset, diffusion: Diffusion, processes: int = 1) -> bool:
+    """On a CPU: whether the run began in bfloat16, or, where a long run begins now, is sooner in it."""
+    if resume.exists(out):
+        return checkpoint.read(out, skip="")[1].get("provenance", {}).get("speed", {}).get("bf16") is True
+    supported = hardware(diffusion.device).bf16 and config.train.steps >= MEASURED_STEPS
+    return supported and bf16_pays(diffusion, config.train.batch_size // processes)
+
+
 def train_run(
     config: Preset, out: Path, device: torch.device | str = "cpu",
     callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE,
@@ -67,6 +78,12 @@ def train_run(
         data = training_data(config)
         ranks.shares(config.train.batch_size, speed.micro_batches)  # a sentence now, not after compiling
         diffusion = config.diffusion(checkpoint.network_of(config).to(device))
+        loss, times = objective(config, diffusion.parameterization)
+        measure = speed.bf16 == "auto" and diffusion.device.type == "cpu"
+        bf16 = measure and ranks.first and wants_bf16(out, config, diffusion, ranks.world)
+    if measure:
+        speed = replace(speed, bf16=ranks.any(bf16))  # alike in all processes
+    with ranks.first_goes_ahead():
         state, speed = start(diffusion, config.train, speed, data.images.nbytes)
         if ranks.first:
             resume.clear_drafts(out)
@@ -80,7 +97,7 @@ def train_run(
         engine = FastEngine(state, speed, config.train, ranks)
         around = Callbacks(config, checkpoint.stem(out), data, state, engine, callbacks)
         try:
-            around.run(train(state, engine.batches(data, state.step), config.train, engine=engine))
+            around.run(train(state, engine.batches(data, state.step), config.train, loss, times, engine))
         except FloatingPointError as e:
             kept = f"{out} keeps its last save" if resume.exists(out) else "nothing had been saved yet"
             raise FloatingPointError(f"{e}; {kept}, and another learning rate needs another --out") from e

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
 from torch import nn
+
+from ddpm_core.diffusion import Diffusion
 
 Switch = bool | Literal["auto"]
 COMPILE = {
@@ -60,14 +64,38 @@ def hardware(device: torch.device | str) -> Hardware:
     """What the device offers."""
     device = torch.device(device)
     if device.type != "cuda":
-        return Hardware(device.type)
+        return Hardware(device.type, bf16=device.type == "cpu" and cpu_has_bf16())
     capability = torch.cuda.get_device_capability(device)
     triton = importlib.util.find_spec("triton") is not None and capability >= (7, 0)
     return Hardware("cuda", torch.cuda.mem_get_info(device)[0], capability >= (8, 0), triton)
 
 
+def cpu_has_bf16() -> bool:
+    """Whether oneDNN computes bfloat16 on this processor; not whether that is sooner, see `bf16_pays`."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # private: it may go
+    return supported is not None and bool(supported())
+
+
+def bf16_pays(diffusion: Diffusion, batch_size: int, seconds: float = 2.0) -> bool:
+    """Whether bfloat16 saves at least a tenth of a training step, by turns with float32 for some seconds."""
+    network, batch = copy.deepcopy(diffusion.network).train(), min(batch_size, 64)
+    xt = torch.randn(batch, *diffusion.shape, generator=torch.Generator().manual_seed(0))  # (B, C, H, W)
+    null = diffusion.null_cond
+    t, y = torch.zeros(batch, dtype=torch.long), null.expand(batch, *null.shape[1:])  # (B,), (B,) or (B, S)
+    taken: dict[bool, list[float]] = {False: [], True: []}
+    end = time.monotonic() + seconds
+    while len(taken[True]) < 2 or time.monotonic() < end:  # the first of each prepares the kernels
+        for half, times in taken.items():
+            start = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                out = network(xt, t, y)
+            out.float().square().mean().backward()
+            times.append(time.perf_counter() - start)
+    return min(taken[True][1:]) < 0.9 * min(taken[False][1:])
+
+
 def resolve(speed: Speed, hw: Hardware, steps: int, data_bytes: int = 0) -> Speed:
-    """Every "auto" decided. On a CPU all stays plain float32, so that a resumed run continues bit for bit."""
+    """Every "auto" decided. On a CPU all stays plain float32: where bfloat16 pays, `train_run` has found out before."""
     gpu = hw.kind == "cuda"
     fused = gpu if speed.fused == "auto" else speed.fused
     auto = {

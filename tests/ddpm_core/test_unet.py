@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -59,6 +61,13 @@ def test_the_class_embedding_is_added_to_the_time(rng):
         expected = net(x, torch.tensor([10]), y)
         net.class_table.weight[0] += (early - late)[0]
         torch.testing.assert_close(net(x, torch.tensor([700]), y), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_class_rows_may_begin_near_each_other():
+    """A tenth of the rows, and every other weight as it was."""
+    usual, close = (build_unet(replace(SMALL, class_scale=s), strategy("add")).state_dict() for s in (1.0, 0.1))
+    torch.testing.assert_close(close.pop("class_table.weight"), usual.pop("class_table.weight") / 10)
+    assert all(torch.equal(close[k], usual[k]) for k in usual)
 
 
 def test_no_label_is_the_null_label_and_embeddings_replace_labels(rng):

@@ -14,13 +14,16 @@ from ddpm_core import checkpoint
 from ddpm_core.conditioning import STRATEGIES
 from ddpm_core.config import PRESETS, Preset
 from ddpm_core.data import digits
+from ddpm_core.parameterization import V
+from ddpm_core.training import TrainState, train
 from ddpm_core.unet import Conditioning, UNetConfig
-from ddpm_tools.train import callbacks, resume
+from ddpm_tools.train import callbacks, resume, runs
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.interrupt import Interrupted, Request
 from ddpm_tools.train.logs import Log
+from ddpm_tools.train.objectives import min_snr, stratified_times
 from ddpm_tools.train.runs import fit, train_run, training_data
-from ddpm_tools.train.speed import Speed
+from ddpm_tools.train.speed import Hardware, Speed
 from tests.ddpm_core.test_training import CONFIG, UNET
 from tests.ddpm_tools.train.test_engine import Spikes
 
@@ -30,6 +33,10 @@ QUIET = CallbackConfig(progress=False)
 
 def step_of(path):
     return int(checkpoint.read(path)[0]["step"][0])
+
+
+def cpu_seconds(path):
+    return checkpoint.read(path)[1]["provenance"]["cpu_seconds"]
 
 
 def same(a, b):
@@ -76,7 +83,9 @@ def test_a_signal_saves_after_the_step_and_the_same_call_goes_on(straight, tmp_p
         train_run(PRESET, tmp_path / "run", callbacks=QUIET)
     assert stopped.value.code == 128 + number and step_of(tmp_path / "run") == 5
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
+    spent, clock = cpu_seconds(tmp_path / "run"), time.process_time()
     assert same(train_run(PRESET, tmp_path / "run", callbacks=QUIET), straight)
+    assert 0 < spent < cpu_seconds(tmp_path / "run") <= spent + time.process_time() - clock + 0.1
 
 
 def test_where_the_loss_is_looked_at_now_and_then_so_is_the_wish_to_stop(tmp_path, at_step):
@@ -217,3 +226,43 @@ def test_a_run_outlives_its_previews_and_its_log(straight, tmp_path, monkeypatch
     assert same(train_run(PRESET, tmp_path / "run", callbacks=up), straight)
     err = capsys.readouterr().err
     assert err.count("goes on without previews") == err.count("goes on without TensorBoard's curves") == 1
+
+
+def test_a_run_in_bfloat16_goes_on_in_it_bit_for_bit(tmp_path, at_step):
+    torch.set_num_threads(1)
+    half = Speed(bf16=True)
+    whole = train_run(PRESET, tmp_path / "whole", callbacks=QUIET, speed=half)
+    at_step(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(Interrupted):
+        train_run(PRESET, tmp_path / "run", callbacks=QUIET, speed=half)
+    again = train_run(PRESET, tmp_path / "run", callbacks=QUIET)  # the record says how it began
+    assert same(again, whole)
+    assert checkpoint.read(again)[1]["provenance"]["speed"]["bf16"] is True
+
+
+def test_long_runs_alone_ask_whether_bfloat16_pays(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "bf16_pays", lambda diffusion, batch: batch == 8)
+    monkeypatch.setattr(runs, "hardware", lambda device: Hardware("cpu", bf16=True))
+    diffusion = PRESET.diffusion(checkpoint.network_of(PRESET))
+
+    def wants(steps, processes=1):
+        train = replace(CONFIG, steps=steps, batch_size=16)
+        return runs.wants_bf16(tmp_path / "new", replace(PRESET, train=train), diffusion, processes)
+
+    assert [wants(999, 2), wants(1000, 2), wants(1000)] == [False, True, False]
+    assert runs.wants_bf16(train_run(PRESET, tmp_path / "short", callbacks=QUIET), PRESET, diffusion) is False
+
+
+def test_a_preset_names_its_loss_and_timesteps(tmp_path, straight):
+    torch.set_num_threads(1)
+    config = replace(PRESET, loss="min-snr-5", times="stratified", parameterization="v")
+    done = train_run(config, tmp_path / "run", callbacks=QUIET)
+    state = TrainState.start(config.diffusion(checkpoint.network_of(config)), config.train)
+    list(train(state, training_data(config), config.train, min_snr(V, 5.0), stratified_times))
+    loaded = checkpoint.load(done)
+    assert loaded.preset == config
+    for ours, theirs in zip(loaded.ema.state_dict().values(), state.ema.module.state_dict().values()):
+        assert torch.equal(ours, theirs)
+    for name in ("loss", "times"):
+        with pytest.raises(ValueError, match=f"unknown {name} 'best'; known: "):
+            train_run(replace(PRESET, **{name: "best"}), tmp_path / "none", callbacks=QUIET)

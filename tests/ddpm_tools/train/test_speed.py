@@ -1,10 +1,14 @@
 """What "auto" means on which machine."""
 
+import time
 from dataclasses import replace
 
 import pytest
+import torch
+from torch import nn
 
-from ddpm_tools.train.speed import Hardware, Speed, resolve
+from ddpm_tools.train.speed import Hardware, Speed, bf16_pays, cpu_has_bf16, hardware, resolve
+from tests.ddpm_tools.train.test_engine import bound
 
 
 def test_what_auto_means():
@@ -42,3 +46,31 @@ def test_what_auto_means():
 def test_wrong_speeds_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         Speed(**wrong)
+
+
+class Sleeps(nn.Module):
+    """A network that takes some milliseconds, by precision."""
+
+    def __init__(self, float32: float, bfloat16: float):
+        super().__init__()
+        self.milliseconds, self.gain = (float32, bfloat16), nn.Parameter(torch.ones(()))
+        self.null_cond = torch.tensor([10])
+
+    def forward(self, x, t, y):
+        assert y.shape == t.shape == (len(x),)
+        time.sleep(self.milliseconds[torch.is_autocast_enabled("cpu")] / 1000)
+        return x * self.gain
+
+
+@pytest.mark.parametrize(("float32", "bfloat16", "pays"), [(40, 20, True), (20, 40, False), (40, 39, False)])
+def test_bfloat16_is_taken_where_it_saves_time(float32, bfloat16, pays):
+    network = Sleeps(float32, bfloat16)
+    before = torch.get_rng_state()
+    assert bf16_pays(replace(bound(network), image_shape=(1, 8, 8)), 8, seconds=0.3) is pays
+    assert network.gain.grad is None and torch.equal(torch.get_rng_state(), before)  # the run has not begun
+
+
+def test_a_processor_without_bfloat16_is_known(monkeypatch):
+    assert hardware("cpu").bf16 is cpu_has_bf16()
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False, raising=False)
+    assert not hardware("cpu").bf16
