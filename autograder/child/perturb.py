@@ -7,11 +7,16 @@ from torch import nn
 
 
 def perturb(module: nn.Module, seed: int, scale: float) -> None:
-    """Move every parameter, as a training would: a fresh module need not react yet, since gates may start at zero."""
+    """Move every parameter, as a training would: a fresh module need not react yet, since gates may start at zero.
+
+    Frozen whole numbers, such as indices, stay as they are.
+    """
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in module.parameters():
-            p.add_(scale * torch.randn(p.shape, generator=rng, dtype=torch.float32).to(p.dtype))
+            drawn = torch.randn(p.shape, generator=rng, dtype=torch.float32)
+            if p.is_floating_point():
+                p.add_(scale * drawn.to(p.dtype))
 
 
 def count(module: nn.Module) -> int:

@@ -14,7 +14,13 @@ from autograder.sandbox.limits import Failure
 # An exception may quote its inputs, which stay hidden; shapes may be seen.
 VALUES = re.compile(r"-?\d+\.\d*(e[-+]?\d+)?")
 OWN = "questions"  # the module of an exercise's folder that asks its own questions
-LISTS = ("kinds", "left", "shares", "times")  # what a reply's header holds as lists, whoever asks for them
+# What a reply's header holds, whoever asks for it: the kind of each field, and where it is a list, of its elements.
+FIELDS = {
+    **dict.fromkeys(("kind", "kinds", "left", "shares", "devices"), str),
+    **dict.fromkeys(("times", "parameters", "reached", "calls"), int),
+    **dict.fromkeys(("drew", "elsewhere", "finite", "grad"), bool),
+}
+LISTS = ("kinds", "left", "shares", "devices", "times")
 
 
 class Failed(Exception):
@@ -25,11 +31,11 @@ class AnswerError(Failed):
     """The answer raised an exception; `kind` is its class, `hidden` that it asked for the answer itself."""
 
     def __init__(self, error: dict[str, Any]):
-        self.kind, self.hidden = str(error.get("kind"))[:80], bool(error.get("hidden"))
-        cell, line = error.get("cell"), error.get("line")
+        kind, text, cell = (v if isinstance(v := error.get(k), str) else "" for k in ("kind", "text", "cell"))
+        self.kind, self.hidden, line = kind[:80] or "an exception", bool(error.get("hidden")), error.get("line")
         line = line if type(line) is int and 0 < line < 10**6 else None
-        text = VALUES.sub("…", str(error.get("text"))[:500])
-        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell and line else ""
+        text = VALUES.sub("…", text[:500])
+        where = f" in cell `{cell[:80]}`, line {line}" if cell and line else ""
         super().__init__(text if self.hidden else f"your code raised {self.kind}{where}: {text}")
 
 
@@ -37,6 +43,13 @@ class Asks(Protocol):
     """A child, or anything that answers like one."""
 
     def ask(self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0) -> Message: ...
+
+
+def well_formed(name: str, value: Any) -> bool:
+    """Is a field of a reply's header of its kind? A check would trip over another one."""
+    if name in LISTS:
+        return isinstance(value, list) and all(type(v) is FIELDS[name] for v in value)
+    return type(value) is FIELDS[name]
 
 
 @dataclass(frozen=True)
@@ -51,8 +64,9 @@ class Probe:
 
     def both(self, op: str, tensors: Tensors | None = None, **header: Any) -> Message:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
-        if not all(isinstance(reply[name], list) for name in LISTS if name in reply):  # a check would trip over it
-            raise Failure("invalid_output", "The answer's process sent a malformed result.")
+        if wrong := next((name for name in FIELDS if name in reply and not well_formed(name, reply[name])), None):
+            was = f"`{wrong}` of its report is no {'list of ' * (wrong in LISTS)}{FIELDS[wrong].__name__}"
+            raise Failure("invalid_output", f"The answer's process sent a malformed result: {was}.")
         if isinstance(reply.get("error"), dict):
             raise AnswerError(reply["error"])
         return reply, out

@@ -39,14 +39,24 @@ class Returned:
     about: dict[str, Any]
 
     def tensor(self, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """The result, if it is a tensor of this shape and dtype; Failed says what it is instead."""
+        """The result, if it is a tensor of this shape and dtype; Failed says what it is instead.
+
+        Without a dtype, in float64: two results may come in two dtypes, or in one with which torch does not compute.
+        """
         if self.out is None:
             raise Failed(f"{self.name} returns {returned(self.about)} where a tensor is asked for")
         if shape is not None and tuple(self.out.shape) != shape:
             raise Failed(f"{self.name} returns shape {tuple(self.out.shape)} where this input asks for {shape}")
         if dtype is not None and self.out.dtype != dtype:
             raise Failed(f"{self.name} returns {self.out.dtype} where {dtype} is asked for")
-        return self.out
+        if self.out.dtype == torch.bool and dtype is None:
+            raise Failed(f"{self.name} returns torch.bool where numbers are asked for")
+        return self.out.double() if dtype is None else self.out
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """In which the result came; None where it was no tensor."""
+        return None if self.out is None else self.out.dtype
 
     def unchanged(self) -> Returned:
         """Failed where an input was changed in place."""

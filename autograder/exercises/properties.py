@@ -7,7 +7,7 @@ import torch
 from torch import Generator
 
 from autograder.child.protocol import Message
-from autograder.exercises.base import AnswerError, Check, Failed, Probe, check_of, relative_change
+from autograder.exercises.base import AnswerError, Check, Failed, Probe, check_of, relative_change, tensor
 from autograder.exercises.calls import PLACES, seed_of
 from autograder.exercises.module import SAME, SEES, Batch, Subject, changes, mixed
 
@@ -78,8 +78,8 @@ def reached(subject: Subject, names: tuple[str, ...], probe: Probe, rng: Generat
     batch = subject.draw(rng, 3, subject.args)
     reply, grads = gradients(subject, probe, rng, batch, names)
     for name in names:
-        grad = grads.get(f"{name}0")
-        if grad is None or grad.shape != batch[name].shape or not torch.isfinite(grad).all():
+        grad = tensor(grads, f"{name}0", tuple(batch[name].shape), f"the gradient of `{name}`")
+        if not torch.isfinite(grad).all():
             raise Failed(f"the gradient of `{name}` is nan or infinite: backward() from {subject.example}")
         if (grad.abs().flatten(1).amax(1) == 0).any():
             raise Failed(

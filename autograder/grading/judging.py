@@ -16,11 +16,11 @@ from pathlib import Path
 from torch import Tensor
 
 from autograder.exercises.base import Exercise, Probe
-from autograder.grading import gating
+from autograder.grading import blame, gating
 from autograder.grading.checking import Judging, Progress, child_of, count, load, run_checks
 from autograder.grading.grader import Grader
 from autograder.grading.messages import sentence, short
-from autograder.grading.results import NotebookResult, Test, outcome_of
+from autograder.grading.results import UNUSABLE, NotebookResult, Test, outcome_of
 from autograder.intake import model_solutions
 from autograder.intake.extract import Answers, Unreadable, extract
 from autograder.sandbox.limits import Failure
@@ -36,6 +36,12 @@ def judge_notebook(
         answers = extract(path, exercise.answers, together=exercise.judged_as_pair)
     except Unreadable as e:
         return NotebookResult(exercise, "missing", sentence(str(e))), None
+    except blame.OURS:
+        raise
+    except Exception as e:  # the file is the student's, and so is whatever it brings about
+        why = f"{path.name} cannot be read as a notebook ({type(e).__name__}); save it anew in Jupyter."
+        noted = {"unexpected": [{"where": "the file", "trace": blame.trace_of(e)}]}
+        return NotebookResult(exercise, "missing", why, code=UNUSABLE, instructor=noted), None
     result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
     images = None
     seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from autograder.child.perturb import count, perturb
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, tensor
-from autograder.exercises.calls import seed_of
+from autograder.exercises.calls import same, seed_of
 from autograder.exercises.module import SAME, SEES, changes, mixed
 from autograder.gate.network import UNET
 from autograder.gate.remote_modules import with_pair
@@ -49,7 +49,7 @@ def kept(name: str, given: dict[str, Tensor], out: dict[str, Tensor], what: str)
     """The result, of the shape of the first input; Failed where it is none, or where an input was changed."""
     x = tensor(out, "out", tuple(next(iter(given.values())).shape), what)
     for k, v in given.items():
-        if not torch.equal(out.get(k, v), v):
+        if not same(out.get(k, v), v):
             raise Failed(f"{name} changes its input `{k}` in place; build a new tensor instead")
     return x
 
