@@ -11,6 +11,7 @@ with it: the next one gets a new child.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -110,6 +111,7 @@ def judge_answer(j: Judging, answer: str, answers: Answers, probe: Probe) -> str
         own = {n: answers.cells[n] for n in needed if n in answers.cells}
         known = j.grader.solutions
         supplied = own if known is None else model_solutions.reference(j.exercise, needed, known)
+        probe = replace(probe, answer=answer, beside=() if known is None else needed)
     if why := load(j, {answer: answers.cells[answer]}, probe, supplied):
         lose(j, answer, why)
         return "crash"

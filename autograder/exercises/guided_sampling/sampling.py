@@ -7,7 +7,7 @@ on the way there show the model that image with exactly the noise of the timeste
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe, finite
+from autograder.exercises.base import Failed, Probe, finite, sizes
 from autograder.exercises.calls import Returned, Seeded, Thing, call, close, keeps_device, same, seed_of
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
@@ -63,7 +63,7 @@ def shown(returned: Returned, call: int, shape: tuple[int, ...]) -> Tensor | Non
     """The images of one call, (B or 2B, C, H, W); None where the child kept none."""
     x = returned.after.get(f"shown{call}")
     if x is not None and (x.dim() != 4 or tuple(x.shape[1:]) != shape or not len(x)):
-        raise Failed(f"the model is shown images of shape {tuple(x.shape)[:8]}")
+        raise Failed(f"the model is shown images of shape {sizes(x)}")
     return x
 
 
