@@ -136,6 +136,6 @@ def budget(subject: Subject, probe: Probe, rng: Generator) -> None:
         raise Failed("the number of parameters could not be read")
     if not 0 < number <= most:
         raise Failed(
-            f"{subject.name}({', '.join(map(str, subject.args))}) holds {min(max(number, 0), MANY):,} parameters, where "
+            f"{subject.name}({', '.join(map(str, subject.args))}) has {min(max(number, 0), MANY):,} parameters, where "
             f"at least one and at most {most:,} are allowed: sum(p.numel() for p in module.parameters())"
         )

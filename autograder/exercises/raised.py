@@ -40,7 +40,7 @@ KNOWN = (  # what torch, Python and our own models say; the first that occurs in
 )  # fmt: skip
 
 
-def where(error: dict[str, Any], cells: tuple[str, ...] = ()) -> str:
+def where(error: dict[str, Any], cells: tuple[str | None, ...] = ()) -> str:
     """The cell, one of `cells` if there are any, and the line; nothing where they are none."""
     cell, line = error.get("cell"), error.get("line")
     known = cell in cells if cells else isinstance(cell, str) and NAME.fullmatch(cell)
@@ -62,8 +62,8 @@ def told(error: dict[str, Any], answer: str | None, beside: tuple[str, ...]) -> 
         kind = kind if NAME.fullmatch(kind) else "an exception"
         return f"your code raised {kind}{where(error)}: {VALUES.sub('…', text[:MOST])}"
     known = next((f": {words}" for words in KNOWN if words in text), "")
-    place, ours = where(error, (answer,) if answer else ()), "`, `".join(beside)
+    kind, place, ours = kind if kind in KINDS else "an exception", where(error, (answer,)), "`, `".join(beside)
     return (
-        f"your code raised {kind if kind in KINDS else 'an exception'}{place}{known} (no more is told, since the course's "
-        f"own `{ours}` stood in for yours; the self-check shows more)"
+        f"your code raised {kind}{place}{known} (no more is told, since the course's own `{ours}` stood in for yours; "
+        "the self-check shows more)"
     )

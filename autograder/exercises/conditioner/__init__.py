@@ -131,6 +131,37 @@ def gradient_reaches(probe: Probe, rng: Generator) -> None:
         )
 
 
+def opens(probe: Probe, rng: Generator) -> None:
+    """From the pair's own initial weights: a closed gate must open within two training steps.
+
+    The rest of the network is moved, since its own output may start at zero.
+    """
+    a, seed = images(rng, 5), seed_of(rng)
+    weights = torch.randn(5, 1, 8, 8, generator=rng)
+    net = with_pair(probe, UNET, seed).train()
+    own = [p for p in net.conditioners.parameters() if p.requires_grad]
+    fresh = [p.detach().clone() for p in own]
+    perturb(net, seed, MOVED)
+    with torch.no_grad():
+        for p, value in zip(own, fresh):
+            p.copy_(value)
+    optimizer = torch.optim.Adam(own, lr=1e-2) if own else None
+    for _ in range(3):
+        net.zero_grad()
+        class_emb = net.embed_class(a["y"]).detach().requires_grad_()
+        (net.forward_with_cond(a["x"], a["t"], class_emb) * weights).sum().backward()
+        if class_emb.grad is not None and (class_emb.grad != 0).any():
+            return
+        if optimizer:
+            optimizer.step()
+    raise Failed(
+        "the classes can never be learnt from the weights that the pair starts with: within two training steps nothing "
+        "reaches the class embedding. Look for two zeros in a row, such as a zero gate on a branch whose output starts "
+        "at zero (AdaLNBlock's does): each gets its gradient through the other, so both stay zero. Start one of them at "
+        "something else, or let prepare_conditioning pass the class on"
+    )
+
+
 def autocast(probe: Probe, rng: Generator) -> None:
     forward(probe, seed_of(rng), images(rng, 4), autocast=True)
 
@@ -167,7 +198,8 @@ EXERCISE = Exercise(
         Check("sample i depends only on sample i", 2.0, own_sample_only, fatal=True),
         Check("the output depends on the label", 3.0, sees_the_label, fatal=True),
         Check("the output depends on the time", 1.0, sees_the_time, fatal=True),
-        Check("gradient reaches the class embedding", 0.5, gradient_reaches),
+        Check("gradient reaches the class embedding", 0.25, gradient_reaches),
+        Check("what starts at zero opens in training", 0.25, opens, fatal=True),
         Check("runs under bfloat16 autocast", 0.5, autocast),
         Check("deterministic in eval mode", 0.5, deterministic),
         Check("stays within the parameter budget", 0.5, budget),
