@@ -64,8 +64,8 @@ def own(probe: Probe, rng: Generator) -> None:
         for w in (0.0, 1.0, scale(rng, 1.5, 9)):
             agrees(
                 probe, world, w, "in a batch of several labels and timesteps, an image is not guided by its own",
-                "ask for two labels in one batch and for each alone, and compare: after torch.cat([x_t, x_t]) the "
-                "labels and timesteps must be doubled in the same order, and the halves taken apart in it",
+                "ask for two labels in one batch and for each alone, and compare: the doubled "
+                "images, labels and timesteps must be in one order, and the answers taken apart in that order",
             )  # fmt: skip
 
 
