@@ -181,6 +181,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--preset", action="append", choices=PRESETS, help="default: cifar10-small and cifar10-medium")
     p.add_argument("--device", default="auto")
+    p.add_argument("--seconds", type=float, default=0.0, help="of each peer, in training and in sampling; default: 60")
     p.add_argument("--quick", action="store_true", help="reduced width, a few seconds: says nothing about the presets")
     a = p.parse_args()
     device = device_of(a.device)
@@ -190,7 +191,7 @@ def main() -> None:
     about = {"device": torch.cuda.get_device_name() if device.startswith("cuda") else device, "reduced": a.quick}
     found = {}
     for name in names:
-        found[name] = measure(name, device, a.quick)
+        found[name] = measure(name, device, a.quick, a.seconds)
         print(f"{name}: {found[name]}", flush=True)
     print(json.dumps({"benchmark": "full_scale", **about, "torch": torch.__version__, "presets": found}))
 

@@ -19,6 +19,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,10 +127,12 @@ def peak_bytes(device: str) -> int:
 
 
 def commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent
-    )
-    return said.stdout.strip() or "unknown"
+    command, folder = ["git", "describe", "--always", "--dirty"], Path(__file__).parent
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, cwd=folder).stdout
+    except OSError:  # no git on this machine
+        said = ""
+    return said.strip() or "unknown"
 
 
 def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str) -> results.Result:
@@ -156,7 +159,7 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
 
 
 def measure(
-    run: Run, path: Path, data: ImageData, device: str, n: int, steps: int
+    run: Run, path: Path, data: ImageData, device: str, n: int, steps: int, extractors: Sequence[str] = EXTRACTORS
 ) -> tuple[list[dict[str, Any]], float]:
     """Every figure at every guidance scale by every extractor, and images drawn per second (at the first scale)."""
     loaded, judge = checkpoint.load(path, device), find_judge(data, None, device)
@@ -165,7 +168,7 @@ def measure(
         start = time.monotonic()
         candidate = drawn(path, loaded, data, Drawing(n, w, steps, config=run.sampling, progress=True))
         rate = rate or n / (time.monotonic() - start)
-        for i, name in enumerate(EXTRACTORS):
+        for i, name in enumerate(extractors):
             net = network(name, device)
             reference = reference_for(data, net, None, progress=True)
             wanted = ["frechet", "kid", "precision", "recall", *(["adherence", "diversity"] if i == 0 else [])]
