@@ -24,7 +24,7 @@ SIZE = 28
 
 
 def pixels(numbers: list[float]) -> np.ndarray:
-    """k/255 to three decimals, one image after another -> (N, 28, 28) uint8; ValueError where they are something else."""
+    """k/255 to three decimals, one image after another -> (N, 28, 28) uint8; ValueError for anything else."""
     k = np.rint(np.array(numbers) * 255)
     if not np.array_equal(np.round(k / 255, 3), numbers):
         raise ValueError("these are no pixels k/255 rounded to three decimals; is it another version of the package?")
@@ -32,7 +32,7 @@ def pixels(numbers: list[float]) -> np.ndarray:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """As np.savez_compressed, but at the highest level, and with a fixed date: the file depends on its content alone."""
+    """As np.savez_compressed, at the highest level; with a fixed date, the file depends on its content alone."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
         for name, array in arrays.items():
             buffer = io.BytesIO()

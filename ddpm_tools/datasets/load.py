@@ -51,12 +51,12 @@ def load_data(
     name: str, split: str = "train", root: Path | str = Path("build/datasets"),
     size: int | None = None, channels: int | None = None,
 ) -> ImageData:  # fmt: skip
-    """A data set by name (digits, digits28, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size` crops
-    each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out, pictures stay as
-    they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits and digits28 hold out a
-    fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the file's
-    name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets. ValueError, in one
-    sentence, for whatever is wrong with the name or with the pictures."""
+    """A data set by name (digits, digits28, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size`
+    crops each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out, pictures
+    stay as they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits and digits28 hold
+    out a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the
+    file's name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets. ValueError, in
+    one sentence, for whatever is wrong with the name or with the pictures."""
     if split not in SPLITS:
         raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")
     spec = ImageSpec(size, channels)
