@@ -44,7 +44,9 @@ class Callbacks:
         self.engine, self.ranks, self.options = engine, engine.ranks, options
         self.start, self.begin, self.saved, self.wait = state.step, time.monotonic(), time.monotonic(), 0.0
         record = checkpoint.read(out, skip="")[1] if resume.exists(out) else {}  # no tensors
-        self.minutes = record.get("provenance", {}).get("minutes", 0.0)  # of earlier parts of this run
+        told = record.get("provenance", {})
+        self.minutes, self.cpu = told.get("minutes", 0.0), told.get("cpu_seconds", 0.0)  # of earlier parts of this run
+        self.cpu -= time.process_time()
         self.loss: Tensor | None = None
         self.previews = options.previews  # until one cannot be written
 
@@ -110,6 +112,7 @@ class Callbacks:
             "speed": asdict(self.engine.speed),
             "last_loss": round(float(self.loss), 4) if self.loss is not None else None,
             "minutes": round(self.minutes + seconds / 60, 2),
+            "cpu_seconds": round(self.cpu + time.process_time(), 1),  # of this process, all threads
             "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
             "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
         }

@@ -35,6 +35,10 @@ def step_of(path):
     return int(checkpoint.read(path)[0]["step"][0])
 
 
+def cpu_seconds(path):
+    return checkpoint.read(path)[1]["provenance"]["cpu_seconds"]
+
+
 def same(a, b):
     (a, _), (b, _) = checkpoint.read(a), checkpoint.read(b)
     return set(a) == set(b) and all(torch.equal(a[k], b[k]) for k in a)
@@ -79,7 +83,9 @@ def test_a_signal_saves_after_the_step_and_the_same_call_goes_on(straight, tmp_p
         train_run(PRESET, tmp_path / "run", callbacks=QUIET)
     assert stopped.value.code == 128 + number and step_of(tmp_path / "run") == 5
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
+    spent, clock = cpu_seconds(tmp_path / "run"), time.process_time()
     assert same(train_run(PRESET, tmp_path / "run", callbacks=QUIET), straight)
+    assert 0 < spent < cpu_seconds(tmp_path / "run") <= spent + time.process_time() - clock + 0.1
 
 
 def test_where_the_loss_is_looked_at_now_and_then_so_is_the_wish_to_stop(tmp_path, at_step):
