@@ -32,7 +32,7 @@ PRESETS = BOOK | {
     "digits-unet2d": Preset(  # what `ddpm export-diffusers` can write
         unet=UNet2DConfig(1, 8, 10, (32, 64), attention_levels=(1,), groups=8), train=BOOK["digits"].train
     ),
-    "digits28": Preset(  # half an hour of one core: the first pictures that look like something
+    "digits28": Preset(  # a quarter of an hour of one core: small pictures that a person finds good
         data="digits28",
         parameterization="v",
         unet=UNetConfig(1, 28, 10, (32, 64, 96), blocks_per_level=1, cond_dim=128, class_scale=0.1),  # 1.7 M parameters
