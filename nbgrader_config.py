@@ -1,6 +1,7 @@
 """nbgrader's settings for this course: read from here by every `nbgrader` command and by formgrader."""
 
 from autograder.adapters.execution import FIRST, THEN, InSandbox
+from autograder.adapters.feedback_pages import FILTERS, STEPS
 
 c = get_config()  # noqa: F821  (traitlets puts it there)
 
@@ -15,6 +16,10 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 
 # A submission whose grading failed has no score; nbgrader's own export would print it as 0.0.
 c.ExportApp.plugin_class = "autograder.adapters.export.CsvExport"
+
+# In a page of feedback an answer without a mark reads "to be marked"; nbgrader's own page would say 0.0.
+c.GenerateFeedback.preprocessors = STEPS
+c.HTMLExporter.filters = FILTERS
 
 # Late submissions lose nothing as it stands. To take a tenth of the score off for each day after the first quarter of
 # an hour, but never more than half: per_day = 0.1, grace_minutes = 15, cap = 0.5.

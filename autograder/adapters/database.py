@@ -15,6 +15,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
+from autograder.grading import private
 from autograder.release.generate import load_config
 
 CONNECT_S = "10"  # a host that does not answer at all would hold a batch for minutes
@@ -82,7 +83,7 @@ def open_gradebook(db_url: str, course_id: str) -> Gradebook:
     """The gradebook, made if need be: nbgrader wants its folder to exist and calls `alembic` by its bare name."""
     url = parse(db_url)
     if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        private.close(Path(url.database))  # SQLite gives its journal the same permissions
     beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     try:
         with patch.dict(os.environ, PATH=beside_python):

@@ -8,21 +8,25 @@ its outputs only text and pictures are kept. The scores in the gradebook stay th
 import contextlib
 import json
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nbconvert.exporters import NotebookExporter
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
-from nbgrader.converters.base import NbGraderException
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execute, LimitOutput, NbGraderPreprocessor
-from traitlets import Integer
+from traitlets import Integer, Unicode
 
 from autograder.adapters import feedback, restore
+from autograder.grading import private
+from autograder.intake.extract import MAX_BYTES, Unreadable, read_bytes
 from autograder.intake.student_ids import folder_of
 from autograder.release.generate import load_config, release_notebook
 from autograder.sandbox import bubblewrap
-from autograder.sandbox.kernel import SandboxedKernelManager
+from autograder.sandbox.kernel import MAX_FILES, SandboxedKernelManager
 
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")  # a page holds it in an attribute: a quote in it could end that
@@ -37,10 +41,27 @@ class InSandbox(NotebookExporter):
         if why := bubblewrap.available():
             self.log.error("notebooks are run in the sandbox only. %s", why)  # nbgrader ends quietly on its own
             raise NbGraderException(why)
+        if isinstance(self.parent, BaseConverter):  # which is about to copy what lies beside the notebooks
+            self.parent.coursedir.get_existing_timestamp = lambda path: None  # the student's word, or a pipe
+            for folder in [*self.parent.assignments]:
+                if odd := next(not_plain(Path(folder)), None):
+                    self.log.error("left out, since it is no plain file or too large to copy: %s", odd)
+                    del self.parent.assignments[folder]
+
+
+def not_plain(folder: Path) -> Iterator[Path]:
+    """Pipes, sockets, devices and files without end, also where a link leads: a copy of one would never be done."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # a link to nothing
+            kind = path.stat()
+            if not stat.S_ISDIR(kind.st_mode) and not (stat.S_ISREG(kind.st_mode) and kind.st_size <= MAX_BYTES):
+                yield path
 
 
 class Restored(NbGraderPreprocessor):
     """The submitted notebook as formgrader may show it, whatever nbgrader has read."""
+
+    submitted = Unicode("", help="Where the students' own folders are; empty: where nbgrader reads.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         who, root = resources["nbgrader"], Path.cwd()  # nbgrader works in the course's folder
@@ -48,22 +69,31 @@ class Restored(NbGraderPreprocessor):
         dirs = config.CourseDirectory
         source = root / dirs.get("source_directory", "source") / who["assignment"] / f"{who['notebook']}.ipynb"
         released = release_notebook(source, who["assignment"], config)
-        submitted = Path(resources["metadata"]["path"])
+        read = Path(resources["metadata"]["path"])
+        submitted = Path(self.submitted) / who["student"] / who["assignment"] if self.submitted else read
         copied = root / dirs.get("autograded_directory", "autograded") / who["student"] / who["assignment"]
-        drop_links(submitted, copied)
+        ours = {file.relative_to(source.parent) for file in source.parent.rglob("*")}  # nbgrader has copied them over
+        plain_files(submitted, copied, ours if submitted == read else ours | {Path("timestamp.txt")})
         mine = not (submitted.is_symlink() or submitted.parent.is_symlink())
         path = submitted / f"{who['notebook']}.ipynb" if mine else submitted / "a link is no submission"
         return restore.viewable(path, released), resources
 
 
-def drop_links(submitted: Path, copied: Path) -> None:
-    """nbgrader has copied what lies beside the notebooks, also where a link leads: to another's answers, say."""
-    home = submitted.parents[1].resolve() / submitted.parent.name / submitted.name
+def plain_files(submitted: Path, copied: Path, kept: set[Path]) -> None:
+    """What lies beside the notebooks, copied without links (one may lead to another's answers) and the student's times.
+
+    nbgrader has copied what lies where it reads, also through links; `kept` of it stays.
+    """
     for file in copied.rglob("*"):
-        name = file.relative_to(copied)
-        original = submitted / name
-        if file.suffix != ".ipynb" and not file.is_dir() and original.resolve() != home / name:
+        if file.suffix != ".ipynb" and not file.is_dir() and file.relative_to(copied) not in kept:
             file.unlink()
+    if submitted.is_symlink() or submitted.parent.is_symlink() or not submitted.is_dir():
+        return
+    private.folder(copied)
+    for file in sorted(submitted.iterdir())[: 2 * MAX_FILES]:
+        if file.suffix != ".ipynb" and file.name != "timestamp.txt" and Path(file.name) not in kept:
+            with contextlib.suppress(Unreadable, OSError):  # a folder, a link, a pipe, or too large
+                (copied / file.name).write_bytes(read_bytes(file))  # to be read by the kernel's user
 
 
 class SandboxedExecute(Execute):

@@ -3,12 +3,15 @@
 nbgrader_config.py names this class. nbgrader's own plugin would print 0.0 for a submission whose grading failed.
 """
 
-import csv
+from collections.abc import Sequence
+from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.plugins import ExportPlugin
 
 from autograder.adapters import late
+from autograder.adapters.table import csv_text
+from autograder.grading import private
 
 COLUMNS = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
@@ -36,13 +39,13 @@ class CsvExport(ExportPlugin):
     def export(self, gradebook: Gradebook) -> None:
         late.assign_all(gradebook, late.rule(self.config))
         students, assignments = {str(s) for s in self.student}, {str(a) for a in self.assignment}  # empty: all
-        with open(self.to or "grades.csv", "w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            for assignment in gradebook.assignments:
-                for student in gradebook.students:
-                    if (not assignments or assignment.name in assignments) and (not students or student.id in students):
-                        table.writerow(_row(gradebook, assignment, student))
+        rows: list[Sequence[object]] = [COLUMNS]
+        for assignment in gradebook.assignments:
+            for student in gradebook.students:
+                if (not assignments or assignment.name in assignments) and (not students or student.id in students):
+                    row = _row(gradebook, assignment, student)
+                    rows.append([row.get(column) for column in COLUMNS])
+        private.write_text(Path(self.to or "grades.csv"), csv_text(rows))
 
 
 def _row(gradebook: Gradebook, assignment, student) -> dict[str, object]:

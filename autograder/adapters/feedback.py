@@ -16,6 +16,7 @@ from nbgrader.utils import is_grade, is_solution
 from autograder.adapters import restore
 from autograder.exercises import EXERCISES
 from autograder.grading.results import GATE
+from autograder.intake.extract import Unreadable, read_bytes
 
 MAX_REPORT = 8000  # characters
 MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
@@ -70,7 +71,7 @@ def _line(title: str, test: dict) -> str:
 def _picture(path: Path) -> str | None:
     """The picture in base64, if it is one and a plain file."""
     try:
-        content = restore.read_regular(path, MAX_PICTURE)
-    except restore.UnreadableError:
+        content = read_bytes(path)
+    except Unreadable:
         return None
-    return base64.b64encode(content).decode() if content.startswith(PNG) else None
+    return base64.b64encode(content).decode() if content.startswith(PNG) and len(content) <= MAX_PICTURE else None

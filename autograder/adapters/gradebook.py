@@ -7,7 +7,9 @@ autograded/ for formgrader, marks and comments by hand kept.
 
 import contextlib
 import math
+import os
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
 from autograder.adapters import database, feedback, late, restore, workspace
+from autograder.adapters.table import harmless
+from autograder.grading import private
+from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of
+from autograder.intake.times import Times
 from autograder.release.generate import load_config, record_assignment
 
 NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then has 0 points
@@ -28,55 +34,69 @@ Released = dict[str, NotebookNode]  # an assignment's notebooks by name
 NOT_IN_NAMES = frozenset('/\\,;:"*?[]{}|<>')  # a student is a folder and a field of tables: no separator, no glob
 
 
-def write_gradebook(db_url: str, records: Iterable[dict], source: Path, submitted: Path, autograded: Path) -> list[str]:
-    """Write records (parsed results.json) into the gradebook; returns what went wrong, a line each.
+def write_gradebook(
+    db_url: str, records: Iterable[dict], source: Path, submitted: Path, autograded: Path, times: Times | None = None
+) -> list[Problem]:
+    """Write records (parsed results.json) into the gradebook; returns what went wrong.
 
     source is the solutions folder, beside nbgrader_config.py; submitted and autograded are laid out as
     <student>/<assignment>/<notebook>.ipynb, and autograded lies beside the records, whose pictures are shown too.
+    times are those of the submissions, from outside the students' folders.
     A submission that cannot be written loses its old automatic score and is flagged; the others are written all the
     same. Calling it again changes nothing that the records do not change.
     GradebookError where there is no gradebook to write to, or it goes away: what was written until then stays.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     config = load_config(source.parent)
     lateness = late.rule(config)
     known: dict[str, Released | Exception] = {}
     with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
         workspace.write_settings(autograded.parent, source.parent, submitted, db_url)
         for number, record in enumerate(records):
-            label, key = f"record {number}", None
+            label, key = _label(record, number), None
             try:
-                label, key = _identify(record, source)
+                label = key = _identify(record, source)
                 student, assignment = key
                 if assignment not in known:
                     known[assignment] = _released(gb, source / assignment, config)
                 if isinstance(released := known[assignment], Exception):
                     raise released
                 folders = submitted / student, autograded / student, autograded.parent / folder_of(student)
-                problems += [f"{label}: {p}" for p in _write_record(gb, key, record, released, folders, lateness)]
+                odd = _write_record(gb, (*key, (times or {}).get(key)), record, released, folders, lateness)
+                problems += [Problem(*label, p) for p in odd]
             except Exception as error:
                 with contextlib.suppress(SQLAlchemyError):
                     gb.db.rollback()
                 if gone := database.lost(db_url, error, number):
                     raise gone from None
                 kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-                problems.append(f"{label}: not written: {kind}{database.reason(error)}")
+                problems.append(Problem(*label, f"not written: {kind}{database.reason(error)}"))
                 if key and not _withdraw(gb, *key):
-                    problems.append(f"{label}: AN OLD SCORE MAY STILL STAND: it could not be withdrawn")
+                    problems.append(Problem(*label, "AN OLD SCORE MAY STILL STAND: it could not be withdrawn"))
     return problems
 
 
-def _identify(record: Any, source: Path) -> tuple[str, tuple[str, str]]:
+def _label(record: Any, number: int) -> tuple[str, str]:
+    """Whose record it says it is, for a message."""
+    with contextlib.suppress(KeyError, TypeError):
+        names = record["extra_data"]["student"], record["extra_data"]["assignment"]
+        if all(isinstance(name, str) and name.isprintable() and len(name) < 300 for name in names):
+            return names
+    return f"record {number}", ""
+
+
+def _identify(record: Any, source: Path) -> tuple[str, str]:
     """Whose submission of what; ValueError for names that no folder or table should see."""
     extra = record["extra_data"]
     student, assignment = extra["student"], extra["assignment"]
     named = isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable()
-    # The first character may not be one that hides a folder, or that a spreadsheet takes for a formula, as in =1+1.
-    if not named or student != student.strip() or set(student) & NOT_IN_NAMES or student[0] in ".=+-@":
+    # It may neither hide a folder nor be what a spreadsheet takes for a formula, as =1+1.
+    formula = not named or student[0] in "=+-@" or harmless(student) != student
+    if formula or student != student.strip() or set(student) & NOT_IN_NAMES or student.startswith("."):
         raise ValueError(f"student name {student!r} cannot be stored safely; rename the folder and grade it again")
     if not isinstance(assignment, str) or assignment not in {p.name for p in source.iterdir() if p.is_dir()}:
         raise ValueError(f"there is no assignment {assignment!r}")
-    return f"{student}/{assignment}", (student, assignment)
+    return student, assignment
 
 
 def _released(gb: Gradebook, folder: Path, config: Config) -> Released | Exception:
@@ -89,10 +109,16 @@ def _released(gb: Gradebook, folder: Path, config: Config) -> Released | Excepti
 
 
 def _write_record(
-    gb: Gradebook, key: tuple[str, str], record: dict, released: Released, folders: Iterable[Path], lateness: Lateness
+    gb: Gradebook,
+    key: tuple[str, str, datetime | None],
+    record: dict,
+    released: Released,
+    folders: Iterable[Path],
+    lateness: Lateness,
 ) -> list[str]:
-    """One submission: its rows, then its files; returns what is odd about it."""
-    submitted, autograded, pictures = (folder / key[1] for folder in folders)
+    """One submission, and when it came in: its rows, then its files; returns what is odd about it."""
+    student, assignment, came = key
+    submitted, autograded, pictures = (folder / assignment for folder in folders)
     problems: list[str] = []
     extra, tests = record["extra_data"], record.get("tests") or []
     notebooks, total = extra.get("notebooks") or {}, record.get("score")
@@ -110,7 +136,10 @@ def _write_record(
     if submitted.is_symlink() or submitted.parent.is_symlink():  # it may lead to another student's answers
         problems.append("the submitted folder is a link; no answers are shown")
         submitted = submitted / "a link is no submission"
-    submission = database.submission(gb, *key, timestamp=restore.timestamp(submitted / "timestamp.txt", problems))
+    submission = database.submission(gb, student, assignment, timestamp=late.plain(came))
+    if submission.duedate and not came:
+        claimed = f", and {late.CLAIM}" if os.path.lexists(submitted / "timestamp.txt") else ""
+        problems.append(f"{late.UNKNOWN}{claimed}")
     files: dict[Path, NotebookNode] = {}
     for entry in submission.notebooks:
         if entry.name not in released:
@@ -124,16 +153,20 @@ def _write_record(
             given["outcome"] = "infrastructure_error"
         files[path] = restore.viewable(submitted / path.name, released[entry.name])
         if not withheld:
-            feedback.show(files[path], key[1], entry.name, given, tests, pictures)
+            feedback.show(files[path], assignment, entry.name, given, tests, pictures)
         problems += [f"{entry.name}: {p}" for p in _write_entry(entry, given, files[path], restore.answers(path))]
     gb.db.flush()
     gb.db.expire_all()  # scores are sums that the database makes
     late.assign(submission, lateness)
     gb.db.commit()  # first: a file ahead of its row would hide that an answer has changed since it was marked
-    for path, nb in files.items():
-        restore.write_notebook(path, nb)
-    if submission.timestamp:  # nbgrader compares these to see what is new
-        (autograded / "timestamp.txt").write_text(f"{submission.timestamp} UTC\n")
+    graded = autograded.parents[2] / workspace.GRADED / student / assignment
+    for folder in (autograded, graded):
+        for path, nb in files.items():
+            restore.write_notebook(folder / path.name, nb)
+        if came:  # nbgrader compares these to see what is new
+            private.write_text(folder / "timestamp.txt", f"{submission.timestamp} UTC\n")
+        else:
+            (folder / "timestamp.txt").unlink(missing_ok=True)
     return problems
 
 

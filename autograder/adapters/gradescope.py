@@ -22,8 +22,10 @@ from autograder import travel
 from autograder.adapters import TEMPLATES
 from autograder.exercises import assignments, of_assignment
 from autograder.imports import PACKAGES
+from autograder.intake.extract import grade_id, read_notebook
 from autograder.sandbox.scratch import temporary
 
+MANUAL = "Gradescope needs to be told the maximum: set Autograder Points to"
 FILES = ("requirements.lock", "LICENSE")
 NEEDED = (  # packages of the lock that grading imports; the rest of the lock only says which versions
     *("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "tqdm", "safetensors", "psutil"),
@@ -61,6 +63,18 @@ def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] =
         for path in (*travel.to_gradescope(course, assignment), *(course / name for name in FILES)):
             _add(archive, path.relative_to(course).as_posix(), path.read_bytes())
     return out
+
+
+def advice(assignment: str, course: Path, notebooks: Sequence[str] = ()) -> str:
+    """What to enter in Gradescope by hand: the most that the checks give, and an item for each written answer."""
+    chosen = [e for e in of_assignment(assignment) if not notebooks or e.name in notebooks]
+    items = []
+    for e in chosen:
+        cells = read_notebook(course / "solutions" / assignment / f"{e.name}.ipynb")["cells"]
+        points = {grade_id(cell): cell["metadata"]["nbgrader"].get("points") for cell in cells if grade_id(cell)}
+        items += [f"{name} ({points[name]:g})" for name in e.written]
+    by_hand = f", enable manual grading, and add the items {', '.join(items)}" if items else ""
+    return f"{MANUAL} {sum(e.max_score for e in chosen):g}{by_hand}"
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, executable: bool = False) -> None:

@@ -6,10 +6,11 @@ date (with the student's extension, if any), and stores the points that it retur
 submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
 
 The due date is the gradebook's (formgrader, or `nbgrader db assignment add NAME --duedate "2027-01-31 23:59 UTC"`), the
-time of submission that of timestamp.txt beside the notebooks, as nbgrader's exchange leaves it.
+time of submission that of intake/times.py: never what stands in a student's own folder.
 """
 
 import math
+from datetime import UTC, datetime
 
 from nbgrader.api import Gradebook, SubmittedAssignment
 from nbgrader.plugins import BasePlugin
@@ -18,6 +19,13 @@ from traitlets import Float, TraitError
 from traitlets.config import Config
 
 DAY_S = 86_400
+UNKNOWN = "no time of submission is known, so no late penalty was taken; put it into times.csv beside the submissions"
+CLAIM = "timestamp.txt in the student's own folder does not count"
+
+
+def plain(when: datetime | None) -> datetime | None:
+    """A time as nbgrader stores it: in UTC, and without saying so."""
+    return when.astimezone(UTC).replace(tzinfo=None) if when else None
 
 
 class LatePolicy(BasePlugin):

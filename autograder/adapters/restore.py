@@ -6,10 +6,8 @@ that the student put into the answer cells, no outputs, no markup that acts.
 """
 
 import copy
-import datetime
-import os
 import re
-import stat
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,14 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.nbgraderformat import MetadataValidator
-from nbgrader.utils import is_solution, parse_utc
+from nbgrader.utils import is_solution
 
-from ddpm_core.files import write_text
+from autograder.grading import private
+from autograder.intake.extract import MAX_ANSWER, Unreadable, grade_id, read_notebook, source_of
 
-MAX_BYTES = 32 * 2**20  # with outputs and pictures; a larger file is no homework, and parsing takes many times its size
+MAX_CELLS = 300  # besides the released ones; some 50 is what a student adds, and each costs time at every writing
+MAX_TEXT = 1_000_000  # characters in those
+CUT = "[The rest is not shown: it is too long.]"
 
 # What markdown as formgrader renders it could act with, each broken by a space: HTML tags and <autolinks>, links and
 # images (no scheme is filtered, javascript: included), diagrams (their text reaches the page unescaped), and TeX macros
@@ -32,11 +33,6 @@ _ACTIVE = (
     (re.compile(r"(```|~~~)(?=[ \t]*mermaid)", re.I), r"\1text "),  # no `{3,}: quadratic on a cell of backticks alone
     (re.compile(r"\\(?=(?:href|require|class|style|cssId|unicode)\b)"), r"\\ "),
 )
-_OFFSET = re.compile(r"\s+([+-]\d\d:?\d\d)$")
-
-
-class UnreadableError(ValueError):
-    """There is no notebook that could be shown; the message says why, fit for the student."""
 
 
 def clean_text(value: Any) -> str:
@@ -54,55 +50,6 @@ def inert_markdown(source: str) -> str:
     return source
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """A file's bytes; never through a link, from a pipe, or more than limit: the folder is the student's."""
-    try:
-        # O_NONBLOCK: opening a named pipe would wait for a writer for ever
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UnreadableError("it is not a regular file")
-            content = file.read(limit + 1)
-    except FileNotFoundError:
-        raise UnreadableError("it was not submitted") from None
-    except OSError as error:
-        raise UnreadableError(f"it could not be opened ({type(error).__name__})") from None
-    if len(content) > limit:
-        raise UnreadableError(f"it is larger than {limit // 2**20} MiB")
-    return content
-
-
-def read_submission(path: Path) -> NotebookNode:
-    """The submitted notebook, brought to nbformat 4."""
-    content = read_regular(path, MAX_BYTES)
-    try:
-        nb = nbformat.reads(content.decode("utf-8-sig"), as_version=4)
-        if not all(isinstance(cell, dict) for cell in nb.cells):
-            raise TypeError("cells")
-    except Exception as error:  # whatever a hostile or broken file makes the parser raise
-        raise UnreadableError(f"it is not a readable notebook ({type(error).__name__})") from None
-    return nb
-
-
-def timestamp(path: Path, problems: list[str]) -> datetime.datetime | None:
-    """When it was submitted, in UTC, from the file that nbgrader's exchange leaves; None where that says nothing."""
-    if not path.exists():
-        return None
-    try:
-        text = read_regular(path, 200).decode().strip()
-        return parse_utc(_OFFSET.sub(r"\1", text))  # apart from the time it would take +0100 for a hundred seconds
-    except Exception as error:  # dateutil raises more than ValueError
-        problems.append(f"timestamp.txt cannot be read ({type(error).__name__}); formgrader will stumble over it too")
-        return None
-
-
-def grade_id(cell: Any) -> str | None:
-    """The id under which nbgrader knows a cell, whatever the student made of its metadata."""
-    meta = cell.get("metadata")
-    meta = meta.get("nbgrader") if isinstance(meta, dict) else None
-    name = meta.get("grade_id") if isinstance(meta, dict) else None
-    return name if isinstance(name, str) else None
-
-
 def by_id(nb: NotebookNode) -> dict[str, NotebookNode]:
     """A restored notebook's nbgrader cells."""
     return {name: cell for cell in nb.cells if (name := grade_id(cell))}
@@ -111,47 +58,61 @@ def by_id(nb: NotebookNode) -> dict[str, NotebookNode]:
 def answers(path: Path) -> dict[str, str]:
     """The answers in a notebook that was written here before, or nothing."""
     try:
-        return {name: cell.source for name, cell in by_id(read_submission(path)).items() if is_solution(cell)}
-    except UnreadableError:
+        cells = [cell for cell in read_notebook(path)["cells"] if isinstance(cell, dict)]
+    except Unreadable:
         return {}
+    return {name: source_of(cell) for cell in cells if (name := grade_id(cell)) and _is_answer(cell)}
+
+
+def _is_answer(cell: dict[str, Any]) -> bool:
+    return bool(cell["metadata"]["nbgrader"].get("solution"))
 
 
 def viewable(path: Path, released: NotebookNode) -> NotebookNode:
     """The notebook at path, restored, or the released one with a note on top where there is none to show."""
     try:
-        return restore(read_submission(path), released)
+        return restore(read_notebook(path)["cells"], released)
     except Exception as error:  # of a hostile notebook; the released one is shown, and the grades are written
         nb = copy.deepcopy(released)
-        known = isinstance(error, UnreadableError)
-        text = str(error) if known else f"it is not a readable notebook ({type(error).__name__})"
-        why = inert_markdown(clean_text(text))
+        known = str(error) if isinstance(error, Unreadable) else type(error).__name__
+        why = inert_markdown(clean_text(f"this is not a readable notebook ({known})"))
         note = f"**No answers are shown: {why}.** Below is the notebook as it was released."
         nb.cells.insert(0, new_markdown_cell(note, id="unreadable"))
         return nb
 
 
-def restore(submitted: NotebookNode, released: NotebookNode) -> NotebookNode:
-    """The student's notebook in its order, with released cells, metadata and points; missing cells are put back.
+def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
+    """The student's cells in their order, with released cells, metadata and points; missing cells are put back.
 
     What nbgrader's DeduplicateIds and OverwriteCells do (the last of several cells with one id counts), but never
-    failing: these two raise on metadata that a student has edited in earnest.
+    failing: these two raise on metadata that a student has edited in earnest. A cell is the answer of its id only where
+    it is of the answer's kind, as for the grader; words are taken from any kind where there is none of the right one.
     """
     ours = by_id(released)
     texts = {(cell.cell_type, cell.source): cell for cell in released.cells if not grade_id(cell)}
+    mine = [cell for cell in submitted if isinstance(cell, dict)]
+    kinds = {(grade_id(cell), str(cell.get("cell_type"))) for cell in mine}
+    unused = Counter((cell.cell_type, cell.source) for cell in released.cells if not grade_id(cell))
+    any_kind = {n for n, cell in ours.items() if cell.cell_type == "markdown" and (n, "markdown") not in kinds}
     cells: list[NotebookNode] = []
     seen: set[str] = set()
-    for cell in reversed(submitted.cells):
-        name, kind, source = grade_id(cell), str(cell.get("cell_type")), clean_text(cell.get("source", ""))
-        if name in ours and name not in seen:
+    others = room = 0  # cells besides the released ones, and the characters in them
+    for cell in reversed(mine):
+        name, kind, source = grade_id(cell), str(cell.get("cell_type")), source_of(cell)
+        if name in ours and name not in seen and (kind == ours[name].cell_type or name in any_kind):
             seen.add(name)
-            cells.append(_with_answer(ours[name], source))
-        elif (kind, source) in texts:  # an explanation as we wrote it keeps its markup
+            cells.append(_with_answer(ours[name], _cut(source, MAX_ANSWER)))
+        elif unused[kind, source] > 0:  # an explanation as we wrote it keeps its markup
+            unused[kind, source] -= 1
             cells.append(copy.deepcopy(texts[kind, source]))
-        elif kind == "code":
-            cells.append(new_code_cell(source))
-        else:  # a raw cell would reach the page as it is
-            cells.append(new_markdown_cell(inert_markdown(source)))
+        elif (others := others + 1) <= MAX_CELLS and (room := room + len(source)) <= MAX_TEXT:
+            text = clean_text(source)  # a raw cell would reach the page as it is
+            cells.append(new_code_cell(text) if kind == "code" else new_markdown_cell(inert_markdown(text)))
     cells.reverse()
+    if others > MAX_CELLS or room > MAX_TEXT:
+        most = f"{MAX_CELLS} cells or {MAX_TEXT:,} characters"
+        note = f"**Not all is shown:** besides the released cells, this notebook has more than {most}."
+        cells.insert(0, new_markdown_cell(note))
 
     at = 0
     for name, cell in ours.items():  # in released order, so that the cell before a missing one is always there
@@ -160,13 +121,18 @@ def restore(submitted: NotebookNode, released: NotebookNode) -> NotebookNode:
         at = 1 + next(i for i, known in enumerate(cells) if grade_id(known) == name)
 
     used: set[str] = set()
+    theirs = {c.id for c in released.cells}
     for i, cell in enumerate(cells):
-        if cell.id in used or cell.id not in {c.id for c in released.cells}:
+        if cell.id in used or cell.id not in theirs:
             cell.id = f"student-{i}"  # by position: the same submission gives the same file
         used.add(cell.id)
     restored = NotebookNode(cells=cells, metadata=released.metadata, nbformat=4, nbformat_minor=5)
     MetadataValidator().validate_nb(restored)
     return restored
+
+
+def _cut(text: str, most: int) -> str:
+    return clean_text(text) if len(text) <= most else f"{clean_text(text[:most])}\n{CUT}"
 
 
 def _with_answer(cell: NotebookNode, source: str) -> NotebookNode:
@@ -179,4 +145,4 @@ def _with_answer(cell: NotebookNode, source: str) -> NotebookNode:
 
 def write_notebook(path: Path, nb: NotebookNode) -> None:
     """Write all of the file or nothing of it."""
-    write_text(path, nbformat.writes(nb) + "\n")
+    private.write_text(path, nbformat.writes(nb) + "\n")

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.adapters.table import harmless
+
 
 @dataclass(frozen=True)
 class Roster:
@@ -26,15 +28,15 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
     keys: our name of each identifying column, and how it may be headed in the file (lower case). ValueError, in one
     sentence, for a file that is not such a table, lacks the column, matches nobody, or has somebody twice.
     """
-    header, lines = _table(path)
+    header, lines = table(path)
     found = {ours: c for ours, names in keys.items() for c in header if c.strip().lower() in names}
     if key is not None:
         if key not in header:
-            raise ValueError(f"{path} has no column '{key}'; its columns are {_some(header)}")
+            raise ValueError(f"{path} has no column '{key}'; its columns are {some(header)}")
         found = {key: key}
     if not found:
         known = ", ".join(names[0] for names in keys.values())
-        raise ValueError(f"{path} names nobody: it needs a column {known}, and has {_some(header)}")
+        raise ValueError(f"{path} names nobody: it needs a column {known}, and has {some(header)}")
     wanted = set(students)
     column = max(found.values(), key=lambda c: len(wanted & {line[c] for line in lines}))  # of equals the first
     people: dict[str, dict[str, str]] = {}
@@ -50,28 +52,34 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
     return Roster(people, tuple(header), tuple(sorted(wanted - people.keys())))
 
 
-def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Header and rows, each of the header's length; from a file with commas, semicolons or tabs."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ValueError(f"the roster {path} cannot be read: {error.strerror}") from None
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"the roster {path} is not UTF-8 text; save it as CSV in UTF-8") from None
+        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
     first = text.partition("\n")[0]
     file, delimiter = io.StringIO(text, newline=""), max(",;\t", key=first.count)
     try:
-        table = [row for row in csv.reader(file, delimiter=delimiter) if row]
+        rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
     except csv.Error as error:
-        raise ValueError(f"the roster {path} is not CSV: {error}") from None
-    if not table:
-        raise ValueError(f"the roster {path} is empty; its first line must name the columns")
-    header = [c.strip() for c in table[0]]
+        raise ValueError(f"{path} is not CSV: {error}") from None
+    if not rows:
+        raise ValueError(f"{path} is empty; its first line must name the columns")
+    header = [c.strip() for c in rows[0]]
     if twice := next((c for c in header if c and header.count(c) > 1), None):
-        raise ValueError(f"the roster {path} has two columns '{twice}'; keep one")
-    lines = [dict(zip(header, [c.strip() for c in row] + [""] * len(header))) for row in table[1:]]
+        raise ValueError(f"{path} has two columns '{twice}'; keep one")
+    lines = [dict(zip(header, [*map(_plain, row), *[""] * len(header)])) for row in rows[1:]]
     return header, lines
 
 
-def _some(names: Sequence[str], most: int = 6) -> str:
+def _plain(cell: str) -> str:
+    """A cell's text, without the quote by which `csv_text` keeps a spreadsheet from running it."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and harmless(cell[1:]) == cell else cell
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(f"'{n}'" for n in names[:most]) + (" and others" if len(names) > most else "")

@@ -2,16 +2,21 @@
 
 import csv
 import io
-import textwrap
-from collections.abc import Iterable, Sequence
+import shutil
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
+from autograder.exercises import of_assignment
+from autograder.grading.private import write_text
+from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of
-from ddpm_core.checkpoint import write_text
 from ddpm_tools.tables import aligned
 
-HEADER = ("student", "outcome", "score", "adherence", "distance", "reason")
+HEADER = ("student", "notebook", "outcome", "score", "adherence", "distance", "reason")
+Absent = Mapping[str, Sequence[str]]  # who handed in nothing, by assignment
 COLUMNS = ("student", "assignment", "notebook", "outcome", "score", "max_score", "adherence", "distance", "reason")
 
 
@@ -20,41 +25,59 @@ def rows(records: Sequence[dict]) -> list[list[str]]:
     lines = []
     for rec in records:
         extra = rec["extra_data"]
-        for n in extra["notebooks"].values():
+        for name, n in extra["notebooks"].items():
             score = "—" if n["score"] is None else f"{n['score']:g} / {n['max_score']:g}"
             metrics = [f"{n['metrics'][k]:.2f}" if k in n["metrics"] else "—" for k in ("adherence", "distance")]
-            lines.append([extra["student"], n["outcome"], score, *metrics, n["reason"]])
+            lines.append([extra["student"], name, n["outcome"], score, *metrics, n["reason"]])
     return lines
 
 
-def text(records: Sequence[dict], width: int = 120) -> str:
-    """The table for a terminal, with the reasons wrapped."""
-    *header, last = HEADER
+def text(records: Sequence[dict], width: int | None = None) -> str:
+    """The table for a terminal: one line a notebook, of a long reason its beginning; what nobody has is no column."""
     body = [[name if len(name) <= 40 else f"{name[:39]}…", *line] for name, *line in rows(records)]
-    sizes = [max(map(len, column)) for column in zip(header, *(line[:-1] for line in body))]
+    used = [i for i in range(len(HEADER)) if i < 4 or any(line[i] != "—" for line in body)]
+    *header, last = (HEADER[i] for i in used)
+    lines = [[line[i] for i in used] for line in body]
+    sizes = [max(map(len, column)) for column in zip(header, *(line[:-1] for line in lines))]
+    width = width or shutil.get_terminal_size((120, 24)).columns
     room = max(30, width - sum(sizes) - 2 * len(sizes))
-    lines = [[*header, last], ["-" * size for size in [*sizes, room]]]
-    for *cells, reason in body:
-        first, *more = textwrap.wrap(reason, room) or [""]
-        lines += [[*cells, first], *([""] * len(cells) + [rest] for rest in more)]
-    return "\n".join(aligned(lines))
+    rule = ["-" * size for size in [*sizes, room]]
+    return "\n".join(aligned([[*header, last], rule, *([*cells, _begun(reason, room)] for *cells, reason in lines)]))
+
+
+def _begun(text: str, room: int) -> str:
+    """The beginning of a long text, which the report has in full."""
+    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
+
+
+_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink; spaces, marks and controls besides
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; a dash alone is none."""
-    return f"'{cell}" if cell != "-" and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """A cell that no spreadsheet takes for a formula, however it normalises text; a dash alone is none.
+
+    What stands before the sign may be dropped on the way: spaces, quotes, and what has no ink. Full-width and small
+    forms of the sign, as U+FF1D, are the sign.
+    """
+    letters = unicodedata.normalize("NFKC", cell)
+    shown = "".join(c for c in letters if unicodedata.category(c)[0] not in "CZM" and c not in _UNSEEN).lstrip("'\"`")
+    formula = len(shown) > 1 and shown[0] in "=+-@\u2212"
+    return f"'{cell}" if formula or cell.startswith(("\t", "\r", "\n")) else cell
 
 
 def csv_text(lines: Iterable[Sequence[object]]) -> str:
     """Rows as CSV; cells of text that a spreadsheet would run are quoted."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    # In quotes, or where the list separator is another a cell `a;=1` would be two.
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerows([harmless(c) if isinstance(c, str) else c for c in line] for line in lines)
     return file.getvalue()
 
 
-def write_csv(records: Sequence[dict], path: Path) -> None:
-    """One row per submission and notebook."""
+def write_csv(
+    records: Sequence[dict], path: Path, problems: Iterable[Problem] = (), absent: Absent = MappingProxyType({})
+) -> None:
+    """One row per submission and notebook, one for each notebook of who handed in nothing, one for each problem."""
     lines: list[Sequence[object]] = [COLUMNS]
     for rec in records:
         extra = rec["extra_data"]
@@ -62,6 +85,12 @@ def write_csv(records: Sequence[dict], path: Path) -> None:
             numbers = ["" if n["score"] is None else n["score"], n["max_score"]]
             numbers += [n["metrics"].get(k, "") for k in ("adherence", "distance")]
             lines.append([extra["student"], extra["assignment"], name, n["outcome"], *numbers, n["reason"]])
+    graded = {(r["extra_data"]["assignment"], name) for r in records for name in r["extra_data"]["notebooks"]}
+    for assignment, students in absent.items():
+        asked = [e for e in of_assignment(assignment) if (assignment, e.name) in graded]
+        nothing = ["", "", "Nothing was handed in."]
+        lines += [[s, assignment, e.name, "missing", 0.0, e.max_score, *nothing] for s in students for e in asked]
+    lines += [[p.student, p.where, "", "problem", *[""] * 4, p.text] for p in problems]
     write_text(path, csv_text(lines))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.challenges import record
+from autograder.intake.look_alikes import appearances
 
 LIMIT = 3
 FREE = "infrastructure_error"  # the outcome that uses up no test, …
@@ -106,10 +107,12 @@ def _challenger(track: str, name: str, own: Sequence[dict[str, Any]]) -> Challen
 
 
 def challenger(folder: Path, track: str, name: str) -> Challenger:
-    """A challenger as the log has them, who may be new."""
-    name = plain_name(name)
-    found = (c for c in challengers(record.entries(folder)) if (c.track, c.name) == (track, name))
-    return next(found, Challenger(track, name, (), None))
+    """A challenger as the log has them, who may be new; ValueError where a new name looks like one that is there."""
+    name, known = plain_name(name), challengers(record.entries(folder))
+    names = {c.name for c in known}
+    if name not in names and (other := next((n for n in names if appearances(n) & appearances(name)), None)):
+        raise ValueError(f"{name!a} looks like {other!a}, who has tested; write that name, or choose another one")
+    return next((c for c in known if (c.track, c.name) == (track, name)), Challenger(track, name, (), None))
 
 
 def only_one(folder: Path, track: str, name: str) -> AbstractContextManager[None]:

@@ -1,20 +1,22 @@
 """The rows of the leaderboard: submitted designs and our known ones, with the published results beside them.
 
 Two sets of columns that never mix: the quick tier's (8×8 digits, features of the digits classifier) and the published
-FIDs (CIFAR-10, Inception). Designs are ranked by the quick tier's Fréchet distance, which is what a test measures.
+FIDs (CIFAR-10, Inception). Designs are ranked by the quick tier's Fréchet distance, which is what a test measures. A
+submission that is far better than any reference has no rank until an instructor has confirmed it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder.challenges import attempts, figures, published, record
+from autograder.challenges import attempts, figures, published, record, remarkable
 from autograder.challenges.examples import EXAMPLES
 from autograder.challenges.figures import Runs
 from autograder.challenges.tracks import Track
 from autograder.grading.provenance import sha256
 from ddpm_tools.evaluation.estimates import Estimate
 
+WAITS = "submitted, far better than any reference: to be confirmed"
 SAMPLES = figures.RUNS.parent / "samples"  # of the known designs
 
 
@@ -23,13 +25,14 @@ class Row:
     """One design: its results in the quick tier, if it was run there, and the published ones, if there are any."""
 
     entry: str
-    kind: str  # submitted, baseline, on record, ours; or published: vanilla, agent
+    kind: str  # submitted, or also WAITS; baseline, on record, ours; or published: vanilla, agent
     seeds: int
     means: dict[str, Estimate]
     difference: Estimate | None  # of the Fréchet distance, from the track's baseline
     against: str  # better, worse, not resolved, or nothing to compare with
     published: published.Published | None
     samples: Path | None
+    rank: int | None = None  # None: published only, or waiting for a look
 
     def fid(self, scale: str) -> str:
         return self.published.shown(scale) if self.published else "–"
@@ -74,12 +77,18 @@ def rows(
         told = "the baseline" if name == track.baseline else figures.verdict("distance", d) if d else "no common seed"
         return Row(name, kind, len(runs), means, d, told, beside, picture)
 
-    out = [row(name, "submitted", runs, None, picture) for name, (runs, picture) in mine.items()]
+    seen = remarkable.confirmed(entries, track.name)
+    waits = {n for n, (runs, _) in mine.items() if n not in seen and remarkable.look(track, runs)}
+    out = [
+        row(name, WAITS if name in waits else "submitted", runs, None, picture)
+        for name, (runs, picture) in mine.items()
+    ]
     for name, runs in known.items():
         picture = SAMPLES / f"{track.name}-{name}.png"
         there = picture if picture.is_file() else None
         out.append(row(name, kinds.get(name, "reference"), runs, names.get(name), there))
-    out.sort(key=lambda r: r.means["distance"].value)
+    out.sort(key=lambda r: (r.kind == WAITS, r.means["distance"].value))
+    out = [r if r.kind == WAITS else replace(r, rank=i + 1) for i, r in enumerate(out)]
     here = {r.entry for r in out if r.published}
     rest = [p for p in published.table(track.name) if p.entry not in here]
     return out + [Row(p.entry, f"published: {p.kind}", 0, {}, None, "", p, None) for p in rest]

@@ -19,11 +19,12 @@ def text(track: Track, table: Sequence[Row]) -> str:
     shown = [m for m in ("distance", "adherence", "heldout_loss") if m in track.metrics]
     head = ["", "entry", "kind", "seeds", *(METRICS[m].title for m in shown), f"Δ from {track.baseline}", "|"]
     lines = [[*head, *(f"FID {s}" for s in published.SCALES)]]
-    for i, r in enumerate(table):
+    for r in table:
         own = [figures.shown(r.means.get(m), m) for m in shown]
         change = figures.shown(r.difference, "distance") + f" {r.against}" if r.difference else r.against or "–"
-        rank = str(i + 1) if r.means else ""
-        lines.append([rank, r.entry, r.kind, str(r.seeds or "–"), *own, change, "|", *map(r.fid, published.SCALES)])
+        lines.append(
+            [str(r.rank or ""), r.entry, r.kind, str(r.seeds or "–"), *own, change, "|", *map(r.fid, published.SCALES)]
+        )
     return "\n".join([track.name, *aligned(lines), NOTES])
 
 
@@ -41,13 +42,13 @@ def as_csv(tables: Mapping[str, Sequence[Row]]) -> str:
     head = ["track", "rank", "entry", "kind", "quick_extractor", "quick_seeds", *parts, *rest]
     lines = [[*head, "published_extractor", *(f"published_fid_{s}" for s in published.SCALES)]]
     for name, table in tables.items():
-        for i, r in enumerate(table):
+        for r in table:
             quick: list[object] = [EXTRACTOR if r.means else "", r.seeds or ""]
             for e in (*(r.means.get(m) for m in METRICS), r.difference):
                 quick += [_number(x) for x in (e.value, e.low, e.high)] if e else ["", "", ""]
             fids = [r.published.fid.get(s, "") if r.published else "" for s in published.SCALES]
             far = published.EXTRACTOR if r.published else ""
-            lines.append([name, i + 1 if r.means else "", r.entry, r.kind, *quick, r.against, far, *fids])
+            lines.append([name, r.rank or "", r.entry, r.kind, *quick, r.against, far, *fids])
     return csv_text(lines)
 
 
@@ -81,4 +82,10 @@ def _shown(r: Row, metrics: Sequence[str]) -> dict:
     value, _, interval = figures.shown(r.difference, "distance").partition(" ")
     cells.insert(1, (value, " ".join(x for x in (interval, MARK.get(r.against, r.against)) if x)))
     image = html.data_uri(r.samples.read_bytes()) if r.samples else ""
-    return {"entry": r.entry, "about": f"{r.kind}, {r.seeds} seeds", "cells": cells, "image": image}
+    return {
+        "rank": r.rank or "–",
+        "entry": r.entry,
+        "about": f"{r.kind}, {r.seeds} seeds",
+        "cells": cells,
+        "image": image,
+    }

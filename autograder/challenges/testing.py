@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
 
-from autograder.challenges import attempts, contract, figures, pictures, quick, record
+from autograder.challenges import attempts, contract, figures, pictures, quick, record, remarkable
 from autograder.challenges.tracks import METRICS, Track
 from autograder.gate.bands import judge_run, load_bands
 from autograder.grading.grader import band_file
@@ -137,8 +136,7 @@ def _close(test: Running, tier: quick.Tier, outcomes: list[quick.Outcome], secon
 
 def gate(track: Track, runs: figures.Runs) -> tuple[bool, str]:
     """Whether the means over seeds lie within the exercise's full limits: what a run at full scale asks for."""
-    measured = [m for m in track.metrics if all(m in r for r in runs.values())]  # the gate's own are in every run
-    means = {"adherence": 0.0} | {m: fmean(r[m] for r in runs.values()) for m in measured}
+    means = remarkable.means(track, runs)
     verdict = judge_run(means, load_bands(band_file(track.exercise), figures.judge_name()))
     return verdict.share == 1, verdict.reason
 
@@ -157,4 +155,8 @@ def lines(track: Track, tested: Tested) -> list[str]:
         title = METRICS[metric].title
         out.append(f"  {title:18s} {figures.shown(e, metric):26s} {figures.shown(d, metric):26s} {told}")
     passed, reason = gate(track, tested.runs)
-    return [*out, f"quick gate: {'passed' if passed else 'not passed'}: {reason}"]
+    out.append(f"quick gate: {'passed' if passed else 'not passed'}: {reason}")
+    if far := remarkable.look(track, tested.runs):
+        out.append(f"look at this one: {'; '.join(far)}")
+        out.append("it does not lead the leaderboard before `autograder challenge confirm`")
+    return out

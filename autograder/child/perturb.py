@@ -13,10 +13,8 @@ def perturb(module: nn.Module, seed: int, scale: float) -> None:
     """
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for p in module.parameters():
-            drawn = torch.randn(p.shape, generator=rng, dtype=torch.float32)
-            if p.is_floating_point():
-                p.add_(scale * drawn.to(p.dtype))
+        for p in (p for p in module.parameters() if p.is_floating_point()):  # an index may be a frozen parameter
+            p.add_(scale * torch.randn(p.shape, generator=rng, dtype=torch.float32).to(p.dtype))
 
 
 def count(module: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""autograder challenge init, test, submit, leaderboard"""
+"""autograder challenge init, test, submit, confirm, leaderboard"""
 
 import argparse
 import signal
@@ -58,6 +58,14 @@ def submit(a: argparse.Namespace) -> None:
     print(f"head of the log: {record.head(a.record)}")
 
 
+def confirm(a: argparse.Namespace) -> None:
+    from autograder.challenges import record, remarkable
+
+    who = remarkable.confirm(known(a.record), a.track, a.name)
+    print(f"test {who.submitted} of {who.name} in {who.track} is confirmed and takes its place in the leaderboard")
+    print(f"head of the log: {record.head(a.record)}")
+
+
 def leaderboard(a: argparse.Namespace) -> None:
     from autograder.challenges import leaderboard as board
     from autograder.challenges import leaderboard_formats as formats
@@ -90,7 +98,7 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
         if run is not init:
             log = f"the log's folder (default: {RECORD})"
             q.add_argument("--record", type=Path, default=RECORD, metavar="DIR", help=log)
-        if run in (test, submit):
+        if run in (test, submit, confirm):
             q.add_argument("--track", choices=TRACKS, required=True)
             q.add_argument("--name", required=True, metavar="CHALLENGER")
         return q
@@ -105,6 +113,9 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     q = action("submit", submit, "Submit one of the finished tests, once.")
     q.add_argument("-n", type=int, required=True, dest="number", metavar="K", help="the test's number")
+
+    about = "Say that you have looked at a submission far better than any reference: until then it has no rank."
+    action("confirm", confirm, about)
 
     q = action("leaderboard", leaderboard, "Show the ranking, and write it as CSV and as a page with samples.")
     q.add_argument("--track", choices=TRACKS, help="default: all")

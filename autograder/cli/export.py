@@ -11,9 +11,9 @@ FORMATS = ("questions", "canvas", "moodle")
 def run(a: argparse.Namespace) -> None:
     from autograder.adapters import database, late, lms, questions, roster  # nbgrader: not in the students' bundle
     from autograder.adapters.table import csv_text
+    from autograder.grading import private
     from autograder.grading.batch import all_records
     from autograder.release.generate import load_config
-    from ddpm_core.checkpoint import write_text
 
     url, config = database.in_folder(a.out, a.course, a.gradebook), load_config(a.course)
     if a.format == "questions" and a.roster:
@@ -39,8 +39,9 @@ def run(a: argparse.Namespace) -> None:
         why = f"for want of {', '.join(totals.ungraded)}: {remedy}{rest}"
         print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
-    to.parent.mkdir(parents=True, exist_ok=True)
-    write_text(to, csv_text(table))
+    private.write_text(to, csv_text(table))
+    if config.CourseDirectory.get("groupshared", False):
+        private.share(a.out)
     print(to)
 
 

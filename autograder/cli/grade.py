@@ -6,19 +6,25 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
 
-from autograder.adapters import report, table
+from autograder.adapters import classlist, extensions, report, table
+from autograder.adapters.report.notes import Notes, flags
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
-from autograder.grading import batch
+from autograder.grading import batch, private
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
+from autograder.intake import times
+from autograder.intake.look_alikes import look_alikes
 from autograder.intake.model_solutions import SOLUTIONS
-from autograder.intake.submissions import apart, unrecognised
+from autograder.intake.problems import Problem
+from autograder.intake.student_ids import student_of
+from autograder.intake.submissions import Submission, apart, unrecognised
 from autograder.sandbox import child_process
 
 
@@ -31,42 +37,96 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     sandboxed = not a.unsandboxed
     if sandboxed and not a.scheduler and (why := child_process.available()):
         raise ValueError(f"{why} Or grade with --unsandboxed: every record will say so.")
-    submissions = batch.find(a.submitted, a.assignment, a.student, tuple(a.notebook))
+    whose = dict.fromkeys(a.student) or [None]
+    submissions = [s for who in whose for s in batch.find(a.submitted, a.assignment, who, tuple(a.notebook))]
     apart(submissions, a.out)
-    if a.student is None and (odd := unrecognised(a.submitted, a.out)):
-        print(f"not graded, since no assignment has this name: {', '.join(odd)}", file=sys.stderr)
+    odd = problems_of(submissions, a.submitted, a.out)
+    config = settings_of(a.course)
+    known = times.of(submissions, a.submitted, a.times, inbound(config))
+    notes, (more, not_understood) = Notes(classlist.beside(a.submitted)), extensions.beside(a.submitted)
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
-        records = batch.grade(submissions, a.out, seed, a.jobs, sandboxed, scheduler=a.scheduler)
-        everything = records if a.assignment is None and a.student is None else batch.all_records(a.out)
-        table.write_csv(everything, a.out / "grades.csv")
-        page = report.write(everything, a.out)
-        write_gradebook(records, a.submitted, a.out, a.gradebook, a.course)
+        records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
+        everything = records if a.assignment is None and not a.student else batch.all_records(a.out)
+        odd += [*not_understood, *(_kept(r["extra_data"]) for r in records if "kept" in r["extra_data"])]
+        try:
+            odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
+            notes = enter_class(a, notes, more, odd)
+        finally:  # also where the gradebook cannot be reached
+            notes = replace(notes, flags=flags(everything, a.out))
+            table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
+            page = report.write(everything, a.out, odd, notes)
+            if config and config.CourseDirectory.get("groupshared", False):
+                private.share(a.out)
+    for problem in odd:
+        print(f"problem: {problem}", file=sys.stderr)
     print(table.text(records))
-    if stopped := report.unusable(records):
-        where = "its instructor.json has the traceback, under `unexpected`"
-        print(
-            f"a check stopped at what the answer returned, and gave no points: {', '.join(stopped)}; {where}",
-            file=sys.stderr,
-        )
+    for student, name in report.unusable(records):
+        print(f"problem: {student}, {name}: {report.STOPPED}", file=sys.stderr)
     print(f"\n{len(records)} submission(s) graded with seed {seed}; {a.out / 'grades.csv'}, {page}")
     return records
 
 
-def write_gradebook(records: list[dict], submitted: Path, out: Path, gradebook: str | None, course: Path) -> None:
+def problems_of(submissions: list[Submission], submitted: Path, out: Path) -> list[Problem]:
+    """What no record tells: folders of nobody's, notebooks under other names, students whose names look the same."""
+    mine = ((s, why) for s in submissions if not s.problem_of_folder() for name in s.files if (why := s.misnamed(name)))
+    alike = look_alikes(student_of(person.name) for person in submitted.iterdir() if person.is_dir())
+    return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine), *alike]
+
+
+def settings_of(course: Path) -> Any:
+    """What the course's nbgrader_config.py says; None where this is not the course's folder."""
+    if not (course / "solutions").is_dir():
+        return None
+    from autograder.release.generate import load_config
+
+    return load_config(course)
+
+
+def inbound(config: Any) -> Path | None:
+    """Where nbgrader's exchange puts what is handed in."""
+    if config is None:
+        return None
+    root = Path(config.Exchange.get("root", "/usr/local/share/nbgrader/exchange"))
+    return root / config.CourseDirectory.get("course_id", "") / "inbound"
+
+
+def write_gradebook(
+    records: list[dict],
+    submitted: Path,
+    out: Path,
+    gradebook: str | None,
+    course: Path,
+    known: times.Times | None = None,
+) -> list[Problem]:
     """Into nbgrader's gradebook; OUT is laid out so that nbgrader and formgrader can be started in it."""
     if not (course / "solutions").is_dir():
         why = f"{course} has no solutions/ (name the course's folder with --course)"
         print(f"no gradebook written: {why}", file=sys.stderr)
-        return
+        return []
     from autograder.adapters.gradebook import write_gradebook as write
 
     url = gradebook or f"sqlite:///{(out / 'gradebook.db').resolve()}"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Object of type", module="nbgrader")  # its own way with SQLAlchemy 2
-        problems = write(url, records, course / "solutions", submitted, out / "autograded")
-    for problem in problems:
-        print(f"gradebook: {problem}", file=sys.stderr)
+        return write(url, records, course / "solutions", submitted, out / "autograded", known)
+
+
+def _kept(extra: dict) -> Problem:
+    why = f"graded again without a result, so its record stays: {extra['kept']}"
+    return Problem(extra["student"], extra["assignment"], why)
+
+
+def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd: list[Problem]) -> Notes:
+    """Names and extensions into the gradebook; what it knows of the class. Adds to `odd` what is wrong with them."""
+    if not (a.course / "solutions").is_dir():
+        return notes
+    from autograder.adapters import classroom, database
+
+    url = database.in_folder(a.out, a.course, a.gradebook)
+    found, problems = classroom.enter(url, a.course, more, notes.people)
+    odd += problems
+    return found
 
 
 def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:

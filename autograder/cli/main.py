@@ -1,4 +1,4 @@
-"""The command `autograder`: grade, status, check, release, new-exercise, calibrate, demo."""
+"""The command `autograder`: collect, grade, status, return, export, check, release, new-exercise, calibrate, demo."""
 
 import argparse
 import os
@@ -7,10 +7,18 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, export
+from autograder.cli import challenge, collect, export
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
+
+
+def private_folder(path: Path) -> Path:
+    """A folder that takes files; where it has to be made, it is for its owner alone."""
+    from autograder.grading import private
+
+    outputs.made(outputs.folder(path).parent)
+    return private.folder(path)
 
 
 def cmd_grade(a: argparse.Namespace) -> None:
@@ -21,7 +29,7 @@ def cmd_grade(a: argparse.Namespace) -> None:
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
         database.check(a.gradebook)  # before hours of grading, not after them
-    outputs.made(a.out)
+    private_folder(a.out)
     grade.grade_folder(a)
 
 
@@ -66,12 +74,13 @@ def cmd_package_gradescope(a: argparse.Namespace) -> None:
 
     out = a.out or Path(f"build/gradescope_{a.assignment}.zip")
     print(gradescope.package(a.assignment, out, a.course, tuple(a.notebook), not a.unsandboxed))
+    print(gradescope.advice(a.assignment, a.course, tuple(a.notebook)))
 
 
 def cmd_similarity(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
-    print(similarity.report(a.submitted, outputs.made(a.out), a.assignment, a.course, a.threshold))
+    print(similarity.report(a.submitted, private_folder(a.out), a.assignment, a.course, a.threshold))
 
 
 def share(text: str) -> float:
@@ -99,8 +108,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("submitted", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--assignment", help="default: all")
-    p.add_argument("--student", help="default: all")
+    p.add_argument("--student", **once)
     p.add_argument("--notebook", **once)
+    p.add_argument("--regrade", action="store_true", help="also what has a record, which stays until there is another")
+    p.add_argument("--times", type=Path, metavar="FILE", help="when each came in (student, assignment, submitted_at, "
+                   "attempt); default: times.csv beside SUBMITTED, if it is there")  # fmt: skip
     p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
     p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
     p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
@@ -124,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("build/students"))
 
     challenge.register(command)
+    collect.register(command)
     export.register(command)
 
     about = "Make the zip that Gradescope's autograder takes: set-up, grader, data, solutions."

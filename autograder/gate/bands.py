@@ -3,6 +3,9 @@
 Every metric is turned so that less is better. With r the worst reference and c the best control, full credit reaches
 to the geometric mean sqrt(r·c) and half credit to r^(1/4)·c^(3/4): a better design can never fail, and the bands widen
 with the gap that calibration found.
+
+A run far better than every reference is one to look at, and costs nothing. No right design on record comes near those
+limits; a training ten times as long goes beyond them, and so does a mixture of images that somebody kept.
 """
 
 import json
@@ -11,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+FAR = {"error": 0.5, "distance": 0.5, "heldout_loss": 0.85}  # of the best reference run: below it, one looks
 FLOOR = {"error": 0.02, "copies": 0.10}  # a reference without any error would put the geometric mean at zero
 WORDS = {
     "error": "too many samples are not recognised as the digit that was asked for",
@@ -22,10 +26,11 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Band:
-    """Limits of one metric: up to `full` all points, up to `half` half of them."""
+    """Limits of one metric: up to `full` all points, up to `half` half of them; below `far` it is too good."""
 
     full: float
     half: float
+    far: float = 0.0
 
     def share(self, value: float) -> float:
         """1, 0.5 or 0; what is not finite fails closed."""
@@ -52,7 +57,9 @@ def bands(runs: Iterable[dict], judge: str, controls: dict[str, tuple[str, ...]]
         r = max(worst, FLOOR.get(metric, 0.0))
         if best <= r:
             raise ValueError(f"{metric}: a control ({best:.3g}) is no worse than a reference ({r:.3g}); no limit fits")
-        limits[metric] = Band(full=math.sqrt(r * best), half=r**0.25 * best**0.75)
+        first = min([m[metric] for _, role, m in rows if role == "reference"])
+        far = FAR.get(metric, 0.0) * first
+        limits[metric] = Band(full=math.sqrt(r * best), half=r**0.25 * best**0.75, far=far)
     return limits
 
 
@@ -73,6 +80,16 @@ def judge_run(metrics: dict[str, float], limits: dict[str, Band]) -> Verdict:
     failing = [WORDS[k] for k, s in shares.items() if s == share and s < 1]
     known = {k: v for k, v in metrics.items() if k != "adherence" or "error" in limits}  # no labels, no say
     return Verdict(share, "; ".join(failing) or "within the reference limits", known)
+
+
+def too_good(metrics: dict[str, float], limits: dict[str, Band]) -> list[str]:
+    """What a person should look at: the metrics that are far better than any reference run's. For instructors only."""
+    values = turned({"adherence": 0.0, **metrics})
+    return [
+        f"{k.replace('_', ' ')} {values[k]:.3g}, below {limit.far:.3g}: {FAR[k]:g} times the best reference run's"
+        for k, limit in limits.items()
+        if values[k] < limit.far
+    ]
 
 
 def numbers(verdict: Verdict, limits: dict[str, Band]) -> str:

@@ -1,7 +1,8 @@
-"""Two ways to train an answer: as a part of the course's network, and as a whole network in the child.
+"""Two ways to train an answer: as a part of the course's network, and as a whole network.
 
 Where the network is the course's own, it learns and denoises in the parent. The child supplies only what the exercise
-asks for, and sees nothing that would let it do another network's work in its place.
+asks for, and sees nothing that would let it do another network's work in its place. Where the network is the answer's,
+the child says what it computes, and is gone before that learns.
 """
 
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from autograder.exercises.base import Failed, Probe, finite, tensor
+from autograder.exercises.base import OWN, Failed, Probe, finite, relative_change, tensor
+from autograder.exercises.module import SAME
 from autograder.gate.harness import TRAINING, Denoise, Harness, Progress, Unconditional
 from autograder.gate.network import UNET
 from autograder.gate.remote_modules import with_pair
+from autograder.sandbox.limits import Failure
 from ddpm_core.data import digits
 from ddpm_core.diffusion import Diffusion
 from ddpm_core.parameterization import EPSILON
@@ -65,21 +68,53 @@ def chunks(harness: Unconditional, seed: int) -> Iterator[tuple[range, dict[str,
 
 
 @dataclass(frozen=True)
-class NetworkInChild(Unconditional):
-    """The answer's own network, which learns and denoises in the child."""
+class RecordedNetwork(Unconditional):
+    """The answer's own network, which its process records as data (child/recording.py).
+
+    That process ends before there is an image. The recording learns in a second one, and its averaged weights denoise
+    in a third, which never saw an image; in neither of them any of the answer's code is.
+    """
 
     def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Denoise:
-        """Failed where its loss is not finite."""
+        """Failed where it cannot be recorded, or its loss is not finite."""
         abar, run_seed = DiffusionSchedule.named().alphas_cumprod, derive_seed(seed, "train")
-        start = {"network": self.network, "seed": run_seed % 2**31, "train": self.train}
-        probe("start_training", {"alphas_cumprod": abar}, **start)
+        rng, size = stream(seed, "recording"), self.train["batch_size"]
+        drawn = {f"x{i}": torch.randn(size, *digits("train").images.shape[1:], generator=rng) for i in (0, 1)}
+        drawn |= {f"t{i}": torch.randint(len(abar), (size,), generator=rng) for i in (0, 1)}
+        asked = {"environment": self.network, "seed": run_seed % 2**31}
+        training, denoising = (probe("record", drawn, training=mode, **asked) for mode in (True, False))
+        self.renew(probe)
+        probe("start_training", {**training, "alphas_cumprod": abar}, train=self.train)
         for steps, drawn in chunks(self, run_seed):
-            out = probe("training_steps", drawn)
+            out = probe("training_steps", drawn, seed=asked["seed"] + steps[0])
             finite(tensor(out, "losses", (len(steps),), "the training loss"), "the training loss")
             progress(TRAINING * (steps[-1] + 1) / self.train["steps"])
+        learnt = probe("averaged")
+        self.renew(probe)
+        probe("start_denoising", denoising | same_kind(learnt, training))
+
+        def asked_for(xt: Tensor, t: Tensor) -> Tensor:
+            out = probe("denoise", {"xt": xt, "t": t}, size=size)
+            return finite(tensor(out, "out", tuple(xt.shape), "the trained network's output"), "the trained network")
 
         def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-            out = tensor(probe("denoise", {"xt": xt, "t": t}), "out", tuple(xt.shape), "the trained network's output")
-            return finite(out, "the trained network")
+            out = asked_for(xt, t)
+            some = torch.randperm(len(xt), generator=rng)[:size]  # again, in other company
+            if (relative_change(out[some], asked_for(xt[some], t[some])) > SAME).any():
+                raise Failed("in the trained network, sample i depends on other samples of the batch")
+            return out
 
         return denoise
+
+    def renew(self, probe: Probe) -> None:
+        """Another process in place of the child, without any answer."""
+        probe.child.renew()
+        probe("load", cells={}, operations=OWN)
+
+
+def same_kind(learnt: dict[str, Tensor], before: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that have learnt; Failure where they are not those that began to."""
+    began = {name: value for name, value in before.items() if name[0] == "w"}
+    if {n: v.shape for n, v in learnt.items()} != {n: v.shape for n, v in began.items()}:
+        raise Failure("invalid_output", "The answer's process sent a malformed result.")
+    return {name: finite(value, "the trained network").to(began[name].dtype) for name, value in learnt.items()}

@@ -13,12 +13,18 @@ from tqdm.auto import tqdm
 
 from autograder.grading import provenance, results
 from autograder.grading.grader import JUDGES, Grader, make_grader
+from autograder.grading.private import write_bytes, write_text
 from autograder.grading.progress import Progress, only_one
 from autograder.grading.provenance import settings
 from autograder.grading.results import NotebookResult, record
 from autograder.grading.submission import hashes_of, judge_submission
+from autograder.intake.student_ids import folder_of
 from autograder.intake.submissions import Submission, find
-from ddpm_core.files import digest, write_bytes, write_text
+from autograder.sandbox.limits import BUSY
+from ddpm_core.files import digest
+
+DRAFT = ".new"  # of a file of a record that is being replaced
+TWICE = "Graded twice: the first time the machine was too busy to give it a processor."
 
 __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader", "only_one", "settings"]
 
@@ -26,31 +32,56 @@ __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader"
 def withdraw(s: Submission, out: Path) -> None:
     """An old grade never survives a failed regrade, and a new record never lies beside an old picture.
 
-    What the grader did not write stays.
+    What the grader did not write stays, and so does a record of another student (see `owner`).
     """
-    folder = s.records(out)
+    if owner(s, out) not in (None, s.student):
+        return
+    _remove(s.records(out))
+    for file in s.records(out).glob(f"*{DRAFT}"):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or not empty
+        s.records(out).rmdir()
+
+
+def _remove(folder: Path) -> None:
     (folder / "results.json").unlink(missing_ok=True)  # first: without it the rest is no record
     for file in (folder / "instructor.json", *folder.glob("*.png"), *folder.glob("*.tmp")):
         file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not there, or not empty
-        folder.rmdir()
 
 
-def write_record(s: Submission, files: dict[str, bytes] | str, out: Path) -> dict:
+def write_record(s: Submission, files: dict[str, bytes] | str, out: Path, old: dict | None = None) -> dict:
     """Write a record, results.json last, so that a record is there only when all of it is; returns it.
 
     Where it cannot be written, or `files` says why there is none: an infrastructure error, which the next run tries
-    again.
+    again. An `old` record of the same submission and grader stays where grading again comes to nothing.
     """
+    folder, rec = s.records(out), None
     try:
+        if isinstance(files, dict) and (other := owner(s, out)) not in (None, s.student):
+            files = f"Its folder of records is also that of '{other}' on this disk; rename one of the two."
         if isinstance(files, dict):
-            withdraw(s, out)
-            for name, content in sorted(files.items(), key=lambda item: item[0] == "results.json"):
-                write_bytes(s.records(out) / name, content)
-            return json.loads(files["results.json"])
+            rec = json.loads(files["results.json"])
+            if not old or rec["extra_data"]["outcome"] != "infrastructure_error":
+                for name, content in files.items():  # first beside the old ones: the disk may be full
+                    write_bytes(folder / f"{name}{DRAFT}", content)
+                _remove(folder)
+                for name in sorted(files, key=lambda name: name == "results.json"):
+                    os.replace(folder / f"{name}{DRAFT}", folder / name)
+                return rec
     except OSError as e:
-        files = f"The record could not be written ({e})."
-    return record(s.student, s.assignment, [NotebookResult(x, "infrastructure_error", files) for x in s.exercises])
+        rec, files = None, f"The record could not be written ({e})."
+        for file in folder.glob(f"*{DRAFT}"):
+            file.unlink(missing_ok=True)
+    whole = [NotebookResult(x, "infrastructure_error", str(files)) for x in s.exercises]
+    rec = rec or record(s.student, s.assignment, whole)
+    return old | {"extra_data": old["extra_data"] | {"kept": rec["output"]}} if old else rec
+
+
+def owner(s: Submission, out: Path) -> str | None:
+    """Whose record lies where this one's belongs: another's where a disk takes `Ada` and `ada` for one name."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return json.loads((s.records(out) / "results.json").read_text(encoding="utf-8"))["extra_data"]["student"]
+    return None
 
 
 def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
@@ -60,7 +91,13 @@ def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | Non
         extra, key = rec["extra_data"], provenance.key(hashes_of(s, graders))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return rec if extra.get("key") == key and extra.get("outcome") != "infrastructure_error" else None
+    same = extra.get("key") == key and extra.get("student") == s.student
+    return rec if same and extra.get("outcome") != "infrastructure_error" else None
+
+
+def starved(rec: dict) -> bool:
+    """Whether a notebook got no result only because the machine was busy."""
+    return any(n.get("code") == BUSY for n in rec["extra_data"]["notebooks"].values())
 
 
 def seed_of_batch(out: Path, seed: int | None) -> int:
@@ -83,35 +120,56 @@ def grade(
     submissions: list[Submission],
     out: Path,
     seed: int,
-    jobs: int = 1,
+    jobs: int | str = 1,
     sandboxed: bool = True,
     progress: bool = True,
-    scheduler: str | None = None,
+    regrade: bool = False,
     **changes: Any,
 ) -> list[dict]:
-    """Records of all submissions, in order: those that are done already are kept byte for byte.
+    """Records of all submissions, in order: those that are done already are kept byte for byte, unless `regrade`.
 
-    `scheduler` is the address of a Dask cluster that does the work in place of `jobs` threads of this process.
+    `jobs` threads of this process do the work, or the Dask cluster of this address. What a busy machine starved is
+    graded once more at the end, one at a time, and says so to the instructor.
     """
     for left in out.glob("*.tmp"):  # by a run that was killed while it wrote
-        left.unlink()
+        if left.is_file():
+            left.unlink()
     torch.set_num_threads(1)  # the parent's sums must not depend on the machine's load
     needed = {e.name: e for s in submissions for e in s.exercises}
     graders = {name: make_grader(e, seed, sandboxed, **changes) for name, e in needed.items()}
-    done = {s: rec for s in submissions if (rec := existing(s, graders, out))}
-    todo = [s for s in submissions if s not in done]
+    old = {s: rec for s in submissions if (rec := existing(s, graders, out))}
+    done = {} if regrade else {s: rec for s, rec in old.items() if not starved(rec)}
+    todo, again = [s for s in submissions if s not in done], []
     progress_file = Progress(out, len(submissions), [rec["extra_data"]["outcome"] for rec in done.values()])
     bar = tqdm(total=len(submissions), initial=len(done), unit="submission", desc="grading", disable=not progress)
-    with contextlib.closing(bar), workers(scheduler if todo else None, jobs, sandboxed) as judged:
+
+    def finish(s: Submission) -> None:
+        progress_file.finish(s.name, done[s]["extra_data"]["outcome"])
+        bar.update()
+
+    with contextlib.closing(bar), workers(jobs if todo else 1, sandboxed) as judged:
         for s in todo:
             with contextlib.suppress(OSError):  # then its new record cannot be written either, and says so
-                withdraw(s, out)
+                if s not in old:
+                    withdraw(s, out)
         for s, files in judged(todo, graders, progress_file, bar):
-            done[s] = write_record(s, files, out)
-            progress_file.finish(s.name, done[s]["extra_data"]["outcome"])
-            bar.update()
+            done[s] = write_record(s, files, out, old.get(s))
+            again.append(s) if starved(done[s]) else finish(s)
+        for waiting in again:
+            for s, files in judged([waiting], graders, progress_file, bar):
+                done[s] = write_record(s, noted(files, TWICE), out, done[s])
+                finish(s)
     progress_file.end()
     return [done[s] for s in submissions]
+
+
+def noted(files: dict[str, bytes] | str, flag: str) -> dict[str, bytes] | str:
+    """The same files with a sentence for the instructor in them."""
+    if isinstance(files, str):
+        return files
+    private = json.loads(files["instructor.json"])
+    private["flags"] = [*private.get("flags", []), flag]
+    return files | {"instructor.json": (json.dumps(private, indent=1) + "\n").encode()}
 
 
 Judged = Iterator[tuple[Submission, dict[str, bytes] | str]]  # in the order in which they are done
@@ -119,13 +177,13 @@ Judged = Iterator[tuple[Submission, dict[str, bytes] | str]]  # in the order in 
 
 @contextlib.contextmanager
 def workers(
-    scheduler: str | None, jobs: int, sandboxed: bool
+    jobs: int | str, sandboxed: bool
 ) -> Iterator[Callable[[list[Submission], dict[str, Grader], Progress, tqdm], Judged]]:
     """Who does the work: a cluster, or threads of this process, each of which waits for a child of its own."""
-    if scheduler:
+    if isinstance(jobs, str):
         from autograder.grading import cluster
 
-        with contextlib.closing(cluster.connect(scheduler, sandboxed)) as client:
+        with contextlib.closing(cluster.connect(jobs, sandboxed)) as client:
             yield lambda todo, graders, progress_file, bar: cluster.run(client, todo, graders, progress_file.start)
         return
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
@@ -149,11 +207,16 @@ def workers(
 
 
 def all_records(out: Path) -> list[dict]:
-    """Every record below OUT, also of runs that graded others; ValueError names a damaged one."""
+    """Every record below OUT, also of runs that graded others; ValueError names a damaged one.
+
+    One that lies where its student's records do not belong (an older version put it there) is none.
+    """
     records = []
     for file in sorted(out.glob("*/*/results.json")):
         try:
-            records.append(json.loads(file.read_text(encoding="utf-8")))
-        except ValueError:
+            rec = json.loads(file.read_text(encoding="utf-8"))
+            where = folder_of(rec["extra_data"]["student"])
+        except (ValueError, KeyError, TypeError):
             raise ValueError(f"{file} is damaged; remove it, and grade that student again") from None
+        records += [rec] if where == file.parts[-3] else []
     return records

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import harness
-from autograder.gate.bands import judge_run, numbers
+from autograder.gate.bands import judge_run, numbers, too_good
 from autograder.grading.checking import Judging, child_of, count, judging, load
 from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence, short
@@ -40,7 +40,7 @@ def in_fresh_child(j: Judging, cells: dict[str, str]) -> Tensor | None:
         if e.outcome == "infrastructure_error":
             raise
         lose(j.result, sentence(e.message))
-        j.result.reason = sentence(e.message)
+        j.result.reason, j.result.code = sentence(e.message), e.code or j.result.code
     return None
 
 
@@ -61,6 +61,8 @@ def gate(j: Judging, probe: Probe) -> Tensor | None:
         count(result.timings, "gate", start)
     result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
     result.gate = verdict.share
+    if far := too_good(verdict.metrics, grader.bands):
+        result.instructor["look at this one"] = far
     shown = f"{numbers(verdict, grader.bands)}: {verdict.reason}"
     result.tests.append(Test(GATE, points * verdict.share, points, sentence(shown)))
     if all(t.passed for t in result.tests):

@@ -11,6 +11,7 @@ with it: the next one gets a new child.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -55,6 +56,7 @@ def judge_notebook(
                 images = gating.in_fresh_child(j, answers.cells)
     except Failure as e:
         result.outcome, result.reason = e.outcome, sentence(e.message)
+        result.code = e.code or result.code
     except OSError as e:
         result.outcome, result.reason = "infrastructure_error", f"The grader's own machine failed: {e}."
     if result.outcome != "infrastructure_error":
@@ -94,8 +96,10 @@ def judge_per_answer(j: Judging, answers: Answers) -> None:
                     if e.outcome == "infrastructure_error":
                         raise
                     outcomes[answer] = e.outcome
+                    j.result.code = e.code or j.result.code
                     lose(j, answer, e.message)
             count(j.result.timings, "checks", start)
+    mend_first(j)
     order = [c.name for c in j.exercise.checks]
     j.result.tests.sort(key=lambda t: order.index(t.name))
     j.result.outcome, j.result.reason = outcome_of(list(outcomes.values())), first_failure(j.result)
@@ -116,11 +120,23 @@ def judge_answer(j: Judging, answer: str, answers: Answers, probe: Probe) -> str
         own = {n: answers.cells[n] for n in needed if n in answers.cells}
         known = j.grader.solutions
         supplied = own if known is None else model_solutions.reference(j.exercise, needed, known)
+        probe = replace(probe, answer=answer, beside=() if known is None else needed)
     if why := load(j, {answer: answers.cells[answer]}, probe, supplied):
         lose(j, answer, why)
         return "crash"
     run_checks(j, j.exercise.checks_of(answer), probe)
     return "graded"
+
+
+def mend_first(j: Judging) -> None:
+    """Where an answer and one on which it builds both fail, the messages of the former say which to mend first."""
+    failing = {c.answer for c in j.exercise.checks for t in j.result.tests if t.name == c.name and not t.passed}
+    for answer, needed in j.exercise.needs.items():
+        names, first = {c.name for c in j.exercise.checks_of(answer)}, [f"`{n}`" for n in needed if n in failing]
+        for i, t in enumerate(j.result.tests if first else ()):
+            if t.name in names and not t.passed:
+                said = f"{t.output} Mend {' and '.join(first)} first, on which `{answer}` builds."
+                j.result.tests[i] = replace(t, output=said)
 
 
 def lose(j: Judging, answer: str, why: str) -> None:

@@ -49,7 +49,7 @@ def load_error(error: AnswerError, cells: dict[str, str]) -> str:
 
 def load_failure(failure: Failure, seconds: float) -> Failure:
     """The same failure, worded for a cell that did not get to its end."""
-    if failure.outcome != "timeout":
+    if failure.outcome != "timeout" or failure.code:
         return failure
     return Failure(
         "timeout",

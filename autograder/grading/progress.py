@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ddpm_core.checkpoint import write_text
+from autograder.grading import private
 
 try:
     import fcntl
@@ -29,7 +29,7 @@ def only_one(out: Path) -> Iterator[None]:
     """
     if fcntl is None:
         raise ValueError("grading needs Linux or macOS; on Windows type `wsl --install` and grade in there")
-    out.mkdir(parents=True, exist_ok=True)
+    private.close(out / LOCK)
     with (out / LOCK).open("w") as f:
         for tries_left in (2, 1, 0):
             try:
@@ -89,7 +89,7 @@ class Progress:
 
     def _save(self) -> None:
         with contextlib.suppress(OSError):  # a full disk shows where a record is written
-            write_text(self._out / FILE, json.dumps(self._state) + "\n")
+            private.write_text(self._out / FILE, json.dumps(self._state) + "\n")
 
 
 def describe(out: Path, now: float | None = None) -> str:

@@ -113,6 +113,8 @@ def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> st
             other = source_of(cell)
             if grade_id(cell) != name and defined.search(other) and not STUB.search(other):
                 return f"{{}} is defined in cell {number} of {path.name}, not in its answer cell; move it there"
+        if source is None and any(grade_id(cell) == name for cell in nb["cells"]):
+            return f"{path.name} has no answer cell {{}} of code, but one of text; make it a code cell (Esc, then Y)"
         if source is None:
             return f"{path.name} has no answer cell {{}}; start from the released notebook and keep its cells"
         return "not answered: {} still holds the stub of the released notebook"
@@ -141,6 +143,9 @@ def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answe
             if name in cells:
                 remarks.append(f"the cell `{name}` occurs more than once; the last one was graded")
             cells[name] = source_of(cell)
+    for cell in nb["cells"]:
+        if grade_id(cell) in cells and cell.get("cell_type") != "code":
+            remarks.append(f"a cell of text is called `{grade_id(cell)}` too; the code cell was graded")
     why = {n: text for n in wanted if (text := problem(n, cells.get(n), nb, path))}
     if why and (together or len(why) == len(wanted)):
         text = next(iter(why.values()))

@@ -1,31 +1,54 @@
 """Names of students, as their folders have them: what may become a folder of records, and what may be shown.
 
-A student is a folder in the grader's output and a field of tables. No name may lead elsewhere, hide, collide with a
-file of the grader's own, or carry control characters into a terminal; and two students never share a folder.
+A student is a folder in the grader's output and a field of tables. No name may lead elsewhere, hide, meet a file of
+ours or of nbgrader's, or carry control characters into a terminal; and two students never share a folder.
 """
 
+import hashlib
 import os
+import re
+import unicodedata
 
-# What the grader itself writes into its output folder, beside one folder per student.
-RESERVED = {
-    *("autograded", "feedback", "grades.csv", "report.html", "gradebook.db", "run.json"),
-    *("nbgrader_config.py", "exchange", "archive"),
+# Folders that lie beside those of the students, in the output or, where that is the course's own folder, in there.
+FOLDERS = {
+    *("autograded", "feedback", "graded", "submitted", "source", "release", "exchange", "archive", "solutions"),
+    *("exercises", "lessons", "data", "docs", "build", "tests", "autograder", "benchmarks", "playground", "scripts"),
+    *("website", "deploy", "makefile", "license"),
 }
+INSIDE = " -_'@,+()"  # besides letters and digits, what stays as it is within a folder's name
+LONGEST = 200  # bytes of a folder's name: a disk takes 255, and drafts of files want some more
+_TAKEN = re.compile(r"%(?=25|[01][0-9A-F]|7F|[89A-F][0-9A-F])")  # how an escape of `student_of` looks
 
 
 def student_of(folder_name: str) -> str:
     """The student's id: the submitted folder's name; what cannot be printed or stored is written as %XX."""
     if folder_name.isprintable():  # no control characters, no line ends, no bytes that are not UTF-8
-        return folder_name
+        return _TAKEN.sub("%25", folder_name)  # so that it is nobody else's escaped name
     return "".join(c if c.isprintable() and c != "%" else _escaped(c) for c in folder_name)
 
 
 def folder_of(student: str) -> str:
-    """The folder of a student's records. Another student never has the same, and it is never one of RESERVED."""
-    hidden = student.startswith((".", "%"))
-    if not hidden and student.casefold() not in RESERVED and "/" not in student:
-        return student
-    return _escaped(student[0]) + student[1:].replace("/", "%2F")
+    """The folder of a student's records, which no other student has, and no file or folder of ours.
+
+    An ordinary name is its own folder. All files in the output have a dot in their names, and no `@`: so a dot stays in
+    addresses alone. Each other character is written as %XX, which no ordinary name holds; a
+    disk that takes capital and small letters, or two forms of one letter, for the same cannot make a name ours.
+    """
+    odd = {c for c in student if not _ordinary(c) and not (c == "." and "@" in student)}
+    if not unicodedata.is_normalized("NFC", student):
+        odd |= {c for c in student if not c.isascii()}
+    odd |= {c for c in (student[0], student[-1]) if c in ". -'@,+()"}
+    folded = unicodedata.normalize("NFKC", student).casefold()
+    if folded in FOLDERS or folded.endswith(("-journal", "-wal", "-shm")):  # SQLite's, beside a gradebook of any name
+        odd.add(student[0])
+    made = "".join(_escaped(c) if c in odd else c for c in student)
+    if len(os.fsencode(made)) <= LONGEST:
+        return made
+    return f"{made.encode()[:100].decode(errors='ignore')}%%{hashlib.sha256(os.fsencode(student)).hexdigest()}"
+
+
+def _ordinary(c: str) -> bool:
+    return c.isalnum() or c in INSIDE or unicodedata.category(c)[0] == "M"
 
 
 def _escaped(character: str) -> str:

@@ -1,12 +1,19 @@
 """What was handed in: one student's folder of one assignment, found in nbgrader's layout."""
 
+import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from autograder.exercises import EXERCISES, assignments, of_assignment
 from autograder.exercises.base import Exercise
+from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of, student_of
+
+NO_NAME = "no assignment has this name; rename the folder"
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,29 @@ class Submission:
 
     def problem(self, notebook: str) -> str | None:
         """Why a notebook is not even opened: its folder is really another one, such as another student's."""
-        if self.folder.is_symlink() or self.folder.parent.is_symlink():
+        return self.problem_of_folder() or self.unreadable.get(notebook) or self.misnamed(notebook)
+
+    def problem_of_folder(self) -> str | None:
+        try:
+            linked = self.folder.is_symlink() or self.folder.parent.is_symlink()
+        except OSError as e:  # the student's doing, as far as we know: no failure of ours
+            return f"The folder {self.student}/{self.assignment} cannot be opened ({e.strerror}); hand it in again."
+        if linked:
             return f"The folder {self.student}/{self.assignment} is a link; hand in the files themselves."
-        return self.unreadable.get(notebook)
+        return None
+
+    def misnamed(self, notebook: str) -> str | None:
+        """Where a notebook is missing and a file is there that may be it: `ema-Copy1.ipynb`, `Copy of ema.ipynb`."""
+        if os.path.lexists(self.files[notebook]):
+            return None
+        known = {e.name for e in of_assignment(self.assignment)}
+        word = re.compile(rf"(?<![^\W\d_]){re.escape(notebook)}(?![^\W\d_])")  # no letter before or behind it
+        for file in _some_files(self.folder):
+            name = file.name.casefold()
+            if "ipynb" in name and word.search(name) and file.stem not in known - {notebook}:
+                found = student_of(file.relative_to(self.folder).as_posix())
+                return f"there is no file {notebook}.ipynb, but {found[:80]}; hand it in as {notebook}.ipynb"
+        return None
 
     def records(self, out: Path) -> Path:
         return out / folder_of(self.student) / self.assignment
@@ -75,17 +102,45 @@ def apart(submissions: list[Submission], out: Path) -> None:
             raise ValueError(f"{out} would put the records of {s.name} into a submission; choose a folder of its own")
 
 
-def unrecognised(submitted: Path, out: Path) -> list[str]:
-    """STUDENT/FOLDER of folders with no assignment's name, and students whose folder has none within; not `out`."""
+def unrecognised(submitted: Path, out: Path) -> list[Problem]:
+    """What lies in `submitted` and is graded for nobody: folders of no assignment's name, students without any; not
+    `out`."""
     odd = []
     for person in sorted(submitted.iterdir()):
         with suppress(OSError):  # what cannot be looked at gets a record, which says so
-            if not person.is_dir() or person.name.startswith(".") or person.resolve() == out.resolve():
+            who = student_of(person.name)
+            if person.is_symlink() and not any(map(_may_hold, (person / a for a in assignments()))):
+                odd.append(Problem(who, "", "not graded: a link; hand in the files themselves"))
                 continue
-            inside = sorted(f.name for f in person.iterdir() if f.is_dir() and not f.name.startswith("."))
-            odd += [f"{person.name}/{name}" for name in inside if name not in assignments()]
-            odd += [] if inside else [person.name]
+            if not person.is_dir():
+                if person.suffix.lower() in (".ipynb", ".zip"):
+                    odd.append(Problem(who, "", "a file, not a student's folder; put it into STUDENT/ASSIGNMENT/"))
+                continue
+            if person.name.startswith(".") or person.resolve() == out.resolve():
+                continue
+            inside = sorted(f for f in person.iterdir() if not f.name.startswith("."))
+            folders = [f.name for f in inside if f.is_dir()]
+            odd += [Problem(who, student_of(f), f"not graded: {NO_NAME}") for f in folders if f not in assignments()]
+            loose = [student_of(f.name) for f in inside if f.suffix.lower() == ".ipynb"]
+            if not folders:
+                lie = f"; {', '.join(loose[:3])} should be in one" if loose else ""
+                odd.append(Problem(who, "", f"not graded: there is no folder of an assignment{lie}"))
+            elif loose:
+                odd.append(Problem(who, "", f"{', '.join(loose[:3])} lies outside the assignments' folders"))
     return odd
+
+
+MOST = 200  # files of a folder that are looked at for a misnamed one
+
+
+def _some_files(folder: Path) -> Iterator[Path]:
+    """Plain files of a folder, then those in its folders, without links and hidden ones; no more than MOST of each."""
+    for pattern in ("*", "*/*"):
+        with suppress(OSError):
+            for file in islice(folder.glob(pattern), MOST):
+                hidden = any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
+                if not hidden and not file.parent.is_symlink() and not file.is_symlink() and file.is_file():
+                    yield file
 
 
 def _may_hold(folder: Path) -> bool:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -50,21 +51,26 @@ class Child(AbstractContextManager["Child"]):
         if sandboxed and (why := available()):
             raise Failure("infrastructure_error", why)
         self.limits = limits
+        self._start = partial(self._begin, code_dir, sandboxed, threads, hide)
+        self._said, self._peak = "", 0  # of the processes before this one
+        self._start()
+
+    def _begin(self, code_dir: Path, sandboxed: bool, threads: int, hide: Sequence[str]) -> None:
         self._failure: Failure | None = None
         self._uid = Uid()
         self._folder = temporary(ignore_cleanup_errors=True)
         try:
             code = launch.readable_copy(code_dir, Path(self._folder.name))
             if sandboxed:
-                self._process = launch.inside(code, limits, uid=self._uid.number, threads=threads, hide=hide)
+                self._process = launch.inside(code, self.limits, uid=self._uid.number, threads=threads, hide=hide)
             else:
-                self._process = launch.outside(code, limits, threads=threads)
+                self._process = launch.outside(code, self.limits, threads=threads)
         except (OSError, shutil.Error) as error:
             self._folder.cleanup()
             self._uid.close()
             raise Failure("infrastructure_error", f"The answer's process could not be started ({error}).") from error
-        self._output = Output(self._process.stderr, limits.output_bytes)
-        self._watchdog = Watchdog(self._process, limits, None if sandboxed else str(launch.home(code)))
+        self._output = Output(self._process.stderr, self.limits.output_bytes)
+        self._watchdog = Watchdog(self._process, self.limits, None if sandboxed else str(launch.home(code)))
         try:
             for pipe in (self._process.stdin, self._process.stdout):
                 os.set_blocking(pipe.fileno(), False)
@@ -75,6 +81,12 @@ class Child(AbstractContextManager["Child"]):
         except BaseException:
             self.close()
             raise
+
+    def renew(self) -> None:
+        """End the process, and start another from the same files and limits, in which nothing is loaded."""
+        self.close()
+        self._said, self._peak = self.printed, self.peak_bytes
+        self._start()
 
     def ask(self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0) -> protocol.Message:
         """Send one request and return its reply. A failure ends the child; asking again raises the same failure.
@@ -98,12 +110,12 @@ class Child(AbstractContextManager["Child"]):
     @property
     def printed(self) -> str:
         """What the child wrote to stdout and stderr so far, its middle left out where it is long."""
-        return self._output.text()
+        return self._said + self._output.text()
 
     @property
     def peak_bytes(self) -> int:
         """The most resident memory that its processes were seen to use together."""
-        return self._watchdog.peak_bytes
+        return max(self._peak, self._watchdog.peak_bytes)
 
     def close(self) -> None:
         """End every process of the child and release what it held. May be called again."""

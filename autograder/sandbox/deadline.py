@@ -8,7 +8,7 @@ only a backstop, for a child that arranged to be served last, or a machine that 
 
 import time
 
-from autograder.sandbox.limits import Failure
+from autograder.sandbox.limits import BUSY, Failure
 from autograder.sandbox.watchdog import Watchdog
 
 SLACK = 10.0  # of the wall clock: 2 cores shared by 20 programs; a child that behaves is served long before
@@ -21,7 +21,7 @@ class Deadline:
         self._watchdog = watchdog
         self._until, self._end = watchdog.spent + seconds, time.monotonic() + SLACK * seconds
         self._late = Failure("timeout", f"{what} within {seconds:g} s.")
-        self._busy = Failure("timeout", f"{what} within {SLACK * seconds:g} s on a busy machine; grade it again.")
+        self._busy = Failure("timeout", f"{what} within {SLACK * seconds:g} s on a busy machine; grade it again.", BUSY)
 
     @property
     def left(self) -> float:

@@ -11,13 +11,17 @@ class Limits:
 
     cpu_s: int = 300  # whole life, all processes together: processor time, and a sleep within a question counts, too
     wall_s: float = 1800.0  # the same by the clock, once torch is imported: a backstop, since a machine may be busy
-    memory_bytes: int = 2 * GIB  # resident; torch alone takes 0.3-0.5, and a class must fit on an instructor's laptop
+    # of all processes, and what census.py adds; torch alone takes 0.3-0.5, and a class must fit on a laptop
+    memory_bytes: int = 2 * GIB
     address_bytes: int = 8 * GIB  # backstop against one huge allocation; importing CUDA torch reserves 3.1 GiB of it
     processes: int = 64  # threads count too; torch, its data loader and BLAS need about a dozen
     file_bytes: int = 64 * MIB  # one file; a checkpoint of the course has 3 MB
-    scratch_bytes: int = 256 * MIB  # /tmp, and again /dev/shm: they live in memory, outside memory_bytes
+    scratch_bytes: int = 256 * MIB  # /tmp, and again /dev/shm; what is in them is memory, too
     message_bytes: int = 64 * MIB  # largest reply: 5,000 RGB images at 32 x 32 in float32 are 61 MB
     output_bytes: int = 64 * KIB  # of what is printed; enough for any traceback, little enough for a report
+
+
+BUSY = "busy"  # the child waited for a processor, not the grader for the child: the machine's fault, so grade it again
 
 
 class Failure(Exception):
@@ -25,12 +29,13 @@ class Failure(Exception):
 
     OUTCOMES = ("timeout", "crash", "invalid_output", "infrastructure_error")
 
-    def __init__(self, outcome: str, message: str) -> None:
+    def __init__(self, outcome: str, message: str, code: str | None = None) -> None:
         if outcome not in self.OUTCOMES:
             raise ValueError(f"outcome must be one of {self.OUTCOMES}, not {outcome!r}")
         super().__init__(outcome, message)
         self.outcome = outcome
         self.message = message
+        self.code = code  # machine-readable cause, where there is one: BUSY
 
     def __str__(self) -> str:
         return f"{self.outcome}: {self.message}"

@@ -95,7 +95,7 @@ def plain(file):
 def test_no_scheduler_and_no_worker_are_one_sentence_each(dask, submissions, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(ValueError, match=rf"no Dask scheduler answers at {dask.address} .*`dask scheduler`"):
-        batch.grade(submissions, tmp_path, SEED, progress=False, scheduler=dask.address)
+        batch.grade(submissions, tmp_path, SEED, dask.address, progress=False)
     with pytest.raises(ValueError, match="no Dask scheduler answers at nonsense://x"):
         cluster.connect("nonsense://x", True)
     monkeypatch.undo()
@@ -135,7 +135,7 @@ def test_a_worker_dies_and_every_record_is_as_of_an_undisturbed_run(dask, submis
     for s in submissions:
         assert plain(s.records(spread) / "results.json") == plain(s.records(alone) / "results.json"), s.student
     before = {s: (s.records(spread) / "results.json").read_bytes() for s in submissions}
-    batch.grade(submissions, spread, SEED, progress=False, scheduler="tcp://127.0.0.1:1")  # nothing left to do
+    batch.grade(submissions, spread, SEED, "tcp://127.0.0.1:1", progress=False)  # nothing left to do
     assert {s: (s.records(spread) / "results.json").read_bytes() for s in submissions} == before
 
 

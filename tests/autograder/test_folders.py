@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 from autograder import samples
 from autograder.cli import main
 from autograder.grading import batch
+from autograder.intake import submissions
 from autograder.intake.submissions import Submission, apart, find, unrecognised
 from autograder.sandbox import scratch
 
@@ -73,10 +75,80 @@ def test_only_the_grader_s_own_files_are_taken_back(tmp_path):
 
 
 def test_folders_that_nobody_recognises_are_named(handed_in):
-    for name in ("wrong/5_2_guidence", f"ada/{TASK}", "ada/5_9", "ben", ".git/x", "grades/ada", f"ada/{TASK}/deep"):
+    for name in (
+        "wrong/5_2_guidence",
+        f"ada/{TASK}",
+        "ada/5_9",
+        "ben",
+        ".git/x",
+        "grades/ada",
+        f"ada/{TASK}/deep",
+        "cy",
+    ):
         (handed_in / name).mkdir(parents=True)
     (handed_in / "grades.csv").touch()
-    assert unrecognised(handed_in, handed_in / "grades") == ["ada/5_9", "ben", "wrong/5_2_guidence"]
+    (handed_in / "cy/label_dropout.ipynb").touch()
+    (handed_in / "dee.ipynb").touch()
+    (handed_in / "eve").symlink_to(handed_in.parent)
+    found = [(p.student, p.where, p.text) for p in unrecognised(handed_in, handed_in / "grades")]
+    renamed = "not graded: no assignment has this name; rename the folder"
+    assert found == [
+        ("ada", "5_9", renamed),
+        ("ben", "", "not graded: there is no folder of an assignment"),
+        ("cy", "", "not graded: there is no folder of an assignment; label_dropout.ipynb should be in one"),
+        ("dee.ipynb", "", "a file, not a student's folder; put it into STUDENT/ASSIGNMENT/"),
+        ("eve", "", "not graded: a link; hand in the files themselves"),
+        ("wrong", "5_2_guidence", renamed),
+    ]
+
+
+COPIES = ("-Copy1.ipynb", " (1).ipynb", "-2.ipynb", "_final.ipynb", ".ipynb.txt", ".ipynb.ipynb", "_ada.ipynb")
+BEFORE = ("Copy of ", "ada_1234_", "My-", "2_")
+
+
+def test_a_notebook_under_another_name_is_named(tmp_path):
+    folder = tmp_path / "ada/5_2_guidance"
+    folder.mkdir(parents=True)
+    s = Submission("ada", "5_2_guidance", folder)
+    names = [f"label_dropout{end}" for end in COPIES] + [f"{begin}label_dropout.ipynb" for begin in BEFORE]
+    names += ["LABEL_DROPOUT.ipynb", "label_dropout.IPYNB", "mine/label_dropout.ipynb"]
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+        assert s.problem("label_dropout") == s.misnamed("label_dropout")
+        assert f"but {name}; hand it in as label_dropout.ipynb" in s.misnamed("label_dropout")
+        (folder / name).unlink()
+    for name in ("guided_sampling.ipynb", "relabel_dropouts.ipynb", ".label_dropout.ipynb.swp", "label_dropout.png"):
+        (folder / name).touch()
+        assert s.misnamed("label_dropout") is None, name
+    (folder / "link-label_dropout.ipynb").symlink_to("/etc/passwd")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints/label_dropout-checkpoint.ipynb").touch()
+    assert s.misnamed("label_dropout") is None and s.misnamed("guided_sampling") is None
+    (folder / "label_dropout-Copy1.ipynb").touch()
+    (folder / "label_dropout.ipynb").symlink_to("/dev/zero")  # that is one of its name, and said so when it is read
+    assert s.misnamed("label_dropout") is None
+
+
+def test_two_names_that_a_disk_takes_for_one_never_share_a_record(handed_in, tmp_path, monkeypatch):
+    shutil.copytree(handed_in / "zoe-blank", handed_in / "ZOE-blank")
+    monkeypatch.setattr(submissions, "folder_of", str.casefold)  # as such a disk does
+    for _ in range(2):  # and again, when one of them is there
+        records = batch.grade(find(handed_in), tmp_path / "out", 0, progress=False)
+        outcomes = {r["extra_data"]["student"]: r["extra_data"]["outcome"] for r in records}
+        assert sorted(outcomes.values()) == ["infrastructure_error", "missing"] and len(outcomes) == 2
+        told = next(r["output"] for r in records if r["score"] is None)
+        assert "Its folder of records is also that of" in told and "rename one of the two" in told
+
+
+def test_a_folder_that_cannot_be_opened_is_the_students_doing(handed_in, tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_symlink", denied)
+    (rec,) = batch.grade([Submission("eve", TASK, handed_in / "eve" / TASK)], tmp_path / "out", 0, progress=False)
+    assert rec["extra_data"]["outcome"] == "missing" and rec["score"] == 0
+    assert "cannot be opened (Permission denied); hand it in again" in rec["output"]
 
 
 def test_a_damaged_file_is_named_and_nothing_is_guessed(handed_in, tmp_path, capsys):

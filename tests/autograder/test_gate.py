@@ -6,10 +6,14 @@ import torch
 
 from autograder.authoring.references import names
 from autograder.exercises import EXERCISES, gate_of
+from autograder.exercises.base import Probe
 from autograder.gate import plot
-from autograder.gate.bands import Band, bands, judge_run, load_bands, numbers
+from autograder.gate.bands import Band, bands, judge_run, load_bands, numbers, too_good
 from autograder.gate.harness import Harness, Unconditional, describe, draw_samples, mean_loss
 from autograder.gate.judge import Judge, copies, measure
+from autograder.grading import batch, gating
+from autograder.grading.checking import Judging
+from autograder.grading.results import NotebookResult, record
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import digits
 from ddpm_core.parameterization import PARAMETERIZATIONS
@@ -43,6 +47,52 @@ def test_limits_follow_from_the_runs(name, judge):
     assert set(stored) == set(again) == set(gate_of(name).controls)
     for metric, band in again.items():
         assert (stored[metric].full, stored[metric].half) == pytest.approx((band.full, band.half))
+        assert stored[metric].far == pytest.approx(band.far) and band.far < band.full
+
+
+def runs_on_record(name):
+    """(design, kind, metrics) of all runs besides those of the limits: other seeds, other designs."""
+    for line in (DATA_DIR / "gates/runs.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["exercise"] == name and "metrics" in row:
+            yield row["design"], row["kind"], row["metrics"]["judge"]
+    for line in (DATA_DIR / "challenges/runs.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["track"].removesuffix("ing") in name and row.get("metrics"):
+            yield row["design"], "right", {"adherence": 0.0, **row["metrics"]}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_no_right_design_is_too_good_and_what_learnt_longer_or_stored_images_is(name):
+    limits, seen = load_bands(FILES[name], "judge"), {"right": 0, "long": 0, "memoriser": 0}
+    for run in RECORDS[name]["runs"]:
+        for judge in JUDGES:
+            far = too_good(run["metrics"][judge], load_bands(FILES[name], judge))
+            assert bool(far) == (run["design"] == "memoriser"), (run["design"], far)
+    for design, kind, metrics in runs_on_record(name):
+        known_bad = kind == "wrong" or design in ("pointwise", "ignored")
+        kind = "memoriser" if design == "memoriser" else "wrong" if known_bad else kind
+        if kind in seen:
+            seen[kind] += 1
+            assert bool(too_good(metrics, limits)) == (kind != "right"), (design, metrics)
+    assert seen["right"] >= 20 and seen["long"] >= 2 and seen["memoriser"] >= 2
+
+
+def test_what_is_too_good_keeps_its_marks_and_only_the_instructor_reads_of_it(monkeypatch):
+    exercise = EXERCISES["5_3_conditioning", "conditioner"]
+    metrics = {"adherence": 0.999, "distance": 0.4, "heldout_loss": 0.1, "copies": 0.0}
+    monkeypatch.setattr(gating.harness, "run", lambda *a, **k: ({"judge": metrics}, None))
+    result = NotebookResult(exercise, "graded", "")
+    judging = Judging(batch.make_grader(exercise, 1), result, 1, lambda what, share: None)
+    gating.gate(judging, Probe(None))
+    assert result.gate == 1.0 and result.tests[-1].score == 10
+    assert [text.split()[0] for text in result.instructor["look at this one"]] == ["error", "distance", "heldout"]
+    told = json.dumps(record("ada", exercise.assignment, [result]))
+    assert "look" not in told and "reference run" not in told
+    metrics |= {"adherence": 0.93, "distance": 2.2, "heldout_loss": 0.13}
+    judging.result.instructor.clear()
+    gating.gate(judging, Probe(None))
+    assert result.instructor == {}
 
 
 @pytest.mark.parametrize("judge", JUDGES)

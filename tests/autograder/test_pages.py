@@ -16,6 +16,7 @@ from autograder.challenges import leaderboard, leaderboard_formats
 from autograder.challenges.tracks import TRACKS
 from autograder.exercises import EXERCISES
 from autograder.grading.results import NotebookResult, Test, record
+from autograder.intake.problems import Problem
 from ddpm_core.data import digits
 from ddpm_tools import reports
 from ddpm_tools.diagnosis import report as diagnosis
@@ -43,7 +44,7 @@ def evil_records():
 
 
 def class_report(out):
-    return report.write(evil_records(), out)
+    return report.write(evil_records(), out, [Problem(EVIL, EVIL, EVIL)])
 
 
 def demo_page(out):
@@ -63,7 +64,8 @@ def similarity(out):
     match = Match(Source(EVIL, EVIL), Source(f"b{EVIL}", f"x = 1{EVIL}"), 1.0, 1.0, ((2, 20),), ((0, 8),))
     course = replace(match, b=replace(match.b, ours=True))
     found = [("5_3_conditioning", EVIL, match), ("5_3_conditioning", EVIL, course)]
-    return formats.write_html(found, out / "similarity.html", 0.8, 2, 1)
+    counts = {"threshold": 0.8, "compared": 2, "short": 1, "left_out": [EVIL], "longest": 1}
+    return formats.write_html(found, out / "similarity.html", **counts)
 
 
 def challenges(out):

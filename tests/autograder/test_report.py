@@ -1,5 +1,7 @@
 """The class report, of made-up classes of 1, 7 and 300 students whose numbers are known beforehand."""
 
+import csv
+import json
 import random
 import re
 import shutil
@@ -9,14 +11,18 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from autograder.adapters import report
+from autograder.adapters import report, table
+from autograder.adapters.classlist import Person
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import entries
+from autograder.adapters.report.needs import needs
+from autograder.adapters.report.notes import Late, Notes, flags
 from autograder.exercises import EXERCISES
 from autograder.gate import plot
 from autograder.grading import batch
 from autograder.grading.grader import band_file
 from autograder.grading.results import NotebookResult, Test, record
+from autograder.intake.problems import Problem
 from ddpm_core.data import digits
 from ddpm_tools.evaluation.plain_classifier import load_classifier
 
@@ -177,7 +183,7 @@ def test_the_report_tells_what_stands_out(tmp_path):
     shown = " ".join(" ".join(Reader(text).text).split())
     assert "67% of 3 answers lose points on it. It is explained in lesson 5.1, “The forward process”." in shown
     assert "is shared by 2 students , in q_sample: the noise is scaled by sqrt(1 - abar)" in shown
-    assert "1 notebook could not be graded" in shown and "s3 (schedules)" in shown
+    assert "1 without a result" in shown and "s3 schedules infrastructure error Full." in shown
     assert "1 of 4 graded without a sandbox" in shown
     with pytest.raises(ValueError, match="no record to report on"):
         report.write([], tmp_path)
@@ -189,6 +195,74 @@ def test_the_samples_are_cut_out_of_the_gates_picture(picture, tmp_path):
     assert grid.resize((1, 1)).getpixel((0, 0)) < 140  # digits on black, and no margin of white
     with pytest.raises(OSError):
         plot.samples_of(tmp_path / "none.png", labelled=True)
+
+
+def told(needs):
+    return {n.title: n.rows for n in needs}
+
+
+def test_who_needs_the_instructor_comes_first(tmp_path):
+    e = EXERCISES[SCHEDULES]
+    busy = NotebookResult(e, "timeout", "It took too long.")
+    results = {"ada": made(e), "ben": busy, "cy": NotebookResult(e, "missing", "No file."), "di": made(e)}
+    results["eve"] = NotebookResult(e, "infrastructure_error", "The disk is full.")
+    records = [record(s, SCHEDULES[0], [r]) for s, r in results.items()]
+    people = {s: Person(s, s.title(), "X") for s in (*results, "zoe")} | {
+        "ada": Person("ada", "Lovelace", "Ada", "", "B1")
+    }
+    for student, private in (
+        ("ada", {"seed": 1, "schedules": {"flags": ["Far too good."]}}),
+        ("di", {"flags": ["Twice."]}),
+    ):
+        (tmp_path / student / SCHEDULES[0]).mkdir(parents=True)
+        (tmp_path / student / SCHEDULES[0] / "instructor.json").write_text(json.dumps(private))
+    problems = [Problem("mia", "5_9", "no assignment has this name")]
+    late = (Late("di", SCHEDULES[0], 3700, 1.5, 86_400), Late("ada", SCHEDULES[0], 90_000, 0.0))
+    where = SCHEDULES
+    notes = Notes(people, late, (("ada", *where), ("di", *where)), (("cy", *where),), flags(records, tmp_path))
+    text = report.write(records, tmp_path, problems, notes).read_text(encoding="utf-8")
+    found = told(needs(entries(records), problems, notes, notes.absent(records)))
+    assert found == {
+        "without a result": [
+            ("Eve, X (eve)", "schedules", "infrastructure error", "The disk is full."),
+            ("Ben, X (ben)", "schedules", "timeout", "It took too long."),
+        ],
+        "to look into": [("mia", "5_9", "no assignment has this name")],
+        "remarked by the grader": [
+            ("Lovelace, Ada (ada)", "schedules", "Far too good."),
+            ("Di, X (di)", SCHEDULES[0], "Twice."),
+        ],
+        "to be marked by hand": [(f"{SCHEDULES[0]}: schedules", "2", "Di, X (di); Lovelace, Ada (ada)")],
+        "flagged in formgrader": [(f"{SCHEDULES[0]}: schedules", "1", "Cy, X (cy)")],
+        "late": [
+            ("Lovelace, Ada (ada)", SCHEDULES[0], "25 h 0 min late; no penalty"),
+            ("Di, X (di)", SCHEDULES[0], "1 h 1 min late after an extension of 24 h 0 min; 1.5 points off"),
+        ],
+        "handed in nothing": [(SCHEDULES[0], "1", "Zoe, X (zoe)")],
+        "without an answer": [("schedules", "1", "Cy, X (cy)")],
+    }
+    shown = " ".join(" ".join(Reader(text).text).split())
+    first = [shown.rindex(f" {title} ") for title in found if title != "late"]
+    assert first == sorted(first) and first[-1] < shown.rindex("What stands out")
+    assert "Lovelace, Ada (ada), B1: " in shown
+    calm = report.write([record("ada", SCHEDULES[0], [made(e)])], tmp_path).read_text(encoding="utf-8")
+    assert "Nobody: every notebook has a result, and nothing waits." in calm
+
+
+def test_the_tables_have_a_line_for_each_and_for_who_is_absent(tmp_path):
+    e = EXERCISES[SCHEDULES]
+    results = [made(e), NotebookResult(e, "timeout", "Word " * 100)]
+    records = [record(s, SCHEDULES[0], [r]) for s, r in zip(("ada", "ben" * 30), results)]
+    lines = table.text(records, 110).splitlines()
+    assert lines[0].split() == ["student", "notebook", "outcome", "score", "reason"]  # no column that nobody fills
+    assert len(lines) == 4 and max(map(len, lines)) <= 110 and lines[3].endswith("…")
+    assert " schedules  timeout " in lines[3]
+    table.write_csv(records, tmp_path / "g.csv", [Problem("mia", "5_9", "odd")], {SCHEDULES[0]: ["zoe"]})
+    rows = list(csv.DictReader((tmp_path / "g.csv").open(encoding="utf-8")))
+    assert [(r["student"], r["notebook"], r["outcome"], r["score"], r["reason"][:20]) for r in rows[2:]] == [
+        ("zoe", "schedules", "missing", "0.0", "Nothing was handed i"),
+        ("mia", "", "problem", "", "odd"),
+    ]
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs the browser that `make tools` installs")
@@ -210,3 +284,15 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(tmp_path):
         assert (everyone, page.evaluate(shown)) == (24, 2)  # a row of the table and a person's notebooks
         browser.close()
     assert errors == []
+
+
+def test_answers_far_better_than_any_reference_are_to_be_looked_at(tmp_path):
+    e = EXERCISES["5_3_conditioning", "conditioner"]
+    good = {"adherence": 0.92, "distance": 2.3, "heldout_loss": 0.13, "copies": 0.01}
+    results = {"ada": made(e, metrics=good), "ben": made(e, metrics=good | {"distance": 0.4})}
+    records = [record(who, e.assignment, [r], sandboxed=True) for who, r in results.items()]
+    text = report.write(records, tmp_path).read_text(encoding="utf-8")
+    assert "remarked by the grader" in text and "any reference design (distance 0.4, below 1.06" in text
+    assert "ada (distance" not in text and "Nothing stands out" not in text
+    text = report.write(records[:1], tmp_path).read_text(encoding="utf-8")
+    assert "remarked by" not in text and "Nobody: every notebook has a result" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nbformat.notebooknode import NotebookNode
 from nbgrader.utils import compute_checksum, is_locked
 
 from autograder.adapters import restore
+from autograder.intake import extract
 
 RELEASED = Path(__file__).resolve().parents[2] / "exercises" / "5_3_conditioning" / "conditioner.ipynb"
 
@@ -107,8 +109,6 @@ def test_old_notebook_formats(tmp_path: Path, released: NotebookNode):
         b"{}",
         b'{"nbformat": 4}',
         b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": {"a": 1}}',
-        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7]}',
-        b'{"nbformat": 99, "nbformat_minor": 5, "metadata": {}, "cells": []}',
         b"[" * 100_000,
     ],
 )
@@ -116,6 +116,60 @@ def test_what_is_no_notebook_gives_the_released_one_and_says_so(tmp_path: Path, 
     result = shown(tmp_path, content, released)
     assert "not a readable notebook" in result.cells[0].source
     assert result.cells[1:] == released.cells
+
+
+def test_an_answer_is_shown_where_it_was_graded(tmp_path: Path, released: NotebookNode):
+    """A cell of another kind is not it, whatever it is called; words that became code by mistake are still words."""
+    nb = copy.deepcopy(released)
+    cells = restore.by_id(nb)
+    cells["ClassConditioner"].source = "class ClassConditioner: pass  # what is graded"
+    for kind in ("markdown", "raw", "heading", ["code"]):
+        meta = {"nbgrader": {"grade_id": "ClassConditioner", "solution": True}}
+        nb.cells.append(NotebookNode(cell_type=kind, source="class ClassConditioner: better = True", metadata=meta))
+    meta = {"nbgrader": {"grade_id": "conditioner_written"}}
+    cells["conditioner_written"].source = "my words"
+    nb.cells.append(NotebookNode(cell_type="code", source="other words", metadata=meta))
+    result = restore.by_id(shown(tmp_path, nb, released))
+    assert result["ClassConditioner"].source == "class ClassConditioner: pass  # what is graded"
+    assert result["conditioner_written"].source == "my words"
+    answers = ("ClassConditioner", "prepare_conditioning")
+    found = extract.extract(tmp_path / "conditioner.ipynb", answers, together=False)
+    assert found.cells["ClassConditioner"] == result["ClassConditioner"].source
+    assert found.remarks == ("a cell of text is called `ClassConditioner` too; the code cell was graded",)
+
+    cells["ClassConditioner"].cell_type = "markdown"  # now no code is left
+    cells["conditioner_written"].cell_type = "raw"
+    nb.cells = nb.cells[:-1]
+    result = restore.by_id(shown(tmp_path, nb, released))
+    assert "YOUR CODE HERE" in result["ClassConditioner"].source and result["conditioner_written"].source == "my words"
+    with pytest.raises(extract.Unreadable, match="`ClassConditioner` of code, but one of text; make it a code cell"):
+        extract.extract(tmp_path / "conditioner.ipynb", ("ClassConditioner",))
+
+
+@pytest.mark.parametrize("kind", ["cells", "a copied explanation", "one cell", "an answer", "lists"])
+def test_a_flood_costs_a_sentence_and_no_time(tmp_path: Path, released: NotebookNode, kind: str):
+    nb = json.loads(nbformat.writes(released))
+    cell = {"cell_type": "code", "source": "x", "metadata": {}, "outputs": [], "execution_count": None, "id": "x"}
+    words = next(c for c in nb["cells"] if c["metadata"].get("nbgrader", {}).get("grade_id") == "conditioner_written")
+    words["source"] = "graded by hand"
+    if kind == "cells":
+        nb["cells"] += [cell] * 130_000
+    elif kind == "a copied explanation":
+        nb["cells"] += nb["cells"][:1] * 3_000
+    elif kind == "one cell":
+        nb["cells"].append({**cell, "cell_type": "markdown", "source": "[" * 15_000_000})
+    elif kind == "an answer":
+        words["source"] += "<" * 15_000_000
+    else:
+        nb["cells"] += [[]] * 1_000_000
+    content, start = json.dumps(nb).encode(), time.monotonic()
+    result = shown(tmp_path, content, released)
+    assert time.monotonic() - start < 20  # 72 s and 1.3 GB it was
+    assert len(nbformat.writes(result)) < 3_000_000
+    assert len(result.cells) <= len(released.cells) + restore.MAX_CELLS + 1
+    assert restore.by_id(result)["conditioner_written"].source.startswith("graded by hand")
+    said = {"an answer": restore.CUT, "lists": "graded by hand"}.get(kind, "**Not all is shown:**")
+    assert said in "".join(c.source for c in result.cells)
 
 
 def test_odd_cells_do_not_stop_it(tmp_path: Path, released: NotebookNode):
@@ -135,7 +189,7 @@ def test_links_pipes_and_large_files_are_not_read(tmp_path: Path, released: Note
     (tmp_path / "link.ipynb").symlink_to(tmp_path / "secret")
     os.mkfifo(tmp_path / "pipe.ipynb")
     (tmp_path / "folder.ipynb").mkdir()
-    monkeypatch.setattr(restore, "MAX_BYTES", 2**10)
+    monkeypatch.setattr(extract, "MAX_BYTES", 2**10)
     for name in ("link", "pipe", "folder", "absent", "secret"):
         path = tmp_path / (name if name == "secret" else f"{name}.ipynb")
         assert "No answers are shown" in restore.viewable(path, released).cells[0].source

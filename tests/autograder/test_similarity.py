@@ -3,12 +3,14 @@
 import csv
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from autograder.adapters import similarity
-from autograder.adapters.similarity.compare import Source, fingerprints, matches
+from autograder.adapters.similarity.compare import Match, Source, fingerprints, matches
+from autograder.adapters.similarity.groups import groups
 from autograder.adapters.similarity.tokens import tokens
 from autograder.authoring import mutants
 from autograder.authoring.mutants import banks
@@ -184,6 +186,32 @@ def test_what_most_of_a_class_has_counts_for_nothing():
         assert bool(shared) == bool(expected)
 
 
+def test_floods_of_tokens_cost_their_own_comparison_alone(tmp_path, capsys):
+    """More different tokens than there are characters to stand for them; and answers that only cost time."""
+    submitted = tmp_path / "submitted"
+    hand_in(submitted, "ada", ORIGINAL)
+    hand_in(submitted, "bo", COPY, backwards=True)
+    floods = {
+        "mallory": [f"a = [{','.join(map(str, range(i * 20_000, (i + 1) * 20_000)))}]\n" for i in (0, 1)],
+        "trudy": [f"a = [{','.join(map(str, range(i * 20_000, (i + 1) * 20_000)))}]\n" for i in (2, 3)],
+        "eve": ["x;" * 90_000, "(" * 190_000],
+    }
+    for name, (one, two) in floods.items():
+        hand_in(submitted, name, {"AdaGroupNorm": one, "AdaResBlock": two})
+    start = time.monotonic()
+    words = ["--assignment", ASSIGNMENT, "--out", str(tmp_path / "out"), "--course", str(ROOT)]
+    main(["similarity", str(submitted), *words])
+    assert time.monotonic() - start < 60
+    lines = list(csv.DictReader((tmp_path / "out/similarity.csv").open(encoding="utf-8")))
+    assert {(x["a"], x["b"]) for x in lines if not x["b"].startswith("course: ")} == {("ada", "bo")}
+    named = "eve (adagn), mallory (adagn), trudy (adagn)"
+    assert f"not compared, with more than 50,000 characters of answers: {named}" in capsys.readouterr().out
+    assert named in (tmp_path / "out/similarity.html").read_text(encoding="utf-8")
+    many = [Source(str(i), f"a = [{','.join(map(str, range(i * 70_000, (i + 1) * 70_000)))}]") for i in (0, 1)]
+    fingerprints(many, [])  # by itself
+    assert matches(many, 0.8) == []
+
+
 def test_tokens_survive_renaming_and_broken_code():
     def words(text):
         return [t for t, _, _ in tokens(text)]
@@ -195,3 +223,46 @@ def test_tokens_survive_renaming_and_broken_code():
     text = "a = torch.sin(b)\nc = 'é'\n"
     assert [text[i:j] for t, i, j in tokens(text) if t in ("sin", "text")] == ["sin", "'é'"]
     tokens("(" * 20_000)  # must neither hang nor end the interpreter
+
+
+def test_pairs_become_groups():
+    """Three who share one text, two who share another, and who is in no pair; by exercise."""
+
+    def found(exercise, a, b, share=0.9, ours=False):
+        return "5_2", exercise, Match(Source(a, ""), Source(b, "", ours=ours), share, share, (), ())
+
+    pairs = [("ema", "a", "b"), ("ema", "d", "c", 0.81), ("ema", "b", "c"), ("ema", "x", "y"), ("adagn", "a", "x")]
+    sources = [found("ema", who, "course: ema.py", ours=True) for who in ("a", "b", "x", "alone")]
+    made = groups([found(*p) for p in pairs] + sources)
+    assert [(g.name, g.students, g.pairs, g.lowest, g.highest, g.course) for g in made] == [
+        ("ema 1", ("a", "b", "c", "d"), 3, 0.81, 0.9, {"course: ema.py": 2}),
+        ("adagn 1", ("a", "x"), 1, 0.9, 0.9, {}),
+        ("ema 2", ("x", "y"), 1, 0.9, 0.9, {"course: ema.py": 1}),
+    ]
+
+
+def test_one_answer_from_the_library_is_told_with_its_place(tmp_path):
+    library = (ROOT / "ddpm_core/layers.py").read_text(encoding="utf-8")
+    stolen = re.search(r"^class AdaResBlock.*?(?=^class )", library, re.M | re.S)[0]
+    own = independent("adagn")[2][0]
+    submitted = tmp_path / "s"
+    hand_in(submitted, "ada", {"AdaGroupNorm": own, "AdaResBlock": stolen.replace("cond", "c").replace("self.", "me.")})
+    hand_in(submitted, "ben", ORIGINAL)
+    hand_in(submitted, "cy", COPY)
+    hand_in(submitted, "di", COPY, backwards=True)
+    told = similarity.report(submitted, tmp_path / "out", ASSIGNMENT, ROOT)
+    lines = list(csv.DictReader((tmp_path / "out/similarity.csv").open(encoding="utf-8")))
+    row = next(x for x in lines if x["a"] == "ada" and x["b"] == "course: ddpm_core/layers.py")
+    first = library[: library.index(stolen)].count("\n") + 1
+    last = first + stolen.rstrip().count("\n")
+    begin, end = (int(n) for n in re.search(r"\(lines (\d+)–(\d+)\)", row["where"]).groups())
+    assert row["answer"] == "AdaResBlock" and row["where"].startswith("AdaResBlock")
+    assert first <= begin <= first + 5 and last - 5 <= end <= last + 5
+    assert {(x["a"], x["b"], x["group"]) for x in lines if not x["b"].startswith("course")} == {
+        ("ben", "cy", "adagn 1"), ("ben", "di", "adagn 1"), ("cy", "di", "adagn 1"),
+    }  # fmt: skip
+    assert re.search(r"adagn 1 +3 +3 .*ben, cy, di", told) and re.search(
+        r"ada +AdaResBlock .*ddpm_core/layers.py", told
+    )
+    page = (tmp_path / "out/similarity.html").read_text(encoding="utf-8")
+    assert page.index("ben, cy, di") < page.index("Among students")

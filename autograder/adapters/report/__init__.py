@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ from autograder.adapters import TEMPLATES
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import STATES, entries
 from autograder.adapters.report.gates import gate
+from autograder.adapters.report.needs import needs
+from autograder.adapters.report.notes import Notes
+from autograder.grading import private
 from autograder.grading.progress import span
 from autograder.grading.results import GATE, OUTCOMES, UNUSABLE
+from autograder.intake.problems import Problem
 from ddpm_tools.reports import html
 
 FEW = 3  # a property that so few answers were judged on says nothing about a class
 OFTEN = 0.2  # a property on which this share of the answers loses points stands out
 SLOWEST = 10  # notebooks listed by time
+NOTHING = Notes()
+TOO_GOOD = "Far better than any reference design ({}): see the answer and its samples; the marks stand."
+STOPPED = "A check stopped at what the answer returned, and gave no points; the traceback is in instructor.json."
 MEANING = {
     "graded": "the checks ran",
     "timeout": "an answer did not return in time",
@@ -26,7 +34,7 @@ MEANING = {
 }
 
 
-def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
+def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], notes: Notes) -> dict[str, Any]:
     """What the template shows. Pictures of gates are read from the folder `out`, where the grader put them."""
     found = entries(records)
     groups = class_results.by_exercise(found)
@@ -34,27 +42,28 @@ def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
     ranked = sorted((c for own in checks.values() for c in own if c.check != GATE), key=lambda c: -c.failing)
     timed = sorted((e for e in found if e.timings.get("total")), key=lambda e: -e.timings["total"])
     total = sum(e.timings.get("total", 0.0) for e in found)
+    gates = [g for group in groups.values() if (g := gate(group, out))]
+    far = tuple(Problem(student, g.exercise, TOO_GOOD.format(why)) for g in gates for student, why in g.look)
+    stopped = tuple(Problem(student, name, STOPPED) for student, name in unusable(records))
     return {
         "title": "Class report",
         "assignments": list(dict.fromkeys(e.assignment for e in found)),
         "records": len(records),
+        "needs": needs(found, problems, replace(notes, flags=notes.flags + far + stopped), notes.absent(records)),
+        "notes": notes,
         "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
         "found": found,
         "students": class_results.by_student(found),
         "exercises": groups,
         "overall": class_results.scores(found),
         "scores": {key: class_results.scores(group) for key, group in groups.items()},
-        "again": [e for e in found if e.outcome == "infrastructure_error"],
-        "unusable": unusable(records),
-        "no_result": Counter(e.outcome for e in found if e.outcome in ("timeout", "crash", "invalid_output")),
-        "unanswered": sum(e.outcome == "missing" for e in found),
         "worst": next((c for c in ranked if c.judged >= FEW and c.failing >= OFTEN), None),
         "losing": [c for c in ranked if c.failing > 0],
         "checks": checks,
         "misconceptions": class_results.misconceptions(found),
         "outcomes": {key: Counter(e.outcome for e in group) for key, group in groups.items()},
         "meaning": {o: MEANING[o] for o in OUTCOMES if any(e.outcome == o for e in found)},
-        "gates": [g for group in groups.values() if (g := gate(group, out))],
+        "gates": gates,
         "slowest": timed[:SLOWEST],
         "time": span(total),
         "mean_time": f"{total / max(1, len(found)):.1f} s",
@@ -62,14 +71,16 @@ def values(records: Sequence[dict], out: Path) -> dict[str, Any]:
     }
 
 
-def unusable(records: Sequence[dict]) -> list[str]:
-    """Notebooks in which a check stopped at what the answer returned: "ada (ema)"."""
+def unusable(records: Sequence[dict]) -> list[tuple[str, str]]:
+    """(student, notebook) where a check stopped at what the answer returned."""
     every = ((r["extra_data"]["student"], *n) for r in records for n in r["extra_data"]["notebooks"].items())
-    return [f"{student} ({name})" for student, name, n in every if n.get("code") == UNUSABLE]
+    return [(student, name) for student, name, n in every if n.get("code") == UNUSABLE]
 
 
-def write(records: Sequence[dict], out: Path) -> Path:
+def write(records: Sequence[dict], out: Path, problems: Sequence[Problem] = (), notes: Notes = NOTHING) -> Path:
     """Write OUT/report.html; ValueError where there is no record."""
     if not records:
         raise ValueError(f"there is no record to report on in {out}; grade something first")
-    return html.write(out / "report.html", TEMPLATES / "class_report.html", **values(records, out))
+    page = html.render(TEMPLATES / "class_report.html", **values(records, out, problems, notes))
+    private.write_text(out / "report.html", page)
+    return out / "report.html"

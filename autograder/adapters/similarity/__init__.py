@@ -9,14 +9,21 @@ from autograder.exercises.base import Exercise
 from autograder.intake.extract import Unreadable, code_cells, extract, read_notebook, source_of
 from autograder.intake.submissions import Submission, find
 
+LONGEST = 50_000  # characters of a student's answers to an exercise; ours have 5,000, and a flood would cost the class
+
 
 def answers(path: Path, exercise: Exercise) -> str:
     """The answer cells of a notebook as one text; empty where there are none."""
+    return "\n\n".join(cells_of(path, exercise).values())
+
+
+def cells_of(path: Path, exercise: Exercise) -> dict[str, str]:
+    """The answer cells of a notebook, in order."""
     try:
         cells = extract(path, exercise.answers, together=False).cells
     except Unreadable:
-        return ""
-    return "\n\n".join(cells[name].strip("\n") for name in exercise.answers if name in cells)
+        return {}
+    return {name: cells[name].strip("\n") for name in exercise.answers if name in cells}
 
 
 def course_sources(course: Path, exercise: Exercise) -> Iterator[Source]:
@@ -38,19 +45,26 @@ def notebook_code(path: Path) -> list[str]:
 
 def of_exercise(
     submissions: list[Submission], exercise: Exercise, course: Path, threshold: float
-) -> tuple[list[formats.Found], int, int]:
-    """Matches in one exercise, how many notebooks were compared, and how many had too little of their own."""
+) -> tuple[list[formats.Found], int, int, list[str]]:
+    """Matches in one exercise, how many notebooks were compared, how many had too little of their own, and those that
+    were left out for their length."""
     released = course / "exercises" / exercise.assignment / f"{exercise.name}.ipynb"
-    students = [
-        Source(s.student, text)
+    everyone = [
+        (s, cells)
         for s in submissions
         if s.assignment == exercise.assignment and not s.problem(exercise.name)
-        if (text := answers(s.files[exercise.name], exercise))
+        if (cells := cells_of(s.files[exercise.name], exercise))
     ]
-    sources = [*students, *course_sources(course, exercise)]
+    handed_in = [(s.student, cells) for s, cells in everyone if sum(map(len, cells.values())) <= LONGEST]
+    left_out = [f"{s.student} ({exercise.name})" for s, _ in everyone if s.student not in dict(handed_in)]
+    students = [Source(student, "\n\n".join(cells.values())) for student, cells in handed_in]
+    if not students:
+        return [], 0, 0, left_out
+    parts = [Source(w, text, part=c) for w, cells in handed_in for c, text in cells.items() if len(cells) > 1]
+    sources = [*students, *parts, *course_sources(course, exercise)]
     fingerprints(sources, notebook_code(released))
     found = [(exercise.assignment, exercise.name, m) for m in matches(sources, threshold)]
-    return found, len(students), sum(s.own() < ENOUGH for s in students)
+    return found, len(students), sum(s.own() < ENOUGH for s in students), left_out
 
 
 def report(
@@ -61,11 +75,15 @@ def report(
         raise ValueError(f"{course} is not the course's folder: exercises missing (name it with --course)")
     submissions = find(submitted, assignment)
     exercises = {(e.assignment, e.name): e for s in submissions for e in s.exercises}
-    found, compared, short = [], 0, 0
+    found, compared, short, left_out = [], 0, 0, []
     for exercise in exercises.values():
-        pairs, notebooks, few = of_exercise(submissions, exercise, course, threshold)
-        found, compared, short = [*found, *pairs], compared + notebooks, short + few
+        pairs, notebooks, few, long = of_exercise(submissions, exercise, course, threshold)
+        found, compared, short, left_out = [*found, *pairs], compared + notebooks, short + few, [*left_out, *long]
     found.sort(key=lambda f: (f[2].b.ours, -f[2].similarity))
     formats.write_csv(found, out / "similarity.csv")
-    page = formats.write_html(found, out / "similarity.html", threshold, compared, short)
-    return f"{formats.text(found)}\n\n{len(found)} pair(s) among {compared} notebooks; {page}"
+    counts = {"threshold": threshold, "compared": compared, "short": short, "left_out": left_out, "longest": LONGEST}
+    page = formats.write_html(found, out / "similarity.html", **counts)
+    told = (
+        f"not compared, with more than {LONGEST:,} characters of answers: {', '.join(left_out)}\n\n" if left_out else ""
+    )
+    return f"{formats.text(found)}\n\n{told}{len(found)} pair(s) among {compared} notebooks; {page}"

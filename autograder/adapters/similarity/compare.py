@@ -6,7 +6,6 @@ across their boundaries, and with their statements sorted, where reordering chan
 counts. Runs of the released notebook do not count, nor do those that most of a class shares.
 """
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +19,20 @@ from autograder.adapters.similarity.tokens import Token, sorted_lines, tokens
 LENGTH = 12  # tokens: shorter runs are how everyone writes torch, longer ones lose short answers at every seam
 WINDOW = 1  # of winnowing: every run is kept, an answer is short
 ENOUGH = 25  # tokens of an answer's own; fewer prove nothing
+CELL = 60  # of one answer cell among several, likewise: a short one has few right forms
 CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has does not count
 
 Span = tuple[int, int]  # of characters
-Codes = dict[str, str]  # a character for each different token of all that is compared: copydetect compares text
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tokens where copydetect expects a file of text: of either it takes slices, hashes and lengths alone."""
+
+    tokens: tuple[str, ...]
+
+    def read(self) -> tuple[str, ...]:
+        return self.tokens
 
 
 @dataclass
@@ -48,6 +57,7 @@ class Source:
     name: str
     text: str
     ours: bool = False  # the course's own: matched with students' answers, never with one another
+    part: str = ""  # the answer cell, where it is one of several: matched with the course's own alone
     views: tuple[View, ...] = ()  # as written, and with its statements sorted
 
     def own(self) -> int:
@@ -74,11 +84,10 @@ class Match:
 
 def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
     """Fill in the views of all sources, without what is in the boilerplate or common to the class."""
-    codes: Codes = {}
-    stubs = [_views(text, codes) for text in boilerplate]
+    stubs = [_views(text) for text in boilerplate]
     for s in sources:
-        s.views = _views(s.text, codes)
-    students = [s for s in sources if not s.ours]
+        s.views = _views(s.text)
+    students = [s for s in sources if not s.ours and not s.part]
     for i in (0, 1):
         nobodys = {h for views in stubs for h in views[i].prints.hashes}
         if len(students) >= CLASS:
@@ -88,22 +97,25 @@ def fingerprints(sources: Sequence[Source], boilerplate: Sequence[str]) -> None:
             s.views[i].forget(nobodys)
 
 
-def _views(text: str, codes: Codes) -> tuple[View, View]:
+def _views(text: str) -> tuple[View, View]:
     written = tokens(text)
-    return _view(written, codes), _view(sorted_lines(written), codes)
+    return _view(written), _view(sorted_lines(written))
 
 
-def _view(found: Sequence[Token], codes: Codes) -> View:
-    row = "".join(codes.setdefault(token, chr(0xF0000 + len(codes))) for token, _, _ in found)
-    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=io.StringIO(row))
+def _view(found: Sequence[Token]) -> View:
+    row = Row(tuple(token for token, _, _ in found))
+    prints = CodeFingerprint("answer.py", LENGTH, WINDOW, filter=False, fp=row)
     return View(prints, [(begin, end) for _, begin, end in found])
 
 
 def matches(sources: Sequence[Source], threshold: float) -> list[Match]:
     """Pairs of students, and of a student and the course, that are at least so similar; the most similar first."""
-    students = [s for s in sources if not s.ours and s.own() >= ENOUGH]
-    pairs = [*combinations(students, 2), *((s, c) for s in students for c in sources if c.ours)]
+    answers = [s for s in sources if not s.ours and s.own() >= (CELL if s.part else ENOUGH)]
+    students = [s for s in answers if not s.part]
+    pairs = [*combinations(students, 2), *((s, c) for s in answers for c in sources if c.ours)]
     found = [m for a, b in pairs if (m := best(a, b, threshold)) and m.similarity >= threshold]
+    whole = {(m.a.name, m.b.name) for m in found if not m.a.part}
+    found = [m for m in found if not m.a.part or (m.a.name, m.b.name) not in whole]  # said once
     return sorted(found, key=lambda m: (-m.similarity, m.a.name, m.b.name))
 
 

@@ -2,46 +2,89 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from autograder.adapters import TEMPLATES
 from autograder.adapters.similarity.compare import Match, Source, Span
+from autograder.adapters.similarity.groups import Found, Group, group_of, groups, where
 from autograder.adapters.table import csv_text
-from ddpm_core.checkpoint import write_text
+from autograder.grading.private import write_text
 from ddpm_tools.reports import html
 from ddpm_tools.reports.html import percent
 from ddpm_tools.tables import aligned
 
-Found = tuple[str, str, Match]  # (assignment, exercise, match)
 SHOWN = 200  # pairs with their texts in the page; the CSV has all
 CONTEXT = 400  # characters of a long file of the course shown around what matches
-HEADER = ("assignment", "notebook", "a", "b", "similarity", "share of a", "share of b")
+HEADER = ("assignment", "notebook", "group", "a", "answer", "b", "where", "similarity", "share of a", "share of b")
 
 
 def text(found: Sequence[Found]) -> str:
-    """The table for a terminal."""
-    lines = [[e, m.a.name[:40], m.b.name[:60], percent(m.similarity)] for _, e, m in found]
-    return "\n".join(aligned([["notebook", "a", "b", "similarity"], *lines]))
+    """For a terminal: the groups, then the answers that are the course's own."""
+    together = [
+        [g.name, str(len(g.students)), str(g.pairs), between(g), begun(", ".join(g.students), 60), likened(g)[:60]]
+        for g in groups(found)
+    ]
+    ours = [[e, m.a.name[:40], part(m), percent(m.similarity), source(m)[:90]] for _, e, m in found if m.b.ours]
+    tables = [
+        [["group", "students", "pairs", "similarity", "who", "also like"], *together],
+        [["notebook", "student", "answer", "similarity", "is like"], *ours],
+    ]
+    return "\n\n".join("\n".join(aligned(table)) for table in tables if table[1:]) or "no two answers are alike"
+
+
+def begun(names: str, most: int) -> str:
+    return names if len(names) <= most else f"{names[: most - 1]}…"
+
+
+def between(g: Group) -> str:
+    """The similarity of a group's pairs."""
+    low, high = percent(g.lowest), percent(g.highest)
+    return low if low == high else f"{low}–{high}"
+
+
+def likened(g: Group) -> str:
+    """The course's sources that its members' answers are like: they may have copied these, and not one another."""
+    return "; ".join(f"{shortly(name)} ({n} of {len(g.students)})" for name, n in g.course.items())
+
+
+def shortly(name: str) -> str:
+    return name.removeprefix("course: ")
+
+
+def part(m: Match) -> str:
+    """The answer cell that an answer of several cells has in common with the course; "all" where it is all of them."""
+    return m.a.part or "all"
+
+
+def source(m: Match) -> str:
+    """Where in the course an answer stands."""
+    place = where(m.b, m.spans_b)
+    return f"{shortly(m.b.name)}: {place}" if place else shortly(m.b.name)
 
 
 def write_csv(found: Sequence[Found], path: Path) -> Path:
     """One row per pair."""
-    lines = [
-        [assignment, exercise, m.a.name, m.b.name, *(f"{x:.3f}" for x in (m.similarity, m.share_a, m.share_b))]
-        for assignment, exercise, m in found
-    ]
+    together, lines = groups(found), []
+    for assignment, exercise, m in found:
+        group, shares = group_of(together, assignment, exercise, m), (m.similarity, m.share_a, m.share_b)
+        place = where(m.b, m.spans_b) if m.b.ours else ""
+        row = [assignment, exercise, group, m.a.name, m.a.part, m.b.name, place]
+        lines.append([*row, *(f"{x:.3f}" for x in shares)])
     write_text(path, csv_text([HEADER, *lines]))
     return path
 
 
-def write_html(found: Sequence[Found], path: Path, threshold: float, compared: int, short: int) -> Path:
-    """The page: what was compared, the pairs of students, then the answers that are close to the course's own."""
-    groups = {
+def write_html(found: Sequence[Found], path: Path, **counts: Any) -> Path:
+    """The page: what was compared (`counts`, as the template has them), groups of students, their pairs, then answers
+    that are close to the course's own."""
+    pairs = {
         "Among students": [f for f in found if not f[2].b.ours],
         "With the course's own sources": [f for f in found if f[2].b.ours],
     }
-    shown = {"title": "Similarity", "groups": groups, "pieces": pieces, "SHOWN": SHOWN}
-    counts = {"threshold": threshold, "compared": compared, "short": short}
-    return html.write(path, TEMPLATES / "similarity.html", **shown, **counts)
+    shown = {"title": "Similarity", "pairs": pairs, "groups": groups(found), "pieces": pieces, "SHOWN": SHOWN}
+    shown |= {"between": between, "likened": likened, "part": part, "source": source}
+    write_text(path, html.render(TEMPLATES / "similarity.html", **shown, **counts))
+    return path
 
 
 def pieces(source: Source, spans: Sequence[Span]) -> list[tuple[bool, str]]:

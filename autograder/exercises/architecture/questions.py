@@ -1,16 +1,19 @@
-"""The questions that the architecture exercise asks of an answer: outputs on given inputs, gradients, a brief training.
+"""The questions that the architecture exercise asks of an answer: outputs on given inputs, gradients, a recording.
 
 Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
-answer cells; it also keeps the network between the steps of a training.
+answer cells. Where a recorded network is trained, or denoises, it holds no answer, and keeps the network.
 """
 
+import itertools
 import os
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autograder.child import recording
 from autograder.child.perturb import count, perturb, reached
+from autograder.child.replay import Network
 from autograder.child.unconditional import Learner
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
@@ -101,8 +104,8 @@ def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Ten
 
 def work(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """Two training steps; the parent takes the time."""
-    start_training(answers, {**header, "network": header["environment"]}, x)
-    training_steps(answers, header, x)
+    learner = Learner(build(answers, header["environment"], header["seed"]), header["train"])
+    learner.learn(x, x["alphas_cumprod"], noise, lambda model, xt, t: sample_of(model(xt, t)))
     return {}, {}
 
 
@@ -111,25 +114,58 @@ def yardstick(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tens
     stack = nn.Sequential(nn.Conv2d(1, 64, 3, padding=1), *[nn.Conv2d(64, 64, 3, padding=1) for _ in range(12)])
     stack.append(nn.Conv2d(64, 1, 3, padding=1))
     learner = Learner(stack, header["train"])
-    learner.learn(x, x["alphas_cumprod"], lambda x0, eps, t: eps, lambda model, xt, t: model(xt))
+    learner.learn(x, x["alphas_cumprod"], noise, lambda model, xt, t: model(xt))
     return {}, {}
 
 
+def noise(x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+    """What the networks learn."""
+    return eps
+
+
+def record(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """The network as data, in training or eval mode, with its initial weights: all that the gate takes of an answer."""
+    model = build(answers, header["environment"], header["seed"]).train(header["training"])
+    first, other = ((x[f"x{i}"], x[f"t{i}"]) for i in (0, 1))
+    with torch.set_grad_enabled(header["training"]):
+        return {}, recording.record(model, lambda xt, t: sample_of(model(xt, t)), first, other, header["seed"])
+
+
+# From here on in a process in which no answer is loaded.
+
+
 def start_training(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    learner = Learner(build(answers, header["network"], header["seed"]), header["train"])
-    answers["__run__"] = learner, x["alphas_cumprod"]
+    abar = x.pop("alphas_cumprod")
+    answers["__run__"] = Learner(Network(x), header["train"]), abar
     return {}, {}
 
 
 def training_steps(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """The next steps of the training, towards the noise: (losses,)."""
+    """The next steps of the training, towards the noise: (losses,). Each draws its own random numbers."""
     learner, abar = answers["__run__"]
-    losses = learner.learn(x, abar, lambda x0, eps, t: eps, lambda model, xt, t: sample_of(model(xt, t)))
-    return {}, {"losses": losses}
+    seeds = itertools.count(header["seed"])
+
+    def output(model: nn.Module, xt: Tensor, t: Tensor) -> Tensor:
+        torch.manual_seed(next(seeds))
+        return model(xt, t)
+
+    return {}, {"losses": learner.learn(x, abar, noise, output)}
+
+
+def averaged(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """The averaged weights."""
+    return {}, dict(answers["__run__"][0].ema.module.named_parameters())
+
+
+def start_denoising(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    answers["__run__"] = Network(x).eval()
+    return {}, {}
 
 
 def denoise(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """(xt, t) -> eps of the averaged network: all that sampling ever asks of the student's side."""
-    learner, _ = answers["__run__"]
+    """(xt, t) -> eps, some images at a time, as many as were recorded: the last part is filled up with the last one."""
+    n, size = len(x["xt"]), header["size"]
+    rows = torch.arange(-(-n // size) * size).clamp(max=n - 1).split(size)
+    torch.manual_seed(0)
     with torch.no_grad():
-        return {}, {"out": sample_of(learner.ema.module(x["xt"], x["t"]))}
+        return {}, {"out": torch.cat([answers["__run__"](x["xt"][r], x["t"][r]) for r in rows])[:n]}

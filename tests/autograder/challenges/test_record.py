@@ -157,6 +157,16 @@ def test_three_tests_and_one_submission(tmp_path):
         attempts.submit(tmp_path, *WHO, 1)
 
 
+@pytest.mark.parametrize("name", ["\u0430da", "\u0430d\u0430", "ad\u0251", "\u0410DA", "ada\ufe0f"], ids=ascii)
+def test_a_name_that_looks_the_same_begins_no_three_tests_of_its_own(tmp_path, name):
+    a_run(tmp_path, "failed")
+    for track in ("prediction", "architecture"):
+        with pytest.raises(ValueError, match=r"looks like 'ada', who has tested|has 1 to 60 letters") as error:
+            attempts.challenger(tmp_path, track, name)
+        assert str(error.value).isascii()
+    assert attempts.challenger(tmp_path, "prediction", "adam").used == 0
+
+
 def test_after_a_submission_there_are_no_more_tests(tmp_path):
     a_run(tmp_path, "finished", result={"runs": []} | {"seconds": 1})
     attempts.submit(tmp_path, *WHO, 1)

@@ -11,10 +11,22 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from autograder.challenges import attempts, contract, figures, leaderboard, published, quick, record, starter, testing
+from autograder.challenges import (
+    attempts,
+    contract,
+    figures,
+    leaderboard,
+    published,
+    quick,
+    record,
+    remarkable,
+    starter,
+    testing,
+)
 from autograder.challenges import leaderboard_formats as formats
 from autograder.challenges.examples import examples
 from autograder.challenges.tracks import METRICS, TRACKS
+from autograder.cli import main as cli
 from autograder.exercises import gate_of
 from autograder.exercises.base import Check
 from autograder.sandbox import child_process
@@ -249,6 +261,31 @@ def test_the_leaderboard_keeps_ours_and_the_published_figures_apart(run, tmp_pat
     assert text.count("data:image/png;base64,") == samples and record.head(tmp_path) in text
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", text) and "prefers-color-scheme: dark" in text
     assert "clean-fid" in text and "digits classifier" in text and 'name="viewport"' in text
+
+
+def test_what_is_far_better_than_any_reference_has_no_rank_until_somebody_looked(run, tmp_path):
+    for name, distance in (("Ada", 3.0), ("Ben", 12.0)):
+        done = run(*(outcome(i, metrics=METRICS_OF_A_RUN | {"distance": distance + i}) for i in (0, 1)), name=name)
+        assert ("look at this one: distance 3.5" in "\n".join(testing.lines(T, done))) == (name == "Ada")
+    with pytest.raises(ValueError, match="nothing to confirm"):
+        remarkable.confirm(tmp_path, T.name, "Ada")
+    for name in ("Ada", "Ben"):
+        attempts.submit(tmp_path, T.name, name, 1)
+
+    def table():
+        return {r.entry: r for r in leaderboard.rows(T, record.entries(tmp_path), tmp_path)}
+
+    before = table()
+    assert next(iter(before)) == "ben" and before["ben"].rank == 1 and before["ada"].rank is None
+    assert [r.entry for r in before.values() if r.means][-1] == "ada"
+    lines = {r["entry"]: r for r in csv.DictReader(io.StringIO(formats.as_csv({T.name: list(before.values())})))}
+    assert lines["ada"]["rank"] == "" and "to be confirmed" in lines["ada"]["kind"] and lines["ben"]["rank"] == "1"
+    assert re.search(r"^ +ada +submitted, far better", formats.text(T, list(before.values())), re.M)
+    args = ["challenge", "confirm", "--track", T.name, "--name", "Ada", "--record", str(tmp_path)]
+    cli.main(args)
+    after = table()
+    assert next(iter(after)) == "ada" and after["ada"].rank == 1 and after["ada"].kind == "submitted"
+    assert after["ben"].rank == 2
 
 
 def test_known_runs_are_of_this_harness_and_paired():

@@ -20,6 +20,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import ExportApp
 
 from autograder.adapters.gradebook import write_gradebook
+from autograder.intake.times import Times
 from autograder.release.generate import CONFIG_FILE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,6 +51,7 @@ class Course:
     def __init__(self, root: Path, db: str | None = None):
         self.root, self.out = root, root / "grades"
         self.out.mkdir(exist_ok=True)
+        self.times: Times = {}  # of submissions, as `autograder grade` knows them
         self.db = db or f"sqlite:///{self.out / 'gradebook.db'}"
         (root / "solutions" / TASK).mkdir(parents=True)  # one notebook of the assignment: the others are like it
         shutil.copy(ROOT / "solutions" / TASK / FILE, root / "solutions" / TASK)
@@ -68,7 +70,7 @@ class Course:
 
     def write_all(self, records: Iterable[dict]) -> list[str]:
         folders = self.root / "solutions", self.root / "submitted", self.out / "autograded"
-        return write_gradebook(self.db, records, *folders)
+        return [str(problem) for problem in write_gradebook(self.db, records, *folders, self.times)]
 
     def book(self) -> Gradebook:
         return Gradebook(self.db, "conditional-diffusion")

@@ -11,6 +11,7 @@ import pytest
 from autograder.adapters import lms, roster
 from autograder.adapters.lms import Totals
 from autograder.adapters.roster import Roster
+from autograder.adapters.table import csv_text, harmless
 from autograder.cli.main import main
 
 TASK, NOTEBOOK = "5_3_conditioning", "conditioner"
@@ -129,6 +130,36 @@ def test_no_cell_is_a_formula(graded):
         export(graded, "--format", "questions")
         for line in table(graded.out / name):
             assert not [c for c in line if c.startswith(("=", "+", "@", "\t", "\r")) or (c[:1] == "-" and c != "-")]
+
+
+FORMULAS = (  # what a spreadsheet, or what normalises text on its way to one, may run
+    *("=1+1", "+1", "-1+2", "@SUM(A1)", " =1", "\u00a0=1", "\t=1", "\r=1", "\n=1", "\tx ", "\ufeff=1", "\u200b=1"),
+    *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM", "\ufe66=1", "\ufe62x", "\ufe63x", "\ufe6bx", "\u207b1"),
+    *("\u208b1", "\u207a1", "\u22121", "\ufb29x", "\u2060=1", "\u00ad=1", "\u3164=1", "\u2800=1", "\ufe0f=1"),
+    *("\u0301=1", "\u202e=1", '"=1', "'=1", "`=1", "\x00=1", "\u2003\uff1d1"),
+)
+HARMLESS = (
+    *("", "-", "\u2010", "\u2013", "\u2212", "ada", "O'Brien", "'t Hooft", "Ng, Ana", "2026-01-31", "a=b", "0.5"),
+    *("\u00e9", "x-y", "\u05d0"),
+)
+
+
+def test_whatever_could_be_a_formula_is_text(tmp_path: Path):
+    for cell in FORMULAS:
+        assert harmless(cell) == f"'{cell}", ascii(cell)
+    for cell in HARMLESS:
+        assert harmless(cell) == cell, ascii(cell)
+    text = csv_text([["a", "b;=1", "c\t=1", 1.5, None]])
+    assert (
+        text == '"a","b;=1","c\t=1",1.5,""\n'
+    )  # in quotes, or a list separator of another kind would make a cell of it
+
+
+def test_nbgraders_own_export_has_no_formula_either(graded):
+    with graded.book() as gb:
+        gb.update_or_create_student("dee", last_name="\uff1dcmd", first_name="@x", email="=1+1")
+    row = graded.exported()["dee"]
+    assert (row["last_name"], row["first_name"], row["email"]) == ("'\uff1dcmd", "'@x", "'=1+1")
 
 
 @pytest.mark.parametrize(

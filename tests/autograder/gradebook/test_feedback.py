@@ -69,6 +69,11 @@ def test_messages_and_pictures_and_nothing_hidden(course, pages):
         assert "partly  reference gate: adherence 0.91" in pages[student]
     told = re.findall(r"<pre>(outcome.*?)</pre>", pages["ana"], re.S)  # long messages are wrapped: the page scrolls
     assert len(told) == 1 and "a long message that" in told[0] and max(map(len, told[0].split("\n"))) <= 100
+    held = sum(c.points for c in exercise.checks[:2])
+    for student, tests, total in (("ana", held, held + 4), ("bo", "no result yet", 0)):
+        text = " ".join(re.sub(r"<[^>]+>", " ", pages[student]).split())
+        assert "Written response (Score: to be marked / 5.0)" in text and "Score: to be marked / 5.0 (Top)" in text
+        assert f"Test cell (Score: {tests} / " in text and f"conditioner (Score: {total:g} so far / 25.0)" in text
     assert "graded again" in pages["bo"] and "data:image/png" not in pages["bo"]
     for page in pages.values():
         for hidden in (str(SEED), SECRET, "0.123456789", "instructor", str(course.root), "gradebook.db"):

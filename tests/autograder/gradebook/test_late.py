@@ -1,4 +1,4 @@
-"""Late penalties, as nbgrader stores and exports them, from timestamp.txt and the gradebook's due date."""
+"""Late penalties, as nbgrader stores and exports them, from the times that count and the gradebook's due date."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import datetime
 import pytest
 from traitlets.config import Config
 
-from autograder.adapters.late import LatePolicy, rule
+from autograder.adapters.late import UNKNOWN, LatePolicy, rule
 from autograder.release.generate import CONFIG_FILE
 
 TASK = "5_3_conditioning"
 DUE = datetime.datetime(2026, 1, 31, 12, 0)
 HANDED_IN = {  # student: time, and the share of 15 points that is lost at 0.1 a day with 15 minutes' grace, 0.5 at most
-    "early": ("2026-01-31 11:59:59 UTC", 0.0),
-    "grace": ("2026-01-31 12:15:00 UTC", 0.0),
-    "late": ("2026-01-31 12:15:01 UTC", 0.1),
-    "days": ("2026-02-02 12:00:01 UTC", 0.3),
-    "capped": ("2026-03-31 12:00:00 UTC", 0.5),
-    "zone": ("2026-01-31 12:30:00 +0100", 0.0),  # half past eleven in UTC
-    "extended": ("2026-02-02 12:00:01 UTC", 0.2),  # by one day
-    "unknown": (None, 0.0),  # no timestamp.txt
+    "early": ("2026-01-31T11:59:59Z", 0.0),
+    "grace": ("2026-01-31T12:15:00Z", 0.0),
+    "late": ("2026-01-31T12:15:01Z", 0.1),
+    "days": ("2026-02-02T12:00:01Z", 0.3),
+    "capped": ("2026-03-31T12:00:00Z", 0.5),
+    "zone": ("2026-01-31T12:30:00+01:00", 0.0),  # half past eleven in UTC
+    "extended": ("2026-02-02T12:00:01Z", 0.2),  # by one day
+    "unknown": (None, 0.0),  # nobody knows when
 }
 
 
@@ -32,9 +32,9 @@ def due(course) -> None:
 
 def submit_all(course) -> None:
     for student, (time, _) in HANDED_IN.items():
-        file = course.submit(student)
+        course.submit(student)
         if time:
-            file.with_name("timestamp.txt").write_text(f"{time}\n")
+            course.times[student, TASK] = datetime.datetime.fromisoformat(time)
 
 
 def penalties(course) -> dict[str, float]:
@@ -45,7 +45,7 @@ def test_nothing_is_taken_off_unless_the_course_says_so(course, record):
     submit_all(course)
     course.write()
     due(course)
-    assert course.write(*map(record, HANDED_IN)) == []
+    assert course.write(*map(record, HANDED_IN)) == [f"unknown/{TASK}: {UNKNOWN}"]
     assert set(penalties(course).values()) == {0.0}
 
 
@@ -58,7 +58,7 @@ def test_a_policy_takes_its_share_of_the_score_and_follows_marks_by_hand(course,
     course.write(*map(record, HANDED_IN))
     with course.book() as gb:
         gb.grant_extension(TASK, "extended", days=1)
-    assert course.write(*map(record, HANDED_IN)) == []
+    assert course.write(*map(record, HANDED_IN)) == [f"unknown/{TASK}: {UNKNOWN}"]
     with course.book() as gb:
         stored = {s.student.id: s.late_submission_penalty for s in gb.find_assignment(TASK).submissions}
     assert stored == pytest.approx({student: 15 * share for student, (_, share) in HANDED_IN.items()})
@@ -77,7 +77,8 @@ def test_any_class_with_nbgraders_hook_will_do(course, record):
     lines += "c.LateSubmissionPlugin.penalty_method = 'zero'\n"
     with (course.root / CONFIG_FILE).open("a") as file:
         file.write("\n" + lines)
-    course.submit("late").with_name("timestamp.txt").write_text("2026-02-02 12:00:00 UTC\n")
+    course.submit("late")
+    course.times["late", TASK] = datetime.datetime(2026, 2, 2, 12, tzinfo=datetime.UTC)
     course.write(record("late"))
     due(course)
     course.write(record("late"))

@@ -43,7 +43,7 @@ def test_a_linked_folder_is_neither_graded_nor_shown(course):
         assert "is a link; hand in the files themselves" in record["extra_data"]["notebooks"][NOTEBOOK]["reason"]
     shown, db = course / "out/autograded", f"sqlite:///{course / 'gradebook.db'}"
     problems = write_gradebook(db, records, course / "solutions", course / "submitted", shown)
-    assert len([p for p in problems if "is a link; no answers are shown" in p]) == 2
+    assert len([p for p in problems if "is a link; no answers are shown" in p.text]) == 2
     for name in ("copier", "linker"):
         assert MARK not in (shown / name / TASK / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8")
 

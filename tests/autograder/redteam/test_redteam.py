@@ -36,6 +36,7 @@ def attacks(theme: str) -> dict:
 
 ANSWERS = attacks("forgery") | attacks("escape")
 WIRE, GATED, RESOURCES = attacks("wire"), attacks("gated"), attacks("resources")
+LEARNING = attacks("learning")
 WRONG = {  # some checks hold, most do not
     "linear_beta_schedule": "def linear_beta_schedule(timesteps, beta_start=1e-4, beta_end=0.02):\n"
     "    return torch.full((timesteps,), 0.01)\n",
@@ -75,7 +76,7 @@ def judged(path: Path, world, exercise=SCHEDULES, **changes):
 
 
 def test_there_are_enough_attacks():
-    assert len(ANSWERS) + len(WIRE) + len(GATED) + len(RESOURCES) + len(NAMES) >= 60
+    assert len(ANSWERS) + len(WIRE) + len(GATED) + len(LEARNING) + len(RESOURCES) + len(NAMES) >= 67
 
 
 def test_the_wrong_answers_score_what_they_are_compared_with(world, tmp_path):

@@ -7,9 +7,9 @@ import time
 import pytest
 import torch
 
-from autograder.sandbox.child_process import Failure, Limits
+from autograder.sandbox.child_process import Child, Failure, Limits
 from autograder.sandbox.watchdog import PAUSE_S
-from tests.autograder.sandbox.children import MIB, alive, failure_of, family, raw
+from tests.autograder.sandbox.children import MIB, SHELL, alive, failure_of, family, raw, runner
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,21 @@ def test_memory_shared_by_forked_processes_counts_once(tmp_path):
 def test_processor_time_is_that_of_all_processes_together(tmp_path, body):
     failure = failure_of(raw(tmp_path, "question()\n" + body, Limits(cpu_s=1)))
     assert (failure.outcome, failure.message) == ("crash", "The answer used more than 1 s of processor time.")
+
+
+def test_a_renewed_child_knows_nothing_of_the_one_before(tmp_path):
+    begin = "import sys; sys.modules['mine'] = sys; open('/tmp/left', 'w').close(); print('first', file=sys.stderr)"
+    look = (
+        "import os, sys; value = [os.path.exists('/tmp/left'), 'mine' in sys.modules]; print('second', file=sys.stderr)"
+    )
+    with Child(runner(tmp_path, SHELL), Limits()) as child:
+        for _ in range(2):  # also after the process has gone
+            child.ask({"code": begin})
+            assert child.ask({"code": look})[0]["value"] == [True, True]
+            child.close()
+            child.renew()
+            assert child.ask({"code": look})[0]["value"] == [False, False]
+        peak = child.peak_bytes
+    assert child.printed.split() == ["first", "second", "second"] * 2 and peak > 0
+    with pytest.raises(Failure, match="has been closed"):
+        child.ask({"code": look})

@@ -1,0 +1,102 @@
+"""Who is in the class: roster.csv beside submitted/, with id, last_name, first_name, email and section.
+
+An id is the name of the student's folder. The file is made from an export of the gradebook of Canvas, a grading
+worksheet, list of participants or grade export of Moodle, or written by hand.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from autograder.adapters.roster import some, table
+from autograder.adapters.table import csv_text
+from autograder.grading.private import write_text
+
+FILE = "roster.csv"
+# What names a student's folder, the best first, in an export of Canvas, of Moodle and in a list of one's own.
+CANVAS_IDS = ("sis login id", "sis user id", "id")
+MOODLE_IDS = ("username", "id number", "email address", "full name")
+OWN_IDS = ("id", "student", "email", *MOODLE_IDS)
+NOT_IN_NAMES = re.compile(r'[/\\,;:"*?\[\]{}|<>\x00-\x1f\x7f]+')
+LAST, FIRST = ("last_name", "last name", "surname"), ("first_name", "first name")
+EMAIL, SECTION = ("email", "email address"), ("section", "group", "groups")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A row of roster.csv; `lms` is what an LMS calls the person in the names of files, where its export says so."""
+
+    id: str
+    last_name: str = ""
+    first_name: str = ""
+    email: str = ""
+    section: str = ""
+    lms: str = ""
+
+    @property
+    def name(self) -> str:
+        """ "Last, First", as formgrader has it; "" where it is not known."""
+        return ", ".join(filter(None, (self.last_name, self.first_name)))
+
+
+COLUMNS = tuple(f.name for f in fields(Person) if f.name != "lms")
+
+
+def read(path: Path, key: str | None = None) -> list[Person]:
+    """The people in any such file; `key` is the column that names their folders, by default the best that there is.
+
+    ValueError, in one sentence, for a file that is none, or has somebody twice.
+    """
+    header, lines = table(path)
+    heads = {c.lower(): c for c in header}
+    canvas, moodle = "sis login id" in heads, "identifier" in heads
+    ids = (key.lower(),) if key else CANVAS_IDS if canvas else MOODLE_IDS if moodle else OWN_IDS
+    column = next((heads[c] for c in ids if c in heads and any(line[heads[c]] for line in lines)), None)
+    if column is None:
+        wanted = f"'{key}'" if key else "of ids, such as 'id', 'SIS Login ID', 'Username' or 'Email address'"
+        raise ValueError(f"{path} has no column {wanted}; its columns are {some(header)}")
+    people: dict[str, Person] = {}
+    for line in lines:
+        if "points possible" in line.get("Student", "").lower() or not line[column]:
+            continue  # Canvas's second row, and its test student
+        person = _person(line, column, heads)
+        if person.id in people:
+            raise ValueError(f"{path} has '{person.id}' twice in its column '{column}'; each is one person")
+        people[person.id] = person
+    if not people:
+        raise ValueError(f"{path} names nobody in its column '{column}'")
+    return list(people.values())
+
+
+def beside(submitted: Path) -> dict[str, Person]:
+    """The class by id, where there is a roster.csv beside the folder of submissions."""
+    file = submitted.resolve().parent / FILE
+    return {p.id: p for p in read(file, "id")} if file.is_file() else {}
+
+
+def save(people: Iterable[Person], submitted: Path) -> Path:
+    """Write roster.csv: these people, in order of their names."""
+    rows = [[getattr(p, c) for c in COLUMNS] for p in sorted(people, key=lambda p: (p.last_name, p.first_name, p.id))]
+    write_text(submitted.parent / FILE, csv_text([COLUMNS, *rows]))
+    return submitted.parent / FILE
+
+
+def safe(name: str) -> str:
+    """A name that can be a folder and a field of tables, without what separates, hides or is a formula."""
+    return " ".join(NOT_IN_NAMES.sub(" ", name).split()).lstrip(".=+-@ ").rstrip(". ")
+
+
+def _person(line: Mapping[str, str], column: str, heads: Mapping[str, str]) -> Person:
+    def field(names: Sequence[str]) -> str:
+        return next((line[heads[n]] for n in names if n in heads), "")
+
+    last, first = field(LAST), field(FIRST)
+    if not last and not first:
+        whole = field(("student", "full name"))
+        last, _, first = (x.strip() for x in whole.partition(",")) if "," in whole else (whole, "", "")
+        if "full name" in heads and not first:  # Moodle: first names come first, and the last word is a last name
+            first, _, last = whole.rpartition(" ")
+    canvas = "sis login id" in heads
+    lms = field(("id",)) if canvas else field(("identifier",)).rpartition(" ")[2]
+    return Person(safe(line[column]), last, first, field(EMAIL), field(SECTION), lms)

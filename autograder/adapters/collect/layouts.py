@@ -1,0 +1,130 @@
+"""Whose file is what, by the names that Canvas, Moodle or a plain zip give; and how files are named to go back.
+
+Canvas ("Download Submissions"): NAME[_LATE]_USER_ATTACHMENT_FILE, or [LATE_]anon_USER_ATTACHMENT_FILE, where a file
+that was handed in again is FILE-1, FILE-2. It takes files back by the first two numbers between underscores. See
+lib/content_zipper.rb and Assignment#infer_comment_context_from_filename in github.com/instructure/canvas-lms.
+
+Moodle ("Download all submissions"): NAME_PARTICIPANT_assignsubmission_file in front, as a folder (with a trailing
+underscore before Moodle 4.1), or of the file's name. It takes files back by the number. See download and
+mod/assign/feedback/file/importziplib.php in github.com/moodle/moodle.
+
+A plain zip: STUDENT/ASSIGNMENT/FILE or STUDENT/FILE, perhaps all of it in one folder more.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autograder.adapters.collect.archive import Entry, shown
+from autograder.exercises import assignments
+
+CANVAS = re.compile(
+    r"(?:(?P<name>.*?)_)??(?P<late>LATE_)?(?P<user>[0-9]+|anon_[A-Za-z0-9]+)_(?P<number>[0-9]+)_(?P<file>.+)", re.S
+)
+MOODLE = re.compile(
+    r"(?P<name>[^_]*)_(?P<user>[0-9]+)_assign(?:submission|feedback)_(?P<kind>[a-z]+)(?P<rest>_.*)?", re.S
+)
+SUFFIX = re.compile(
+    r"(?P<stem>.+?)(?:-(?P<a>[0-9]{1,6})| ?\((?P<b>[0-9]{1,6})\)|-Copy(?P<c>[0-9]{0,6}))?\.ipynb", re.S | re.I
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file that somebody handed in."""
+
+    user: str  # the LMS's number of the person, or in a plain zip the folder's name
+    name: str  # of the person, as the LMS writes it
+    file: str  # its name as it was handed in
+    order: tuple[int, ...]  # of several attempts at one notebook, the highest counts
+    late: bool  # says the LMS; Moodle says so in its worksheet alone
+    entry: Entry
+    assignment: str = ""  # in a plain zip that has it
+
+    @property
+    def tries(self) -> int:
+        """How often it was handed in, as far as its name tells."""
+        match = SUFFIX.fullmatch(self.file)
+        return 1 + int(match["a"] or 0) if match else 1
+
+    def attempt(self, known: Sequence[str]) -> tuple[str | None, tuple[int, ...]]:
+        """The notebook that this is, if one of those known, and its place among the attempts at it.
+
+        Where the LMS does not number what it got, the name as it was asked for is worth more than EMA-1, "ema (2)" or
+        ema-Copy1, as browsers and Jupyter name a second one.
+        """
+        names = {f"{name}.ipynb".casefold(): name for name in known}
+        exact, match = names.get(self.file.casefold()), SUFFIX.fullmatch(self.file)
+        name = exact or (match and names.get(f"{match['stem']}.ipynb".casefold()))
+        if not name:
+            return None, ()
+        number = 0 if exact else int(match["a"] or match["b"] or match["c"] or 1)
+        rank = 2 if self.file == f"{name}.ipynb" else 1 if exact else 0
+        return name, (*(self.order or (rank,)), number)
+
+
+Read = tuple[list[Upload], list[str]]  # and the sentences on what is none
+
+
+def canvas(entries: Sequence[Entry]) -> Read:
+    found, problems = [], []
+    for entry in entries:
+        if not (m := CANVAS.fullmatch(entry.parts[-1])):
+            typed = re.search(r"_[0-9]+_(text|link)\.html$", entry.parts[-1])
+            why = "was typed into Canvas, and is no file" if typed else "is not named as Canvas names submissions"
+            problems.append(f"{shown(entry.name)} {why}; not taken")
+            continue
+        order = (int(m["number"]),)
+        found.append(Upload(m["user"], m["name"] or "", m["file"], order, bool(m["late"]), entry))
+    return found, problems
+
+
+def moodle(entries: Sequence[Entry]) -> Read:
+    found, problems = [], []
+    for entry in entries:
+        matches = [(i, m) for i, part in enumerate(entry.parts) if (m := MOODLE.fullmatch(part))]
+        if not matches:
+            problems.append(f"{shown(entry.name)} is not named as Moodle names submissions; not taken")
+            continue
+        i, m = matches[0]
+        within = [part for part in ((m["rest"] or "").removeprefix("_"), *entry.parts[i + 1 :]) if part]
+        if m["kind"] != "file" or not within:
+            problems.append(f"{shown(entry.name)} was typed into Moodle, and is no file; not taken")
+        else:
+            found.append(Upload(m["user"], m["name"], within[-1], (), False, entry))
+    return found, problems
+
+
+def plain(entries: Sequence[Entry]) -> Read:
+    found, problems = [], []
+    known, around = assignments(), {e.parts[0] for e in entries}
+    wrapped = len(around) == 1 and all(
+        len(e.parts) >= 3 and (len(e.parts) > 3 or e.parts[1] not in known) for e in entries
+    )
+    for entry in entries:
+        parts = entry.parts[1:] if wrapped else entry.parts
+        if len(parts) == 3 and parts[1] in known:
+            found.append(Upload(parts[0], "", parts[2], (), False, entry, parts[1]))
+        elif len(parts) == 2:
+            found.append(Upload(parts[0], "", parts[1], (), False, entry))
+        else:
+            where = "STUDENT/ASSIGNMENT/NOTEBOOK.ipynb or STUDENT/NOTEBOOK.ipynb"
+            problems.append(f"{shown(entry.name)} does not lie in {where}; not taken")
+    return found, problems
+
+
+FORMATS: dict[str, Callable[[Sequence[Entry]], Read]] = {"canvas": canvas, "moodle": moodle, "zip": plain}
+
+
+def wanted_back(form: str, entry: str, student: str, assignment: str, page: str) -> str:
+    """The name in the zip of feedback of a page PAGE.html about what was handed in as `entry`."""
+    parts = entry.split("/")
+    if form == "canvas":
+        m = CANVAS.fullmatch(parts[-1])
+        return f"{parts[-1][: m.start('file')]}{page}"
+    if form == "moodle":
+        part = next(p for p in parts if MOODLE.fullmatch(p))
+        m = MOODLE.fullmatch(part)
+        rest = (m["rest"] or "").removeprefix("_")
+        return f"{part[: len(part) - len(rest)]}{page}" if rest else f"{part}/{page}"
+    return f"{student}/{assignment}/{page}"

@@ -1,0 +1,62 @@
+"""From an LMS's number of a person to the name of the student's folder; no two people share one."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autograder.adapters.classlist import Person, safe
+from autograder.adapters.collect.archive import shown
+from autograder.adapters.collect.layouts import Upload
+
+
+@dataclass(frozen=True)
+class Named:
+    """A student: the folder's name, and the person's as far as it is known."""
+
+    folder: str
+    name: str
+
+
+def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> tuple[dict[str, Named], list[str]]:
+    """Students by what the download calls them (`Upload.user`), and sentences on those who are in doubt.
+
+    Of Canvas and Moodle: the roster's id, found by the number in the file's name. Without a roster Canvas's number,
+    which stays the same; of Moodle, whose numbers change with every assignment, the person's name.
+    """
+    names = {u.user: u.name for u in uploads}
+    by_number, by_id = {p.lms: p for p in people if p.lms}, {p.id: p for p in people}
+    whole = Counter(_folded(f"{p.first_name} {p.last_name}") for p in people)
+    by_name = {n: p for p in people if whole[n := _folded(f"{p.first_name} {p.last_name}")] == 1}
+    namesakes = Counter(_folded(safe(name)) for name in names.values())
+    found: dict[str, Named] = {}
+    problems: list[str] = []
+    for user, name in names.items():
+        alone = namesakes[_folded(safe(name))] == 1
+        person = by_id.get(user) if form == "zip" else by_number.get(user)
+        if form == "moodle" and not person and alone:
+            person = by_name.get(_folded(name))
+        if form == "zip":
+            found[user] = Named(user, person.name if person else "")
+        elif person:
+            found[user] = Named(person.id, person.name)
+        else:
+            folder = (
+                user if form == "canvas" else safe(name) if alone and safe(name) else f"{safe(name)} ({user})".strip()
+            )
+            found[user] = Named(folder, name)
+        if people and not person:
+            problems.append(f"{shown(found[user].folder)} ({name or user}) is not in the roster")
+    taken: dict[str, str] = {}
+    for user, named in list(found.items()):  # of two, the first in the archive
+        if (other := taken.setdefault(_folded(named.folder), user)) != user:
+            here, there = shown(named.folder), shown(found[other].folder)
+            problems.append(
+                f"{here} and {there} are one name to some disks; rename one: no files of {here} ({user}) were taken"
+            )
+            del found[user]
+    return found, problems
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()

@@ -1,0 +1,81 @@
+"""The tables beside submitted/: times.csv (who handed in when) and collected.csv (whose file was what in the LMS)."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+from dateutil import parser as dates
+
+from autograder.adapters.roster import table
+from autograder.adapters.table import csv_text
+from autograder.grading.private import write_text
+
+TIMES, COLLECTED = "times.csv", "collected.csv"
+TIME_COLUMNS = ("student", "assignment", "submitted_at", "attempt")
+COLUMNS = ("assignment", "student", "notebook", "format", "entry", "user", "name", "order", "late")
+LONG_AGO = datetime(1980, 1, 2)  # what an archive says that knows no time
+
+Rows = dict[tuple[str, ...], dict[str, str]]
+
+
+def load(folder: Path, name: str, key: tuple[str, ...]) -> Rows:
+    """A table's rows by what names them; none where it is not there yet."""
+    if not (folder / name).is_file():
+        return {}
+    header, lines = table(folder / name)
+    if lacking := [c for c in key if c not in header]:
+        raise ValueError(f"{folder / name} has no column '{lacking[0]}'; restore it, or move it away")
+    return {tuple(line[c] for c in key): line for line in lines}
+
+
+def save(folder: Path, name: str, columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> None:
+    """Replace the table, in order of its rows."""
+    lines = sorted([row.get(c, "") for c in columns] for row in rows)
+    write_text(folder / name, csv_text([columns, *lines]))
+
+
+def moment(text: str, zone: tzinfo | None) -> str | None:
+    """A time as an LMS or a person writes it, in ISO 8601 with its zone; None for "-", or what is none.
+
+    zone: of times that name none; None for this machine's own.
+    """
+    try:
+        found = dates.parse(text) if any(c.isdigit() for c in text) else None
+    except (ValueError, OverflowError):
+        return None
+    return stamp(found, zone) if found else None
+
+
+def stamp(time: datetime, zone: tzinfo | None) -> str | None:
+    """In ISO 8601 with a zone."""
+    if time.tzinfo is None and time - LONG_AGO < timedelta(0):
+        return None
+    aware = time if time.tzinfo else time.replace(tzinfo=zone) if zone else time.astimezone()
+    return aware.isoformat(timespec="seconds")
+
+
+def worksheet(path: Path, zone: tzinfo | None) -> dict[str, tuple[str | None, bool]]:
+    """Of a Moodle grading worksheet: when each participant handed in, and whether Moodle calls that late, by number."""
+    header, lines = table(path)
+    if "Identifier" not in header or "Last modified (submission)" not in header:
+        return {}
+    found = {}
+    for line in lines:
+        late = " late" in f" {line.get('Status', '').lower()}"
+        found[line["Identifier"].rpartition(" ")[2]] = moment(line["Last modified (submission)"], zone), late
+    return found
+
+
+def given(path: Path, zone: tzinfo | None) -> dict[str, str]:
+    """Times from a table of one's own, with the columns `student` and `submitted_at`."""
+    header, lines = table(path)
+    if not {"student", "submitted_at"} <= set(header):
+        raise ValueError(f"{path} needs the columns student and submitted_at; it has {', '.join(header)}")
+    found = {}
+    for line in lines:
+        if (time := moment(line["submitted_at"], zone)) is None:
+            raise ValueError(
+                f"{path}: '{line['submitted_at']}' of {line['student']} is no time; write 2027-01-31 23:59"
+            )
+        found[line["student"]] = time
+    return found

@@ -1,0 +1,69 @@
+"""Who needs the instructor: the first thing on the page, the most urgent first."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from autograder.adapters.report.entries import Entry
+from autograder.adapters.report.notes import Notes
+from autograder.intake.problems import Problem
+
+OURS = "infrastructure_error"
+Absent = dict[str, list[str]]  # who handed in nothing, by assignment
+NO_RESULT = (OURS, "timeout", "crash", "invalid_output")
+
+
+@dataclass(frozen=True)
+class Need:
+    """One reason to act: what it is, what to do, and on whom, as a table."""
+
+    title: str
+    remedy: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    people: int  # or notebooks, or folders: what the title counts
+    urgent: bool = False
+
+
+def needs(found: Sequence[Entry], problems: Sequence[Problem], notes: Notes, absent: Absent) -> list[Need]:
+    """Those that there are."""
+    who = notes.who
+    failed = sorted(
+        (e for e in found if e.outcome in NO_RESULT), key=lambda e: (NO_RESULT.index(e.outcome), e.exercise)
+    )
+    no_result = [(who(e.student), e.exercise, e.outcome.replace("_", " "), e.reason) for e in failed]
+    ours = "Of an infrastructure error no score was given: the same command grades it again. "
+    help_ = (ours if OURS in {e.outcome for e in failed} else "") + "--regrade --student NAME grades one again."
+    odd, remarks = ([(who(p.student), p.where, p.text) for p in some] for some in (problems, notes.flags))
+    late = [(who(x.student), x.assignment, x.text) for x in sorted(notes.late, key=lambda x: -x.seconds)]
+    to_mark, flagged = ([(f"{a}: {n}", who(s)) for s, a, n in some] for some in (notes.to_mark, notes.flagged))
+    nothing = [(assignment, who(s)) for assignment, students in absent.items() for s in students]
+    unanswered = [(e.exercise, who(e.student)) for e in found if e.outcome == "missing"]
+    look = "Look at these answers before the grades go out."
+    made = [
+        Need("without a result", help_, ("student", "notebook", "outcome", "why"), no_result, len(no_result), True),
+        Need(
+            "to look into",
+            "Skipped folders, names, times.",
+            ("student", "where", "what"),
+            odd,
+            len(odd),
+            True,
+        ),
+        Need("remarked by the grader", look, ("student", "notebook", "remark"), remarks, len(remarks), True),
+        _listed("to be marked by hand", "In formgrader: no mark yet, or changed since.", to_mark),
+        _listed("flagged in formgrader", "A marker wants these looked at again.", flagged),
+        Need("late", "Extensions are counted.", ("student", "assignment", "how late"), late, len(late)),
+        _listed("handed in nothing", "They are in roster.csv and have no folder.", nothing),
+        _listed("without an answer", "Handed in, but the notebook is missing or still the stub.", unanswered),
+    ]
+    return [need for need in made if need.rows]
+
+
+def _listed(title: str, remedy: str, pairs: Iterable[tuple[str, str]]) -> Need:
+    """A row for each thing, with all whom it is about."""
+    by: dict[str, list[str]] = defaultdict(list)
+    for what, student in pairs:
+        by[what].append(student)
+    rows = [(what, str(len(names)), "; ".join(sorted(names))) for what, names in by.items()]
+    return Need(title, remedy, ("what", "how many", "who"), rows, sum(map(len, by.values())))

@@ -1,0 +1,118 @@
+"""When each submission came in, in UTC, from what no student can write; what nobody knows is left out.
+
+A timestamp.txt in a student's own folder is the student's word, and is never asked. What counts is times.csv, and for a
+submission that it does not hold, the inbound folder of nbgrader's exchange.
+"""
+
+import contextlib
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autograder.intake.extract import Unreadable, read_bytes
+from autograder.intake.submissions import Submission
+
+COLUMNS = ("student", "assignment", "submitted_at", "attempt")  # of times.csv, in any order
+FILE = "times.csv"  # beside the folder of submissions, where no student's folder can be
+MOVED_S = 3600.0  # a folder that was changed so long after the time in its name does not prove that time
+EXAMPLE = "2027-01-31T23:59:00+01:00"
+
+Times = dict[tuple[str, str], datetime]  # by student and assignment
+
+
+def of(submissions: Iterable[Submission], submitted: Path, given: Path | None, inbound: Path | None = None) -> Times:
+    """The times that are known; ValueError, in one sentence, for a table of times that cannot be read."""
+    file = given or submitted.resolve().parent / FILE
+    return exchanged(submissions, inbound) | (read(file) if given or os.path.lexists(file) else {})
+
+
+def read(path: Path) -> Times:
+    """A table of times; of a submission's rows the one with the highest attempt counts, of equals the latest."""
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except (Unreadable, UnicodeDecodeError):
+        remedy = f"write CSV in UTF-8 with the columns {', '.join(COLUMNS)}"
+        raise ValueError(f"the times {path} cannot be read; {remedy}") from None
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    found: dict[tuple[str, str], tuple[int, datetime]] = {}
+    try:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        if missing := [c for c in COLUMNS[:3] if c not in (rows.fieldnames or ())]:
+            raise ValueError(f"there is no column '{missing[0]}' among {', '.join(COLUMNS)}")
+        for row in rows:
+            key, came = (row["student"], row["assignment"]), _came(row, rows.line_num)
+            found[key] = max(came, found.get(key, came))
+    except (ValueError, csv.Error) as e:
+        raise ValueError(f"the times {path} cannot be used: {e}") from None
+    return {key: when for key, (_, when) in found.items()}
+
+
+def _came(row: dict[str, str | None], line: int) -> tuple[int, datetime]:
+    text, attempt = (row["submitted_at"] or "").strip(), (row.get("attempt") or "").strip()
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"line {line}: '{text}' is not a time; write it as {EXAMPLE}") from None
+    if when.tzinfo is None:
+        raise ValueError(f"line {line}: '{text}' has no zone; write it as {EXAMPLE}")
+    if attempt and not re.fullmatch(r"[0-9]{1,6}", attempt):
+        raise ValueError(f"line {line}: attempt '{attempt}' is not a whole number")
+    return int(attempt or 0), when.astimezone(UTC)
+
+
+def exchanged(submissions: Iterable[Submission], inbound: Path | None) -> Times:
+    """From the names of nbgrader's inbound folders, STUDENT+ASSIGNMENT+TIME+…, where these can be believed.
+
+    Anybody may put a folder there, under any name: it is a student's where that account owns it, and its time holds
+    where the disk has not seen a change of it since. Otherwise no time is known. Of several the first counts that holds
+    what is graded, else the last.
+    """
+    found: dict[tuple[str, str], list[tuple[datetime | None, Path]]] = {}
+    for folder in _folders(inbound):
+        student, assignment, *rest = folder.name.split("+", 2) if folder.name.count("+") > 1 else ("", "")
+        if rest and _owner(folder) == student:
+            found.setdefault((student, assignment), []).append((_believed(folder, rest[0]), folder))
+    times: Times = {}
+    for s in submissions:
+        own = found.get((s.student, s.assignment), [])
+        if own and all(when for when, _ in own):
+            own.sort(key=lambda pair: pair[0])
+            same = (when for when, folder in own if all(_same(s.files[n], folder / f"{n}.ipynb") for n in s.files))
+            times[s.student, s.assignment] = next(same, own[-1][0])
+    return times
+
+
+def _folders(inbound: Path | None) -> Iterator[Path]:
+    with contextlib.suppress(OSError):  # there is no exchange, or not one to read
+        yield from (p for p in sorted(inbound.iterdir()) if p.is_dir() and not p.is_symlink()) if inbound else ()
+
+
+def _owner(folder: Path) -> str | None:
+    try:
+        import pwd
+
+        return pwd.getpwuid(folder.lstat().st_uid).pw_name
+    except (ImportError, OSError, KeyError):
+        return None
+
+
+def _believed(folder: Path, rest: str) -> datetime | None:
+    """The time in the name, `2027-01-31 23:59:00.000000 UTC[+…]`, unless the folder was changed long after it."""
+    try:
+        name = rest.partition(" UTC")
+        when = datetime.fromisoformat(name[0]).replace(tzinfo=UTC) if name[1] else None
+        changed = max(entry.lstat().st_ctime for entry in (folder, *folder.iterdir()))
+    except (ValueError, OSError):
+        return None
+    return when if when and abs(changed - when.timestamp()) <= MOVED_S else None
+
+
+def _same(graded: Path, sent: Path) -> bool:
+    try:
+        return read_bytes(graded) == read_bytes(sent)
+    except Unreadable:
+        return not os.path.lexists(graded) and not os.path.lexists(sent)
