@@ -11,7 +11,7 @@ from unittest.mock import patch
 from autograder.authoring.mutants import InProcess
 from autograder.child import protocol
 from autograder.exercises import EXERCISES
-from autograder.exercises.base import Asks, Check, Exercise
+from autograder.exercises.base import Check, Exercise
 from autograder.grading import checking, gating
 from autograder.grading.checking import Judging, child_of, run_checks
 from autograder.grading.grader import Grader, make_grader
@@ -55,7 +55,7 @@ def frame_of(header: dict, tensors: protocol.Tensors) -> Frame:
 class Recorder:
     """Passes questions on, and keeps the replies."""
 
-    child: Asks
+    child: InProcess
     frames: list[Frame] = field(default_factory=list)
     printed = ""
     peak_bytes = 0
@@ -65,6 +65,9 @@ class Recorder:
         if header["op"] != "load":
             self.frames.append(frame_of(*reply))
         return reply
+
+    def renew(self) -> None:
+        self.child.renew()
 
 
 @dataclass
@@ -87,6 +90,9 @@ class Replay:
             return protocol.decode(*frame)
         except Exception as e:  # as sandbox/child_process.py has it
             raise Failure("invalid_output", "The answer's process sent a malformed result.") from e
+
+    def renew(self) -> None:
+        """The replies of the next process follow."""
 
 
 def judged(scene: Scene, child: Recorder | Replay) -> NotebookResult:
