@@ -98,7 +98,7 @@ def honest(judged):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_reply_takes_the_score_away(attack, judged, honest):
+def test_no_reply_takes_the_score_away(attack, judged, honest, got):
     change, names = ATTACKS[attack]
     for name in names:
         result, without = judged(name, change), honest(name)
@@ -107,6 +107,7 @@ def test_no_reply_takes_the_score_away(attack, judged, honest):
         assert result.score <= without.score, (name, [t for t in result.tests if t.passed])
         assert "unexpected" not in result.instructor, (name, result.instructor["unexpected"])  # each has its sentence
         assert all(t.output.isprintable() and len(t.output) < 1200 for t in result.tests)
+        got(f"{attack} ({name})", result.score - without.score, f"none; outcome {result.outcome}")
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyError, RecursionError, AssertionError, StopIteration, ValueError])

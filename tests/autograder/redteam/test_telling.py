@@ -54,13 +54,14 @@ def test_the_detector_finds_what_it_should():
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_no_source_of_ours_travels(name, tmp_path):
+def test_no_source_of_ours_travels(name, tmp_path, got):
     cells = [{"cell_type": "code", "metadata": {"nbgrader": {"grade_id": "AdaResBlock"}}, "source": ATTACKS[name]}]
     (tmp_path / "adagn.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}), encoding="utf-8")
     result, _ = judge_notebook(BLOCK, tmp_path / "adagn.ipynb", batch.make_grader(BLOCK, 7))
     assert "found" in result.instructor["printed"] and result.score == 0
     told = json.dumps(record("mallory", BLOCK.assignment, [result]), ensure_ascii=False)
     assert carried(told) == set(), told
+    got(name, result.score, "none; no run of 24 characters of ours told")
     for test in result.tests:  # nor anything else in a student's own words, however it is coded
         numbers = re.findall(r"[\d,]*\d", test.output)
         assert len(numbers) <= 20 and all(len(n) <= 11 for n in numbers), test.output
