@@ -11,8 +11,7 @@ class Limits:
 
     cpu_s: int = 300  # whole life, all processes together: processor time, and a sleep within a question counts, too
     wall_s: float = 1800.0  # the same by the clock, once torch is imported: a backstop, since a machine may be busy
-    # of all processes, and what census.py adds; torch alone takes 0.3-0.5, and a class must fit on a laptop
-    memory_bytes: int = 2 * GIB
+    memory_bytes: int = 2 * GIB  # in all, see census.py; torch alone takes 0.3-0.5, and a class must fit on a laptop
     address_bytes: int = 8 * GIB  # backstop against one huge allocation; importing CUDA torch reserves 3.1 GiB of it
     processes: int = 64  # threads count too; torch, its data loader and BLAS need about a dozen
     file_bytes: int = 64 * MIB  # one file; a checkpoint of the course has 3 MB

@@ -46,7 +46,8 @@ def test_processor_time_is_charged_whoever_spends_it(name, tmp_path, got):
     failure, milliseconds, seen_s = ended(tmp_path, KINDS["BURN"][name], Limits(), PATIENCE_S)
     assert failure and failure.outcome == "timeout", failure
     assert milliseconds / 1000 < PATIENCE_S + 0.8, milliseconds
-    assert seen_s > 0.8 * milliseconds / 1000 - 0.1, (milliseconds, seen_s)
+    # a dead worker that nobody has reaped shows whole hundredths of a second only
+    assert seen_s > 0.6 * milliseconds / 1000 - 0.1, (milliseconds, seen_s)
     got(name, 0.0, f"{milliseconds / 1000:.1f} s of processor time in a question of {PATIENCE_S:g} s")
 
 

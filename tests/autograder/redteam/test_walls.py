@@ -17,6 +17,7 @@ import pytest
 
 from autograder.sandbox import bubblewrap, seccomp
 from autograder.sandbox.limits import MIB, Limits
+from autograder.sandbox.uids import Uid
 from tests.autograder.sandbox.test_who_starts_it import ordinary_user
 
 TABLE = runpy.run_path(str(Path(__file__).parent / "walls.py"))
@@ -108,6 +109,7 @@ def code():
 @pytest.fixture(scope="module")
 def run(code, targets):
     """Run an attack; whether it succeeded. `name` is a word of the command that is left out."""
+    held = Uid()  # tests beside this one have children, too
 
     def succeeds(attack: str, name: str = "", rules: bytes | None = None, prefix: tuple = (), euid: int | None = None):
         for place, text in targets.items():
@@ -117,7 +119,9 @@ def run(code, targets):
         os.write(fd, rules or seccomp.program())
         os.lseek(fd, 0, os.SEEK_SET)
         argv = [sys.executable, "-I", "-B", "-c", source]
-        words = bubblewrap.command(argv, code, LIMITS, filter_fds=[fd], hide=bubblewrap.DATA, euid=euid)
+        words = bubblewrap.command(
+            argv, code, LIMITS, filter_fds=[fd], hide=bubblewrap.DATA, euid=euid, uid=held.number
+        )
         words = [*prefix, *(without(options(words), name) if name else words)]
         pipes = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
         ended = subprocess.run(
@@ -128,7 +132,8 @@ def run(code, targets):
             assert "bwrap:" not in ended.stderr and "setpriv:" not in ended.stderr, ended.stderr
         return "value True" in ended.stdout
 
-    return succeeds
+    yield succeeds
+    held.close()
 
 
 def command(euid: int) -> list[str]:
