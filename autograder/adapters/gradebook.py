@@ -122,11 +122,14 @@ def _write_record(
     problems: list[str] = []
     extra, tests = record["extra_data"], record.get("tests") or []
     notebooks, total = extra.get("notebooks") or {}, record.get("score")
-    withheld = extra.get("outcome") == "infrastructure_error" or not _in_range(total, math.inf)
+    # Where the grader failed at a notebook, there is no total; each notebook says itself whether it was graded.
+    failed = extra.get("outcome") == "infrastructure_error"
+    withheld = total is not None if failed else not _in_range(total, math.inf)
     if withheld and total is not None:
         problems.append(f"total {total!r} with outcome {extra.get('outcome')!r}: all scores are withheld")
     parts = [score for given in notebooks.values() for score in (given.get("cells") or {}).values()]
-    if not withheld and parts and all(_in_range(p, math.inf) for p in parts) and abs(sum(parts) - total) > 0.01:
+    known = not failed and not withheld and parts and all(_in_range(p, math.inf) for p in parts)
+    if known and abs(sum(parts) - total) > 0.01:
         problems += [f"the cells' scores add up to {sum(parts):g}, the record says {total:g}; the cells' were written"]
     problems += [f"there is no notebook {name!r}" for name in notebooks.keys() - released.keys()]
 

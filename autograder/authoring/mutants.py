@@ -90,6 +90,10 @@ class InProcess:
             frame = protocol.encode(answers.describe(error))
         return protocol.read_message(BytesIO(frame))  # nothing else gets through the wire
 
+    def renew(self) -> None:
+        """As another process would, forget all that was loaded."""
+        self.names = {}
+
 
 def failures(
     bank: Bank, source: str, seed: int, child: object | None = None, only: Container[str] | None = None

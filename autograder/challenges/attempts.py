@@ -1,7 +1,8 @@
 """Three tests and one submission per challenger, all derived from the log alone.
 
 A test is logged when it begins and again when it ends. One that never ended (the machine was switched off, the process
-killed) counts, because its result may have been seen. One that failed by an error of ours does not count.
+killed) counts, because its result may have been seen, and so does one that the design broke. One that failed by an
+error of ours does not count; but only so many of them, since nobody can be sure whose error it was each time.
 """
 
 import hashlib
@@ -16,13 +17,14 @@ from autograder.challenges import record
 from autograder.intake.look_alikes import appearances
 
 LIMIT = 3
-FREE = "infrastructure_error"  # the outcome that uses up no test
+FREE = "infrastructure_error"  # the outcome that uses up no test, …
+MOST_FREE = 3  # … so often at most for one challenger in one track
 MEANING = {
     "finished": "finished",
     "failed": "failed: the answer gave no result in training or sampling",
     "lost": "began and never ended: it was killed, or the machine stopped; it counts",
     "stopped": "was interrupted; it counts",
-    FREE: "met an error of ours; it does not count",
+    FREE: f"met an error of ours; the first {MOST_FREE} such do not count",
     "running": "is running, or was killed just now",
 }
 
@@ -39,10 +41,6 @@ class Test:
     end: dict[str, Any]
 
     @property
-    def counts(self) -> bool:
-        return self.outcome != FREE
-
-    @property
     def result(self) -> dict[str, Any] | None:
         return self.end.get("result") if self.outcome == "finished" else None
 
@@ -57,8 +55,13 @@ class Challenger:
     submitted: int | None  # the number of the submitted test
 
     @property
+    def free(self) -> int:
+        """Tests that failed by an error of ours."""
+        return sum(t.outcome == FREE for t in self.tests)
+
+    @property
     def used(self) -> int:
-        return sum(t.counts for t in self.tests)
+        return len(self.tests) - min(self.free, MOST_FREE)
 
     def test(self, number: int) -> Test:
         """ValueError where there is none of this number with a result."""

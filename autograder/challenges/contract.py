@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from autograder.challenges import budgets, consistency
 from autograder.challenges.tracks import Track
 from autograder.exercises.base import AnswerError, Asks, Check, Failed, Probe
+from autograder.grading.blame import of_the_answer
 from autograder.grading.grader import CHECK_S
 from autograder.grading.messages import load_error, load_failure, sentence
 from autograder.sandbox.limits import Failure, Limits
@@ -23,6 +24,7 @@ class Finding:
     name: str
     holds: bool
     text: str
+    trace: str = ""  # where a check stopped at what the answer returned: for the log
 
 
 def checks(track: Track) -> tuple[Check, ...]:
@@ -38,19 +40,22 @@ def checks(track: Track) -> tuple[Check, ...]:
 
 def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, deadline_s: float = CHECK_S) -> list[Finding]:
     """The findings up to the first property that fails; Failure where the answer's process gave up."""
-    probe = Probe(child, deadline_s)
+    probe, traces = Probe(child, deadline_s), []
     try:
-        probe("load", cells=cells, operations=track.exercise.operations)
+        with of_the_answer(traces.append):
+            probe("load", cells=cells, operations=track.exercise.operations)
     except Failure as e:
         raise load_failure(e, deadline_s) from e
-    except AnswerError as e:
-        return [Finding("the cells run", False, load_error(e, cells))]
+    except Failed as e:
+        text = load_error(e, cells) if isinstance(e, AnswerError) else sentence(str(e))
+        return [Finding("the cells run", False, text, "".join(traces))]
     found = [Finding("the cells run", True, "holds")]
     for check in checks(track):
         try:
-            check.run(probe, stream(seed, check.name))
+            with of_the_answer(traces.append):
+                check.run(probe, stream(seed, check.name))
         except Failed as e:
-            return [*found, Finding(check.name, False, sentence(str(e)))]
+            return [*found, Finding(check.name, False, sentence(str(e)), "".join(traces))]
         found.append(Finding(check.name, True, "holds"))
     return found
 

@@ -3,6 +3,7 @@
 Every seed runs in its own process, which owns everything but the answer: that runs in a sandboxed child.
 """
 
+import math
 import multiprocessing
 import os
 import signal
@@ -19,10 +20,11 @@ import torch
 from torch import Tensor
 
 from autograder.challenges.figures import judge_name, seed_of
-from autograder.challenges.tracks import Track, track
+from autograder.challenges.tracks import METRICS, Track, track
 from autograder.exercises import gate_of
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import harness as course
+from autograder.grading.blame import of_the_answer
 from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence
 from autograder.grading.provenance import JUDGES
@@ -72,6 +74,7 @@ class Outcome:
     images: np.ndarray | None = None  # (N, 1, 8, 8) uint8: plain memory, which outlives the process that made it
     reason: str = ""
     ours: bool = False
+    trace: str = ""  # where judging stopped at what the answer returned: for the log
 
 
 def run(job: Job) -> Outcome:
@@ -79,12 +82,16 @@ def run(job: Job) -> Outcome:
     torch.set_num_threads(1)
     t, start = track(job.track), time.monotonic()
     harness = job.harness or gate_of(t.exercise.name).harness
-    judge = course.Judge.of(load_classifier(JUDGES[job.judge]))
+    judge, traces = course.Judge.of(load_classifier(JUDGES[job.judge])), []
     try:
-        with session(t.exercise, Limits(), sandboxed=job.sandboxed) as child:
+        with session(t.exercise, Limits(), sandboxed=job.sandboxed) as child, of_the_answer(traces.append):
             probe = Probe(child, TRAIN_S)
             probe("load", cells=job.cells, operations=t.exercise.operations)
             scores, images = course.run(probe, {job.judge: judge}, harness, job.seed)
+            metrics = {**scores[job.judge], **by_features(judge, images)}
+            kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
+            if wrong := [METRICS[name].title for name, value in kept.items() if not math.isfinite(value)]:
+                raise Failed(f"of the samples of the trained network, {wrong[0]} is not finite")
     except Failed as e:
         reason, ours = str(e), False
     except Failure as e:
@@ -92,10 +99,8 @@ def run(job: Job) -> Outcome:
     except OSError as e:
         reason, ours = f"the machine failed: {e}", True
     else:
-        metrics = {**scores[job.judge], **by_features(judge, images)}
-        kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
         return Outcome(job.seed, round(time.monotonic() - start, 1), kept, to_uint8(images).numpy())
-    return Outcome(job.seed, time.monotonic() - start, reason=sentence(reason), ours=ours)
+    return Outcome(job.seed, time.monotonic() - start, reason=sentence(reason), ours=ours, trace="".join(traces))
 
 
 def by_features(judge: course.Judge, images: Tensor) -> dict[str, float]:

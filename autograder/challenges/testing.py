@@ -63,6 +63,7 @@ def run(
             raise KeyboardInterrupt("interrupted before any training: no test was used up") from None
         if not found[-1].holds:
             reason = f"{found[-1].name}: {found[-1].text}"
+            about |= {"trace": found[-1].trace} if found[-1].trace else {}
             record.append(folder, "rejected", track=track.name, name=who.name, reason=reason, **about)
             return Tested(None, "rejected", reason, {})
         test = Running(track, folder, who, attempts.begin(folder, who, **about))
@@ -91,7 +92,10 @@ class Running:
     def our_error(self, reason: str) -> ValueError:
         """What to raise where the test failed by an error of ours, which is logged."""
         self.end(attempts.FREE, reason=reason[:500])
-        return ValueError(f"test {self.number} met an error of ours and does not count: {reason}")
+        counts = "does not count"
+        if self.who.free >= attempts.MOST_FREE:
+            counts = f"counts, since {attempts.MOST_FREE} before it did not; ask your instructor"
+        return ValueError(f"test {self.number} met an error of ours and {counts}: {reason}")
 
 
 def _outcomes(test: Running, seeds: Iterable[quick.Outcome]) -> list[quick.Outcome]:
@@ -115,7 +119,7 @@ def _close(test: Running, tier: quick.Tier, outcomes: list[quick.Outcome], secon
     if last.ours:
         raise test.our_error(last.reason)
     if not last.metrics:
-        test.end("failed", reason=last.reason, seconds=seconds)
+        test.end("failed", reason=last.reason, seconds=seconds, **({"trace": last.trace} if last.trace else {}))
         return Tested(test.number, "failed", last.reason, {})
     runs = {o.seed: o.metrics for o in outcomes}
     result: dict[str, Any] = {

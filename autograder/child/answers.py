@@ -21,14 +21,14 @@ def load(cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any])
     torch.set_grad_enabled(True)
     names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "__name__": "answers", **setup}
     for grade_id, source in {**supplied, **cells}.items():
-        exec(compile(source, f"<{grade_id}>", "exec"), names)
+        exec(compile(source, f"<{grade_id}>" if grade_id in cells else f"supplied {grade_id}", "exec"), names)
         if grade_id not in names:
             raise NameError(f"the answer cell `{grade_id}` does not define `{grade_id}`")
     return names
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """The error's kind and text, and the cell and line where it arose."""
+    """The error's kind and text, and the cell and line where it arose (or where it went into what was supplied)."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<")]
     where = frames[-1] if frames else None
     if isinstance(error, SyntaxError) and error.filename:

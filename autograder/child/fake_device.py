@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch import apis
 from torch.overrides import TorchFunctionMode
 
 MIXED = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
@@ -33,7 +34,27 @@ class FakeDevice(TorchFunctionMode):
     def __init__(self, tensors: Iterable[Tensor]):
         super().__init__()
         self.there: dict[int, Tensor] = {}  # keeps them, so that no id is used twice
+        self.mapped = False  # within torch.vmap, whose tensors are others than those that it was given
         self.add(tensors)
+
+    def __enter__(self) -> Any:
+        self.vmap, apis.vmap_impl = apis.vmap_impl, self._vmap
+        return super().__enter__()
+
+    def __exit__(self, *exc: Any) -> None:
+        apis.vmap_impl = self.vmap
+        super().__exit__(*exc)
+
+    def _vmap(self, func: Any, in_dims: Any, out_dims: Any, randomness: Any, chunk_size: Any, *args: Any, **kw: Any):
+        """What torch.vmap does: its result is elsewhere if one of its arguments is."""
+        before, self.mapped = self.mapped, True
+        try:
+            out = self.vmap(func, in_dims, out_dims, randomness, chunk_size, *args, **kw)
+        finally:
+            self.mapped = before
+        if not before and any(self.holds(x) for x in tensors_in((args, kw))):
+            self.add(tensors_in(out))
+        return out
 
     def add(self, tensors: Iterable[Tensor]) -> None:
         self.there.update((id(x), x) for x in tensors)
@@ -43,6 +64,8 @@ class FakeDevice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if self.mapped:
+            return func(*args, **kwargs)
         given = list(tensors_in((args, kwargs)))
         there = any(self.holds(x) for x in given)
         if there and name in ("numpy", "__array__"):

@@ -7,10 +7,13 @@ from torch import nn
 
 
 def perturb(module: nn.Module, seed: int, scale: float) -> None:
-    """Move every parameter, as a training would: a fresh module need not react yet, since gates may start at zero."""
+    """Move every parameter, as a training would: a fresh module need not react yet, since gates may start at zero.
+
+    Frozen whole numbers, such as indices, stay as they are.
+    """
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for p in module.parameters():
+        for p in (p for p in module.parameters() if p.is_floating_point()):  # an index may be a frozen parameter
             p.add_(scale * torch.randn(p.shape, generator=rng, dtype=torch.float32).to(p.dtype))
 
 

@@ -61,6 +61,8 @@ def pack(tensors: dict[str, Tensor]) -> list[bytes | np.ndarray]:
         if tensor.dtype not in DTYPES or tensor.layout != torch.strided:
             raise ValueError(f"{name!r} has dtype {tensor.dtype} and layout {tensor.layout}, which are not carried")
         plain = tensor.detach().cpu().resolve_neg().contiguous()
+        if 0 in plain.stride():  # an expanded tensor of one number, or of none, counts as contiguous
+            plain = torch.empty(plain.shape, dtype=plain.dtype).copy_(plain)
         data.append(plain.view(-1).view(torch.uint8).numpy())
         start, end = end, end + len(data[-1])
         index[name] = {"dtype": DTYPES[tensor.dtype], "shape": list(plain.shape), "data_offsets": [start, end]}

@@ -61,6 +61,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
     print(table.text(records))
+    for student, name in report.unusable(records):
+        print(f"problem: {student}, {name}: {report.STOPPED}", file=sys.stderr)
     print(f"\n{len(records)} submission(s) graded with seed {seed}; {a.out / 'grades.csv'}, {page}")
     return records
 

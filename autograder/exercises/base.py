@@ -1,6 +1,6 @@
 """What an exercise is: its answer cells, what the child may use, and checks that judge the child's outputs."""
 
-import re
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,12 +9,22 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.child.protocol import Message, Tensors
+from autograder.exercises import raised
 from autograder.sandbox.limits import Failure
 
-# An exception may quote its inputs, which stay hidden; shapes may be seen.
-VALUES = re.compile(r"-?\d+\.\d*(e[-+]?\d+)?")
 OWN = "questions"  # the module of an exercise's folder that asks its own questions
-LISTS = ("kinds", "left", "shares", "times")  # what a reply's header holds as lists, whoever asks for them
+# What a reply's header holds, whoever asks for it: the kind of each field, and where it is a list, of its elements.
+FIELDS = {
+    **dict.fromkeys(("kind", "kinds", "left", "shares", "devices"), str),
+    **dict.fromkeys(("times", "parameters", "reached", "calls"), int),
+    **dict.fromkeys(("drew", "elsewhere", "finite", "grad"), bool),
+}
+LISTS = ("kinds", "left", "shares", "devices", "times")
+TYPES = (  # of objects that answers return in place of a tensor
+    *(name for name, value in vars(builtins).items() if isinstance(value, type)),
+    *("Tensor", "Parameter", "ndarray", "Size", "dtype", "device", "generator", "function", "method", "module"),
+    *("SimpleNamespace", "OrderedDict", "Linear", "Embedding", "Sequential", "ModuleList", "Identity", "partial"),
+)
 
 
 class Failed(Exception):
@@ -22,15 +32,16 @@ class Failed(Exception):
 
 
 class AnswerError(Failed):
-    """The answer raised an exception; `kind` is its class, `hidden` that it asked for the answer itself."""
+    """The answer raised an exception; `kind` is its class, `hidden` that it asked for the answer itself.
 
-    def __init__(self, error: dict[str, Any]):
-        self.kind, self.hidden = str(error.get("kind"))[:80], bool(error.get("hidden"))
-        cell, line = error.get("cell"), error.get("line")
-        line = line if type(line) is int and 0 < line < 10**6 else None
-        text = VALUES.sub("…", str(error.get("text"))[:500])
-        where = f" in cell `{str(cell)[:80]}`, line {line}" if cell and line else ""
-        super().__init__(text if self.hidden else f"your code raised {self.kind}{where}: {text}")
+    `kind` and `text` are the child's own words, for checks to look at; what may be told of them is str(self).
+    """
+
+    def __init__(self, error: dict[str, Any], answer: str | None = None, beside: tuple[str, ...] = ()):
+        self.kind, self.text = str(error.get("kind"))[:80], str(error.get("text"))[:500]
+        refused = raised.refused(error, beside)
+        self.hidden = refused is not None
+        super().__init__(refused or raised.told(error, answer, beside))
 
 
 class Asks(Protocol):
@@ -39,22 +50,32 @@ class Asks(Protocol):
     def ask(self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0) -> Message: ...
 
 
+def well_formed(name: str, value: Any) -> bool:
+    """Is a field of a reply's header of its kind? A check would trip over another one."""
+    if name in LISTS:
+        return isinstance(value, list) and all(type(v) is FIELDS[name] for v in value)
+    return type(value) is FIELDS[name]
+
+
 @dataclass(frozen=True)
 class Probe:
     """Asks the child one operation and takes only what was expected: names and kinds of the reply."""
 
     child: Asks
     timeout_s: float = 20.0
+    answer: str | None = None  # the one that is judged; None: several
+    beside: tuple[str, ...] = ()  # the cells of which our own solutions lie in the child, where its code can read them
 
     def __call__(self, op: str, tensors: Tensors | None = None, **header: Any) -> Tensors:
         return self.both(op, tensors, **header)[1]
 
     def both(self, op: str, tensors: Tensors | None = None, **header: Any) -> Message:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
-        if not all(isinstance(reply[name], list) for name in LISTS if name in reply):  # a check would trip over it
-            raise Failure("invalid_output", "The answer's process sent a malformed result.")
+        if wrong := next((name for name in FIELDS if name in reply and not well_formed(name, reply[name])), None):
+            was = f"`{wrong}` of its report is no {'list of ' * (wrong in LISTS)}{FIELDS[wrong].__name__}"
+            raise Failure("invalid_output", f"The answer's process sent a malformed result: {was}.")
         if isinstance(reply.get("error"), dict):
-            raise AnswerError(reply["error"])
+            raise AnswerError(reply["error"], self.answer, self.beside)
         return reply, out
 
 
@@ -128,7 +149,7 @@ def tensor(out: Tensors, name: str, shape: tuple[int, ...], what: str, dtype: An
     if x is None:
         raise Failed(f"{what} returned nothing that could be read as a tensor")
     if tuple(x.shape) != shape:
-        raise Failed(f"{what} has shape {tuple(x.shape)} where the input asks for {shape}")
+        raise Failed(f"{what} has shape {sizes(x)} where the input asks for {shape}")
     if dtype is not None and x.dtype != dtype:
         raise Failed(f"{what} has dtype {x.dtype} for {dtype} inputs")
     return x
@@ -141,10 +162,18 @@ def finite(x: Tensor, what: str) -> Tensor:
     return x
 
 
+def sizes(x: Tensor) -> str:
+    """Its shape, in so few digits that it cannot be a text."""
+    shape = str(tuple(x.shape))
+    return shape if x.numel() and len(shape) < 25 else f"({x.dim()} numbers{'' if x.numel() else ', one of them 0'})"
+
+
 def returned(about: dict[str, Any]) -> str:
-    """What an answer returns in place of a tensor, given what the child says of it."""
-    kind = str(about.get("kind"))[:40]
-    return "nothing (is the return missing?)" if kind in ("NoneType", "None") else f"a {kind}"
+    """What an answer returns in place of a tensor, given what the child says of it: a name that we know, or none."""
+    kind = about.get("kind")
+    if kind in ("NoneType", "None"):
+        return "nothing (is the return missing?)"
+    return f"a {kind}" if kind in TYPES else "an object of another class"
 
 
 def relative_change(a: Tensor, b: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import AnswerError, Failed, Probe, finite, returned
+from autograder.exercises.base import AnswerError, Failed, Probe, finite, returned, sizes
 
 PLACES = re.compile(r"same device|CUDA|cuda")
 
@@ -39,14 +39,24 @@ class Returned:
     about: dict[str, Any]
 
     def tensor(self, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """The result, if it is a tensor of this shape and dtype; Failed says what it is instead."""
+        """The result, if it is a tensor of this shape and dtype; Failed says what it is instead.
+
+        Without a dtype, in float64: two results may come in two dtypes, or in one with which torch does not compute.
+        """
         if self.out is None:
             raise Failed(f"{self.name} returns {returned(self.about)} where a tensor is asked for")
         if shape is not None and tuple(self.out.shape) != shape:
-            raise Failed(f"{self.name} returns shape {tuple(self.out.shape)} where this input asks for {shape}")
+            raise Failed(f"{self.name} returns shape {sizes(self.out)} where this input asks for {shape}")
         if dtype is not None and self.out.dtype != dtype:
             raise Failed(f"{self.name} returns {self.out.dtype} where {dtype} is asked for")
-        return self.out
+        if self.out.dtype == torch.bool and dtype is None:
+            raise Failed(f"{self.name} returns torch.bool where numbers are asked for")
+        return self.out.double() if dtype is None else self.out
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """In which the result came; None where it was no tensor."""
+        return None if self.out is None else self.out.dtype
 
     def unchanged(self) -> Returned:
         """Failed where an input was changed in place."""
@@ -110,7 +120,7 @@ def keeps_device(probe: Probe, name: str, *args: Any, **kwargs: Any) -> None:
     try:
         about = call(probe, name, *args, elsewhere=True, **kwargs).about
     except AnswerError as e:
-        if PLACES.search(str(e)):
+        if PLACES.search(e.text):
             raise Failed(f"{name} does not work where its inputs are on a GPU: {PLACE_HINT} ({e})") from e
         raise
     if about.get("kind") == "Tensor" and about.get("elsewhere") is not True:

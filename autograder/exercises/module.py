@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.child.protocol import Message
-from autograder.exercises.base import Failed, Probe, finite, relative_change, returned
+from autograder.exercises.base import Failed, Probe, finite, relative_change, returned, sizes
 from autograder.exercises.calls import same, seed_of
 
 Batch = dict[str, Tensor]  # the inputs of one call by name, in the order of the signature
@@ -61,7 +61,7 @@ class Subject:
         if x is None:
             raise Failed(f"{where} returns {returned(about)} where a tensor is asked for")
         if tuple(x.shape) != self.shape(batch, args):
-            raise Failed(f"{where} returns shape {tuple(x.shape)} where {self.shape(batch, args)} is asked for")
+            raise Failed(f"{where} returns shape {sizes(x)} where {self.shape(batch, args)} is asked for")
         if x.dtype != torch.float32 and not (autocast and x.dtype == torch.bfloat16):
             raise Failed(f"{where} returns {x.dtype} for float32 inputs")
         return x

@@ -7,11 +7,12 @@ import torch
 from torch import Generator
 
 from autograder.child.protocol import Message
-from autograder.exercises.base import AnswerError, Check, Failed, Probe, check_of, relative_change
+from autograder.exercises.base import AnswerError, Check, Failed, Probe, check_of, relative_change, tensor
 from autograder.exercises.calls import PLACES, seed_of
 from autograder.exercises.module import SAME, SEES, Batch, Subject, changes, mixed
 
 REACHED = 0.9  # of the parameters; a bias before a norm, for one, gets no gradient and is no error
+MANY = 10**8  # parameters, beyond which they are told as so many
 BUDGET = 4  # times the parameters of the model solution
 DEVICE_HINT = (
     "make new tensors with device=x.device or torch.zeros_like(x), keep constants with self.register_buffer, and call "
@@ -32,6 +33,11 @@ def of_every_module(subject: Subject, lesson: str, scales: Scales) -> tuple[Chec
         check("keeps the device", 0.25, partial(keeps_device, subject)),
         check("stays within the parameter budget", 0.25, partial(budget, subject)),
     )
+
+
+def share(number: int, total: int) -> str:
+    """number of total, in percent: no more digits than that, since both are the child's word."""
+    return f"{min(max(number / total, 0), 1):.0%}" if total else "none"
 
 
 def depends_on(subject: Subject, name: str, message: str, probe: Probe, rng: Generator) -> None:
@@ -78,8 +84,8 @@ def reached(subject: Subject, names: tuple[str, ...], probe: Probe, rng: Generat
     batch = subject.draw(rng, 3, subject.args)
     reply, grads = gradients(subject, probe, rng, batch, names)
     for name in names:
-        grad = grads.get(f"{name}0")
-        if grad is None or grad.shape != batch[name].shape or not torch.isfinite(grad).all():
+        grad = tensor(grads, f"{name}0", tuple(batch[name].shape), f"the gradient of `{name}`")
+        if not torch.isfinite(grad).all():
             raise Failed(f"the gradient of `{name}` is nan or infinite: backward() from {subject.example}")
         if (grad.abs().flatten(1).amax(1) == 0).any():
             raise Failed(
@@ -91,7 +97,7 @@ def reached(subject: Subject, names: tuple[str, ...], probe: Probe, rng: Generat
         raise Failed(f"the parameters' gradients are nan or infinite: backward() from {subject.example}")
     if total == 0 or number < REACHED * total:
         raise Failed(
-            f"gradient reaches {number:,} of {total:,} parameters: a layer is made in __init__ and not used in "
+            f"gradient reaches {share(number, total)} of the parameters: a layer is made in __init__ and not used in "
             "forward, or a .detach() cuts it off"
         )
 
@@ -116,7 +122,7 @@ def keeps_device(subject: Subject, probe: Probe, rng: Generator) -> None:
     try:
         about, _ = subject.both(probe, "forward", subject.draw(rng, 3, subject.args), **asked)
     except AnswerError as e:
-        if PLACES.search(str(e)):
+        if PLACES.search(e.text):
             raise Failed(f"{subject.name} does not work after .to('cuda'): {DEVICE_HINT} ({e})") from e
         raise
     if about.get("elsewhere") is not True:
@@ -130,6 +136,6 @@ def budget(subject: Subject, probe: Probe, rng: Generator) -> None:
         raise Failed("the number of parameters could not be read")
     if not 0 < number <= most:
         raise Failed(
-            f"{subject.name}({', '.join(map(str, subject.args))}) holds {number:,} parameters, where at least one "
-            f"and at most {most:,} are allowed: sum(p.numel() for p in module.parameters())"
+            f"{subject.name}({', '.join(map(str, subject.args))}) has {min(max(number, 0), MANY):,} parameters, where "
+            f"at least one and at most {most:,} are allowed: sum(p.numel() for p in module.parameters())"
         )

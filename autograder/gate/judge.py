@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -52,4 +53,7 @@ def measure(images: Tensor, y: Tensor, loss: float, judges: dict[str, Judge]) ->
     if not torch.isfinite(images).all() or not torch.isfinite(torch.tensor(loss)):
         raise Failed("the samples of the trained network are not finite")
     shared = {"heldout_loss": loss, "copies": copies(images)}
-    return {name: judge.score(images, y) | shared for name, judge in judges.items()}
+    scores = {name: judge.score(images, y) | shared for name, judge in judges.items()}
+    if not all(math.isfinite(v) for own in scores.values() for v in own.values()):
+        raise Failed("the samples of the trained network cannot be compared with digits: a figure is not finite")
+    return scores

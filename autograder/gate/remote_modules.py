@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autograder.exercises.base import Failed, Probe
+from autograder.exercises.base import Failed, Probe, sizes
 from autograder.gate.network import network
 from autograder.sandbox.limits import Failure
 from ddpm_core.unet import ConditionalUNetV2, Conditioning
@@ -83,7 +83,7 @@ class Link:
         value, dtypes = out.get("out"), {h.dtype, torch.float32, torch.bfloat16} if half else {h.dtype}
         if value is None or value.shape != h.shape or value.dtype not in dtypes:
             what = "prepare_conditioning" if slot == PREPARE else "ClassConditioner"
-            got = "nothing that is a tensor" if value is None else f"{value.dtype} of shape {tuple(value.shape)}"
+            got = "nothing that is a tensor" if value is None else f"{value.dtype} of shape {sizes(value)}"
             raise Failed(f"within the network, {what} returns {got} for {h.dtype} of shape {tuple(h.shape)}")
         return out
 

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe
+from autograder.grading.blame import Unusable, of_the_answer
 from autograder.grading.grader import Grader
-from autograder.grading.messages import load_error, load_failure, message
-from autograder.grading.results import NotebookResult, Test
+from autograder.grading.messages import load_error, load_failure, message, sentence
+from autograder.grading.results import UNUSABLE, NotebookResult, Test
 from autograder.sandbox.limits import Failure
 from autograder.sandbox.session import session
 from ddpm_core.streams import stream
@@ -31,6 +33,20 @@ class Judging:
 
 
 @contextmanager
+def judging(j: Judging, what: str) -> Iterator[None]:
+    """Whatever goes wrong within with the answer's data is a Failed, and noted for the instructor."""
+
+    with of_the_answer(partial(noted, j.result, what)):
+        yield
+
+
+def noted(result: NotebookResult, what: str, trace: str) -> None:
+    """Keep a traceback for the instructor; the notebook's code says that there is one."""
+    result.instructor.setdefault("unexpected", []).append({"where": what, "trace": trace})
+    result.code = result.code or UNUSABLE
+
+
+@contextmanager
 def child_of(j: Judging) -> Iterator[Probe]:
     """A child to ask; how long it took to start, what it printed and the memory that it used go into the result."""
     start = time.monotonic()
@@ -47,9 +63,12 @@ def child_of(j: Judging) -> Iterator[Probe]:
 def load(j: Judging, cells: dict[str, str], probe: Probe, supplied: dict[str, str] | None = None) -> str | None:
     """Run answer cells in a fresh namespace; the sentence for the student where they do not get to their end."""
     try:
-        probe("load", cells=cells, supplied=supplied or {}, operations=j.exercise.operations)
+        with judging(j, "load"):
+            probe("load", cells=cells, supplied=supplied or {}, operations=j.exercise.operations)
     except Failure as e:
         raise load_failure(e, probe.timeout_s) from e
+    except Unusable as e:
+        return sentence(str(e))
     except AnswerError as e:
         j.result.code = "imported_answer" if e.hidden else j.result.code or "load_error"
         return load_error(e, cells)
@@ -62,7 +81,8 @@ def run_checks(j: Judging, checks: Iterable[Check], probe: Probe) -> None:
         j.progress("checks", len(j.result.tests) / len(j.exercise.checks))
         score, text = check.points, "holds"
         try:
-            check.run(probe, stream(j.seed, check.name))
+            with judging(j, check.name):
+                check.run(probe, stream(j.seed, check.name))
         except Failed as e:
             score, text = 0.0, message(e, check)
             j.result.code = "imported_answer" if isinstance(e, AnswerError) and e.hidden else j.result.code

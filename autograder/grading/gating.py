@@ -9,7 +9,7 @@ from torch import Tensor
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import harness
 from autograder.gate.bands import judge_run, numbers, too_good
-from autograder.grading.checking import Judging, child_of, count, load
+from autograder.grading.checking import Judging, child_of, count, judging, load
 from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence, short
 from autograder.grading.results import GATE, NotebookResult, Test
@@ -50,14 +50,15 @@ def gate(j: Judging, probe: Probe) -> Tensor | None:
     training = replace(probe, timeout_s=TRAIN_S)
     try:
         judges = {"judge": grader.judge}
-        metrics, images = harness.run(training, judges, grader.run, j.seed, progress=partial(j.progress, "gate"))
+        with judging(j, GATE):
+            metrics, images = harness.run(training, judges, grader.run, j.seed, progress=partial(j.progress, "gate"))
+            verdict = judge_run(metrics["judge"], grader.bands)
     except Failed as e:
         lose(result, sentence(str(e)))
         result.reason = short(str(e))
         return None
     finally:
         count(result.timings, "gate", start)
-    verdict = judge_run(metrics["judge"], grader.bands)
     result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
     result.gate = verdict.share
     if far := too_good(verdict.metrics, grader.bands):

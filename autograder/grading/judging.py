@@ -11,16 +11,17 @@ with it: the next one gets a new child.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from autograder.exercises.base import Exercise, Probe
-from autograder.grading import gating
+from autograder.grading import blame, gating
 from autograder.grading.checking import Judging, Progress, child_of, count, load, run_checks
 from autograder.grading.grader import Grader
 from autograder.grading.messages import sentence, short
-from autograder.grading.results import NotebookResult, Test, outcome_of
+from autograder.grading.results import UNUSABLE, NotebookResult, Test, outcome_of
 from autograder.intake import model_solutions
 from autograder.intake.extract import Answers, Unreadable, extract
 from autograder.sandbox.limits import Failure
@@ -36,6 +37,12 @@ def judge_notebook(
         answers = extract(path, exercise.answers, together=exercise.judged_as_pair)
     except Unreadable as e:
         return NotebookResult(exercise, "missing", sentence(str(e))), None
+    except blame.OURS:
+        raise
+    except Exception as e:  # the file is the student's, and so is whatever it brings about
+        why = f"{path.name} cannot be read as a notebook ({type(e).__name__}); save it anew in Jupyter."
+        noted = {"unexpected": [{"where": "the file", "trace": blame.trace_of(e)}]}
+        return NotebookResult(exercise, "missing", why, code=UNUSABLE, instructor=noted), None
     result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
     images = None
     seed = derive_seed(grader.seed, exercise.assignment, exercise.name)  # the same inputs for every student of a batch
@@ -92,6 +99,7 @@ def judge_per_answer(j: Judging, answers: Answers) -> None:
                     j.result.code = e.code or j.result.code
                     lose(j, answer, e.message)
             count(j.result.timings, "checks", start)
+    mend_first(j)
     order = [c.name for c in j.exercise.checks]
     j.result.tests.sort(key=lambda t: order.index(t.name))
     j.result.outcome, j.result.reason = outcome_of(list(outcomes.values())), first_failure(j.result)
@@ -112,11 +120,23 @@ def judge_answer(j: Judging, answer: str, answers: Answers, probe: Probe) -> str
         own = {n: answers.cells[n] for n in needed if n in answers.cells}
         known = j.grader.solutions
         supplied = own if known is None else model_solutions.reference(j.exercise, needed, known)
+        probe = replace(probe, answer=answer, beside=() if known is None else needed)
     if why := load(j, {answer: answers.cells[answer]}, probe, supplied):
         lose(j, answer, why)
         return "crash"
     run_checks(j, j.exercise.checks_of(answer), probe)
     return "graded"
+
+
+def mend_first(j: Judging) -> None:
+    """Where an answer and one on which it builds both fail, the messages of the former say which to mend first."""
+    failing = {c.answer for c in j.exercise.checks for t in j.result.tests if t.name == c.name and not t.passed}
+    for answer, needed in j.exercise.needs.items():
+        names, first = {c.name for c in j.exercise.checks_of(answer)}, [f"`{n}`" for n in needed if n in failing]
+        for i, t in enumerate(j.result.tests if first else ()):
+            if t.name in names and not t.passed:
+                said = f"{t.output} Mend {' and '.join(first)} first, on which `{answer}` builds."
+                j.result.tests[i] = replace(t, output=said)
 
 
 def lose(j: Judging, answer: str, why: str) -> None:

@@ -1,12 +1,16 @@
 """One submission from its folder to the files of its record."""
 
+import contextlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from autograder.exercises.base import Exercise
 from autograder.gate import plot
 from autograder.grading import provenance, results
+from autograder.grading.blame import Unusable, of_the_answer
+from autograder.grading.checking import noted
 from autograder.grading.grader import Grader, band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.messages import sentence
@@ -49,7 +53,8 @@ def grade_notebook(
     result, images = judge_notebook(exercise, s.files[exercise.name], grader, tell)
     if images is not None:
         judge = grader.judge.classifier
-        plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
+        with contextlib.suppress(Unusable), of_the_answer(partial(noted, result, "picture")):  # no marks hang on it
+            plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
     return result
 
 

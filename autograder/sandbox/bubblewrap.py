@@ -27,6 +27,7 @@ ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, 
 DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
 DATA = ("sklearn/datasets",)  # in site-packages: the images that the judge holds out
 OPEN_FILES = 256
+PENDING = 1024  # signals and timers
 
 
 def command(
@@ -85,6 +86,7 @@ def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
         "nproc": (resource.RLIMIT_NPROC, processes),
         "nofile": (resource.RLIMIT_NOFILE, OPEN_FILES),
         "cpu": (resource.RLIMIT_CPU, limits.cpu_s + 1),  # of one process; the watchdog adds up, and says why
+        "sigpending": (resource.RLIMIT_SIGPENDING, PENDING),  # of a user; a timer takes one, and memory
         "core": (resource.RLIMIT_CORE, 1),  # 1, not 0: it also stops a system's crash handler, see core(5)
     }
     words = ["prlimit"]
@@ -174,7 +176,7 @@ def _mount(path: Path, hide: Sequence[str]) -> list[str]:
     packages = [path] if path.name.endswith("-packages") else path.glob("python3*/*-packages")
     for hidden in (folder / name for folder in packages for name in hide):
         if hidden.is_dir():
-            args += ["--perms", "0555", "--size", "4096", "--tmpfs", str(hidden), "--remount-ro", str(hidden)]
+            args += ["--tmpfs", str(hidden), "--remount-ro", str(hidden)]
         elif hidden.exists():
             args += ["--ro-bind", "/dev/null", str(hidden)]
     return args

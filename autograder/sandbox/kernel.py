@@ -2,17 +2,22 @@
 
 A kernel provisioner is Jupyter's own seam for where a kernel runs. This one starts ipykernel inside the walls of
 `bubblewrap.py`: no network, no other process, another user, an empty environment, limits. Messages go through sockets
-in a folder that both sides see. The kernel also sees the library and data of the students' bundle, and the notebook's
-folder: its files can be read but not changed, and what is written beside them is gone with the kernel.
+in the kernel's own /tmp, which we take hold of before any student code runs: nothing that it can write to lies on our
+disk. The kernel also sees the library and data of the students' bundle, and the notebook's folder: its files can be
+read but not changed, and what is written beside them is gone with the kernel.
 
 What comes out of it is what student code printed and drew. It is never a score.
 """
 
+import asyncio
+import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,9 @@ PROVISIONER = "autograder-sandbox"  # its name among the entry points of pyproje
 DESK = "/notebook"  # the kernel's working folder
 MAX_FILES = 200  # of the notebook's folder; each is mounted by itself
 MAX_SOCKET = 90  # characters; the kernel's own limit for a socket's path is 107
+INNER = "/tmp/.jupyter"  # where the kernel's sockets are for itself; "-" and a number follow
+START_S = 120.0  # importing from a cold disk takes a while
+NO_HISTORY = ("--HistoryManager.enabled=False",)  # a database, which needs locks on files
 # A whole notebook, with a short training in it: nbgrader has a limit for each cell besides.
 LIMITS = Limits(cpu_s=1800, wall_s=3600.0, memory_bytes=3 * GIB)
 
@@ -42,6 +50,7 @@ class SandboxProvisioner(LocalProvisioner):
     _room: Path | None = None  # what lies on disk for this kernel, for its owner alone
     _uid: Uid | None = None
     _watchdog: Watchdog | None = None
+    _held: tuple[int, ...] = ()  # the kernel's sockets
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Choose where the sockets are; the words of the command come from the kernel spec."""
@@ -60,18 +69,14 @@ class SandboxProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """The kernel in the sandbox. Of the environment that Jupyter wants for it, nothing is passed on."""
         self._uid = Uid()
-        shutil.rmtree(self._sockets, ignore_errors=True)  # of a kernel before a restart
-        self._sockets.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            os.chown(self._sockets, self._uid.number, self._uid.number)
-        connection = Path(self.parent.connection_file)
-        connection.chmod(0o644)  # nobody else can enter its folder
-        more = [*bubblewrap.folders(self._room), "--bind", *[str(self._sockets)] * 2]
-        more += ["--ro-bind", *[str(connection)] * 2]
+        connection, inner = Path(self.parent.connection_file), self._room / "inner.json"
+        inner.write_text(json.dumps(json.loads(connection.read_text()) | {"ip": INNER}))
+        inner.chmod(0o644)  # nobody else can enter its folder
+        more = [*bubblewrap.folders(self._room), "--ro-bind", str(inner), str(connection)]
         more += ["--ro-bind-try", *["/etc/fonts"] * 2]  # else a plot comes with a complaint
         more += _desk(Path(kwargs.get("cwd") or "."), self.limits)
         env = bubblewrap.environment(1) | {"PYTHONPATH": bubblewrap.CODE}
-        with seccomp.opened() as fds:
+        with seccomp.opened(sockets=True) as fds:
             words = bubblewrap.command(
                 cmd, self._room / "code", self.limits, uid=self._uid.number, filter_fds=fds, more=more, cwd=DESK
             )  # fmt: skip
@@ -81,11 +86,39 @@ class SandboxProvisioner(LocalProvisioner):
         self._watchdog.start()
         self.pid = self.pgid = self.process.pid
         self.cwd = kwargs.get("cwd")
+        try:
+            await self._take_sockets()
+        except BaseException:
+            await self.cleanup()
+            raise
         return self.connection_info
+
+    async def _take_sockets(self) -> None:
+        """Links for Jupyter that lead to these very sockets, whatever the kernel makes of their names later."""
+        shutil.rmtree(self._sockets, ignore_errors=True)  # of a kernel before a restart
+        self._sockets.mkdir(mode=0o700)
+        ports = [value for name, value in self.connection_info.items() if name.endswith("_port")]
+        until = time.monotonic() + START_S
+        while len(self._held) < len(ports):
+            if self.process.poll() is not None or time.monotonic() > until:
+                said = self._watchdog.verdict[1] if self._watchdog.verdict else "type `nbgrader autograde` again"
+                raise RuntimeError(f"The notebook's kernel did not start; {said}")
+            try:
+                self._held += (self._watchdog.open(f"{INNER}-{ports[len(self._held)]}"),)
+            except OSError:
+                await asyncio.sleep(0.05)
+        for port, fd in zip(ports, self._held):
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                raise RuntimeError("The notebook's kernel made something else of its sockets.")
+            (self._sockets / f"s-{port}").symlink_to(f"/proc/self/fd/{fd}")
+        self._watchdog.begin()
 
     async def cleanup(self, restart: bool = False) -> None:
         """No process is left, and unless it is to start again no file either."""
         await super().cleanup(restart)
+        for fd in self._held:
+            os.close(fd)
+        self._held = ()
         if self._watchdog:
             self._watchdog.close()
         if self._uid:
@@ -106,7 +139,7 @@ class SandboxedKernelManager(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """In place of a file of Jupyter's: nothing needs to be installed, and nothing there can be changed."""
         return KernelSpec(
-            argv=[sys.executable, "-s", "-B", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            argv=[sys.executable, "-s", "-B", "-m", "ipykernel_launcher", "-f", "{connection_file}", *NO_HISTORY],
             display_name="Python 3 in the sandbox",
             language="python",
             interrupt_mode="message",  # signals stay outside

@@ -11,11 +11,11 @@ class Limits:
 
     cpu_s: int = 300  # whole life, all processes together: processor time, and a sleep within a question counts, too
     wall_s: float = 1800.0  # the same by the clock, once torch is imported: a backstop, since a machine may be busy
-    memory_bytes: int = 2 * GIB  # resident; torch alone takes 0.3-0.5, and a class must fit on an instructor's laptop
+    memory_bytes: int = 2 * GIB  # in all, see census.py; torch alone takes 0.3-0.5, and a class must fit on a laptop
     address_bytes: int = 8 * GIB  # backstop against one huge allocation; importing CUDA torch reserves 3.1 GiB of it
     processes: int = 64  # threads count too; torch, its data loader and BLAS need about a dozen
     file_bytes: int = 64 * MIB  # one file; a checkpoint of the course has 3 MB
-    scratch_bytes: int = 256 * MIB  # /tmp, and again /dev/shm: they live in memory, outside memory_bytes
+    scratch_bytes: int = 256 * MIB  # /tmp, and again /dev/shm; what is in them is memory, too
     message_bytes: int = 64 * MIB  # largest reply: 5,000 RGB images at 32 x 32 in float32 are 61 MB
     output_bytes: int = 64 * KIB  # of what is printed; enough for any traceback, little enough for a report
 

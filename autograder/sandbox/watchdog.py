@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from autograder.sandbox.limits import BUSY, GIB, Limits
-from autograder.sandbox.processes import alive, below, cpu_seconds, resident, share, wants_to_run
+from autograder.sandbox.census import Sandbox
+from autograder.sandbox.limits import BUSY, GIB, Failure, Limits
+from autograder.sandbox.processes import GONE, Tree, alive, below
 
 PAUSE_S = 0.05  # one core fills about 0.3 GiB meanwhile; a look takes 1 ms
 FAIR_S, SPAN_S = 1.5, 1.0  # processor seconds in this time: an answer has one core, and who takes more goes to the back
@@ -35,7 +36,7 @@ class Watchdog(threading.Thread):
         self._root = psutil.Process(process.pid)
         self._limits = limits
         self._stray_home = stray_home
-        self._seen: set[psutil.Process] = set()  # also those that left the tree when their parent died
+        self._held = Tree(self._root) if stray_home else Sandbox(self._root)
         self._used, self._since = 0.0, time.monotonic()  # processor seconds at the last settling
         self._cpu_s, self._looked = 0.0, time.monotonic()  # processor seconds at the last look
         self._asked: float | None = None  # since when a question is open; between questions a child may sleep
@@ -54,9 +55,16 @@ class Watchdog(threading.Thread):
 
     def begin(self) -> None:
         """Start-up is over: what it took, to the last moment, is not charged to the answer."""
+        if not self._held.ready:
+            raise Failure("infrastructure_error", "The sandbox cannot be watched here: its /proc is not readable.")
         with self._looking:
             self._look()  # a limit that is exceeded already is so at the next look as well
             self.spent, self.deadline = 0.0, time.monotonic() + self._limits.wall_s
+
+    def open(self, path: str) -> int:
+        """A descriptor that leads to a file of the sandbox; OSError while it is not there."""
+        with self._looking:
+            return self._held.open(path)
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -73,20 +81,21 @@ class Watchdog(threading.Thread):
         self.kill()
         if self.is_alive():
             self.join(PATIENCE_S)
+        self._held.close()
 
     def kill(self) -> None:
         """End every process of the child, and wait until they are gone."""
         with self._killing:
-            victims = dict.fromkeys(self._seen)  # as an ordered set
-            with suppress(psutil.Error):
+            victims = dict.fromkeys(self._held.seen)  # as an ordered set
+            with suppress(*GONE):
                 self._freeze()  # so that it starts nothing between our look and our blow
                 # The nearest first: in the sandbox that is the init of the PID namespace, with which all others die,
                 # also those that we have not seen. The kernel ends it only when they have gone.
                 victims = dict.fromkeys([*self._root.children(recursive=True), *victims])
             for victim in victims:
-                with suppress(psutil.Error):
+                with suppress(*GONE):
                     victim.kill()
-            with suppress(psutil.Error):
+            with suppress(*GONE):
                 if victims and not self._stray_home:
                     self._root.resume()  # bubblewrap ends with its init, and reaps it, as a container's PID 1 may not
                 else:
@@ -99,7 +108,7 @@ class Watchdog(threading.Thread):
                     self._process.wait(PATIENCE_S)
             for _ in range(5):  # a stray may start another while we look; whoever hides on purpose needs the sandbox
                 for stray in (strays := self._strays()):
-                    with suppress(psutil.Error):
+                    with suppress(*GONE):
                         stray.kill()
                 victims |= dict.fromkeys(strays)
                 if not strays:
@@ -111,7 +120,7 @@ class Watchdog(threading.Thread):
     def _strays(self) -> list[psutil.Process]:
         found = []
         for process in psutil.process_iter() if self._stray_home else ():
-            with suppress(psutil.Error, OSError):
+            with suppress(*GONE):
                 if process.environ().get("HOME") == self._stray_home and alive(process):
                     found.append(process)
         return found
@@ -127,46 +136,41 @@ class Watchdog(threading.Thread):
         """Measure once; the verdict if a limit is exceeded."""
         if time.monotonic() > self.deadline:
             return "timeout", f"The answer ran longer than {self._limits.wall_s:g} s in all.", BUSY
-        with suppress(psutil.Error):
-            self._seen.update(below(self._root))
-        self._seen = {process for process in self._seen if alive(process)}
-        processes = [self._root, *self._seen]
-        used = sum(resident(process) for process in processes)
-        if used > self._limits.memory_bytes and len(processes) > 1:
-            used = sum(share(process) for process in processes)  # slower; counts what forked processes share once
+        tasks, used, cpu_s = self._held.use(self._limits.memory_bytes)
         self.peak_bytes = max(self.peak_bytes, used)
         if used > self._limits.memory_bytes:
             return "crash", f"The answer used more than {self._limits.memory_bytes / GIB:.1f} GiB of memory."
-        cpu_s = sum(cpu_seconds(process) for process in processes)
-        self._count(time.monotonic(), cpu_s, processes)
-        self._settle(cpu_s, processes)
+        cpu_s = max(cpu_s, self._cpu_s)  # who is reaped between two lines is missed once
+        self._count(time.monotonic(), cpu_s)
+        self._settle(cpu_s)
         if cpu_s > self._limits.cpu_s:
             return "crash", f"The answer used more than {self._limits.cpu_s:g} s of processor time."
         if self.spent > self._limits.cpu_s:
             return "timeout", f"The answer took longer than {self._limits.cpu_s:g} s in all."
-        if len(processes) > self._limits.processes + 2:  # two are bubblewrap's
+        if tasks > self._limits.processes + 2:  # two are bubblewrap's
             return "crash", f"The answer started more than {self._limits.processes} processes."
         return None
 
-    def _count(self, now: float, cpu_s: float, processes: list[psutil.Process]) -> None:
+    def _count(self, now: float, cpu_s: float) -> None:
         """Add to `spent` what was computed since the last look, or the time that went by where nobody wants to compute.
 
         Who waits for a processor wants to: this time is the machine's, not the child's.
         """
         asked, computed = self._asked, max(0.0, cpu_s - self._cpu_s)
         slept = 0.0 if asked is None else min(LATE_S, now - max(asked, self._looked))
-        if slept > computed and any(map(wants_to_run, processes)):
+        if slept > computed and self._held.busy():
             slept = 0.0
         self.spent += max(computed, slept)
         self._cpu_s, self._looked = cpu_s, now
 
-    def _settle(self, cpu_s: float, processes: list[psutil.Process]) -> None:
+    def _settle(self, cpu_s: float) -> None:
         """Lowest priority for whoever uses more than one core, so that the answer beside it keeps its own."""
         now = time.monotonic()
         if now - self._since < SPAN_S:
             return
         if cpu_s - self._used > FAIR_S * (now - self._since):
-            for process in processes:
-                with suppress(psutil.Error, OSError):
-                    process.nice(19)  # what it starts later inherits it, and only root can go back
+            with suppress(*GONE):
+                for process in [self._root, *below(self._root)]:
+                    with suppress(*GONE):
+                        process.nice(19)  # what it starts later inherits it, and only root can go back
         self._used, self._since = cpu_s, now

@@ -10,6 +10,7 @@ from ddpm_core.config import Preset
 from ddpm_tools import outputs
 from ddpm_tools.cli.base import command, device_of, number, place, positive
 from ddpm_tools.datasets import load_data
+from ddpm_tools.datasets.load import OURS
 from ddpm_tools.presets import PRESETS, preset
 from ddpm_tools.train import quick_gate, resume
 from ddpm_tools.train.callbacks import CallbackConfig
@@ -44,7 +45,7 @@ def config_of(a: argparse.Namespace) -> Preset:
     config = shortened(preset(a.preset), a.steps, a.seed)
     changes = {"data": a.data, "split": a.split, "conditioning": a.conditioner, "parameterization": a.parameterization}
     config = replace(config, **{k: v for k, v in changes.items() if v})
-    flip = config.train.flip and config.data != "digits" if a.flip is None else a.flip  # a mirrored 2 is no 2
+    flip = config.train.flip and config.data not in OURS if a.flip is None else a.flip  # a mirrored 2 is no 2
     training = {"batch_size": a.batch_size, "lr": a.lr, "preview_every": a.preview_every}
     config = replace(config, train=replace(config.train, flip=flip, **{k: v for k, v in training.items() if v}))
     if a.data and a.data != preset(a.preset).data and (u := config.unet).num_classes:

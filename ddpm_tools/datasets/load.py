@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from ddpm_core.data import ImageData, digits
+from ddpm_tools.datasets.digits28 import digits28
 from ddpm_tools.datasets.files import open_files
 from ddpm_tools.datasets.layouts import index
 from ddpm_tools.datasets.pictures import ImageSpec, pixels
@@ -15,6 +16,7 @@ from ddpm_tools.datasets.reading import cached_pictures
 from ddpm_tools.datasets.splits import SPLITS, positions
 from ddpm_tools.datasets.vision import TORCHVISION, torchvision_data
 
+OURS = {"digits": digits, "digits28": digits28}  # split -> ImageData, with no download
 EMOJI = Path(__file__).resolve().parents[2] / "data/captions/emoji.zip"  # ships; made by scripts/emoji_captions.py
 
 
@@ -49,17 +51,17 @@ def load_data(
     name: str, split: str = "train", root: Path | str = Path("build/datasets"),
     size: int | None = None, channels: int | None = None,
 ) -> ImageData:  # fmt: skip
-    """A data set by name (digits, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size` crops each
-    picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out, pictures stay as
-    they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits hold out a fifth,
-    torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the file's name) or
-    their own `test` folder. `root` keeps downloads and decoded copies of large sets. ValueError, in one sentence, for
-    whatever is wrong with the name or with the pictures."""
+    """A data set by name (digits, digits28, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size`
+    crops each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out, pictures
+    stay as they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits and digits28 hold
+    out a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the
+    file's name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets. ValueError, in
+    one sentence, for whatever is wrong with the name or with the pictures."""
     if split not in SPLITS:
         raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")
     spec = ImageSpec(size, channels)
-    if name == "digits":
-        return resized(digits(split), spec)
+    if name in OURS:
+        return resized(OURS[name](split), spec)
     if name in TORCHVISION:
         return resized(torchvision_data(name, split, Path(root)), spec)
     if name == "emoji":  # 1,911 of Noto, 32×32 RGB on white, ten categories, with captions ('tiger, animal mammal')
@@ -67,6 +69,6 @@ def load_data(
     if Path(name).exists():
         return data_files(Path(name), split, spec, Path(root) / "cache")
     raise ValueError(
-        f"unknown data set '{name}'; known: digits, {', '.join(TORCHVISION)}, emoji, "
+        f"unknown data set '{name}'; known: {', '.join([*OURS, *TORCHVISION])}, emoji, "
         f"or the path of a folder of class folders or of a data set zip"
     )

@@ -9,11 +9,12 @@ import torch
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import CheckpointError, Loaded
 from ddpm_core.data import ImageData
+from ddpm_tools.datasets.load import OURS
 from ddpm_tools.datasets.vision import TORCHVISION
 from ddpm_tools.evaluation.classifiers import AnyClassifier, load_classifier
 from ddpm_tools.evaluation.features import COURSE, shipped
 
-KNOWN_CLASSES = {"digits": tuple("0123456789"), **TORCHVISION}
+KNOWN_CLASSES = {**dict.fromkeys(OURS, tuple("0123456789")), **TORCHVISION}
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,12 @@ WRONG = {
                  "gradient reaches the class embedding"),
     "rounded": (TIME, module("return h + self.f(class_emb.round())[..., None, None]", LINEAR),
                 "gradient reaches the class embedding"),
+    "two zeros in a row": (
+        TIME,
+        module("return h + self.gate * (self.f(h, class_emb) - h)",
+               "self.f = AdaLNBlock(channels, cond_dim); self.gate = nn.Parameter(torch.zeros(()))"),
+        "what starts at zero opens in training",
+    ),
     "random": (ADDED, module("return h + torch.randn_like(h)"), "deterministic in eval mode"),
     "state between calls": (
         ADDED,

@@ -14,7 +14,7 @@ from autograder.adapters.report.needs import needs
 from autograder.adapters.report.notes import Notes
 from autograder.grading import private
 from autograder.grading.progress import span
-from autograder.grading.results import GATE, OUTCOMES
+from autograder.grading.results import GATE, OUTCOMES, UNUSABLE
 from autograder.intake.problems import Problem
 from ddpm_tools.reports import html
 
@@ -23,6 +23,7 @@ OFTEN = 0.2  # a property on which this share of the answers loses points stands
 SLOWEST = 10  # notebooks listed by time
 NOTHING = Notes()
 TOO_GOOD = "Far better than any reference design ({}): see the answer and its samples; the marks stand."
+STOPPED = "A check stopped at what the answer returned, and gave no points; the traceback is in instructor.json."
 MEANING = {
     "graded": "the checks ran",
     "timeout": "an answer did not return in time",
@@ -43,11 +44,12 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], note
     total = sum(e.timings.get("total", 0.0) for e in found)
     gates = [g for group in groups.values() if (g := gate(group, out))]
     far = tuple(Problem(student, g.exercise, TOO_GOOD.format(why)) for g in gates for student, why in g.look)
+    stopped = tuple(Problem(student, name, STOPPED) for student, name in unusable(records))
     return {
         "title": "Class report",
         "assignments": list(dict.fromkeys(e.assignment for e in found)),
         "records": len(records),
-        "needs": needs(found, problems, replace(notes, flags=notes.flags + far), notes.absent(records)),
+        "needs": needs(found, problems, replace(notes, flags=notes.flags + far + stopped), notes.absent(records)),
         "notes": notes,
         "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
         "found": found,
@@ -67,6 +69,12 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], note
         "mean_time": f"{total / max(1, len(found)):.1f} s",
         "STATES": STATES,
     }
+
+
+def unusable(records: Sequence[dict]) -> list[tuple[str, str]]:
+    """(student, notebook) where a check stopped at what the answer returned."""
+    every = ((r["extra_data"]["student"], *n) for r in records for n in r["extra_data"]["notebooks"].items())
+    return [(student, name) for student, name, n in every if n.get("code") == UNUSABLE]
 
 
 def write(records: Sequence[dict], out: Path, problems: Sequence[Problem] = (), notes: Notes = NOTHING) -> Path:

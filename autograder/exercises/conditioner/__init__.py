@@ -9,33 +9,17 @@ gradient is the child's word: half a point, and a wrong one spoils the pair's ow
 import torch
 from torch import Generator, Tensor
 
-from autograder.child.perturb import count, perturb
+from autograder.child.perturb import count
 from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, tensor
-from autograder.exercises.calls import seed_of
+from autograder.exercises.calls import same, seed_of
+from autograder.exercises.conditioner import learning
+from autograder.exercises.conditioner.asking import images, perturbed
 from autograder.exercises.module import SAME, SEES, changes, mixed
 from autograder.gate.network import UNET
 from autograder.gate.remote_modules import with_pair
-from ddpm_core.unet import ConditionalUNetV2
 
 PREPARE, CONDITIONER = "prepare_conditioning", "ClassConditioner"
-MOVED = 0.1  # how far parameters are moved
 BUDGET = 1.5  # the conditioners' parameters, in units of the rest of the network
-
-
-def images(rng: Generator, batch: int) -> dict[str, Tensor]:
-    """A batch of noisy images, timesteps, and labels that are all different (null class included)."""
-    return {
-        "x": torch.randn(batch, 1, 8, 8, generator=rng),
-        "t": torch.randint(1000, (batch,), generator=rng),
-        "y": torch.randperm(11, generator=rng)[:batch],
-    }
-
-
-def perturbed(probe: Probe, seed: int) -> ConditionalUNetV2:
-    """The course's network with the pair plugged in, every parameter moved."""
-    net = with_pair(probe, UNET, seed)
-    perturb(net, seed, MOVED)
-    return net
 
 
 def forward(probe: Probe, seed: int, *batches: dict[str, Tensor], autocast: bool = False) -> list[Tensor]:
@@ -49,7 +33,7 @@ def kept(name: str, given: dict[str, Tensor], out: dict[str, Tensor], what: str)
     """The result, of the shape of the first input; Failed where it is none, or where an input was changed."""
     x = tensor(out, "out", tuple(next(iter(given.values())).shape), what)
     for k, v in given.items():
-        if not torch.equal(out.get(k, v), v):
+        if not same(out.get(k, v), v):
             raise Failed(f"{name} changes its input `{k}` in place; build a new tensor instead")
     return x
 
@@ -117,20 +101,6 @@ def own_sample_only(probe: Probe, rng: Generator) -> None:
         )
 
 
-def gradient_reaches(probe: Probe, rng: Generator) -> None:
-    a = images(rng, 5)
-    weights = torch.randn(5, 1, 8, 8, generator=rng)
-    net = perturbed(probe, seed_of(rng))
-    class_emb = net.embed_class(a["y"]).detach().requires_grad_()
-    (net.forward_with_cond(a["x"], a["t"], class_emb) * weights).sum().backward()
-    grad = class_emb.grad if class_emb.grad is not None else torch.zeros_like(class_emb)
-    if (finite(grad, "the gradient of the class embedding").abs().amax(1) == 0).any():
-        raise Failed(
-            "no gradient reaches the class embedding, so the classes can never be learnt; look for .detach(), "
-            "torch.no_grad(), rounding or argmax on the way"
-        )
-
-
 def autocast(probe: Probe, rng: Generator) -> None:
     forward(probe, seed_of(rng), images(rng, 4), autocast=True)
 
@@ -167,7 +137,8 @@ EXERCISE = Exercise(
         Check("sample i depends only on sample i", 2.0, own_sample_only, fatal=True),
         Check("the output depends on the label", 3.0, sees_the_label, fatal=True),
         Check("the output depends on the time", 1.0, sees_the_time, fatal=True),
-        Check("gradient reaches the class embedding", 0.5, gradient_reaches),
+        Check("gradient reaches the class embedding", 0.25, learning.gradient_reaches),
+        Check("what starts at zero opens in training", 0.25, learning.opens, fatal=True),
         Check("runs under bfloat16 autocast", 0.5, autocast),
         Check("deterministic in eval mode", 0.5, deterministic),
         Check("stays within the parameter budget", 0.5, budget),

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe, finite, tensor
+from autograder.exercises.base import Failed, Probe, finite, returned, tensor
 
 PARAMETERS = {
     "gain": (), "body.0.weight": (4, 3), "body.0.bias": (4,), "body.1.weight": (4,), "body.1.bias": (4,),
@@ -44,7 +44,7 @@ def follow(
     about, out = probe.both("follow", sent, runs=runs or [{}], net=net, updates=updates, **header)
     if about.get("kind") != "Module":
         raise Failed(
-            f"`.module` is a {str(about.get('kind'))[:40]} where a network is asked for: it should be possible to call "
+            f"`.module` is {returned(about)} where a network is asked for: it should be possible to call "
             "ema.module(x), as the model itself"
         )
     return out

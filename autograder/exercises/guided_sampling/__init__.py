@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Exercise, Failed, Probe, check_of
-from autograder.exercises.calls import Returned, Thing, call, close, keeps_device, seed_of
+from autograder.exercises.calls import Returned, Thing, call, close, keeps_device, not_by_the_batch, seed_of
 from autograder.exercises.guided_sampling import sampling
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
@@ -62,11 +62,18 @@ def own(probe: Probe, rng: Generator) -> None:
     for shape in SHAPES:
         world = batch(rng, shape, mixed=True)
         for w in (0.0, 1.0, scale(rng, 1.5, 9)):
-            agrees(
-                probe, world, w, "in a batch of several labels and timesteps, an image is not guided by its own",
-                "ask for two labels in one batch and for each alone, and compare: after torch.cat([x_t, x_t]) the "
-                "labels and timesteps must be doubled in the same order, and the halves taken apart in it",
-            )  # fmt: skip
+            try:
+                agrees(
+                    probe, world, w, "in a batch of several labels and timesteps, an image is not guided by its own",
+                    "ask for two labels in one batch and for each alone, and compare: the doubled images, labels and "
+                    "timesteps must be in one order, and the answers taken apart in that order",
+                )  # fmt: skip
+            except Failed as failed:
+                g, *given = world
+                out = ask(probe, g, *given, w).tensor(shape)
+                each = zip(*(v.split(1) for v in given))
+                alone = [ask(probe, g, *one, w).tensor((1, *shape[1:])) for one in each]
+                raise not_by_the_batch(failed, out, alone, "the guidance itself is wrong") from None
 
 
 def one_call(probe: Probe, rng: Generator) -> None:

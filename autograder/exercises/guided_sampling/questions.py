@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from autograder.child import functions
 from autograder.child.functions import Reply
 
-SHOWN = 200  # calls whose images are kept
+SHOWN = 4000  # images that are kept: of the first calls, whether these have one image each or many
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Model(nn.Module):
         self._check(x, t, labels)
         self.calls += 1
         self.times.append(t.detach()[0].clone())
-        self.shown += [x.detach().clone()] if self.calls <= SHOWN else []
+        kept = sum(map(len, self.shown))
+        self.shown += [x.detach().clone()] if kept + len(x) <= SHOWN else []
         pairs = (t, self.abar), (labels, self.variance)
         abar, variance = (F.embedding(i, v[:, None])[..., None, None] for i, v in pairs)  # (B, 1, 1, 1)
         mean = F.embedding(labels, self.mean.flatten(1)).view(-1, *self.mean.shape[1:])  # (B, C, H, W)

@@ -7,7 +7,7 @@ on the way there show the model that image with exactly the noise of the timeste
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe, finite
+from autograder.exercises.base import Failed, Probe, finite, sizes
 from autograder.exercises.calls import Returned, Seeded, Thing, call, close, keeps_device, same, seed_of
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
@@ -36,18 +36,24 @@ def contract(probe: Probe, rng: Generator) -> None:
 
 
 def starts(probe: Probe, rng: Generator) -> None:
+    """Of the images shown at the first timestep, in whatever order and number of calls, each is one of the noises, and
+    each of the noises is there. A sampler that stays at that timestep for another call may show other images then."""
     for count in (1, 3):
         g, seed = draw(rng, SHAPE, spread=0.2, apart=0.1), seed_of(rng)
         returned = ask(probe, g, labels_of(rng, g, count), 3.0, 5, Seeded(seed))
-        times_of(returned)
-        first = shown(returned, 0, SHAPE)
         noise = torch.randn((count, *SHAPE), generator=torch.Generator().manual_seed(seed))
-        fits = first is not None and len(first) % count == 0
-        if not fits or not all(torch.allclose(x.float(), noise, atol=1e-6) for x in first.split(count)):
+        times, first = times_of(returned), shown(returned, 0, SHAPE)
+        seen = shown_at(returned, times, int(times[0]), SHAPE)
+        if first is None or not same_image(first, noise).any(1).all() or not same_image(noise, seen).any(1).all():
             raise Failed(
                 "the first images that the model is shown are not torch.randn(shape, generator=generator), drawn once, "
                 "for the whole batch, with shape (B, C, H, W): print the first x that your model is given, and compare"
             )
+
+
+def same_image(a: Tensor, b: Tensor) -> Tensor:
+    """Which images of a (N, ...) are which of b (M, ...): (N, M) bool."""
+    return (a.float().flatten(1)[:, None] - b.float().flatten(1)).abs().amax(2) < 1e-5
 
 
 def times_of(returned: Returned, where: str = "") -> Tensor:
@@ -63,8 +69,21 @@ def shown(returned: Returned, call: int, shape: tuple[int, ...]) -> Tensor | Non
     """The images of one call, (B or 2B, C, H, W); None where the child kept none."""
     x = returned.after.get(f"shown{call}")
     if x is not None and (x.dim() != 4 or tuple(x.shape[1:]) != shape or not len(x)):
-        raise Failed(f"the model is shown images of shape {tuple(x.shape)[:8]}")
+        raise Failed(f"the model is shown images of shape {sizes(x)}")
     return x
+
+
+def shown_at(returned: Returned, times: Tensor, t: int, shape: tuple[int, ...]) -> Tensor:
+    """The images of all calls at this timestep that the child has kept, (N, C, H, W)."""
+    calls = (times == t).nonzero().flatten().tolist()
+    kept = [x for i in calls if (x := shown(returned, i, shape)) is not None]
+    return torch.cat(kept) if kept else torch.empty(0, *shape)
+
+
+def runs_of(times: Tensor, start: int) -> list[Tensor]:
+    """The timesteps of each run from `start` down: a part of the batch may be sampled after another."""
+    again = ((times[1:] == start) & (times[:-1] != start)).nonzero().flatten() + 1
+    return list(times.tensor_split(again))
 
 
 def steps(probe: Probe, rng: Generator) -> None:
@@ -72,13 +91,15 @@ def steps(probe: Probe, rng: Generator) -> None:
     total = len(g.abar)
     hint = "print the t that your model is given, with num_steps=5"
     for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
-        returned = ask(probe, g, labels_of(rng, g, 2), 3.0, count, Seeded(seed_of(rng)))
+        images = 2
+        returned = ask(probe, g, labels_of(rng, g, images), 3.0, count, Seeded(seed_of(rng)))
         times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
             raise Failed(f"the first step is not at T - 1, where there is nothing but noise: {hint}")
-        if (times.diff() > 0).any():
+        runs = runs_of(times, total - 1)
+        if len(runs) > images or any((run.diff() > 0).any() for run in runs):
             raise Failed(f"the timesteps do not go down: {hint}")
-        if not count <= len(times.unique()) <= 2 * count or len(times) > 4 * count:
+        if not all(count <= len(run.unique()) <= 2 * count and len(run) <= 4 * images * count for run in runs):
             raise Failed(f"num_steps is not the number of timesteps that are visited: {hint}, and again with 10")
 
 
@@ -108,17 +129,18 @@ def guides(probe: Probe, rng: Generator) -> None:
 
 
 def levels(probe: Probe, rng: Generator) -> None:
-    shape = (3, 8, 8)
+    shape, images = (3, 8, 8), 8
     g = draw(rng, shape, spread=0.0, apart=0.6)
-    y = labels_of(rng, g, 1).repeat(8)  # one class, so that the order of a doubled batch does not matter
+    y = labels_of(rng, g, 1).repeat(images)  # one class, so that the order of images and halves does not matter
     for count in (len(g.abar), 11):
         returned = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng)), shape=shape)
         times = times_of(returned).clamp(0, len(g.abar) - 1)
-        for i, t in enumerate(times):
-            if (x := shown(returned, i, shape)) is None:
-                break
+        for t in times.unique().tolist():
+            x = shown_at(returned, times, t, shape)
+            if len(x) < images:  # the child keeps no more, or the answer shows the model some of its images elsewhere
+                continue
             abar, mean = g.abar[t].double(), g.mean[y[0]].double()
-            noise = (x.double() - abar.sqrt() * mean) / (1 - abar).sqrt()  # (B or 2B, C, H, W), 1,536 different numbers
+            noise = (x.double() - abar.sqrt() * mean) / (1 - abar).sqrt()  # (N, C, H, W), 1,536 different numbers
             if not 0.85 < noise.std() < 1.15 or (noise * mean.sign()).mean().abs() > 0.18:
                 raise Failed(
                     "on the way, the images that a model is shown, which knows exactly one image of each class, do not "

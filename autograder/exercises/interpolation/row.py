@@ -52,7 +52,7 @@ def even(probe: Probe, rng: Generator) -> None:
         if apart > 0.03 * float(basis.abs().max()) or torch.allclose(basis[0], basis[1], atol=1e-3):
             raise Failed(
                 "the images between the ends do not belong to embeddings at even steps from class_a's to class_b's: "
-                "for 5 images alpha is 0, 0.25, 0.5, 0.75 and 1 (torch.linspace), one embedding for each image, fed to "
+                "for 5 images alpha is 0, 0.25, 0.5, 0.75 and 1, one embedding for each image, fed to "
                 "model.forward_with_cond in place of a class's"
             )
 
@@ -95,9 +95,9 @@ def guidance(probe: Probe, rng: Generator) -> None:
         null, wanted = w.picture(w.table[-1:]), w.picture(w.table[[a, b]])
         if (out[[0, -1]] - (null + scale * (wanted - null))).abs().max() > 0.01:
             raise Failed(
-                "guidance is not eps_u + w * (eps_c - eps_u), w = guidance_scale, with the null class's embedding, "
-                "model.embed_class(torch.tensor([model.null_class])), for eps_u: look at w = 0, which is the null "
-                "class alone, and at w = 1, which is the class alone"
+                "guidance is not eps_u + w * (eps_c - eps_u), w = guidance_scale, with the null class's embedding (its "
+                "label is model.null_class) for eps_u: look at w = 0, which is the null class alone, and at w = 1, the "
+                "class alone"
             )
 
 
@@ -116,10 +116,7 @@ def one_image(probe: Probe, rng: Generator) -> None:
     w, (a, b) = world(rng, null=False), two(rng)
     out, _ = ask(probe, w, (a, b), 1, seed_of(rng), guidance_scale=1.5)
     if not is_along(out[0], w.picture(w.table[[a]])):
-        raise Failed(
-            "a row of one image is not class_a's: look at the alpha of num_interp = 1, which should be 0, as "
-            "torch.linspace(0, 1, 1) has it"
-        )
+        raise Failed("a row of one image is not class_a's: look at the alpha of num_interp = 1, which should be 0")
 
 
 def timesteps(probe: Probe, rng: Generator) -> None:

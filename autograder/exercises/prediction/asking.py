@@ -67,5 +67,5 @@ def images(rng: Generator, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tens
 
 OWN = (
     "call it with two images and timesteps = torch.tensor([0, 299]), then with each image alone, and compare; "
-    'schedule["sqrt_alpha"][timesteps] has shape (B,) and needs (B, 1, 1, 1) before it meets an image'
+    "a factor of the schedule, taken at all timesteps, has shape (B,) and needs (B, 1, 1, 1) before it meets an image"
 )

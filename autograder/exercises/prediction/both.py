@@ -26,9 +26,12 @@ def precision(name: str):
         abar, shape = draw_schedule(rng), (2, 1, 4, 4)
         t = asking.mixed_times(rng, 2, 200)
         pair = pictures(rng, shape), pictures(rng, shape)
-        out = asked(probe, name, *pair, t, abar, dtype=torch.float64).tensor(shape)
-        if out.dtype != torch.float64:
-            raise Failed(f"float64 images and a float64 schedule come out as {out.dtype}; look for .float() or .half()")
+        returned = asked(probe, name, *pair, t, abar, dtype=torch.float64)
+        out = returned.tensor(shape)
+        if returned.dtype != torch.float64:
+            raise Failed(
+                f"float64 images and a float64 schedule come out as {returned.dtype}; look for .float() or .half()"
+            )
         if torch.equal(out, out.float().double()):
             raise Failed("float64 inputs give no more digits than float32 ones: somewhere on the way they are rounded")
 

@@ -22,10 +22,11 @@ def lengths(rng: Generator) -> list[int]:
 
 def betas(probe: Probe, name: str, timesteps: int, **kwargs: float) -> Tensor:
     """The answer's betas in float64. Either float is right: a cumulative product is better taken in float64."""
-    out = call(probe, name, timesteps, **kwargs).tensor((timesteps,))
-    if out.dtype not in (torch.float32, torch.float64):
-        raise Failed(f"{name} returns {out.dtype}: betas are fractions, to be given in float32 or float64")
-    return finite(out, f"{name}({timesteps})").double()
+    returned = call(probe, name, timesteps, **kwargs)
+    out = returned.tensor((timesteps,))
+    if returned.dtype not in (torch.float32, torch.float64):
+        raise Failed(f"{name} returns {returned.dtype}: betas are fractions, to be given in float32 or float64")
+    return finite(out, f"{name}({timesteps})")
 
 
 def one_beta_each(name: str, probe: Probe, rng: Generator) -> None:

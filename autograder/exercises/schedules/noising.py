@@ -83,13 +83,15 @@ def own_time(probe: Probe, rng: Generator) -> None:
 def precision(probe: Probe, rng: Generator) -> None:
     abar, (x0, noise) = schedule(rng), torch.randn(2, 2, 1, 4, 4, generator=rng)
     t = torch.randint(len(abar), (2,), generator=rng)
-    out = noised(probe, x0, t, noise, abar.double()).tensor((2, 1, 4, 4))
+    out = noised(probe, x0, t, noise, abar.double())
+    out.tensor((2, 1, 4, 4))
     if out.dtype != torch.float32:
         raise Failed(
             f"float32 images come out as {out.dtype} where alphas_cumprod is float64: cast abar[t] to x_0.dtype before "
             "it meets the image, or the network that gets x_t stops on a dtype error"
         )
-    exact = noised(probe, x0.double(), t, noise.double(), abar.double()).tensor((2, 1, 4, 4))
+    exact = noised(probe, x0.double(), t, noise.double(), abar.double())
+    exact.tensor((2, 1, 4, 4))
     if exact.dtype != torch.float64:
         raise Failed(f"float64 images come out as {exact.dtype}: q_sample(x_0.double(), …) should stay in float64")
 

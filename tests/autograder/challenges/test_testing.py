@@ -1,5 +1,6 @@
 """A test from notebook to log, the training replaced except once, and the leaderboard that follows from the log."""
 
+import contextlib
 import csv
 import io
 import json
@@ -27,6 +28,7 @@ from autograder.challenges.examples import examples
 from autograder.challenges.tracks import METRICS, TRACKS
 from autograder.cli import main as cli
 from autograder.exercises import gate_of
+from autograder.exercises.base import Check
 from autograder.sandbox import child_process
 from autograder.sandbox.limits import Failure
 from ddpm_tools.evaluation.estimates import mean_estimate
@@ -91,6 +93,64 @@ def test_what_counts_and_what_does_not(run, tmp_path):
         run(outcome(0))
     told = "\n".join(testing.lines(T, done))
     assert "2 seeds" in told and "Fréchet distance   15.50 [" in told and "quick gate: " in told
+
+
+def test_free_tests_are_capped(run, tmp_path):
+    for _ in range(attempts.MOST_FREE):
+        with pytest.raises(ValueError, match="does not count"):
+            run(error=RuntimeError("a bug of ours"))
+    for used in (1, 2, 3):
+        with pytest.raises(ValueError, match=f"counts, since {attempts.MOST_FREE} before it did not"):
+            run(error=RuntimeError("a bug of ours"))
+        assert attempts.challenger(tmp_path, T.name, "Ada").used == used
+    with pytest.raises(ValueError, match="used all 3"):
+        run(outcome(0))
+    assert run(outcome(0), outcome(1), name="Ben").outcome == "finished"  # nobody else's
+
+
+@pytest.mark.parametrize("how", ["raises", "nan", "crash"])
+def test_a_test_that_the_design_broke_counts(how, monkeypatch, run, tmp_path):
+    """One seed in this process: what comes back makes our own computation stop, gives no figure, or ends the child."""
+
+    class Child:
+        def ask(self, header, tensors=None, timeout_s=20.0):
+            if how == "crash":
+                raise Failure("crash", "The answer's process was ended by SIGKILL.")
+            return {}, {}
+
+    def trained(*a):
+        if how == "raises":
+            raise RuntimeError("Double did not match Float")
+        return {"judge": METRICS_OF_A_RUN | {"distance": float("nan")}}, None
+
+    monkeypatch.setattr(quick, "session", lambda *a, **k: contextlib.nullcontext(Child()))
+    monkeypatch.setattr(quick.course, "run", trained)
+    monkeypatch.setattr(quick, "by_features", lambda *a: {})
+    job = quick.Job(T.name, {}, 1)
+    made = quick.run(job)
+    assert not made.ours and not made.metrics and ("Double did not match" in made.trace) == (how == "raises")
+    assert "Double" not in made.reason
+    for used in (1, 2, 3):
+        assert run(made).outcome == "failed"
+        assert attempts.challenger(tmp_path, T.name, "Ada").used == used
+    with pytest.raises(ValueError, match="used all 3"):
+        run(made)
+    log = [e for e in record.entries(tmp_path) if e["kind"] == "end"]
+    assert all(("Double did not match" in e.get("trace", "")) == (how == "raises") for e in log)
+
+
+def test_a_contract_that_stops_at_a_reply_is_broken(monkeypatch):
+    def stops(probe, rng):
+        raise RuntimeError("Double did not match Float")
+
+    class Child:
+        def ask(self, header, tensors=None, timeout_s=20.0):
+            return {}, {}
+
+    monkeypatch.setattr(contract, "checks", lambda track: (Check("holds nothing", 1.0, stops),))
+    last = contract.ask(T, Child(), {})[-1]
+    assert not last.holds and "RuntimeError" in last.text and "Double" not in last.text
+    assert "Double did not match" in last.trace
 
 
 def test_a_broken_contract_uses_up_nothing_and_is_logged(run, tmp_path, monkeypatch):

@@ -33,6 +33,16 @@ RUNS = {  # code in x, y, t on a GPU, and whether its result is there
     "torch.tensor([v.item() for v in y])": False,
     "torch.tensor(x.cpu().numpy()).to(x.device) * y": True,
     "(x if x.sum() > 0 else -x)": True,
+    "torch.vmap(lambda row, k: row * k)(x, t.float())": True,
+    "x * torch.vmap(lambda k: y[k] * torch.ones(()))(t)[:, None]": True,
+    "torch.func.vmap(lambda row: row.sum())(x).cpu()": False,
+    "torch.vmap(lambda row: row * 2)(torch.ones(2, 3))": False,
+    "x.new_tensor([1.0, 2.0, 3.0]) + y.new_full((3,), 2)": True,
+    "torch.asarray([1.0, 2.0, 3.0], device=x.device) + torch.zeros(3).to(device=x.device)": True,
+    "torch.empty_like(y).fill_(3) + torch.full((3,), 2.0, device=x.device)": True,
+    "F.one_hot(t, 3) * y": True,
+    "torch.zeros(2, 3).to(x.device, torch.float64).scatter_(1, t[:, None], 1.0) + x": True,
+    "torch.nn.functional.pad(y, (1, 1)).unfold(0, 3, 1).mT @ y": True,
 }
 FAILS = [
     "x + torch.zeros(3)",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.exercises import schedules
+from autograder.exercises import EXERCISES, schedules
 from autograder.grading import batch, judging
 from autograder.grading.judging import judge_notebook
+from autograder.grading.results import NotebookResult, Test
 from autograder.intake import model_solutions
 from autograder.sandbox.limits import Failure
 
@@ -93,3 +94,14 @@ def test_at_home_the_own_cells_stand_in_and_without_solutions_nothing_is_graded(
         model_solutions.reference(EXERCISE, ("q_sample",), Path("/nowhere"))
     result = judge(tmp_path, {"q_sample": uses}, NEEDS, solutions=tmp_path)
     assert result.outcome == "infrastructure_error" and result.score is None
+
+
+def test_messages_say_which_answer_to_mend_first():
+    exercise = EXERCISES["5_2_guidance", "guided_sampling"]
+    checks = [c for a in exercise.answers for c in exercise.checks_of(a)[:2]]
+    for wrong, says in ((checks, True), (checks[2:], False), (checks[:2], False)):
+        tests = [Test(c.name, 0.0 if c in wrong else c.points, c.points, "No.") for c in checks]
+        result = NotebookResult(exercise, "graded", "", tests)
+        judging.mend_first(judging.Judging(batch.make_grader(exercise, 0), result, 0, lambda what, share: None))
+        said = [t.name for t in result.tests if "Mend `guided_eps` first" in t.output]
+        assert said == ([c.name for c in checks[2:]] if says else [])

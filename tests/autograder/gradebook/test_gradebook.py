@@ -97,6 +97,16 @@ def test_an_old_score_never_survives_a_failed_regrade(course, record):
     assert course.state("ana")[CHECKS] == (None, None, True) and course.state("ana")["flagged"]
 
 
+def test_a_notebook_that_was_not_graded_leaves_the_others_marks(course, record):
+    course.submit("ana")
+    rec = record("ana")
+    rec["score"], rec["extra_data"]["outcome"] = None, "infrastructure_error"
+    given = rec["extra_data"]["notebooks"][NOTEBOOK]
+    rec["extra_data"]["notebooks"]["adagn"] = given | {"outcome": "infrastructure_error", "score": None, "cells": {}}
+    assert course.write(rec) == [f"ana/{TASK}: there is no notebook 'adagn'"]
+    assert course.state("ana")[CHECKS] == (10.0, None, False) and not course.state("ana")["flagged"]
+
+
 def test_what_is_not_a_score_is_withheld(course, record):
     course.submit("ana")
     for score in (float("nan"), float("inf"), -1.0, 10.5, "10", True, None):

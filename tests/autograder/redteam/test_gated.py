@@ -65,8 +65,12 @@ def honest(judged):
     return lambda name: made.get(name) or made.setdefault(name, judged(name, RIGHT[name]))
 
 
+def told(result) -> str:
+    return f"none; distance {result.metrics['distance']:.2f}" if result.metrics else "none; refused"
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_other_network_takes_the_place_of_the_courses(attack, world, judged, honest):
+def test_no_other_network_takes_the_place_of_the_courses(attack, world, judged, honest, got):
     name, cell, source, unmoved = ATTACKS[attack]
     images = digits("train").images.flatten().tolist()
     letters = "".join(chr(97 + round(v / 255 * 16)) for v in images)
@@ -79,10 +83,11 @@ def test_no_other_network_takes_the_place_of_the_courses(attack, world, judged, 
     else:
         assert result.metrics["heldout_loss"] > without.metrics["heldout_loss"]
         assert result.metrics["distance"] > 0.9 * without.metrics["distance"]
+    got(attack, result.score - without.score, told(result))
 
 
 @pytest.mark.parametrize("attack", LEARNING["TOGETHER"])
-def test_no_image_reaches_a_network_that_learns_nothing(attack, world, judged, honest):
+def test_no_image_reaches_a_network_that_learns_nothing(attack, world, judged, honest, got):
     """Neither what the process of an answer is sent nor what its forward pass sees is an image that it may keep."""
     more = "".join(LEARNING["TOGETHER"][attack])
     source = world.fill(LEARNING["MIXTURE"] + more, OPERATIONS=BY_NAME["architecture"].operations)
@@ -93,12 +98,14 @@ def test_no_image_reaches_a_network_that_learns_nothing(attack, world, judged, h
         assert not result.metrics or result.metrics["distance"] > 0.9 * without.metrics["distance"]
     else:
         assert result.metrics == without.metrics
+    got(attack, result.score - without.score, told(result))
 
 
-def test_samples_do_not_help_one_another(judged):
+def test_samples_do_not_help_one_another(judged, got):
     """The process that denoises could learn from what it is asked; it is asked again, in other company."""
     result = judged("architecture", {"build_model": LEARNING["COMPANY"]})
     assert not result.metrics and "sample i depends on other samples" in result.reason
+    got("a denoiser that learns from its questions", result.gate or 0.0)
 
 
 def test_each_wall_is_needed(world, judged, honest, monkeypatch):

@@ -103,12 +103,13 @@ def test_every_command_ends_well(graded):
 
 
 @pytest.mark.parametrize("name", [*OURS, *NAMES, *TIMES], ids=lambda name: ascii(name)[:40])
-def test_everyone_has_a_record_of_their_own_and_the_same_points(name, graded):
+def test_everyone_has_a_record_of_their_own_and_the_same_points(name, graded, got):
     student = {"a%09b": "a%2509b", "a\tb": "a%09b"}.get(name, name)
     row = graded.table()[student]
     assert (row["outcome"], row["score"]) == ("graded", graded.table()["ada"]["score"])
     file = graded.out / folder_of(student) / TASK / "results.json"
     assert json.loads(file.read_text(encoding="utf-8"))["extra_data"]["student"] == student
+    got(f"a folder named {ascii(name)[:60]}", float(row["score"]) - float(graded.table()["ada"]["score"]))
 
 
 def test_no_record_lies_on_anothers_place(graded):

@@ -84,7 +84,7 @@ def test_the_wrong_answers_score_what_they_are_compared_with(world, tmp_path):
 
 
 @pytest.mark.parametrize("names", BUNDLES, ids=" + ".join)
-def test_no_answer_gains_by_what_stands_beside_it(names, world, tmp_path):
+def test_no_answer_gains_by_what_stands_beside_it(names, world, tmp_path, got):
     cells = dict(WRONG)
     for answer, name in zip(WRONG, names):
         source = world.fill(f"print({'ran: ' + name!r})\n{ANSWERS[name]}").replace("BASE", WRONG[answer])
@@ -92,6 +92,8 @@ def test_no_answer_gains_by_what_stands_beside_it(names, world, tmp_path):
     result = judged(submit(tmp_path, "schedules", cells), world, check_s=8.0)
     for cell, points in result.cells().items():
         assert points <= BASE[cell], (cell, [t for t in result.tests if t.passed], result.instructor["printed"])
+    for name, cell in zip(names, BASE):
+        got(name, result.cells()[cell] - BASE[cell])
     assert [name for name in names if f"ran: {name}" not in result.instructor["printed"]] == []
 
 
@@ -137,7 +139,7 @@ SMALL = Limits(memory_bytes=256 << 20)
 
 
 @pytest.mark.parametrize("name", WIRE)
-def test_no_message_gains_anything(name, world, tmp_path, monkeypatch):
+def test_no_message_gains_anything(name, world, tmp_path, monkeypatch, got):
     body, outcomes = WIRE[name]
 
     def stage(exercise, folder):
@@ -150,7 +152,9 @@ def test_no_message_gains_anything(name, world, tmp_path, monkeypatch):
     result = judged(submit(tmp_path, "schedules", WRONG), world, ONE, check_s=patience, limits=SMALL)
     assert result.outcome in outcomes, result.reason
     assert result.score <= BASE["q_sample_checks"], [t for t in result.tests if t.passed]
-    assert time.monotonic() - start < 40
+    took = time.monotonic() - start
+    assert took < 40
+    got(name, result.score - BASE["q_sample_checks"], f"{took:.1f} s, outcome {result.outcome}")
 
 
 # --- a batch: names, and who suffers ------------------------------------------------------------------------------
@@ -176,7 +180,7 @@ NAMES = {  # submitted folder: the id in the record
 }
 
 
-def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch):
+def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch, got):
     """One batch: odd names, three answers that take what they can, links to another's work, and one honest student."""
     submitted, out = tmp_path / "submitted", tmp_path / "out"
     solution = world_module.REPO / "solutions/5_1_unconditional/schedules.ipynb"
@@ -209,7 +213,10 @@ def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch):
         mine = rec["extra_data"]["notebooks"]["schedules"]
         assert mine["outcome"] in OUTCOMES and mine["outcome"] != "infrastructure_error", mine
         assert name == "ada" or mine["score"] <= BASE["linear_beta_schedule_checks"], (name, mine)
+    for i, attack in enumerate(RESOURCES):
+        got(attack, by_name[f"mallory{i}"]["score"] - BASE["linear_beta_schedule_checks"])
     for name in ("copier", "linker"):
+        got(f"a linked folder: {name}", by_name[name]["score"])
         assert "is a link" in by_name[name]["extra_data"]["notebooks"]["schedules"]["reason"]
         shown = out / "autograded" / name / "5_1_unconditional/schedules.ipynb"
         assert "ada's own work" not in shown.read_text(encoding="utf-8")

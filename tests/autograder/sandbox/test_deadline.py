@@ -16,6 +16,7 @@ from autograder.sandbox import deadline, watchdog
 from autograder.sandbox.child_process import Child
 from autograder.sandbox.deadline import Deadline
 from autograder.sandbox.limits import Failure, Limits
+from autograder.sandbox.processes import Use
 from autograder.sandbox.watchdog import Watchdog
 
 # Starts in a tenth of a second; what follows it is what happens instead of an answer.
@@ -63,14 +64,14 @@ class Looks:
 
     def __init__(self, clock: Clock, monkeypatch, pause_s: float = 0.1):
         self.dog, self.clock, self.pause_s, self.cpu_s = Watchdog(_Self(), Limits()), clock, pause_s, 0.0
-        monkeypatch.setattr(watchdog, "wants_to_run", lambda process: self.runnable)
+        monkeypatch.setattr(self.dog, "_held", SimpleNamespace(busy=lambda: self.runnable))
 
     def go(self, seconds: float, computed: float, runnable: bool) -> None:
         self.runnable, steps = runnable, round(seconds / self.pause_s)
         for _ in range(steps):
             self.clock.now += self.pause_s
             self.cpu_s += computed / steps
-            self.dog._count(self.clock.now, self.cpu_s, [self.dog._root])
+            self.dog._count(self.clock.now, self.cpu_s)
 
 
 class _Self:
@@ -94,7 +95,7 @@ def test_the_time_that_counts(clock, monkeypatch):
 def test_what_the_start_took_is_not_charged_to_the_first_question(clock, monkeypatch):
     """The watchdog looks twenty times a second, so its last look may lie before the end of the start."""
     looks = Looks(clock, monkeypatch)
-    monkeypatch.setattr(watchdog, "cpu_seconds", lambda process: looks.cpu_s if process is looks.dog._root else 0.0)
+    looks.dog._held.ready, looks.dog._held.use = True, lambda enough: Use(1, 0, looks.cpu_s)
     looks.go(2, computed=2, runnable=True)
     looks.cpu_s += 0.5  # since the last look
     looks.dog.begin()
@@ -116,13 +117,14 @@ def test_who_looks_late_counts_little(clock, monkeypatch):
 def test_who_takes_more_than_a_core_goes_to_the_back(clock, monkeypatch):
     """So that in a batch the answer beside it keeps its own core."""
     looks, given = Looks(clock, monkeypatch), []
-    seen = SimpleNamespace(nice=given.append)
+    monkeypatch.setattr(watchdog, "below", lambda root: [SimpleNamespace(nice=given.append)])
+    monkeypatch.setattr(looks.dog, "_root", SimpleNamespace(nice=lambda value: None))
     for cpu_s in (1.4, 2.8):  # 1.4 processor seconds in each
         clock.now += 1.0
-        looks.dog._settle(cpu_s, [seen])
+        looks.dog._settle(cpu_s)
     assert given == []
     clock.now += 1.0
-    looks.dog._settle(2.8 + 1.6, [seen])
+    looks.dog._settle(2.8 + 1.6)
     assert given == [19]
 
 

@@ -57,6 +57,21 @@ attempt("file", lambda: open("mine.txt", "w").write("changed"))
 attempt("network", lambda: socket.create_connection(("127.0.0.1", {port}), 2))
 attempt("secret", lambda: os.environ["SECRET_OF_THE_INSTRUCTOR"])
 attempt("root", lambda: os.setuid(0))
+def disk():  # what can be written that is not in memory
+    mounts = [line.split() for line in open("/proc/mounts")]
+    places = [m[1] for m in mounts if "rw" in m[3].split(",") and m[2] not in ("tmpfs", "proc") and os.path.isdir(m[1])]
+    return sum(os.write(os.open(p + "/big", os.O_CREAT | os.O_WRONLY), bytes(40 << 20)) for p in places) >> 20
+print("disk", disk())
+for name in os.listdir("/tmp"):  # the sockets lead elsewhere now
+    if name.startswith(".jupyter-"):
+        os.remove("/tmp/" + name)
+        os.symlink({gradebook!r}, "/tmp/" + name)
+try:
+    for i in range(99): open("/tmp/big%d" % i, "wb").write(bytes(32 << 20))
+except OSError:
+    print("room", i <= 8)
+    for i in range(99):
+        if os.path.exists("/tmp/big%d" % i): os.remove("/tmp/big%d" % i)
 print("others", sum(d.isdigit() for d in os.listdir("/proc")) > 12)
 subprocess.Popen(["/bin/sh", "-c", "setsid sleep {marker} & sleep {marker}"], start_new_session=True)
 bundle = {{"image/png": 'x"><script>', "text/html": "<script>", "text/plain": "plain"}}
@@ -173,8 +188,9 @@ def test_an_attack_achieves_nothing(executed, course, listener):
     said = dict(line.split() for line in printed(executed["eve"]).splitlines())
     assert said == {
         **{"gradebook": "FileNotFoundError", "solution": "FileNotFoundError", "neighbour": "FileNotFoundError"},
-        **{"linked": "FileNotFoundError", "file": "OSError", "network": "ConnectionRefusedError"},
+        **{"linked": "FileNotFoundError", "file": "OSError", "network": "OSError"},
         **{"secret": "KeyError", "root": "PermissionError", "others": "False"},
+        **{"disk": "0", "room": "True"},
     }
     assert listener[1] == []
     assert not [p for p in psutil.process_iter(["cmdline"]) if MARKER in " ".join(p.info["cmdline"] or [])]

@@ -52,10 +52,10 @@ def test_no_network(inside):
         abstract.listen()
         address = server.getsockname()
         socket.create_connection(address).close()  # it does answer
-        assert inside(f"import socket; socket.create_connection({address!r}, 2)")[0] == "ConnectionRefusedError"
+        assert inside(f"import socket; socket.create_connection({address!r}, 2)")[0] == "PermissionError"
         unix = "import socket; socket.socket(socket.AF_UNIX).connect('\\0autograder-test')"
-        assert inside(unix)[0] == "ConnectionRefusedError"
-    assert inside("import socket; value = [name for _, name in socket.if_nameindex()]") == ["lo"]
+        assert inside(unix)[0] == "PermissionError"  # no socket at all; test_walls has the namespace by itself
+    assert inside("value = [line.split(':')[0].strip() for line in open('/proc/net/dev')][2:]") == ["lo"]
 
 
 def test_nothing_of_the_course_or_the_home_is_visible(inside, tmp_path):

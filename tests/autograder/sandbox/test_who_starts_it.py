@@ -85,8 +85,7 @@ with Child(Path(sys.argv[2], "look"), Limits()) as child:
     assert header["init's filter"] == "2"
     assert all(Path("/tmp") in Path(folder).parents for folder in header["written"])  # the child's own scratch
     assert header["caps"] == "0" * 16
-limits = Limits(processes=24, memory_bytes=256 << 20)
-with Child(Path(sys.argv[2], "bomb"), limits) as child:
+with Child(Path(sys.argv[2], "bomb"), Limits(processes=24)) as child:
     child._process.stdin.write(b"go")
     time.sleep(0.7)
     bombs = psutil.Process(child._process.pid).children(recursive=True)
@@ -94,7 +93,7 @@ with Child(Path(sys.argv[2], "bomb"), limits) as child:
     assert 10 < len(bombs) <= 24 + 2
 assert not any(map(alive, bombs))
 try:
-    with Child(Path(sys.argv[2], "memory"), limits) as child:
+    with Child(Path(sys.argv[2], "memory"), Limits(processes=24, memory_bytes=256 << 20)) as child:
         child.ask({})
 except Failure as failure:
     assert "of memory" in failure.message
@@ -105,9 +104,9 @@ print("all is well")
 
 
 LOOK = """
-import socket, glob
+import glob
 question()
-here = {"uid": os.getuid(), "network": [name for _, name in socket.if_nameindex()]}
+here = {"uid": os.getuid(), "network": [line.split(":")[0].strip() for line in open("/proc/net/dev")][2:]}
 here["secret"] = any(%r in open(path).read() for path in glob.glob("/proc/[0-9]*/environ"))
 here["repo"] = os.path.exists(%r)
 here["caps"] = [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")][0]

@@ -61,6 +61,7 @@ def test_digits_are_never_mirrored():
     for words, flip in (
         (["cifar10"], True),
         (["cifar10", "--data", "digits"], False),
+        (["cifar10", "--data", "digits28"], False),
         (["cifar10", "--data", "digits", "--flip"], True),
         (["cifar10", "--no-flip"], False),
         (["digits"], False),

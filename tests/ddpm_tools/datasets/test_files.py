@@ -145,7 +145,7 @@ def test_neither_folder_nor_zip(tmp_path):
     (tmp_path / "x.tar").write_bytes(b"no zip")
     with pytest.raises(ValueError, match="neither a folder nor a readable zip"):
         load_data(str(tmp_path / "x.tar"))
-    with pytest.raises(ValueError, match="unknown data set 'mnist'; known: digits, fashion-mnist, cifar10, emoji, or"):
+    with pytest.raises(ValueError, match="'mnist'; known: digits, digits28, fashion-mnist, cifar10, emoji, or"):
         load_data("mnist")
     with pytest.raises(ValueError, match="unknown split 'test'; known: train, heldout, all"):
         load_data("digits", "test")

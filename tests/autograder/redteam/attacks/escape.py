@@ -41,9 +41,8 @@ for family, address in ((socket.AF_INET, ("127.0.0.1", @PORT@)), (socket.AF_UNIX
         with socket.socket(family) as s:
             s.settimeout(0.5); s.connect(address); s.send(b"x"); print("REACHED", address)
     except OSError: pass
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    try: s.sendto(b"x", ("127.0.0.1", @PORT@))
-    except OSError: pass
+try: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", @PORT@))
+except OSError: pass
 try: print("REACHED", socket.gethostbyname("example.org"))
 except OSError: pass
 BASE""",
@@ -72,6 +71,40 @@ while True:
         except OSError: pass
 ''', "@MARK@"], start_new_session=own, close_fds=own)
 BASE""",
+    "hundreds of processes come and go while it is watched": """
+import os, time
+if not os.fork():
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for _ in range(10):
+            try:
+                if not os.fork(): os._exit(0)
+            except OSError: pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]: pass
+        except OSError: pass
+        time.sleep(0.002)
+    os._exit(0)
+BASE""",
+    "its helpers compute where nobody counts": """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(20):
+    try:
+        if not os.fork():
+            end = time.process_time() + 0.03
+            while time.process_time() < end: pass
+            os._exit(0)
+    except OSError: pass
+BASE""",
+    "files without contents, and buffers that nobody reads": """
+import os, socket
+try:
+    for i in range(20000): os.mknod(f"/tmp/{i}")
+    pairs = [socket.socketpair() for _ in range(100)]
+    print("LEAK:sockets")
+except OSError: pass
+BASE""",
     "threads that go on after the answer": """
 import threading, time
 def work():
@@ -84,7 +117,8 @@ import os, socket
 for folder in ("/tmp", "/dev/shm", "/var/tmp", "/run"):
     try: print("LEAK:" + folder if os.path.exists(folder + "/@MARK@") else ""); open(folder + "/@MARK@", "w").write("x")
     except OSError: pass
-with socket.socket(socket.AF_UNIX) as s: s.bind("\\0@MARK@")
+try: socket.socket(socket.AF_UNIX).bind("\\0@MARK@")
+except OSError: pass
 BASE""",
     "becomes root, mounts and traces": """
 import ctypes, os

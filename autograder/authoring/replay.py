@@ -1,0 +1,140 @@
+"""Honest replies of the model solutions, recorded once, and replayed with some of them changed: what a check or a gate
+makes of data that no honest answer sends. No process is started, so that thousands of changed replies take a minute.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from unittest.mock import patch
+
+from autograder.authoring.mutants import InProcess
+from autograder.child import protocol
+from autograder.exercises import EXERCISES
+from autograder.exercises.base import Check, Exercise
+from autograder.grading import checking, gating
+from autograder.grading.checking import Judging, child_of, run_checks
+from autograder.grading.grader import Grader, make_grader
+from autograder.grading.results import NotebookResult
+from autograder.intake import model_solutions
+from autograder.sandbox.limits import Failure, Limits
+
+Frame = tuple[bytes, bytes]  # the JSON and the tensors of one reply, as they travel
+Change = Callable[[int, Frame], Frame]  # of the n-th reply
+SEED = 7
+SHORT = {"samples": 20, "batch": 20, "sample_steps": 2, "probes": 4, "chunk": 2}  # a gate for what it asks, no more
+SHORT_TRAINING = {"steps": 2, "warmup": 1, "batch_size": 8}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One check, or the gate, of an exercise, with the honest replies to what it asks."""
+
+    exercise: Exercise
+    check: Check | None  # None: the gate
+    cells: dict[str, str]
+    grader: Grader
+    frames: tuple[Frame, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.exercise.name}: {self.check.name if self.check else 'gate'}"
+
+    @property
+    def points(self) -> float:
+        return self.check.points if self.check else self.exercise.gate_points
+
+
+def frame_of(header: dict, tensors: protocol.Tensors) -> Frame:
+    whole = protocol.encode(header, tensors)
+    start, size = protocol.PREFIX.size, protocol.PREFIX.unpack_from(whole)[0]
+    return whole[start : start + size], whole[start + size :]
+
+
+@dataclass
+class Recorder:
+    """Passes questions on, and keeps the replies."""
+
+    child: InProcess
+    frames: list[Frame] = field(default_factory=list)
+    printed = ""
+    peak_bytes = 0
+
+    def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
+        reply = self.child.ask(header, tensors, timeout_s)
+        if header["op"] != "load":
+            self.frames.append(frame_of(*reply))
+        return reply
+
+    def renew(self) -> None:
+        self.child.renew()
+
+
+@dataclass
+class Replay:
+    """Gives the recorded replies one after the other, the last one for ever, each as `change` makes it."""
+
+    frames: tuple[Frame, ...]
+    change: Change
+    asked: int = 0
+    printed = ""
+    peak_bytes = 0
+
+    def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
+        protocol.encode(header, tensors)  # what is asked must travel, whatever came back before
+        if header["op"] == "load":
+            return {}, {}
+        n, self.asked = self.asked, self.asked + 1
+        frame = self.change(n, self.frames[min(n, len(self.frames) - 1)])
+        try:
+            return protocol.decode(*frame)
+        except Exception as e:  # as sandbox/child_process.py has it
+            raise Failure("invalid_output", "The answer's process sent a malformed result.") from e
+
+    def renew(self) -> None:
+        """The replies of the next process follow."""
+
+
+def judged(scene: Scene, child: Recorder | Replay) -> NotebookResult:
+    """The result of one check or gate, whose child is this one; whatever is raised there comes out here."""
+    checks = (scene.check,) if scene.check else ()
+    result = NotebookResult(replace(scene.exercise, checks=checks), "graded", "")
+    j = Judging(scene.grader, result, SEED, lambda what, share: None)
+
+    @contextmanager
+    def session(*_: object, **__: object) -> Iterator[Recorder | Replay]:
+        yield child
+
+    with patch.object(checking, "session", session):
+        if scene.check is None:
+            gating.in_fresh_child(j, scene.cells)
+        else:
+            with child_of(j) as probe:
+                run_checks(j, checks, probe)
+    return result
+
+
+def grader_of(exercise: Exercise) -> Grader:
+    """The one of record, with the shortest of gates."""
+    grader = make_grader(exercise, SEED, sandboxed=False, limits=Limits())
+    if grader.run is None:
+        return grader
+    return replace(grader, run=replace(grader.run, train={**grader.run.train, **SHORT_TRAINING}, **SHORT))
+
+
+def scenes(*names: str) -> Iterator[Scene]:
+    """Every check and gate of some exercises, or of all, with the model solution's replies."""
+    for exercise in EXERCISES.values():
+        if names and exercise.name not in names:
+            continue
+        cells, grader = model_solutions.reference(exercise, exercise.answers), grader_of(exercise)
+        child = InProcess(import_module(exercise.questions))
+        child.ask({"op": "load", "cells": cells}, {})
+        for check in (*exercise.checks, *((None,) if exercise.gate_cell else ())):
+            scene, recorder = Scene(exercise, check, cells, grader), Recorder(child)
+            result = judged(scene, recorder)
+            if check and result.score != check.points:
+                raise ValueError(f"{scene.name}: the model solution loses points: {result.tests[-1].output}")
+            if "unexpected" in result.instructor:
+                raise ValueError(f"{scene.name}: {result.instructor['unexpected']}")
+            yield replace(scene, frames=tuple(recorder.frames))
