@@ -119,7 +119,7 @@ def test_a_worker_dies_and_every_record_is_as_of_an_undisturbed_run(dask, submis
     monkeypatch.setattr(batch, "write_record", lambda s, *more: written.append(s.student) or write_record(s, *more))
     monkeypatch.setattr(batch.Progress, "start", lambda self, *more: starts.append(more) or start(self, *more))
     thread = threading.Thread(
-        target=batch.grade, args=(submissions, spread, SEED), kwargs={"progress": False, "scheduler": dask.address}
+        target=batch.grade, args=(submissions, spread, SEED), kwargs={"progress": False, "jobs": dask.address}
     )
     thread.start()
     victim = wait_for(lambda: next((where for name, where in starts if name.startswith("carl")), None))
@@ -160,8 +160,8 @@ def test_a_scheduler_that_goes_away_ends_the_run_with_one_sentence(dask, submiss
 
 
 def test_the_command_hands_the_address_on(tmp_path, submissions, monkeypatch, capsys):
-    def asked(*a, scheduler):
-        raise ValueError(f"asked for {scheduler}")
+    def asked(found, out, seed, jobs, *more, **others):
+        raise ValueError(f"asked for {jobs}")
 
     monkeypatch.setattr(batch, "grade", asked)
     monkeypatch.setattr(child_process, "available", lambda: "none here, but the workers have one")

@@ -13,6 +13,7 @@ from autograder.grading.grader import Grader
 from autograder.grading.judging import judge_notebook
 from autograder.grading.messages import load_failure
 from autograder.grading.results import NotebookResult, Test
+from autograder.sandbox import watchdog
 from autograder.sandbox.deadline import Deadline
 from autograder.sandbox.limits import BUSY, Failure, Limits
 
@@ -154,7 +155,8 @@ def test_several_students_by_name(submitted, tmp_path, judge, capsys):
     assert "no submission of zoe in" in capsys.readouterr().err
 
 
-def test_the_reason_comes_through_from_a_child():
+def test_the_reason_comes_through_from_a_child(monkeypatch):
+    monkeypatch.setattr(watchdog, "PAUSE_S", 0.001)  # or a right answer is done before the watchdog looks
     solution = Path(__file__).resolve().parents[2] / f"solutions/{TASK}/{NOTEBOOK}.ipynb"
     result, _ = judge_notebook(EXERCISE, solution, Grader(None, {}, 0, limits=Limits(wall_s=0.001)))
     assert (result.outcome, result.code, result.score) == ("timeout", BUSY, 0)
