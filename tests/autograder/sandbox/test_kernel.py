@@ -225,11 +225,11 @@ def test_output_without_end_is_left_out(monkeypatch):
     monkeypatch.setattr(execution, "MAX_OUTPUT", 3 << 20)
     run, cell = execution.SandboxedExecute(), new_code_cell("")
     run.reset_execution_trackers()
-    text = {"name": "stdout", "text": "x" * (1 << 20)}
+    run.clear_before_next_output = False
+    content = {"name": "stdout", "text": "x" * (1 << 20)}
+    message = {"msg_type": "stream", "content": content, "header": {"msg_type": "stream"}, "parent_header": {}}
     for _ in range(50):
-        run.process_message(
-            {"msg_type": "stream", "content": text, "header": {"msg_type": "stream"}, "parent_header": {}}, cell, 0
-        )
+        run.process_message(message, cell, 0)
     kept = sum(len(o.text) for o in cell.outputs)
     assert kept < 3 << 20 and cell.outputs[-1].text == "[more than 3 MB of output: the rest is left out]"
     assert len(cell.outputs) == 3
