@@ -31,6 +31,7 @@ from autograder.sandbox.kernel import MAX_FILES, SandboxedKernelManager
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")  # a page holds it in an attribute: a quote in it could end that
 MAX_PICTURE = 4 << 20  # characters
+MAX_OUTPUT = 20 << 20  # of a notebook in all
 
 
 class InSandbox(NotebookExporter):
@@ -104,6 +105,18 @@ class SandboxedExecute(Execute):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | {"kernel_manager_class": SandboxedKernelManager})
+        self._said = 0  # bytes of output so far
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """As nbclient has it, which would keep output without end."""
+        if msg["msg_type"] not in ("status", "execute_input", "clear_output"):
+            before, self._said = self._said, self._said + len(str(msg["content"]))
+            if self._said > MAX_OUTPUT:
+                if before <= MAX_OUTPUT:
+                    text = f"[more than {MAX_OUTPUT >> 20} MB of output: the rest is left out]"
+                    cell.outputs.append(new_output("stream", name="stderr", text=text))
+                return None
+        return super().process_message(msg, cell, cell_index)
 
 
 class PlainOutputs(NbGraderPreprocessor):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from autograder.adapters import classlist, extensions, report, table
+from autograder.adapters import asked, classlist, extensions, report, table
 from autograder.adapters.report.notes import Notes, flags
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
@@ -44,6 +44,7 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     config = settings_of(a.course)
     known = times.of(submissions, a.submitted, a.times, inbound(config))
     notes, (more, not_understood) = Notes(classlist.beside(a.submitted)), extensions.beside(a.submitted)
+    requests = asked.beside(a.submitted)
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
@@ -53,7 +54,7 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
             notes = enter_class(a, notes, more, odd)
         finally:  # also where the gradebook cannot be reached
-            notes = replace(notes, flags=flags(everything, a.out))
+            notes = replace(notes, flags=flags(everything, a.out), asked=requests)
             table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
             page = report.write(everything, a.out, odd, notes)
             if config and config.CourseDirectory.get("groupshared", False):

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import zmq
+from jupyter_client.client import KernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -38,6 +40,7 @@ MAX_FILES = 200  # of the notebook's folder; each is mounted by itself
 MAX_SOCKET = 90  # characters; the kernel's own limit for a socket's path is 107
 INNER = "/tmp/.jupyter"  # where the kernel's sockets are for itself; "-" and a number follow
 START_S = 120.0  # importing from a cold disk takes a while
+MAX_MESSAGE, MAX_WAITING = 16 << 20, 20  # bytes of a message, and how many wait for us: the rest waits in the sandbox
 NO_HISTORY = ("--HistoryManager.enabled=False",)  # a database, which needs locks on files
 # A whole notebook, with a short training in it: nbgrader has a limit for each cell besides.
 LIMITS = Limits(cpu_s=1800, wall_s=3600.0, memory_bytes=3 * GIB)
@@ -145,6 +148,13 @@ class SandboxedKernelManager(AsyncKernelManager):
             interrupt_mode="message",  # signals stay outside
             metadata={"kernel_provisioner": {"provisioner_name": PROVISIONER}},
         )
+
+    def client(self, **kwargs: Any) -> KernelClient:
+        """Whose sockets take no more than our memory bears, whatever the kernel sends."""
+        client = super().client(**kwargs)
+        client.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        client.context.setsockopt(zmq.RCVHWM, MAX_WAITING)
+        return client
 
 
 def _show_course(folder: Path) -> None:

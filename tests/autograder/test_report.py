@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from autograder.adapters import report, table
+from autograder.adapters import asked, report, table
 from autograder.adapters.classlist import Person
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import entries
@@ -219,7 +219,13 @@ def test_who_needs_the_instructor_comes_first(tmp_path):
     problems = [Problem("mia", "5_9", "no assignment has this name")]
     late = (Late("di", SCHEDULES[0], 3700, 1.5, 86_400), Late("ada", SCHEDULES[0], 90_000, 0.0))
     where = SCHEDULES
-    notes = Notes(people, late, (("ada", *where), ("di", *where)), (("cy", *where),), flags(records, tmp_path))
+    (tmp_path / "in").mkdir()
+    asked_for = "student,assignment,reason,answer\nben,5_1,Too busy?,\nada,5_1,Why?,It was right.\n"
+    (tmp_path / asked.FILE).write_text(asked_for)
+    requests = asked.beside(tmp_path / "in")
+    notes = Notes(
+        people, late, (("ada", *where), ("di", *where)), (("cy", *where),), flags(records, tmp_path), requests
+    )
     text = report.write(records, tmp_path, problems, notes).read_text(encoding="utf-8")
     found = told(needs(entries(records), problems, notes, notes.absent(records)))
     assert found == {
@@ -232,6 +238,7 @@ def test_who_needs_the_instructor_comes_first(tmp_path):
             ("Lovelace, Ada (ada)", "schedules", "Far too good."),
             ("Di, X (di)", SCHEDULES[0], "Twice."),
         ],
+        "asked for a regrade": [("Ben, X (ben)", "5_1", "Too busy?")],
         "to be marked by hand": [(f"{SCHEDULES[0]}: schedules", "2", "Di, X (di); Lovelace, Ada (ada)")],
         "flagged in formgrader": [(f"{SCHEDULES[0]}: schedules", "1", "Cy, X (cy)")],
         "late": [

@@ -10,6 +10,7 @@ from autograder.intake.problems import Problem
 
 OURS = "infrastructure_error"
 Absent = dict[str, list[str]]  # who handed in nothing, by assignment
+AGAIN = "--regrade --student NAME grades one again; an answer in regrades.csv closes the request."
 NO_RESULT = (OURS, "timeout", "crash", "invalid_output")
 
 
@@ -34,7 +35,9 @@ def needs(found: Sequence[Entry], problems: Sequence[Problem], notes: Notes, abs
     no_result = [(who(e.student), e.exercise, e.outcome.replace("_", " "), e.reason) for e in failed]
     ours = "Of an infrastructure error no score was given: the same command grades it again. "
     help_ = (ours if OURS in {e.outcome for e in failed} else "") + "--regrade --student NAME grades one again."
-    odd, remarks = ([(who(p.student), p.where, p.text) for p in some] for some in (problems, notes.flags))
+    odd, remarks, asked = (
+        [(who(p.student), p.where, p.text) for p in some] for some in (problems, notes.flags, notes.asked)
+    )
     late = [(who(x.student), x.assignment, x.text) for x in sorted(notes.late, key=lambda x: -x.seconds)]
     to_mark, flagged = ([(f"{a}: {n}", who(s)) for s, a, n in some] for some in (notes.to_mark, notes.flagged))
     nothing = [(assignment, who(s)) for assignment, students in absent.items() for s in students]
@@ -51,6 +54,7 @@ def needs(found: Sequence[Entry], problems: Sequence[Problem], notes: Notes, abs
             True,
         ),
         Need("remarked by the grader", look, ("student", "notebook", "remark"), remarks, len(remarks), True),
+        Need("asked for a regrade", AGAIN, ("student", "assignment", "reason"), asked, len(asked), True),
         _listed("to be marked by hand", "In formgrader: no mark yet, or changed since.", to_mark),
         _listed("flagged in formgrader", "A marker wants these looked at again.", flagged),
         Need("late", "Extensions are counted.", ("student", "assignment", "how late"), late, len(late)),

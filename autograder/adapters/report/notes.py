@@ -38,6 +38,7 @@ class Notes:
     to_mark: tuple[tuple[str, str, str], ...] = ()  # (student, assignment, notebook)
     flagged: tuple[tuple[str, str, str], ...] = ()  # in formgrader, by a marker
     flags: tuple[Problem, ...] = ()  # the grader's own remarks on single notebooks
+    asked: tuple[Problem, ...] = ()  # for a regrade, and without an answer
 
     def who(self, student: str) -> str:
         """The name and the id, or the id alone."""

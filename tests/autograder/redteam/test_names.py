@@ -37,7 +37,7 @@ ATTACKS = runpy.run_path(str(Path(__file__).parent / "attacks/names.py"))
 NAMES, TIMES = ATTACKS["NAMES"], ATTACKS["TIMES"]
 DUE = datetime.datetime(2026, 1, 31, 12, 0)
 LATE = "submitted_at,student,assignment,attempt\n2026-02-01T12:00:00+01:00,late,5_2_guidance,1\n"
-OURS = {"ada", "late"}
+OURS = ("ada", "late")
 
 
 def stand_in(exercise, s, grader, folder, tell):

@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+import zmq
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
@@ -20,7 +21,7 @@ from nbgrader.utils import capture_log
 
 from autograder.adapters import execution
 from autograder.release.generate import load_config, record_assignment, release_notebook
-from autograder.sandbox import bubblewrap
+from autograder.sandbox import bubblewrap, kernel
 from autograder.sandbox.kernel import SandboxedKernelManager
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -217,3 +218,21 @@ def test_a_kernel_always_comes_from_the_provisioner(monkeypatch):
     monkeypatch.setattr(bubblewrap, "available", lambda: "no bwrap here.")
     with pytest.raises(RuntimeError, match="no bwrap here"):
         asyncio.run(SandboxedKernelManager().start_kernel())
+
+
+def test_output_without_end_is_left_out(monkeypatch):
+    """Of what a kernel sends, no more is kept than a limit, and none of it is taken in pieces beyond our memory."""
+    monkeypatch.setattr(execution, "MAX_OUTPUT", 3 << 20)
+    run, cell = execution.SandboxedExecute(), new_code_cell("")
+    run.reset_execution_trackers()
+    run.clear_before_next_output = False
+    content = {"name": "stdout", "text": "x" * (1 << 20)}
+    message = {"msg_type": "stream", "content": content, "header": {"msg_type": "stream"}, "parent_header": {}}
+    for _ in range(50):
+        run.process_message(message, cell, 0)
+    kept = sum(len(o.text) for o in cell.outputs)
+    assert kept < 3 << 20 and cell.outputs[-1].text == "[more than 3 MB of output: the rest is left out]"
+    assert len(cell.outputs) == 3
+    client = SandboxedKernelManager().client()
+    with client.context.socket(zmq.SUB) as taking:
+        assert (taking.maxmsgsize, taking.rcvhwm) == (kernel.MAX_MESSAGE, kernel.MAX_WAITING)
