@@ -58,5 +58,5 @@ def test_a_full_disk_costs_no_grade(tmp_path, monkeypatch):
     def full(*args):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(progress, "write_text", full)
+    monkeypatch.setattr(progress.private, "write_text", full)
     Progress(tmp_path, 1, []).finish("ada/5_3", "graded")

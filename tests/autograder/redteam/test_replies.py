@@ -74,21 +74,21 @@ def cells_of(name: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
     """The result of an exercise's answers, its replies changed so."""
-    with pytest.MonkeyPatch.context() as patch:
 
-        def judge(name: str, change=Lying.change):
-            @contextlib.contextmanager
-            def session(exercise, *_, **__):
-                child = Lying(import_module(exercise.questions))
-                child.change = change
-                yield child
+    def judge(name: str, change=Lying.change):
+        @contextlib.contextmanager
+        def session(exercise, *_, **__):
+            child = Lying(import_module(exercise.questions))
+            child.change = change
+            yield child
 
+        exercise = SOME.get(name, BY_NAME[name])
+        path = handed_in(tmp_path_factory.mktemp("submitted"), name, cells_of(name))
+        with pytest.MonkeyPatch.context() as patch:  # for this call alone: other tests here want a real process
             patch.setattr(checking, "session", session)
-            exercise = SOME.get(name, BY_NAME[name])
-            path = handed_in(tmp_path_factory.mktemp("submitted"), name, cells_of(name))
             return judge_notebook(exercise, path, grader_of(exercise))[0]
 
-        yield judge
+    return judge
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,7 @@ def test_a_second_ctrl_c_does_not_wait_but_for_a_save():
 def test_a_slow_run_saves_by_the_clock_and_a_slow_disk_is_not_asked_too_often(tmp_path, monkeypatch):
     class Clock:
         now, cost = 0.0, 0.0
+        process_time = staticmethod(time.process_time)
 
         @classmethod
         def monotonic(cls):
