@@ -158,7 +158,7 @@ class Messages(NbGraderPreprocessor):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
             given = record["extra_data"]["notebooks"][who["notebook"]]
-            if record["score"] is not None:
+            if given["outcome"] != "infrastructure_error":
                 feedback.show(nb, who["assignment"], who["notebook"], given, record["tests"], folder)
         return nb, resources
 

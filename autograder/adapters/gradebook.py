@@ -152,7 +152,7 @@ def _write_record(
         if withheld:
             given["outcome"] = "infrastructure_error"
         files[path] = restore.viewable(submitted / path.name, released[entry.name])
-        if not withheld:
+        if given["outcome"] != "infrastructure_error":
             feedback.show(files[path], assignment, entry.name, given, tests, pictures)
         problems += [f"{entry.name}: {p}" for p in _write_entry(entry, given, files[path], restore.answers(path))]
     gb.db.flush()
