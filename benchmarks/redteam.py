@@ -18,6 +18,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
+HEAD = (
+    "# The red team's table", "",
+    "Every attack, the points that it gained over the same answer without it, and the harm that it did. Made by",
+    "`python benchmarks/redteam.py --out docs/redteam.md`; what it shows is told in [the evidence](grading_validity.md).",
+    "",
+)  # fmt: skip
 SLOW = ("gated", "walls", "walls_inside", "ordinary")
 
 
@@ -44,7 +50,7 @@ def main() -> None:
         ended = subprocess.run(argv, cwd=REPO)
         rows = attacks(report)
         suite = next(ET.parse(report).getroot().iter("testsuite"))
-    lines = ["| kind | attack | points gained | harm |", "|---|---|---|---|"]
+    lines = [*HEAD, "| kind | attack | points gained | harm |", "|---|---|---|---|"]
     lines += [f"| {kind} | {attack.replace('|', ' ')} | {points:g} | {harm} |" for kind, attack, points, harm in rows]
     a.out.parent.mkdir(parents=True, exist_ok=True)
     a.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -250,12 +250,8 @@ COME_AND_GO = {  # nothing is told: the watchdog looks while hundreds begin and 
 end = time.monotonic() + 3
 while time.monotonic() < end:
     for _ in range(20):
-        try:
-            if not os.fork(): os._exit(0)
-        except OSError: break
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]: pass
-    except OSError: pass
+        if not os.fork(): os._exit(0)
+    for _ in range(20): os.waitpid(-1, 0)
 """,
     "processes with threads that end at once": """
 end = time.monotonic() + 3
@@ -264,7 +260,7 @@ while time.monotonic() < end:
         if not os.fork():
             for _ in range(3): threading.Thread(target=time.sleep, args=(0.001,)).start()
             os._exit(0)
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(-1, 0)
     except (OSError, RuntimeError): pass
 """,
     "families that leave each other": """
@@ -276,7 +272,7 @@ while time.monotonic() < end:
             for _ in range(2):
                 if os.fork(): os._exit(0)
             os._exit(0)
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(-1, 0)
     except OSError: pass
 """,
     "programs that replace themselves": """
@@ -286,7 +282,7 @@ while time.monotonic() < end:
         if not os.fork():
             libc.prctl(15, b") R 1 1\\nVmRSS: 9 kB", 0, 0, 0)
             os.execv("/bin/true", ["true"])
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(-1, 0)
     except OSError: pass
 """,
 }  # fmt: skip
