@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[1]
 HEAD = (
     "# The red team's table", "",
     "Every attack, the points that it gained over the same answer without it, and the harm that it did. Made by",
-    "`python benchmarks/redteam.py --out docs/redteam.md`; what it shows is told in [the evidence](grading_validity.md).",
+    "`python benchmarks/redteam.py --out docs/redteam.md`; what it shows is in [the evidence](grading_validity.md).",
     "",
 )  # fmt: skip
 SLOW = ("gated", "walls", "walls_inside", "ordinary")
