@@ -15,6 +15,8 @@ from autograder.grading.messages import sentence, short
 from autograder.grading.results import GATE, NotebookResult, Test
 from autograder.sandbox.limits import Failure
 
+TOO_GOOD = "Far better than any reference design ({}): see the answer and its samples; the marks stand."
+
 
 def worth_training(result: NotebookResult) -> bool:
     """False, with a line in the result, where a check failed without which the gate would be wasted time."""
@@ -62,7 +64,7 @@ def gate(j: Judging, probe: Probe) -> Tensor | None:
     result.metrics = {k: round(v, 4) for k, v in verdict.metrics.items()}
     result.gate = verdict.share
     if far := too_good(verdict.metrics, grader.bands):
-        result.instructor["look at this one"] = far
+        result.instructor["flags"] = [TOO_GOOD.format("; ".join(far))]
     shown = f"{numbers(verdict, grader.bands)}: {verdict.reason}"
     result.tests.append(Test(GATE, points * verdict.share, points, sentence(shown)))
     if all(t.passed for t in result.tests):

@@ -86,9 +86,10 @@ def test_what_is_too_good_keeps_its_marks_and_only_the_instructor_reads_of_it(mo
     judging = Judging(batch.make_grader(exercise, 1), result, 1, lambda what, share: None)
     gating.gate(judging, Probe(None))
     assert result.gate == 1.0 and result.tests[-1].score == 10
-    assert [text.split()[0] for text in result.instructor["look at this one"]] == ["error", "distance", "heldout"]
+    (flag,) = result.instructor["flags"]
+    assert all(f"{name} " in flag for name in ("(error", "distance", "heldout loss"))
     told = json.dumps(record("ada", exercise.assignment, [result]))
-    assert "look" not in told and "reference run" not in told
+    assert "ar better" not in told and "reference run" not in told
     metrics |= {"adherence": 0.93, "distance": 2.2, "heldout_loss": 0.13}
     judging.result.instructor.clear()
     gating.gate(judging, Probe(None))

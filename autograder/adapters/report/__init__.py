@@ -22,7 +22,6 @@ FEW = 3  # a property that so few answers were judged on says nothing about a cl
 OFTEN = 0.2  # a property on which this share of the answers loses points stands out
 SLOWEST = 10  # notebooks listed by time
 NOTHING = Notes()
-TOO_GOOD = "Far better than any reference design ({}): see the answer and its samples; the marks stand."
 STOPPED = "A check stopped at what the answer returned, and gave no points; the traceback is in instructor.json."
 MEANING = {
     "graded": "the checks ran",
@@ -43,13 +42,12 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], note
     timed = sorted((e for e in found if e.timings.get("total")), key=lambda e: -e.timings["total"])
     total = sum(e.timings.get("total", 0.0) for e in found)
     gates = [g for group in groups.values() if (g := gate(group, out))]
-    far = tuple(Problem(student, g.exercise, TOO_GOOD.format(why)) for g in gates for student, why in g.look)
     stopped = tuple(Problem(student, name, STOPPED) for student, name in unusable(records))
     return {
         "title": "Class report",
         "assignments": list(dict.fromkeys(e.assignment for e in found)),
         "records": len(records),
-        "needs": needs(found, problems, replace(notes, flags=notes.flags + far + stopped), notes.absent(records)),
+        "needs": needs(found, problems, replace(notes, flags=notes.flags + stopped), notes.absent(records)),
         "notes": notes,
         "unsandboxed": sum(not r["extra_data"].get("sandboxed", True) for r in records),
         "found": found,

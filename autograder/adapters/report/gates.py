@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.adapters.report.entries import FAILED, PART, Entry
-from autograder.gate.bands import Band, load_bands, too_good, turned
+from autograder.gate.bands import Band, turned
 from autograder.gate.plot import LABELS, samples_of
 from ddpm_core.config import DATA_DIR
 from ddpm_tools.reports.html import data_uri, percent
@@ -48,7 +48,6 @@ class Gate:
     axes: list[Axis]
     samples: list[Samples]
     missing: int  # trained answers without a grid in the page
-    look: list[tuple[str, str]]  # students whose answers are far better than any reference, and in what
 
 
 def gate(group: Sequence[Entry], out: Path) -> Gate | None:
@@ -58,15 +57,7 @@ def gate(group: Sequence[Entry], out: Path) -> Gate | None:
         return None
     trained = [e for e in group if e.metrics and e.gate]
     samples = [s for e in chosen(sorted(trained, key=_weakest_first)) if (s := _samples(e, out))]
-    return Gate(group[0].exercise, counts, axes(trained), samples, len(trained) - len(samples), look(trained))
-
-
-def look(trained: Sequence[Entry], judge: str = "judge") -> list[tuple[str, str]]:
-    """Who did far better than any reference, and in what."""
-    file = DATA_DIR / f"gates/{trained[0].exercise}.json" if trained else None
-    limits = load_bands(file, judge) if file and file.is_file() else {}
-    known = [e for e in trained if set(limits) <= {"error", *e.metrics}]
-    return [(e.student, "; ".join(far)) for e in known if (far := too_good(e.metrics, limits))]
+    return Gate(group[0].exercise, counts, axes(trained), samples, len(trained) - len(samples))
 
 
 def axes(trained: Sequence[Entry], judge: str = "judge") -> list[Axis]:
