@@ -9,11 +9,15 @@ import os
 import sys
 from typing import Any
 
+os.environ["PYTORCH_JIT"] = "0"  # torch.jit leaves networks as they are written
+
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated mode leaves the script's folder out
 from autograder.child import answers as cells
-from autograder.child import protocol
+from autograder.child import modes, protocol
+
+MOST = 10  # notes that go with one reply
 
 
 def main() -> None:
@@ -23,16 +27,24 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     protocol.write_message(wire_out, {"ready": True})
     answers: dict[str, Any] = {}
+    notes: list[Any] = []
     operations: Any = None
+
+    def note(what: Any) -> None:
+        if what not in notes and len(notes) < MOST:
+            notes.append(what)
+
+    modes.uncompiled(note)
     while message := protocol.read_message(wire_in):
         header, tensors = message
+        notes.clear()
         try:
             if header["op"] == "load":
                 operations = importlib.import_module(f"autograder.child.{header['operations']}")
-            answers, *reply = cells.reply(operations, answers, header, tensors)
-            frame = protocol.encode(*reply)
+            answers, told, sent = cells.reply(operations, answers, header, tensors, note)
+            frame = protocol.encode(told | ({"notes": notes} if notes else {}), sent)
         except BaseException as error:  # sys.exit included: student code does not decide when the questions end
-            frame = protocol.encode(cells.describe(error))
+            frame = protocol.encode(cells.describe(error) | ({"notes": notes} if notes else {}))
         wire_out.write(frame)
         wire_out.flush()
 

@@ -26,6 +26,8 @@ TYPES = (  # of objects that answers return in place of a tensor
     *("SimpleNamespace", "OrderedDict", "Linear", "Embedding", "Sequential", "ModuleList", "Identity", "partial"),
 )
 
+MOST_NOTES = 20
+
 
 class Failed(Exception):
     """A property does not hold; the text is for the student and never holds an expected value."""
@@ -65,18 +67,29 @@ class Probe:
     timeout_s: float = 20.0
     answer: str | None = None  # the one that is judged; None: several
     beside: tuple[str, ...] = ()  # the cells of which our own solutions lie in the child, where its code can read them
+    notes: list[str] = field(default_factory=list, compare=False)  # the child's, not to be believed (grading/remarks.py)
+    stops: list[str] = field(default_factory=list, compare=False)  # where a cell broke off once it had its answer
 
     def __call__(self, op: str, tensors: Tensors | None = None, **header: Any) -> Tensors:
         return self.both(op, tensors, **header)[1]
 
     def both(self, op: str, tensors: Tensors | None = None, **header: Any) -> Message:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
+        self._keep(reply.pop("notes", None))
         if wrong := next((name for name in FIELDS if name in reply and not well_formed(name, reply[name])), None):
             was = f"`{wrong}` of its report is no {'list of ' * (wrong in LISTS)}{FIELDS[wrong].__name__}"
             raise Failure("invalid_output", f"The answer's process sent a malformed result: {was}.")
         if isinstance(reply.get("error"), dict):
             raise AnswerError(reply["error"], self.answer, self.beside)
         return reply, out
+
+    def _keep(self, notes: Any) -> None:
+        for note in notes if isinstance(notes, list) else ():
+            kept, what = self.notes, note
+            if isinstance(note, dict):
+                kept, what = self.stops, raised.told(note, self.answer, self.beside)
+            if isinstance(what, str) and what not in kept and len(kept) < MOST_NOTES:
+                kept.append(what)
 
 
 Run = Callable[[Probe, Generator], None]  # a check: raises Failed where its property does not hold

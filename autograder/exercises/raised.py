@@ -6,7 +6,10 @@ the kind and the line, and of the text only what stands here in a list.
 """
 
 import builtins
+import platform
 import re
+import sys
+from importlib import metadata
 from typing import Any
 
 VALUES = re.compile(r"-?\d+\.\d*(e[-+]?\d+)?|\d{7,}")  # an exception may quote its inputs; shapes may be seen
@@ -55,15 +58,26 @@ def refused(error: dict[str, Any], beside: tuple[str, ...]) -> str | None:
     return "the answer is imported from the course's library, which holds it; write it yourself" if beside else text
 
 
+def runs(kind: str, text: str) -> str:
+    """What the grader has, where code may be written for something newer."""
+    module = re.match(r"(?:cannot import name '\w{1,60}' from|module) '(\w{1,60})", text)
+    if kind == "SyntaxError" or (module and module[1] in sys.stdlib_module_names):
+        return f" (the grader runs Python {platform.python_version()})"
+    if module and module[1] in ("torch", "numpy"):
+        return f" (the grader has {module[1]} {metadata.version(module[1])})"
+    return ""
+
+
 def told(error: dict[str, Any], answer: str | None, beside: tuple[str, ...]) -> str:
     """What the code of `answer` raised, which was run beside our solutions of the cells `beside`."""
     kind, text = str(error.get("kind")), str(error.get("text"))
+    version = runs(kind, text)
     if not beside:
-        kind = kind if NAME.fullmatch(kind) else "an exception"
-        return f"your code raised {kind}{where(error)}: {VALUES.sub('…', text[:MOST])}"
+        kind, said = kind if NAME.fullmatch(kind) else "an exception", VALUES.sub("…", text[:MOST])
+        return f"your code raised {kind}{where(error)}{': ' if said else ''}{said}{version}"
     known = next((f": {words}" for words in KNOWN if words in text), "")
     kind, place, ours = kind if kind in KINDS else "an exception", where(error, (answer,)), "`, `".join(beside)
     return (
-        f"your code raised {kind}{place}{known} (no more is told, since the course's own `{ours}` stood in for yours; "
+        f"your code raised {kind}{place}{known}{version} (no more is told, since the course's own `{ours}` stood in for yours; "
         "the self-check shows more)"
     )

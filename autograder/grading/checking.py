@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from autograder.exercises.base import AnswerError, Check, Exercise, Failed, Probe
@@ -26,6 +26,8 @@ class Judging:
     result: NotebookResult
     seed: int
     progress: Progress
+    notes: list[str] = field(default_factory=list)  # of the answers' processes
+    stops: list[str] = field(default_factory=list)
 
     @property
     def exercise(self) -> Exercise:
@@ -53,7 +55,7 @@ def child_of(j: Judging) -> Iterator[Probe]:
     with session(j.exercise, j.grader.limits, sandboxed=j.grader.sandboxed) as child:
         count(j.result.timings, "start", start)
         try:
-            yield Probe(child, timeout_s=j.grader.check_s)
+            yield Probe(child, timeout_s=j.grader.check_s, notes=j.notes, stops=j.stops)
         finally:
             noted = j.result.instructor
             noted["printed"] = noted.get("printed", "") + child.printed

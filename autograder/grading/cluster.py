@@ -22,7 +22,7 @@ from autograder.exercises import EXERCISES
 from autograder.grading import provenance
 from autograder.grading.grader import Grader, make_grader
 from autograder.grading.submission import hashes_of, judge_submission
-from autograder.intake.extract import Unreadable, read_bytes
+from autograder.intake.extract import Unreadable, read_slim
 from autograder.intake.submissions import Submission
 from autograder.sandbox import child_process
 from autograder.sandbox.scratch import temporary
@@ -56,7 +56,7 @@ def pack(s: Submission, graders: dict[str, Grader]) -> Work:
     hashes, files = hashes_of(s, graders), {}
     for name, path in s.files.items():
         try:
-            files[name] = s.problem(name) or read_bytes(path)
+            files[name] = s.problem(name) or read_slim(path)
         except Unreadable as e:
             files[name] = str(e)
     first = graders[s.exercises[0].name]

@@ -21,11 +21,14 @@ from autograder.grading import blame, gating
 from autograder.grading.checking import Judging, Progress, child_of, count, load, run_checks
 from autograder.grading.grader import Grader
 from autograder.grading.messages import sentence, short
+from autograder.grading.remarks import worded
 from autograder.grading.results import UNUSABLE, NotebookResult, Test, outcome_of
 from autograder.intake import model_solutions
 from autograder.intake.extract import Answers, Unreadable, extract
 from autograder.sandbox.limits import Failure
 from ddpm_core.streams import derive_seed
+
+STOPPED = "a cell did not get to its end, but to its answer, which was graded: {}"
 
 
 def judge_notebook(
@@ -59,8 +62,10 @@ def judge_notebook(
         result.code = e.code or result.code
     except OSError as e:
         result.outcome, result.reason = "infrastructure_error", f"The grader's own machine failed: {e}."
+    remarks = [*answers.remarks, *worded(j.notes, answers.cells), *map(STOPPED.format, j.stops)]
     if result.outcome != "infrastructure_error":
-        result.reason = " ".join([result.reason, *map(sentence, answers.remarks)])
+        result.reason = " ".join([result.reason, *map(sentence, remarks)])
+        result.instructor["remarks"] = remarks
     result.timings["total"] = round(time.monotonic() - start, 2)
     return result, images
 

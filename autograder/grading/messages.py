@@ -1,11 +1,8 @@
 """How a result is worded for the student."""
 
-import re
-
 from autograder.exercises.base import AnswerError, Check, Failed
+from autograder.intake.extract import CONFLICT
 from autograder.sandbox.limits import Failure
-
-MAGIC = re.compile(r"^[ \t]*([%!?])", re.M)
 
 
 def plain(text: str) -> str:
@@ -36,11 +33,11 @@ def load_error(error: AnswerError, cells: dict[str, str]) -> str:
     """What went wrong when the answer cells were run, and where it is a usual mistake, the remedy."""
     if error.kind in ("SyntaxError", "IndentationError"):
         for name, source in cells.items():
-            if found := MAGIC.search(source):
+            if found := CONFLICT.search(source):
                 line = source.count("\n", 0, found.start()) + 1
                 return sentence(
-                    f"line {line} of the answer cell `{name}` begins with `{found[1]}`: magics and shell lines work in "
-                    "Jupyter only; move it to another cell"
+                    f"line {line} of the answer cell `{name}` is a conflict marker of git, `{found[1]}`: keep one of the "
+                    "two versions, and delete the lines with markers"
                 )
     if error.kind == "ModuleNotFoundError" and not error.hidden:
         return sentence(f"{error}; only the course's packages are there to import (requirements.lock)")

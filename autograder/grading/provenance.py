@@ -17,7 +17,7 @@ from autograder.gate.harness import describe
 from autograder.grading.grader import JUDGES, Grader
 from autograder.grading.results import GRADER_VERSION
 from autograder.imports import ROOT
-from autograder.intake.extract import Unreadable, read_bytes
+from autograder.intake.extract import Unreadable, read_slim
 from autograder.sandbox.session import THREADS
 from ddpm_core.checkpoint import file_digest
 
@@ -59,7 +59,7 @@ def submission_hash(files: dict[str, Path]) -> str:
     contents: list[bytes | str] = []
     for name, path in sorted(files.items()):
         try:
-            contents += [name, "file", read_bytes(path)]
+            contents += [name, "file", read_slim(path)]
         except Unreadable as e:  # absent, a link, too large: all that is judged of it is this sentence
             contents += [name, "none", str(e)]
     return sha256(*contents)

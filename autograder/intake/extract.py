@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.intake.slimming import without_outputs
+
 MAX_BYTES = 20 << 20  # a notebook with pictures has some MB; only the answer cells matter
+MAX_WITH_OUTPUTS = 100 << 20  # of a notebook from which outputs are dropped before it is read
 MAX_ANSWER = 200_000  # bytes of one answer on its way to the child: more is no answer, and four fit one message
 # No \s* beside a \n: a cell of a million line ends would keep the grader busy for hours.
 STUB = re.compile(r"#[ \t]*YOUR CODE HERE[ \t]*\r?\n[ \t]*raise NotImplementedError\(\)")
+CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)(?=[ \r\n]|\Z)", re.M)  # of git
 # O_NONBLOCK: opening a named pipe would wait for a writer for ever. Windows has neither of the two.
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -30,8 +34,8 @@ class Answers:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-def read_bytes(path: Path) -> bytes:
-    """A submitted file's content; never through a link, from a pipe or a device, or more than MAX_BYTES."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """A submitted file's content; never through a link, from a pipe or a device, or more than `most` (MAX_BYTES)."""
     try:
         fd = os.open(path, FLAGS)
     except FileNotFoundError:
@@ -44,7 +48,7 @@ def read_bytes(path: Path) -> bytes:
         try:
             kind = os.fstat(fd).st_mode
             if stat.S_ISREG(kind):
-                return _at_most(fd, path)
+                return _at_most(most or MAX_BYTES, fd, path)
         finally:
             os.close(fd)
     words = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link"}
@@ -52,24 +56,44 @@ def read_bytes(path: Path) -> bytes:
     raise Unreadable(f"{path.name} is {what}, not a regular file; hand in the notebook itself")
 
 
-def _at_most(fd: int, path: Path) -> bytes:
+def _at_most(most: int, fd: int, path: Path) -> bytes:
     with os.fdopen(os.dup(fd), "rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise Unreadable(f"{path.name} is larger than {MAX_BYTES >> 20} MB; clear its outputs and hand it in again")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise Unreadable(f"{path.name} is larger than {most >> 20} MB; clear its outputs and hand it in again")
     return content
+
+
+def read_slim(path: Path) -> bytes:
+    """A notebook's content, of a large one without outputs and pictures."""
+    content = read_bytes(path, MAX_WITH_OUTPUTS)
+    if len(content) <= MAX_BYTES:
+        return content
+    slim = without_outputs(content)
+    if slim is None or len(slim) > MAX_BYTES:
+        most = f"{MAX_BYTES >> 20} MB even without its outputs"
+        raise Unreadable(f"{path.name} is larger than {most}; hand in the released notebook with your answers alone")
+    return slim
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
     """The notebook's JSON; Unreadable with one sentence where it is none."""
-    content = read_bytes(path)
+    content = read_slim(path)
     if not content.strip():
         raise Unreadable(f"{path.name} is empty; save it in Jupyter again and look at it before you hand it in")
     try:
-        nb = json.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise Unreadable(f"{path.name} is not a notebook: its text is not UTF-8; save it in Jupyter again") from e
+    try:
+        nb = json.loads(text)
     except (ValueError, RecursionError, MemoryError) as e:
+        if found := CONFLICT.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            raise Unreadable(
+                f"{path.name} holds conflict markers of git, `{found[1]}` in line {line}, so that Jupyter cannot open it "
+                f"either; type `git checkout --ours {path.name}` (or --theirs), look at it, and hand it in again"
+            ) from e
         raise Unreadable(f"{path.name} is not a notebook: its text is not JSON; save it in Jupyter again") from e
     if isinstance(nb, dict) and "worksheets" in nb:
         raise Unreadable(
@@ -107,6 +131,8 @@ def code_cells(nb: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> str | None:
     """Why there is no answer of this name, or None where there is one. `{}` stands for the name."""
+    if source is None and not any(map(grade_id, nb["cells"])):
+        return f"{path.name} has lost what marks its answer cells; start from the released notebook, and paste {{}} into it"
     if source is None or not source.strip() or STUB.search(source):
         defined = re.compile(rf"^(?:def|class)[ \t]+{re.escape(name)}\b", re.M)
         for number, cell in code_cells(nb):

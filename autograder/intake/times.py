@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autograder.intake.extract import Unreadable, read_bytes
+from autograder.intake.extract import Unreadable, read_bytes, read_slim
 from autograder.intake.submissions import Submission
 
 COLUMNS = ("student", "assignment", "submitted_at", "attempt")  # of times.csv, in any order
@@ -113,6 +113,6 @@ def _believed(folder: Path, rest: str) -> datetime | None:
 
 def _same(graded: Path, sent: Path) -> bool:
     try:
-        return read_bytes(graded) == read_bytes(sent)
+        return read_slim(graded) == read_slim(sent)
     except Unreadable:
         return not os.path.lexists(graded) and not os.path.lexists(sent)

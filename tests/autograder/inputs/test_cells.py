@@ -12,6 +12,7 @@ from autograder.adapters import restore
 from autograder.exercises.base import Probe
 from autograder.grading import batch, judging
 from autograder.grading.judging import judge_notebook
+from autograder.grading.remarks import worded
 from autograder.grading.results import NotebookResult
 from autograder.intake.extract import Unreadable, extract
 from autograder.sandbox.limits import Failure
@@ -72,7 +73,7 @@ def edit(nb: dict, how: str) -> dict:
     elif how == "cell magic":
         answer["source"] = "%%time\n" + right
     elif how == "shell":
-        answer["source"] = "    !pip install einops\n" + right
+        answer["source"] = "!pip install einops\n" + right
     elif how == "extra imports":
         answer["source"] = "import numpy as np, collections, math\nfrom dataclasses import dataclass\n" + right
     elif how == "unknown import":
@@ -113,15 +114,15 @@ RUN = {  # these reach the sandbox; None: nothing is lost
     "other cells train": (None, ""),
     "format 4.0": (None, ""),
     "extra imports": (None, ""),
-    "magic": ("Line 2 of the answer cell `q_sample` begins with `%`: magics and shell lines", ""),
-    "cell magic": ("begins with `%`: magics and shell lines", ""),
-    "shell": ("begins with `!`: magics and shell lines", ""),
-    "unknown import": ("No module named 'seaborn_of_my_own'; only the course's packages", ""),
+    "magic": (None, ""),
+    "cell magic": (None, ""),
+    "shell": (None, "line 1 of the cell `q_sample` (`!pip install einops`) was left out"),
+    "unknown import": (None, "there is no package `seaborn_of_my_own` here, only the course's"),
     "other name": ("does not define `q_sample`", ""),
     "null character": ("null bytes", ""),
     "old Python": ("SyntaxError in cell `q_sample`, line 1", ""),
-    "exits": ("SystemExit", ""),
-    "reads a key": ("EOFError", ""),
+    "exits": (None, "raised SystemExit in cell `q_sample`"),
+    "reads a key": (None, "raised EOFError in cell `q_sample`"),
     "trains for an hour": ("it should only define", ""),  # the last: it takes the child with it
 }
 
@@ -143,8 +144,8 @@ def fates(tmp_path_factory):
     waiting = list(RUN)
     while waiting:
         with session(EXERCISE, grader.limits) as child:
-            probe = Probe(child, timeout_s=8.0)
             while waiting:
+                probe = Probe(child, timeout_s=8.0)
                 how = waiting.pop(0)
                 nb = edit(json.loads(TEXT), how)
                 answers = extract(write(folder, nb), EXERCISE.answers)
@@ -154,21 +155,22 @@ def fates(tmp_path_factory):
                     judging.judge_answer(j, NOISY, answers, probe)
                 except Failure as e:
                     judging.lose(j, NOISY, e.message)
-                    told[how] = [t for t in result.tests if t.name in [c.name for c in alone]], answers
+                    told[how] = [t for t in result.tests if t.name in [c.name for c in alone]], answers.remarks
                     break
-                told[how] = result.tests, answers
+                remarks = [*answers.remarks, *worded(probe.notes, answers.cells), *probe.stops]
+                told[how] = result.tests, remarks
     return told
 
 
 @pytest.mark.parametrize("how", RUN)
 def test_an_answer_that_runs_elsewhere_runs_here_or_says_why(how, fates):
-    tests, answers = fates[how]
+    tests, remarks = fates[how]
     says, remark = RUN[how]
     assert len(tests) == len(EXERCISE.checks_of(NOISY))
     for test in tests:
         assert test.passed == (says is None), test
         assert test.passed or says in test.output
-    assert remark in " ".join(answers.remarks) and bool(remark) == bool(answers.remarks)
+    assert remark in " ".join(remarks) and bool(remark) == bool(remarks)
 
 
 def test_a_remark_reaches_the_student(nb, tmp_path, monkeypatch):

@@ -1,0 +1,89 @@
+"""Packages that an answer imports and that are not here: what never needs them runs all the same."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+class Absence:
+    """What one cell finds in place of such packages: while it is loaded nothing happens, later a use is an error."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.loading = True
+
+    def stand_in(self, error: ImportError) -> bool:
+        """Put something in the place of the module that was not found; False where that is no remedy."""
+        name = error.name
+        if not name or name in self.names or not missing(error):
+            return False
+        self.names.append(name)
+        sys.modules[name] = AbsentModule(name, self)
+        return True
+
+    def use(self, name: str) -> Any:
+        if not self.loading:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        return Absent(name, self)
+
+
+def missing(error: ImportError) -> bool:
+    """Whether the module is not here, or, as a folder that was emptied, holds nothing."""
+    found = sys.modules.get(error.name)
+    if found is None:
+        return isinstance(error, ModuleNotFoundError)
+    return hasattr(found, "__path__") and getattr(found, "__file__", None) is None
+
+
+@contextmanager
+def absence() -> Iterator[Absence]:
+    """While one cell is loaded."""
+    there = Absence()
+    try:
+        yield there
+    finally:
+        there.loading = False
+
+
+class Absent:
+    """Anything of such a package; as a decorator, such as a checker of types, it leaves a function as it is."""
+
+    def __init__(self, name: str, absence: Absence):
+        self._name, self._absence = name, absence
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = self._absence.use(self._name)
+        return args[0] if len(args) == 1 and isinstance(args[0], FunctionType | type) else found
+
+    def __mro_entries__(self, bases: tuple) -> tuple:
+        raise ModuleNotFoundError(f"No module named '{self._name}'", name=self._name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._absence.use(self._name)
+
+    __or__ = __ror__ = __getitem__  # as in an annotation
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._absence.use(self._name)
+
+
+class AbsentModule(ModuleType):
+    def __init__(self, name: str, absence: Absence):
+        super().__init__(name)
+        self.__path__: list[str] = []  # a package, so that what lies in it is looked for, and not found
+        self._absence = absence
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(self.__name__, self._absence)
+
+
+def forget() -> None:
+    """Take out of sys.modules what was put there."""
+    for name in [name for name, module in sys.modules.items() if isinstance(module, AbsentModule)]:
+        del sys.modules[name]

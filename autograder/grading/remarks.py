@@ -1,0 +1,45 @@
+"""What a student is told of a process's notes, in our words: of its own it takes a name or a line that the cell holds."""
+
+import re
+from collections.abc import Iterable
+
+NOTE = re.compile(r"(compiled|left out|absent|mode)(?:: (\S.{0,60}))?")
+MODES = (
+    *("default dtype", "gradient mode", "number of threads", "default device", "autocast", "anomaly detection"),
+    *("precision of products", "deterministic algorithms"),
+)
+COMPILED = "torch.compile and torch.jit are not used by the grader: the code was run as it is written, at no loss"
+MOST = 5
+
+
+def worded(notes: Iterable[str], cells: dict[str, str]) -> list[str]:
+    """Remarks for the student, of notes that may hold anything; no more than a few."""
+    found = (NOTE.fullmatch(note) for note in notes)
+    texts = dict.fromkeys(_worded(note[1], note[2] or "", cells) for note in found if note)
+    return [text for text in texts if text][:MOST]
+
+
+def _worded(kind: str, about: str, cells: dict[str, str]) -> str | None:
+    if kind == "compiled":
+        return COMPILED
+    if kind == "mode" and about in MODES:
+        return f"torch's {about} was put back, which the code changes for the whole process"
+    if kind == "absent" and any(_imports(source, about) for source in cells.values()):
+        return f"there is no package `{about}` here, only the course's (requirements.lock); what does not need it was run"
+    if kind == "left out" and (line := _line(about, cells)):
+        return f"commands and magics are not run by the grader: {line} was left out"
+    return None
+
+
+def _imports(source: str, name: str) -> bool:
+    return bool(re.search(rf"^[ \t]*(?:import|from)[ \t][^\n]{{0,200}}(?<![\w.]){re.escape(name)}(?!\w)", source, re.M))
+
+
+def _line(about: str, cells: dict[str, str]) -> str | None:
+    cell, _, number = about.rpartition(" ")
+    lines = cells.get(cell, "").split("\n")
+    if not re.fullmatch(r"[1-9]\d{0,4}", number) or int(number) > len(lines):
+        return None
+    text = lines[int(number) - 1].strip()
+    marked = re.search(r"[%!?]", text) or "get_ipython" in text
+    return f"line {number} of the cell `{cell}` (`{text[:60]}`)" if marked else None
