@@ -8,6 +8,7 @@ exercise are judged as a pair, each source defines both, and may fail any of the
 All of these answers are ours and trusted, so they may run in this process.
 """
 
+import sys
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -83,11 +84,14 @@ class InProcess:
 
     def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
         sent = {k: v.clone() for k, v in (tensors or {}).items()}
+        main = sys.modules["__main__"]  # which a child has for its cells alone
         try:
             self.names, *reply = answers.reply(self.operations, self.names, header, sent)
             frame = protocol.encode(*reply)
         except Exception as error:
             frame = protocol.encode(answers.describe(error))
+        finally:
+            sys.modules["__main__"] = main
         return protocol.read_message(BytesIO(frame))  # nothing else gets through the wire
 
     def renew(self) -> None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from autograder.child import absent, modes, notebook
-from autograder.child.notebook import Note
+from autograder.child.notebook import Note, unheard
 
 NAMESPACE_NOTE = "helpers of other cells are not seen by the grader: an answer cell must define what it needs"
 SESSION_NOTE = "inputs and outputs of other cells are not there when the answer is graded"
@@ -22,7 +22,7 @@ FUTURE = {getattr(__future__, name).compiler_flag for name in __future__.all_fea
 LATER = __future__.annotations.compiler_flag
 
 
-def load(cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any], note: Note) -> dict[str, Any]:
+def load(cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any], note: Note = unheard) -> dict[str, Any]:
     """Run answer cells (source by grade_id) as a kernel would, in a fresh `__main__`; the last one is forgotten.
 
     The namespace holds what the notebook's locked set-up cell imports: torch, nn, F, math and `setup`. `supplied` are
@@ -93,7 +93,7 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def reply(
-    operations: Any, answers: dict[str, Any], header: dict[str, Any], tensors: dict[str, Any], note: Note = lambda _: None
+    operations: Any, answers: dict[str, Any], header: dict[str, Any], tensors: dict[str, Any], note: Note = unheard
 ) -> tuple:
     """(answers, reply header, reply tensors) of one request: `load`, or an operation of the exercise."""
     with modes.kept(note):

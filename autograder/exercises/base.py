@@ -75,7 +75,7 @@ class Probe:
 
     def both(self, op: str, tensors: Tensors | None = None, **header: Any) -> Message:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
-        self._keep(reply.pop("notes", None))
+        self._keep(reply.pop("notes", None), stopped=op == "load")
         if wrong := next((name for name in FIELDS if name in reply and not well_formed(name, reply[name])), None):
             was = f"`{wrong}` of its report is no {'list of ' * (wrong in LISTS)}{FIELDS[wrong].__name__}"
             raise Failure("invalid_output", f"The answer's process sent a malformed result: {was}.")
@@ -83,13 +83,12 @@ class Probe:
             raise AnswerError(reply["error"], self.answer, self.beside)
         return reply, out
 
-    def _keep(self, notes: Any) -> None:
-        for note in notes if isinstance(notes, list) else ():
-            kept, what = self.notes, note
-            if isinstance(note, dict):
-                kept, what = self.stops, raised.told(note, self.answer, self.beside)
-            if isinstance(what, str) and what not in kept and len(kept) < MOST_NOTES:
-                kept.append(what)
+    def _keep(self, notes: Any, stopped: bool) -> None:
+        """Take a few notes; where a cell broke off is said once, when it is loaded."""
+        notes = notes if isinstance(notes, list) else []
+        new = [note for note in notes if isinstance(note, str) and note not in self.notes]
+        self.notes.extend(new[: max(0, MOST_NOTES - len(self.notes))])
+        self.stops.extend([raised.told(n, self.answer, self.beside) for n in notes if stopped and type(n) is dict][:1])
 
 
 Run = Callable[[Probe, Generator], None]  # a check: raises Failed where its property does not hold

@@ -12,7 +12,7 @@ from typing import Any
 from autograder.intake.slimming import without_outputs
 
 MAX_BYTES = 20 << 20  # a notebook with pictures has some MB; only the answer cells matter
-MAX_WITH_OUTPUTS = 100 << 20  # of a notebook from which outputs are dropped before it is read
+MAX_WITH_OUTPUTS = 64 << 20  # of a notebook from which outputs are dropped before it is read
 MAX_ANSWER = 200_000  # bytes of one answer on its way to the child: more is no answer, and four fit one message
 # No \s* beside a \n: a cell of a million line ends would keep the grader busy for hours.
 STUB = re.compile(r"#[ \t]*YOUR CODE HERE[ \t]*\r?\n[ \t]*raise NotImplementedError\(\)")
@@ -72,7 +72,7 @@ def read_slim(path: Path) -> bytes:
     slim = without_outputs(content)
     if slim is None or len(slim) > MAX_BYTES:
         most = f"{MAX_BYTES >> 20} MB even without its outputs"
-        raise Unreadable(f"{path.name} is larger than {most}; hand in the released notebook with your answers alone")
+        raise Unreadable(f"{path.name} is larger than {most}; hand in the released notebook with your answers")
     return slim
 
 
@@ -91,8 +91,8 @@ def read_notebook(path: Path) -> dict[str, Any]:
         if found := CONFLICT.search(text):
             line = text.count("\n", 0, found.start()) + 1
             raise Unreadable(
-                f"{path.name} holds conflict markers of git, `{found[1]}` in line {line}, so that Jupyter cannot open it "
-                f"either; type `git checkout --ours {path.name}` (or --theirs), look at it, and hand it in again"
+                f"{path.name} holds conflict markers of git (`{found[1]}` in line {line}), so Jupyter cannot open it "
+                "either; take one of the two versions and hand it in again"
             ) from e
         raise Unreadable(f"{path.name} is not a notebook: its text is not JSON; save it in Jupyter again") from e
     if isinstance(nb, dict) and "worksheets" in nb:

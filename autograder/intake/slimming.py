@@ -2,31 +2,35 @@
 
 import re
 
-DROPPED = {b'"outputs"', b'"attachments"', b'"widgets"'}
-# No quantifier gives anything back: a text of one kind of character would otherwise take for ever, or all memory.
-TOKEN = re.compile(rb'"(?>[^"\\]++|\\.)*+"?+|[\[\]{}]|[^"\[\]{}]++', re.S)
-MOST_TOKENS = 2_000_000  # a second or two; a notebook of 100 MB of pictures has some thousand
+# Texts may be hostile: no quantifier here ever gives anything back, so that each takes time in proportion.
+STRING = rb'"(?>[^"\\]++|\\.)*+"?+'
+DROPPED = rb'"(?:outputs|attachments|widgets)"\s*+:\s*+(?=[\[{])'
+KEY = re.compile(DROPPED)
+KEPT = re.compile(rb"(?>[^\"]++|(?!%b)%b)*+" % (DROPPED, STRING), re.S)
+BETWEEN = re.compile(rb'(?>[^"\[\]{}]++|%b)*+' % STRING, re.S)  # two brackets
+MOST_BRACKETS = 1_000_000  # within what is dropped; a second
 
 
 def without_outputs(content: bytes) -> bytes | None:
-    """JSON with null in place of the dropped values; None where there are more tokens than any notebook has.
+    """JSON with null in place of the dropped lists and objects; None where these hold more than any notebook's.
 
     What is no JSON comes out as what is none.
     """
     kept: list[bytes] = []
-    depth, skipping, last = 0, None, b""  # skipping: the depth at which a value began that is dropped
-    for count, found in enumerate(TOKEN.finditer(content)):
-        token = found[0]
-        if count > MOST_TOKENS:
-            return None
-        if skipping is None and last in DROPPED and token.strip() == b":":
-            kept.append(b":null")
-            skipping = depth
-            continue
-        depth += (token in b"[{") - (token in b"]}") if len(token) == 1 else 0
-        if skipping is not None and (depth < skipping or (depth == skipping and token[:1] == b",")):
-            skipping = None  # the value is over
-        if skipping is None:
-            kept.append(token)
-            last = token
-    return b"".join(kept)
+    at = brackets = 0
+    while True:
+        found = KEPT.match(content, at)
+        kept.append(found[0])
+        key = KEY.match(content, found.end())
+        if not key:
+            return b"".join(kept)
+        kept += [key[0], b"null"]
+        at, depth = key.end(), 0
+        while True:
+            at = BETWEEN.match(content, at).end() + 1
+            depth += {b"[": 1, b"{": 1, b"": 0}.get(content[at - 1 : at], -1)
+            brackets += 1
+            if brackets > MOST_BRACKETS:
+                return None
+            if depth <= 0 or at > len(content):
+                break

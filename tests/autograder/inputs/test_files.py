@@ -23,7 +23,7 @@ NO_NOTEBOOK = {
     "Latin-1": (TEXT.replace("image", "Übung", 1).encode("latin-1", "ignore"), "not UTF-8"),
     "UTF-16": (TEXT.encode("utf-16"), "not UTF-8"),
     "cut off": (TEXT[: len(TEXT) // 2], "not JSON"),
-    "a merge conflict": ("<<<<<<< HEAD\n" + TEXT, "not JSON"),
+    "a merge conflict": ("{\n<<<<<<< HEAD\n" + TEXT[2:], "conflict markers of git (`<<<<<<<` in line 2), so Jupyter cannot open"),
     "a list": ("[]", "no list of cells"),
     "a number": ("7", "no list of cells"),
     "cells of another kind": ('{"cells": {"a": 1}}', "no list of cells"),
@@ -31,7 +31,9 @@ NO_NOTEBOOK = {
     "deep nesting": ("[" * 1_000_000, "not JSON"),
     "deep nesting of a source": (DEEP % ("[" * 900 + "]" * 900), "no answer cell"),
     "a number of a million digits": ('{"cells": [' + "9" * 1_000_000 + "]}", "not JSON"),
-    "100 MB": (TEXT[:-2] + " " * (100 << 20) + "}", "larger than 20 MB; clear its outputs"),
+    "100 MB": (TEXT[:-2] + " " * (100 << 20) + "}", "larger than 64 MB; clear its outputs"),
+    "30 MB of text": (TEXT[:-2] + " " * (30 << 20) + "}", "larger than 20 MB even without its outputs"),
+    "30 MB of brackets": ("[" * (30 << 20), "larger than 20 MB even without its outputs"),
 }
 
 

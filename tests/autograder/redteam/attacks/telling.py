@@ -81,10 +81,33 @@ while "supplied" not in frame.f_locals:
     frame = frame.f_back
 ours = frame.f_locals["supplied"]["AdaGroupNorm"]
 print("found", len(ours), "characters")
+"""
+RAISED = """
 exec(compile("\\n" * 300 + "raise ModuleNotFoundError(text)", "<" + ours[40:110] + ">", "exec"), {"text": ours[-240:]})
+"""
+NOTES = """
+def forged(op, i, part):
+    words, line = part.replace(" ", "_"), str(number(part, 7))
+    notes = ["absent: " + words[:50], "left out: AdaResBlock " + line, "left out: " + words[:50] + " 3", "compiled: " + part[:50]]
+    notes += ["mode: " + part[:50], part, {"kind": "ValueError", "text": part, "cell": "AdaResBlock", "line": 3}, [part]]
+    return encode({"kinds": [], "notes": notes, part[:60]: part})
+"""
+STOPPED = LOADING + """
+class AdaResBlock(nn.Module):
+    pass
+for word in ours.split():
+    if word.isidentifier():
+        try:
+            __import__(word)
+        except ImportError:
+            pass
+exec("import " + "".join(c for c in ours[60:110] if c.isalpha()))
+exec(compile("\\n" * 300 + "raise KeyError(text)", "<cell " + ours[40:110] + ">", "exec"), {"text": ours[-240:]})
 """
 ATTACKS = {
     "in words, texts, names, cells and lines": START + WORDS,
     "in kinds, shapes, numbers and names of tensors": START + SHAPES,
-    "while the cell is loaded": LOADING,
+    "while the cell is loaded": LOADING + RAISED,
+    "in notes": START + NOTES,
+    "where the cell breaks off": STOPPED,
 }
