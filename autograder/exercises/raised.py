@@ -14,6 +14,7 @@ from typing import Any
 
 VALUES = re.compile(r"-?\d+\.\d*(e[-+]?\d+)?|\d{7,}")  # an exception may quote its inputs; shapes may be seen
 MOST = 240  # characters of a text
+NEWER = re.compile(r"^(invalid syntax|expected|f-string|unterminated string|multiple exception types)")  # if it is
 NAME = re.compile(r"[A-Za-z_]\w{0,59}")
 REFUSED = re.compile(  # what the emptied modules of a child say (sandbox/staging.py)
     r"`[\w.]{1,60}` is (imported from [\w.]{1,60}, which holds|not available here, since it holds) the answer; "
@@ -61,7 +62,7 @@ def refused(error: dict[str, Any], beside: tuple[str, ...]) -> str | None:
 def runs(kind: str, text: str) -> str:
     """What the grader has, where code may be written for something newer."""
     module = re.match(r"(?:cannot import name '\w{1,60}' from|module) '(\w{1,60})", text)
-    if kind == "SyntaxError" or (module and module[1] in sys.stdlib_module_names):
+    if (kind == "SyntaxError" and NEWER.search(text)) or (module and module[1] in sys.stdlib_module_names):
         return f" (the grader runs Python {platform.python_version()})"
     if module and module[1] in ("torch", "numpy"):
         return f" (the grader has {module[1]} {metadata.version(module[1])})"
