@@ -4,10 +4,10 @@
     python benchmarks/speedrun.py race build/race --steps 1800 --seeds 5 --data ... --heldout ...
     python benchmarks/speedrun.py curve data/checkpoints/cifar10 --quick --data ... --heldout ...     (minutes)
 
-`curve` measures a training that kept snapshots (`ddpm train --preset cifar10-cpu --snapshot-every 1000`): RUN-STEP,
-each with its images, seconds and processor seconds, and RUN. `race` trains the preset from nothing, a seed at a time, and
-measures each beside the checkpoint that ships, from the same noises. Each measurement is kept in RUN.jsonl as it is done,
-so that the same command goes on where it stopped. The last line is one JSON object.
+`curve` measures a training that kept snapshots (`ddpm train --preset cifar10-cpu --snapshot-every 1000`): RUN and each
+RUN-STEP with its images, seconds and processor seconds. `race` trains the preset from nothing, a seed at a time, and
+measures each beside the checkpoint that ships, from the same noises. Each measurement is kept in RUN.jsonl as soon as
+it is done, so that the same command goes on where it stopped. The last line is one JSON object.
 """
 
 from __future__ import annotations
