@@ -1,10 +1,13 @@
 """Packages that an answer imports and that are not here: what never needs them runs all the same."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
+
+PARTIAL = ("ddpm_core",)
 
 
 class Absence:
@@ -16,8 +19,8 @@ class Absence:
 
     def stand_in(self, error: ImportError) -> bool:
         """Put something in the place of the module that was not found; False where that is no remedy."""
-        name = error.name
-        if not name or name in self.names or not missing(error):
+        name = missing(error)
+        if not name or name in self.names:
             return False
         self.names.append(name)
         sys.modules[name] = AbsentModule(name, self)
@@ -29,12 +32,14 @@ class Absence:
         return Absent(name, self)
 
 
-def missing(error: ImportError) -> bool:
-    """Whether the module is not here, or, as a folder that was emptied, holds nothing."""
-    found = sys.modules.get(error.name)
-    if found is None:
-        return isinstance(error, ModuleNotFoundError)
-    return hasattr(found, "__path__") and getattr(found, "__file__", None) is None
+def missing(error: ImportError) -> str | None:
+    """The name of a module that is not here, or of what a package without all of its modules would hold."""
+    package = sys.modules.get(error.name or "")
+    if package is None:
+        return error.name if isinstance(error, ModuleNotFoundError) else None
+    name = re.match(r"cannot import name '(\w+)' from", str(error))
+    partial = hasattr(package, "__path__") and (getattr(package, "__file__", None) is None or error.name in PARTIAL)
+    return f"{error.name}.{name[1]}" if name and partial else None
 
 
 @contextmanager
@@ -76,6 +81,9 @@ class AbsentModule(ModuleType):
         super().__init__(name)
         self.__path__: list[str] = []  # a package, so that what lies in it is looked for, and not found
         self._absence = absence
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return Absent(self.__name__, self._absence)(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -1,6 +1,7 @@
 """The answer cells as a namespace, and what a student needs to know of an error in them."""
 
 import __future__
+
 import math
 import re
 import sys
@@ -22,7 +23,9 @@ FUTURE = {getattr(__future__, name).compiler_flag for name in __future__.all_fea
 LATER = __future__.annotations.compiler_flag
 
 
-def load(cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any], note: Note = unheard) -> dict[str, Any]:
+def load(
+    cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any], note: Note = unheard
+) -> dict[str, Any]:
     """Run answer cells (source by grade_id) as a kernel would, in a fresh `__main__`; the last one is forgotten.
 
     The namespace holds what the notebook's locked set-up cell imports: torch, nn, F, math and `setup`. `supplied` are
@@ -31,7 +34,8 @@ def load(cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any],
     absent.forget()
     module = sys.modules["__main__"] = ModuleType("__main__")  # where dataclasses, pickle and typing look for names
     names = vars(module)
-    names |= {"torch": torch, "nn": nn, "F": F, "math": math, **notebook.names_of_ipython(names, note), **setup}
+    names |= {"torch": torch, "nn": nn, "F": F, "math": math, **setup}
+    names |= notebook.names_of_ipython(names, note, mentioned=any("IPython" in source for source in cells.values()))
     flags = 0
     for grade_id, source in {**supplied, **cells}.items():
         before = names.get(grade_id)
@@ -62,8 +66,9 @@ def run(source: str, cell: str, flags: int, names: dict[str, Any], note: Note) -
             except ImportError as error:
                 if innermost(error) != cell or not absence.stand_in(error):
                     raise
-                if error.name.rpartition(".")[0] not in absence.names:
-                    note(f"absent: {error.name}")
+                package, _, name = absence.names[-1].rpartition(".")
+                if package not in absence.names:
+                    note(f"absent: {name if package == error.name else error.name}")
             except NameError:
                 if code.co_flags & LATER:
                     raise

@@ -5,6 +5,7 @@ Nothing here runs a command or a magic. What changes nothing is left out, all el
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import linecache
 import sys
@@ -13,7 +14,6 @@ from types import CodeType
 from typing import Any
 
 Note = Callable[[Any], None]  # takes what the student is to be told of: words that grading/remarks.py knows, an error
-
 
 
 def unheard(what: Any) -> None:
@@ -72,9 +72,14 @@ class Shell:
             self._note(f"left out: {cell} {frame.f_lineno}")
 
 
-def names_of_ipython(names: dict[str, Any], note: Note) -> dict[str, Any]:
-    """What IPython adds to the names that a cell finds."""
+def names_of_ipython(names: dict[str, Any], note: Note, mentioned: bool) -> dict[str, Any]:
+    """What IPython adds to the names that a cell finds, also where the cell imports it, which is `mentioned` there."""
     shell = Shell(names, note)
+    if mentioned:
+        with contextlib.suppress(ImportError):
+            import IPython
+
+            IPython.get_ipython = IPython.core.getipython.get_ipython = lambda: shell
     return {"get_ipython": lambda: shell, "display": lambda *things, **options: None}
 
 

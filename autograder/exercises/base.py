@@ -67,7 +67,7 @@ class Probe:
     timeout_s: float = 20.0
     answer: str | None = None  # the one that is judged; None: several
     beside: tuple[str, ...] = ()  # the cells of which our own solutions lie in the child, where its code can read them
-    notes: list[str] = field(default_factory=list, compare=False)  # the child's, not to be believed (grading/remarks.py)
+    notes: list[str] = field(default_factory=list, compare=False)  # the child's own words (grading/remarks.py)
     stops: list[str] = field(default_factory=list, compare=False)  # where a cell broke off once it had its answer
 
     def __call__(self, op: str, tensors: Tensors | None = None, **header: Any) -> Tensors:

@@ -79,6 +79,6 @@ def told(error: dict[str, Any], answer: str | None, beside: tuple[str, ...]) -> 
     known = next((f": {words}" for words in KNOWN if words in text), "")
     kind, place, ours = kind if kind in KINDS else "an exception", where(error, (answer,)), "`, `".join(beside)
     return (
-        f"your code raised {kind}{place}{known}{version} (no more is told, since the course's own `{ours}` stood in for yours; "
-        "the self-check shows more)"
+        f"your code raised {kind}{place}{known}{version} (no more is told, since the course's own `{ours}` stood in "
+        "for yours; the self-check shows more)"
     )

@@ -36,8 +36,8 @@ def load_error(error: AnswerError, cells: dict[str, str]) -> str:
             if found := CONFLICT.search(source):
                 line = source.count("\n", 0, found.start()) + 1
                 return sentence(
-                    f"line {line} of the answer cell `{name}` is a conflict marker of git, `{found[1]}`: keep one of the "
-                    "two versions, and delete the lines with markers"
+                    f"line {line} of the answer cell `{name}` is a conflict marker of git, `{found[1]}`: keep one of "
+                    "the two versions, and delete the lines with markers"
                 )
     if error.kind == "ModuleNotFoundError" and not error.hidden:
         return sentence(f"{error}; only the course's packages are there to import (requirements.lock)")

@@ -1,4 +1,5 @@
-"""What a student is told of a process's notes, in our words: of its own it takes a name or a line that the cell holds."""
+"""What a student is told of the notes of an answer's process, which may say anything: in our words, with a name or a
+line that the student's own cell holds."""
 
 import re
 from collections.abc import Iterable
@@ -25,7 +26,9 @@ def _worded(kind: str, about: str, cells: dict[str, str]) -> str | None:
     if kind == "mode" and about in MODES:
         return f"torch's {about} was put back, which the code changes for the whole process"
     if kind == "absent" and any(_imports(source, about) for source in cells.values()):
-        return f"there is no package `{about}` here, only the course's (requirements.lock); what does not need it was run"
+        return (
+            f"there is no `{about}` here, only the course's packages (requirements.lock); the rest was run without it"
+        )
     if kind == "left out" and (line := _line(about, cells)):
         return f"commands and magics are not run by the grader: {line} was left out"
     return None

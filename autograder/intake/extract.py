@@ -132,7 +132,7 @@ def code_cells(nb: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
 def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> str | None:
     """Why there is no answer of this name, or None where there is one. `{}` stands for the name."""
     if source is None and not any(map(grade_id, nb["cells"])):
-        return f"{path.name} has lost what marks its answer cells; start from the released notebook, and paste {{}} into it"
+        return f"{path.name} has lost what marks its answer cells; start from the released notebook and paste {{}}"
     if source is None or not source.strip() or STUB.search(source):
         defined = re.compile(rf"^(?:def|class)[ \t]+{re.escape(name)}\b", re.M)
         for number, cell in code_cells(nb):

@@ -1,4 +1,4 @@
-"""A notebook too large to read whole, without what no grader looks at: outputs, attached pictures, states of widgets."""
+"""A large notebook without what no grader looks at: outputs, attached pictures, states of widgets."""
 
 import re
 

@@ -1,5 +1,7 @@
 """Answer cells as students write them in Jupyter, each around the same right answer, and what becomes of each."""
 
+# ruff: noqa: E501  (cells are long texts)
+
 from __future__ import annotations
 
 import json
@@ -9,10 +11,10 @@ from textwrap import indent
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTION = ROOT / "solutions/5_1_unconditional/schedules.ipynb"
 NAME = "q_sample"
-RIGHT = '''def q_sample(x_0, t, noise, alphas_cumprod):
+RIGHT = """def q_sample(x_0, t, noise, alphas_cumprod):
     abar = alphas_cumprod[t].to(x_0.dtype).view(-1, *[1] * (x_0.dim() - 1))
     return abar.sqrt() * x_0 + (1 - abar).sqrt() * noise
-'''
+"""
 
 
 def around(head: str = "", tail: str = "") -> str:
@@ -168,6 +170,7 @@ RUNS: dict[str, tuple[str, str]] = {
     "a magic that does something": (around("\n\nimport math\n%cd /tmp\n%env A=1\n%run helpers.py\n"), "line 4 of the cell"),
     "the shell itself": (
         around("get_ipython().run_line_magic('matplotlib', 'inline')\nget_ipython().system('ls')\n"
+        "import IPython\nfrom IPython import get_ipython\nget_ipython().run_line_magic('autoreload', '2')\nassert IPython.get_ipython()\n"
         "if 'google.colab' in str(get_ipython()):\n    raise ValueError\n"
         "assert get_ipython().__class__.__name__ != 'ZMQ' and 'IPKernelApp' not in get_ipython().config\n"),
         "line 2 of the cell",
@@ -188,9 +191,9 @@ RUNS: dict[str, tuple[str, str]] = {
         "from beartype import beartype\nfrom jaxtyping import Float, jaxtyped\nsns.set_theme(style='darkgrid')\n"
         "try:\n    import xformers.ops\n    HAS = True\nexcept ImportError:\n    HAS = False\nassert not HAS\n"
         "@jaxtyped(typechecker=beartype)\n@beartype\n"),
-        "there is no package `seaborn` here, only the course's",
+        "there is no `seaborn` here, only the course's packages",
     ),
-    "data that is not here": (around("from sklearn.datasets import load_digits\n"), "no package `sklearn.datasets` here"),
+    "data that is not here": (around("from sklearn.datasets import load_digits\nimport sklearn.datasets\nimages = load_digits().images\nfrom ddpm_core import plots, data\n"), "there is no `load_digits` here"),
     "a plot of what another cell made": (around(tail="q_sample(images, t, noise, schedule.alphas_cumprod)\n"),
         "raised NameError in cell `q_sample`, line 4: name 'images' is not defined"),
     "a file that is not here": (around(tail="state = torch.load('unet.pt')\n"), "raised FileNotFoundError in cell `q_sample`, line 4"),

@@ -11,7 +11,7 @@ from autograder.exercises import EXERCISES
 from autograder.exercises.architecture.asking import environment, images
 from autograder.exercises.base import AnswerError, Probe
 from autograder.grading import batch, judging
-from autograder.grading.judging import Judging, judge_notebook
+from autograder.grading.judging import Judging
 from autograder.grading.remarks import COMPILED as COMPILED_REMARK
 from autograder.grading.remarks import worded
 from autograder.grading.results import NotebookResult
@@ -63,7 +63,7 @@ def spoilt(nb: dict, how: str) -> str:
         for number, cell in enumerate(c for c in cells if c["cell_type"] == "code"):
             picture = {"image/png": "iVBORw0KGgo" * 200_000, "text/plain": ['"outputs": [', "{}]}\\"]}
             text = [{"output_type": "stream", "name": "stdout", "text": ["0.1, [2], {3}\n"] * 9_000}]
-            cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": picture}, *text] * (1 + number % 2)
+            cell["outputs"] = [{"output_type": "display_data", "data": picture}, *text] * (1 + number % 2)
         cells.append({"cell_type": "markdown", "metadata": {}, "source": "![](attachment:a.png)"})
         cells[-1]["attachments"] = {"a.png": {"image/png": "iVBORw0KGgo" * 200_000}}
         nb["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {"a": "x" * 3_000_000}}}
@@ -99,7 +99,8 @@ def test_what_one_cell_imports_from_the_future_holds_in_the_next(tmp_path):
     """As in a kernel; and classes of one cell are there in the other."""
     pair = EXERCISES["5_3_conditioning", "conditioner"]
     first = (
-        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass Config:\n    k: int = 1\n"
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Config:\n    k: int = 1\n"
         "def prepare_conditioning(time_emb, class_emb):\n    return time_emb\nassert __name__ == '__main__'\n"
     )
     second = (
@@ -116,7 +117,7 @@ def test_what_one_cell_imports_from_the_future_holds_in_the_next(tmp_path):
             probe("load", cells=cells, supplied={}, operations=pair.operations)
 
 
-COMPILED = '''
+COMPILED = """
 def build_model(device):
     from types import SimpleNamespace
 
@@ -143,7 +144,7 @@ def build_model(device):
     width = int(os.environ["BLOCK_OUT_CHANNELS"].split(",")[0]) * int(os.environ.get("LAYERS_PER_BLOCK", "2"))
     part = HOW(Part(int(os.environ.get("IMAGE_CHANNELS", "3")), width))
     return torch.compile(Net(part).to(device), mode="reduce-overhead")
-'''
+"""
 HOWS = {
     "torch.jit.script": "torch.jit.script",
     "torch.jit.trace": "(lambda p: torch.jit.trace(p, (torch.rand(1, p.out.out_channels, 8, 8), torch.rand(1))))",
@@ -156,7 +157,7 @@ def test_a_compiled_network_is_run_and_recorded_as_it_is_written():
     exercise, asked = EXERCISES["5_1_unconditional", "architecture"], []
     grader = batch.make_grader(exercise, 0)
     with session(exercise, grader.limits) as child:
-        for how, code in HOWS.items():
+        for code in HOWS.values():
             result = NotebookResult(exercise, "graded", "")
             j = Judging(grader, result, 0, lambda what, share: None)
             probe = Probe(child, timeout_s=60.0, notes=j.notes)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 MAX_FILES = 20_000  # of one archive: a class of 1,000 with a dozen notebooks each
-MAX_BYTES = 64 << 20  # of one file; the grader refuses a notebook of more than 20 MB in a sentence of its own
+MAX_BYTES = 64 << 20  # of one file, as much as the grader reads of a notebook
 MAX_TOTAL = 4 << 30  # of all files
 LONGEST = 200  # bytes of a name; a disk takes 255
 JUNK = {".ds_store", "thumbs.db", "desktop.ini", "__macosx", ".ipynb_checkpoints"}  # what systems leave in a zip

@@ -117,7 +117,7 @@ RUN = {  # these reach the sandbox; None: nothing is lost
     "magic": (None, ""),
     "cell magic": (None, ""),
     "shell": (None, "line 1 of the cell `q_sample` (`!pip install einops`) was left out"),
-    "unknown import": (None, "there is no package `seaborn_of_my_own` here, only the course's"),
+    "unknown import": (None, "there is no `seaborn_of_my_own` here, only the course's"),
     "other name": ("does not define `q_sample`", ""),
     "null character": ("null bytes", ""),
     "old Python": ("SyntaxError in cell `q_sample`, line 1", ""),

@@ -23,7 +23,7 @@ NO_NOTEBOOK = {
     "Latin-1": (TEXT.replace("image", "Übung", 1).encode("latin-1", "ignore"), "not UTF-8"),
     "UTF-16": (TEXT.encode("utf-16"), "not UTF-8"),
     "cut off": (TEXT[: len(TEXT) // 2], "not JSON"),
-    "a merge conflict": ("{\n<<<<<<< HEAD\n" + TEXT[2:], "conflict markers of git (`<<<<<<<` in line 2), so Jupyter cannot open"),
+    "a merge conflict": ("{\n<<<<<<< HEAD\n" + TEXT[2:], "conflict markers of git (`<<<<<<<` in line 2), so"),
     "a list": ("[]", "no list of cells"),
     "a number": ("7", "no list of cells"),
     "cells of another kind": ('{"cells": {"a": 1}}', "no list of cells"),

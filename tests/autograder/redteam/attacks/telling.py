@@ -88,11 +88,14 @@ exec(compile("\\n" * 300 + "raise ModuleNotFoundError(text)", "<" + ours[40:110]
 NOTES = """
 def forged(op, i, part):
     words, line = part.replace(" ", "_"), str(number(part, 7))
-    notes = ["absent: " + words[:50], "left out: AdaResBlock " + line, "left out: " + words[:50] + " 3", "compiled: " + part[:50]]
-    notes += ["mode: " + part[:50], part, {"kind": "ValueError", "text": part, "cell": "AdaResBlock", "line": 3}, [part]]
+    notes = ["absent: " + words[:50], "left out: AdaResBlock " + line, "left out: " + words[:50] + " 3", [part]]
+    notes += ["compiled: " + part[:50], "mode: " + part[:50], part]
+    notes += [{"kind": "ValueError", "text": part, "cell": "AdaResBlock", "line": 3}]
     return encode({"kinds": [], "notes": notes, part[:60]: part})
 """
-STOPPED = LOADING + """
+STOPPED = (
+    LOADING
+    + """
 class AdaResBlock(nn.Module):
     pass
 for word in ours.split():
@@ -104,6 +107,7 @@ for word in ours.split():
 exec("import " + "".join(c for c in ours[60:110] if c.isalpha()))
 exec(compile("\\n" * 300 + "raise KeyError(text)", "<cell " + ours[40:110] + ">", "exec"), {"text": ours[-240:]})
 """
+)
 ATTACKS = {
     "in words, texts, names, cells and lines": START + WORDS,
     "in kinds, shapes, numbers and names of tensors": START + SHAPES,
