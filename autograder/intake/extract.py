@@ -60,7 +60,7 @@ def _at_most(most: int, fd: int, path: Path) -> bytes:
     with os.fdopen(os.dup(fd), "rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise Unreadable(f"{path.name} is larger than {most >> 20} MB; clear its outputs and hand it in again")
+        raise Unreadable(f"{path.name} is larger than {MAX_BYTES >> 20} MB; clear its outputs and hand it in again")
     return content
 
 

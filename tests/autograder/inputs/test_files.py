@@ -31,7 +31,7 @@ NO_NOTEBOOK = {
     "deep nesting": ("[" * 1_000_000, "not JSON"),
     "deep nesting of a source": (DEEP % ("[" * 900 + "]" * 900), "no answer cell"),
     "a number of a million digits": ('{"cells": [' + "9" * 1_000_000 + "]}", "not JSON"),
-    "100 MB": (TEXT[:-2] + " " * (100 << 20) + "}", "larger than 64 MB; clear its outputs"),
+    "100 MB": (TEXT[:-2] + " " * (100 << 20) + "}", "larger than 20 MB; clear its outputs"),
     "30 MB of text": (TEXT[:-2] + " " * (30 << 20) + "}", "larger than 20 MB even without its outputs"),
     "30 MB of brackets": ("[" * (30 << 20), "larger than 20 MB even without its outputs"),
 }
