@@ -1,0 +1,84 @@
+"""What the names of folders say of their pictures: a split, a class, or nothing, where one is wrapped around all."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+SPLIT_WORDS = dict.fromkeys(("train", "training", "trainval"), "train")
+SPLIT_WORDS |= dict.fromkeys(("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"), "heldout")
+SPLIT_WORDS |= dict.fromkeys(("heldout", "holdout"), "heldout")
+FILLERS = {"set", "data", "dataset", "datasets", "split", "images", "image", "imgs", "img", "pictures", "photos"}
+KINDS = {"train", "heldout"}
+
+
+@dataclass(frozen=True)
+class Places:
+    """For each picture its class folder ('' where it lies in none) and its part ('' where no folder says one)."""
+
+    classes: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+def words_of(name: str) -> list[str]:
+    """'Training_Set-2' -> ['training']: the words that may mean something."""
+    words = re.split(r"[^a-z]+", name.lower().replace("held-out", "heldout").replace("held_out", "heldout"))
+    words = [w if w in SPLIT_WORDS else re.sub(r"(?<=.)(set|data|images|imgs)$", "", w) for w in words]
+    return [w for w in words if len(w) > 1 and w not in FILLERS]
+
+
+def split_word(name: str) -> tuple[str, str, str] | None:
+    """(part, what else the name says, class) of a folder such as 'training_set', 'seg_test' or CycleGAN's 'trainA'."""
+    if both := re.fullmatch(r"(train|test|val)([A-Z])", name):
+        return SPLIT_WORDS[both[1]], "", both[2]
+    words = words_of(name)
+    parts = [w for w in words if w in SPLIT_WORDS]
+    return (SPLIT_WORDS[parts[0]], " ".join(w for w in words if w not in parts), "") if len(parts) == 1 else None
+
+
+def splits_among(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Folder -> (part, class or '') of those that are the parts of one set: both kinds must be there, for a class may
+    well be called 'train'."""
+    said = sorted(((s[1], n, s[0], s[2]) for n in set(names) if (s := split_word(n))), key=lambda x: x[0])
+    for _, group in groupby(said, key=lambda x: x[0]):
+        found = {name: (part, cls) for _, name, part, cls in group}
+        if {part for part, _ in found.values()} == KINDS:
+            return found
+    return {}
+
+
+def means_nothing(name: str) -> bool:
+    """'images', 'data_set': a folder that is no class."""
+    return not words_of(name) and any(w in FILLERS for w in re.split(r"[^a-z]+", name.lower()))
+
+
+def unwrapped(paths: Sequence[list[str]], around: str | None = None) -> list[list[str]]:
+    """Folders of each picture without those that lie around all of them. At the top (`around` is None) any folder that
+    holds no picture itself is one; within the part `around` only what is named like it, or means nothing."""
+    paths = list(paths)
+    while paths and all(paths) and len({p[0] for p in paths}) == 1:
+        top = paths[0][0]
+        if around is None:
+            drop = all(len(p) > 1 for p in paths) or means_nothing(top) or split_word(top) is not None
+        else:
+            drop = top.lower() == around.lower() or means_nothing(top) or split_word(top) is not None
+        if not drop:
+            break
+        paths = [p[1:] for p in paths]
+    return paths
+
+
+def places(names: Sequence[str]) -> Places:
+    """The class folder and the part of each picture; pictures beside the folders of a split are in no part."""
+    paths = unwrapped([n.split("/")[:-1] for n in names])
+    if tops := splits_among(p[0] for p in paths if p):  # train/cat/1.png
+        parts, classes = [""] * len(paths), [""] * len(paths)
+        for top, (part, cls) in tops.items():
+            mine = [i for i, p in enumerate(paths) if p and p[0] == top]
+            for i, rest in zip(mine, unwrapped([paths[i][1:] for i in mine], top)):
+                parts[i], classes[i] = part, cls or (rest[0] if rest else "")
+        return Places(tuple(classes), tuple(parts))
+    second = splits_among(p[1] for p in paths if len(p) > 1)
+    if second and all(len(p) > 1 and p[1] in second for p in paths):  # cat/train/1.png
+        return Places(tuple(p[0] for p in paths), tuple(second[p[1]][0] for p in paths))
+    return Places(tuple(p[0] if p else "" for p in paths), ("",) * len(paths))
