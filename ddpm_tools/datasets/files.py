@@ -115,10 +115,8 @@ def opened(path: Path) -> zipfile.ZipFile:
             kind = f"tar ({kind})" if kind and tarfile.is_tarfile(path) else kind or "tar" * tarfile.is_tarfile(path)
         if kind:
             raise ValueError(f"{path} is a {kind} archive, which is not read; unpack it and give the folder") from e
-        cut = (
-            "a zip that is damaged or was cut off" if head.startswith(b"PK") else "neither a folder nor a readable zip"
-        )
-        raise ValueError(f"{path} is not a data set: it is {cut}") from e
+        what = "damaged, or was cut off" if head.startswith(b"PK") else "neither a folder nor a readable zip"
+        raise ValueError(f"{path} is not a data set: it is {what}") from e
 
 
 def counted(n: int, what: str) -> str:

@@ -49,7 +49,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     except MemoryError as e:
         raise ValueError(f"{path} is larger than the memory; cut it into parts") from e
     except (ValueError, OSError, EOFError, KeyError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error) as e:
-        pickled = "pickle" in str(e)
+        with path.open("rb") as f:
+            pickled = "Object arrays" in str(e) or f.read(1) == b"\x80"
         why = "it holds Python objects, which are never unpickled" if pickled else "it is no whole .npy or .npz file"
         raise ValueError(f"{path} cannot be read: {why}; save plain numbers with numpy.savez") from e
 
