@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 SPLIT_WORDS = dict.fromkeys(("train", "training", "trainval"), "train")
 SPLIT_WORDS |= dict.fromkeys(("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"), "heldout")
@@ -27,24 +26,32 @@ def words_of(name: str) -> list[str]:
     return [w for w in words if len(w) > 1 and w not in FILLERS]
 
 
-def split_word(name: str) -> tuple[str, str, str] | None:
-    """(part, what else the name says, class) of a folder such as 'training_set', 'seg_test' or CycleGAN's 'trainA'."""
+def split_word(name: str) -> tuple[str, str] | None:
+    """(part, what else the name says) of a folder such as 'training_set', 'seg_test', 'test_cats' or 'trainA'."""
     if both := re.fullmatch(r"(train|test|val)([A-Z])", name):
-        return SPLIT_WORDS[both[1]], "", both[2]
+        return SPLIT_WORDS[both[1]], both[2]
     words = words_of(name)
     parts = [w for w in words if w in SPLIT_WORDS]
-    return (SPLIT_WORDS[parts[0]], " ".join(w for w in words if w not in parts), "") if len(parts) == 1 else None
+    return (SPLIT_WORDS[parts[0]], " ".join(w for w in words if w not in parts)) if len(parts) == 1 else None
+
+
+def split_alone(name: str) -> bool:
+    """'train', 'test_images': a folder that says a part, and nothing else."""
+    word = split_word(name)
+    return word is not None and not word[1]
 
 
 def splits_among(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Folder -> (part, class or '') of those that are the parts of one set: both kinds must be there, for a class may
-    well be called 'train'."""
-    said = sorted(((s[1], n, s[0], s[2]) for n in set(names) if (s := split_word(n))), key=lambda x: x[0])
-    for _, group in groupby(said, key=lambda x: x[0]):
-        found = {name: (part, cls) for _, name, part, cls in group}
-        if {part for part, _ in found.values()} == KINDS:
-            return found
-    return {}
+    well be called 'train'. Of several such pairs, as 'train_cats', 'test_cats', 'train_dogs', ..., the rest is the
+    class."""
+    said: dict[str, dict[str, str]] = {}
+    for name in sorted(set(names)):
+        if word := split_word(name):
+            said.setdefault(word[1], {})[name] = word[0]
+    pairs = {rest: found for rest, found in said.items() if set(found.values()) == KINDS}
+    named = len(pairs) > 1
+    return {name: (part, rest * named) for rest, found in pairs.items() for name, part in found.items()}
 
 
 def means_nothing(name: str) -> bool:
@@ -58,11 +65,8 @@ def unwrapped(paths: Sequence[list[str]], around: str | None = None) -> list[lis
     paths = list(paths)
     while paths and all(paths) and len({p[0] for p in paths}) == 1:
         top = paths[0][0]
-        if around is None:
-            drop = all(len(p) > 1 for p in paths) or means_nothing(top) or split_word(top) is not None
-        else:
-            drop = top.lower() == around.lower() or means_nothing(top) or split_word(top) is not None
-        if not drop:
+        drop = all(len(p) > 1 for p in paths) if around is None else top.lower() == around.lower()
+        if not (drop or means_nothing(top) or split_alone(top)):
             break
         paths = [p[1:] for p in paths]
     return paths

@@ -54,7 +54,7 @@ def by_name(labels: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
 def aside(names: Sequence[str], why: str) -> tuple[str, ...]:
     """One sentence on pictures that are left out, or none."""
-    return (f"{counted(len(names), 'picture')} {why}, such as {names[0]}, and left out",) if names else ()
+    return (f"left out: {counted(len(names), 'picture')} {why}, such as {names[0]}",) if names else ()
 
 
 def of_each(value: Any, what: str) -> dict[str, Any]:
@@ -74,12 +74,15 @@ def from_dataset_json(text: str, pictures: list[str]) -> Index:
     if not ("labels" in meta or captions):
         raise ValueError("it has neither `labels` nor `captions`")
     names = tuple(labels or captions or pictures)
-    left = aside([p for p in pictures if p not in set(names)], f"are not named in {DATASET}")
+    left = aside([p for p in pictures if p not in set(names)], f"not named in {DATASET}")
     if not labels:  # "labels": null, an unconditional set
         return Index(names, (0,) * len(names), (ONE_CLASS,), tuple(captions.values()), left_out=left)
     if bad := next((f"{k!r} of '{f}'" for f, k in labels.items() if type(k) is not int or k < 0), None):
         raise ValueError(f"labels must be whole numbers from 0, not {bad}")
-    classes = tuple(meta.get("classes") or map(str, range(max(labels.values()) + 1)))
+    named = meta.get("classes") or list(range(max(labels.values()) + 1))
+    if not isinstance(named, list):
+        raise ValueError("`classes` must be a list of names, in the order of their numbers")
+    classes = tuple(map(str, named))
     if max(labels.values()) >= len(classes):
         raise ValueError(f"label {max(labels.values())} has no name among the {len(classes)} `classes`")
     told = tuple(captions.get(f, "") for f in names) if captions else ()
@@ -92,15 +95,15 @@ def placed(names: Sequence[str], labels: Sequence[str | None] | None, captions: 
     split, left = set(where.parts) >= KINDS, ()
     mine = [i for i in everything if where.parts[i] or not split]
     if split:
-        left += aside([names[i] for i in everything if not where.parts[i]], "lie beside the folders of the split")
+        left += aside([names[i] for i in everything if not where.parts[i]], "beside the folders of the split")
     found = where.classes if labels is None else [y or "" for y in labels]
     classed = [i for i in mine if found[i]]
     if classed and len(classed) < len(mine):
         loose = [i for i in mine if not found[i]]
         if labels is None and not (split and {where.parts[i] for i in loose} == {"heldout"}):
-            bad = f"{len(loose)} pictures lie beside the class folders, such as {names[loose[0]]}"
-            raise ValueError(f"{bad}; move them into one")
-        left += aside([names[i] for i in loose], "have no class, where others have one")
+            bad = f"{counted(len(loose), 'picture')} {'lies' if len(loose) == 1 else 'lie'} beside the class folders"
+            raise ValueError(f"{bad}, such as {names[loose[0]]}; move them into one")
+        left += aside([names[i] for i in loose], "without a class, where others have one")
         mine = classed
     split = split and {where.parts[i] for i in mine} == KINDS  # else what is left is split anew
     indices, classes = by_name([found[i] or ONE_CLASS for i in mine])
@@ -123,7 +126,7 @@ def from_metadata(said: dict[str, Said], pictures: list[str]) -> Index:
     if not any(labels) and all(places(names).classes):
         labels = None
     found = placed(names, labels, [s.text for s in said.values()])
-    left = aside([p for p in pictures if p not in said], f"are not named in {posixpath.basename(source)}")
+    left = aside([p for p in pictures if p not in said], f"not named in {posixpath.basename(source)}")
     return replace(found, left_out=found.left_out + left)
 
 
@@ -140,7 +143,7 @@ def dataset_index(files: Files, name: str, pictures: list[str]) -> Index:
     """Layout 1, wherever its file lies: that folder is the data set."""
     base = name.removesuffix(DATASET)
     found = from_dataset_json(text_of(files, name), [p.removeprefix(base) for p in pictures if p.startswith(base)])
-    left = found.left_out + aside([p for p in pictures if not p.startswith(base)], f"lie beside {DATASET}")
+    left = found.left_out + aside([p for p in pictures if not p.startswith(base)], f"beside {DATASET}")
     return replace(found, names=tuple(base + n for n in found.names), left_out=left)
 
 
@@ -161,7 +164,9 @@ def index(files: Files) -> Index:
             found = from_metadata(said, pictures)
         else:
             found = from_folders(pictures)
-    except (ValueError, TypeError, AttributeError, RecursionError, OSError) as e:
+    except RecursionError as e:
+        raise ValueError(f"{files.path}: {by} cannot be used: it is nested too deep") from e
+    except (ValueError, TypeError, AttributeError, OSError) as e:
         raise ValueError(f"{files.path}: {by} cannot be used: {e}") from e
     known = {*used, *pictures, *found.names}
     others = Counter(extension(n) or posixpath.basename(n) for n in files.stamps if n not in known)
@@ -174,4 +179,6 @@ def index(files: Files) -> Index:
 
 def unread(found: Index) -> str:
     """'3 .heic, 1 .txt': what is there besides."""
-    return ", ".join(f"{n} {extension}" for extension, n in found.unread)
+    most = sorted(found.unread, key=lambda kind: -kind[1])
+    more = f" and {len(most) - 10} other kinds" if len(most) > 10 else ""
+    return ", ".join(f"{n} {extension}" for extension, n in most[:10]) + more

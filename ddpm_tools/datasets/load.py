@@ -2,6 +2,7 @@
 
 import logging
 import mimetypes
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,16 @@ from PIL import Image
 from ddpm_core.data import ImageData, digits
 from ddpm_tools.datasets.digits28 import digits28
 from ddpm_tools.datasets.files import Files, counted, open_files
+from ddpm_tools.datasets.folders import split_alone
 from ddpm_tools.datasets.layouts import ONE_CLASS, Index, index, unread
-from ddpm_tools.datasets.pictures import ImageSpec, pixels
+from ddpm_tools.datasets.pictures import ImageSpec, extension, pixels
 from ddpm_tools.datasets.reading import cached_pictures, left_out
 from ddpm_tools.datasets.splits import SPLITS, positions
 from ddpm_tools.datasets.vision import TORCHVISION, torchvision_data
 
 log = logging.getLogger(__name__)  # shown by the commands; warnings elsewhere too
 SHOWN = 20  # classes in a line
+TABLE = re.compile(r"(label|caption|annotation|metadata)[^/]*\.(json\w*|csv|tsv|txt|xlsx|parquet)$")
 OURS = {"digits": digits, "digits28": digits28}  # split -> ImageData, with no download
 EMOJI = Path(__file__).resolve().parents[2] / "data/captions/emoji.zip"  # ships; made by scripts/emoji_captions.py
 
@@ -37,6 +40,21 @@ def summary(name: str, found: Index) -> str:
     return f"{name}: {counted(n, 'picture')}, {which}{split}{'; with captions' * bool(found.captions)}"
 
 
+def doubts(files: Files, found: Index) -> list[str]:
+    """What may not be as it was meant."""
+    seen = {part: {y for y, p in zip(found.labels, found.parts) if p == part} for part in set(found.parts)}
+    unseen = [found.classes[y] for y in sorted(seen["heldout"] - seen["train"])] if seen else []
+    said = [f"{files.name}: in its held-out part alone: {', '.join(unseen[:SHOWN])}"] if unseen else []
+    for name in filter(split_alone, found.classes):
+        said.append(f"{files.name}: '{name}' is taken for a class; a split takes folders for training and for testing")
+    tables = [n for n in files.stamps if TABLE.search(n.lower()) and extension(n) in dict(found.unread)]
+    if tables:
+        said.append(
+            f"{files.name}: {tables[0]} is not read; labels and captions are, in metadata.jsonl or metadata.csv"
+        )
+    return said
+
+
 def announce(files: Files, found: Index, strict: bool) -> None:
     """Say what was found and what was not read; with `strict`, ValueError where a picture is left out."""
     pictures = [e for e, _ in found.unread if str(mimetypes.guess_type(f"x{e}", strict=False)[0]).startswith("image/")]
@@ -49,7 +67,7 @@ def announce(files: Files, found: Index, strict: bool) -> None:
         log.warning("%s", text if files.name in text else f"{files.name}: {text}")
     if strict and pictures:
         raise ValueError(f"{unsaid}; with --strict that is refused")
-    for text in (unsaid, summary(files.name, found)):
+    for text in (unsaid, summary(files.name, found), *doubts(files, found)):
         if text:
             log.info("%s", text)
 

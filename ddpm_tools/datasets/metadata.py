@@ -25,9 +25,13 @@ class Said:
 
 
 def json_rows(text: str) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in text.split("\n") if line.strip()]  # not splitlines: captions hold U+2028
-    if bad := next((row for row in rows if not isinstance(row, dict)), None):
-        raise ValueError(f"each line is an object, not {str(bad)[:40]}")
+    rows = []
+    for i, line in enumerate(text.split("\n"), 1):  # not splitlines: captions hold U+2028
+        if line.strip():
+            try:
+                rows.append(dict(json.loads(line).items()))
+            except (ValueError, AttributeError):
+                raise ValueError(f"line {i} is no JSON object, {line.strip()[:40]}") from None
     return rows
 
 
@@ -41,8 +45,8 @@ def csv_rows(text: str) -> list[dict[str, Any]]:
     for i, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise ValueError(f"row {i} has {'more' if None in row else 'fewer'} cells than the first; quote its texts")
-    return [{k.strip(): v if v.strip().lower() not in NO_LABEL or k not in LABELS else None for k, v in row.items()}
-            for row in rows]  # fmt: skip
+    cells = [{k.strip(): v.strip() for k, v in row.items()} for row in rows]
+    return [{k: None if k in LABELS and v.lower() in NO_LABEL else v for k, v in row.items()} for row in cells]
 
 
 def name_column(columns: Iterable[str]) -> str:
@@ -57,13 +61,13 @@ def name_column(columns: Iterable[str]) -> str:
 
 def label_of(value: Any, name: str) -> str | None:
     """A label as text, None where there is none: null, and -1, by which Hugging Face's test parts say so."""
-    if value is None or value in (-1, "-1") or (isinstance(value, float) and value != value):
+    if value is None or value in (-1, "-1", "") or (isinstance(value, float) and value != value):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, str | int):
         raise ValueError(f"the label of {name} is {str(value)[:40]}; it must be a word or a whole number")
-    return str(value)
+    return str(value).strip()
 
 
 def whole(labels: Sequence[str | None]) -> list[str | None]:
@@ -99,7 +103,7 @@ def metadata_files(names: Iterable[str]) -> list[str]:
     folders = [posixpath.dirname(n) for n in found]
     for n in names:
         if n.lower().endswith(".parquet") and posixpath.dirname(n) not in folders:
-            raise ValueError(f"{n} is not read, and its labels would be lost; write it as {' or '.join(METADATA)}")
+            raise ValueError(f"the labels in {n} would be lost, which is not read; write it as {' or '.join(METADATA)}")
     if twice := next((n for n in found if folders.count(posixpath.dirname(n)) > 1), None):
         raise ValueError(f"{twice} lies beside another metadata file; keep one of them")
     return sorted(found, key=lambda n: (n.count("/"), n))

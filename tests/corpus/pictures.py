@@ -26,8 +26,8 @@ def picture(level: int = 0, kind: str = "png", mode: str = "L", size: tuple[int,
 
 
 def broken_exif(orientation: int) -> bytes:
-    """Two entries: the orientation, and an exposure of -1/0, as some telephones write."""
-    entries = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + struct.pack("<HHII", 0x9204, 10, 1, 38)
+    """Two entries: the orientation, and a resolution of -1/0, which some telephones write."""
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + struct.pack("<HHII", 0x011A, 10, 1, 38)
     return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<Iii", 0, -1, 0)
 
 
@@ -37,7 +37,7 @@ def broken_tiff(pixels: np.ndarray, orientation: int) -> bytes:
     tags = [(256, 4, w), (257, 4, h), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 146), (274, 3, orientation)]
     tags += [(277, 3, 1), (278, 4, h), (279, 4, h * w)]
     entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
-    entries += struct.pack("<HHII", 37380, 10, 1, 138 + 4)
+    entries += struct.pack("<HHII", 282, 10, 1, 138 + 4)
     head = b"II*\0" + struct.pack("<IH", 8, len(tags) + 1) + entries + struct.pack("<I", 0)
     return head + struct.pack("<ii", -1, 0)[: 146 - len(head)].ljust(146 - len(head), b"\0") + pixels.tobytes()
 
@@ -210,6 +210,7 @@ def with_labels(*labels) -> list[dict]:
 METADATA = [
     Case("at the root", LOOSE | {"metadata.jsonl": lines(*LABELLED)}, FOUR, TEXTS),
     Case("a table", LOOSE | {"metadata.csv": "\ufeff" + table(LABELLED)}, FOUR, TEXTS),
+    Case("a table with spaces", LOOSE | {"metadata.csv": table(LABELLED, ", ")}, FOUR, TEXTS),
     Case("a table of semicolons", LOOSE | {"metadata.csv": table(LABELLED, ";")}, FOUR, TEXTS),
     Case("in each part",
          under("train", LOOSE | {"metadata.jsonl": lines(*LABELLED)})
@@ -227,7 +228,7 @@ METADATA = [
     Case("labels -1", LOOSE | {"metadata.jsonl": lines(*with_labels(-1))}, {"all": 8}, TEXTS),
     Case("some labels null", LOOSE | {"metadata.jsonl": lines(*with_labels("cat", "dog", None, "cat"))},
          {"cat": 4, "dog": 2}, tuple(t for i, t in enumerate(TEXTS) if i % 4 != 2), strict=False,
-         says=("2 pictures have no class, where others have one, such as 2.png",)),
+         says=("left out: 2 pictures without a class, where others have one, such as 2.png",)),
     Case("whole numbers", LOOSE | {"metadata.jsonl": lines(*with_labels(10, 9))}, {"9": 4, "10": 4}, TEXTS),
     Case("a table with a gap", LOOSE | {"metadata.csv": table(with_labels("1.0", "0.0", "", "0.0"))},
          {"0": 4, "1": 2}, tuple(t for i, t in enumerate(TEXTS) if i % 4 != 2), strict=False, says=("2 pictures",)),
@@ -241,37 +242,42 @@ METADATA = [
     Case("captions of class folders",
          PETS | {"metadata.csv": table([{"file_name": n, "prompt": "x"} for n in PETS])}, TWO, ("x",) * 12),
     Case("a picture without a row", LOOSE | {"metadata.jsonl": lines(*LABELLED[:6])}, {"cat": 3, "dog": 3}, TEXTS[:6],
-         says=("2 pictures are not named in metadata.jsonl, such as 6.png",), strict=False),
+         says=("left out: 2 pictures not named in metadata.jsonl, such as 6.png",), strict=False),
     Case("a name without a picture",
          LOOSE | {"metadata.jsonl": lines(*LABELLED, {"file_name": "no.png", "label": "cat", "text": ""})},
          {"cat": 5, "dog": 4}, (*TEXTS, ""), says=("no.png (there is no such file)",), strict=False),
     Case("no name is right", under("images", LOOSE) | {"metadata.jsonl": lines(*LABELLED)},
          refused="none of its file names"),
-    Case("parquet", LOOSE | {"metadata.parquet": b"PAR1"}, refused="metadata.parquet is not read"),
+    Case("parquet", LOOSE | {"metadata.parquet": b"PAR1"}, refused="labels in metadata.parquet would be lost"),
     Case("several labels", LOOSE | {"metadata.jsonl": lines(*with_labels([1, 2]))}, refused="a word or a whole number"),
     Case("an unquoted comma", LOOSE | {"metadata.csv": "file_name,text\n0.png,a red, fast car\n"},
          refused="row 2 has more"),
     Case("two labels", LOOSE | {"metadata.jsonl": lines(*LABELLED, LABELLED[0] | {"label": "dog"})},
          refused="two labels"),
-    Case("a list in place of lines", LOOSE | {"metadata.jsonl": json.dumps(LABELLED)}, refused="each line is an obj"),
+    Case("a list in place of lines", LOOSE | {"metadata.jsonl": json.dumps(LABELLED)}, refused="line 1 is no JSON obj"),
 ]  # fmt: skip
 
 SPLITS = [
     *(Case(f"{a} and {b}", parts(a, b), SPLIT, heldout=12)
       for a, b in (("training_set/training_set", "test_set/test_set"), ("TRAIN", "Test"), ("train", "val"),
                    ("Training", "dev"), ("train", "eval"), ("data/archive/train", "data/archive/valid"),
-                   ("train/images", "test/images"), ("images/train", "images/validation"), ("train2017", "val2017"),
+                   ("train/images", "test/images"), ("train.X1", "val.X"),
+                   ("images/train", "images/validation"), ("train2017", "val2017"),
                    ("seg_train/seg_train", "seg_test/seg_test"), ("train-data", "held-out"))),
     Case("classes first", each("cats/train", "cats/test", "dogs/train", "dogs/test"), SPLIT, heldout=12),
+    Case("classes in the names", each("train_cats", "test_cats", "train_dogs", "test_dogs"), SPLIT, heldout=12),
+    Case("a case apart", each("train/Cats", "test/cats"), {"Cats": 6, "cats": 6}, heldout=6,
+         says=("in its held-out part alone: cats",)),
     Case("letters for classes", each("trainA", "trainB", "testA", "testB"), {"A": 12, "B": 12}, heldout=12),
     Case("loose in the parts", each("train", "test"), {"all": 12}, heldout=6),
     Case("train alone", each("train/cats", "train/dogs"), TWO),
-    Case("a class called train", each("bus", "car", "train"), {"bus": 6, "car": 6, "train": 6}),
+    Case("a class called train", each("bus", "car", "train"), {"bus": 6, "car": 6, "train": 6},
+         says=("'train' is taken for a class",)),
     Case("nothing but images", each("images"), {"all": 6}),
     Case("other folders beside", parts("training_set", "test_set", "single_prediction"), SPLIT, heldout=12,
-         strict=False, says=("6 pictures lie beside the folders of the split, such as single_prediction/0.png",)),
+         strict=False, says=("6 pictures beside the folders of the split, such as single_prediction/0.png",)),
     Case("a test part without classes", each("train/cats", "train/dogs", "test"), TWO, strict=False,
-         says=("6 pictures have no class, where others have one, such as test/0.png",)),
+         says=("left out: 6 pictures without a class, where others have one, such as test/0.png",)),
 ]  # fmt: skip
 
 DATASET = PETS | {
@@ -311,7 +317,8 @@ CASES = [
     Case("telephones of today", PETS | {"cats/a.heic": b"x", "cats/b.HEIC": b"x", "readme.md": "x"}, TWO, strict=False,
          says=("2 .heic, 1 .md", "save the .heic as PNG or JPEG")),
     Case("nothing but heic", {"cats/a.heic": b"x"}, refused="holds no pictures .1 .heic."),
-    Case("no class is lost in silence", PETS | {"labels.csv": "x"}, TWO, says=("1 .csv",)),
+    Case("no class is lost in silence", PETS | {"labels.csv": "x"}, TWO, 
+         says=("1 .csv", "labels.csv is not read; labels and captions are, in metadata.jsonl")),
     *METADATA,
     *SPLITS,
     *ARCHIVES,
