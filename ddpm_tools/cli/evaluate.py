@@ -93,7 +93,7 @@ def reference(a: argparse.Namespace) -> None:
     from ddpm_tools.evaluation.features import network
     from ddpm_tools.evaluation.reference import make_reference, reference_for, save_reference, shipped_name
 
-    data = load_data(a.data, a.split, size=a.size, channels=a.channels)
+    data = load_data(a.data, a.split, size=a.size, channels=a.channels, strict=a.strict)
     net = network(a.extractor or default_network(data), device_of(a.device))
     heldout = unseen(data, a.data)
     if a.out is None:
@@ -156,6 +156,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--data", default="digits", help="a name or a path")
     p.add_argument("--split", choices=SPLITS, default="train")
     p.add_argument("--extractor", metavar="NAME", help="feature network")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     p.add_argument("--keep", type=positive, default=10_000, help="images whose features are kept; default: 10000")
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive)

@@ -102,6 +102,17 @@ def folder_source(path: Path, data: ImageData, resize: bool = False, strict: boo
     return Source(path.name, len(kept), labels, chunks, notes)
 
 
+def label_indices(labels: np.ndarray, data: ImageData, path: Path) -> Tensor:
+    """Labels (N,) as indices into the data's classes: whole numbers are such, words are names."""
+    if labels.dtype.kind == "U":
+        classes, each = np.unique(labels, return_inverse=True)
+        return torch.tensor(class_indices(classes.tolist(), data, str(path)))[each]
+    if bad := next((int(y) for y in (labels.min(), labels.max()) if not 0 <= y < len(data.classes)), None):
+        known = f"{data.name} has the classes 0 to {len(data.classes) - 1}, {', '.join(data.classes[:5])}, ..."
+        raise ValueError(f"{path} has the label {bad}; {known}; leave the labels out to judge without classes")
+    return torch.from_numpy(labels.astype(np.int64))
+
+
 def array_source(path: Path, data: ImageData, resize: bool = False) -> Source:
     """The samples of an .npz or .npy file, as pictures of a folder are."""
     shape = tuple(data.images.shape[1:])
@@ -113,10 +124,8 @@ def array_source(path: Path, data: ImageData, resize: bool = False) -> Source:
     if size != shape and not resize:
         raise other_size([path.name], size, shape, n)
     if samples.labels is not None:
-        classes, each = np.unique(samples.labels, return_inverse=True)
-        numbers = class_indices([str(c) for c in classes], data, str(path))
-        labels = torch.tensor([numbers[i] for i in each]) if numbers else None
-    log.info("%s: %d images%s", path.name, n, "" if labels is None else f" of {len(classes)} classes")
+        labels = label_indices(samples.labels, data, path)
+    log.info("%s: %d images%s", path.name, n, "" if labels is None else f" of {len(labels.unique())} classes")
 
     def chunks() -> Iterator[Tensor]:
         for i in range(0, n, CHUNK):

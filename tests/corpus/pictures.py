@@ -377,7 +377,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("nothing.npz", npz(), "holds no images"),
     ("few_labels.npz", npz(SAMPLES, CLASSES[:7]), "20 images and 7"),
     ("one_hot.npz", npz(SAMPLES, np.eye(10)[CLASSES]), "give one whole number each"),
-    ("class_10.npz", npz(SAMPLES, CLASSES + 1), "has the classes 10"),
+    ("class_10.npz", npz(SAMPLES, CLASSES + 1), "has the label 10; digits has the classes 0 to 9"),
     ("larger.npy", npy(SAMPLES.repeat(2, 1).repeat(2, 2)), "16×16, the data 8×8"),
     ("latents.npy", npy(np.zeros((20, 5, 8, 8), np.uint8)), "neither axis 1 nor 3"),
     ("film.npy", npy(np.zeros((20, 2, 8, 8, 3), np.uint8)), "images of shape"),
