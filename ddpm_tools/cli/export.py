@@ -21,12 +21,11 @@ def export(a: argparse.Namespace) -> None:
         use = f'UNet2DModel.from_pretrained("{out}", subfolder="unet")(x, t, class_labels=y){null}'
     print(f"wrote {out}; in Python: {use}")
     if (out / EXACT).is_dir():
-        schedule = loaded.preset.make_schedule()
+        abar = loaded.preset.make_schedule().alphas_cumprod[-1]
         print(
-            f"At its last timestep next to nothing of the image is left (abar = {schedule.alphas_cumprod[-1]:.0e}), and "
-            f"solvers that do not clamp x0 (DPM-Solver, UniPC, Euler, Heun, PNDM, DEIS) explode there. So scheduler/ "
-            f"ends at abar = {LOWEST_ABAR:g}, which suits them all; for exactly our images by DDIM, take the one in "
-            f"{EXACT}/."
+            f"At its last timestep next to nothing of the image is left (abar = {abar:.0e}), where solvers that do not "
+            f"clamp x0 (DPM-Solver, UniPC, Euler, Heun, PNDM, DEIS) can explode. So scheduler/ ends at abar = "
+            f"{LOWEST_ABAR:g}, which suits them all; for exactly our images by DDIM, take the one in {EXACT}/."
         )
 
 
@@ -34,8 +33,9 @@ def imported(a: argparse.Namespace) -> None:
     path = import_pipeline(a.folder, a.out, a.data, a.schedule, a.parameterization, a.null_class)
     loaded = checkpoint.load(path)
     if k := loaded.preset.unet.num_classes:
-        without = "no null class (draw with --w 1; if the last row of its class table stands for none, say --null-class)"
-        classes = f"{k} class{'es' if k > 1 else ''} and {without if loaded.ema.null_class is None else 'the null class'}"
+        without = "no null class (draw with --w 1; if the last row of its class table is one, say --null-class)"
+        null = without if loaded.ema.null_class is None else "the null class"
+        classes = f"{k} class{'es' if k > 1 else ''} and {null}"
     else:
         classes = "unconditional"
     print(f"wrote {path}.safetensors and {path}.json: {classes}", *loaded.record["provenance"]["remarks"], sep="\n  ")
