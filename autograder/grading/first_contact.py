@@ -2,8 +2,18 @@
 waits for itself when Python ends, and prints what it met on the way."""
 
 import asyncio
+import logging
 
 HINT = "`dask scheduler` prints its address, such as tcp://HOST:8786"
+
+
+def hush() -> None:
+    """No tracebacks of Dask's own threads: our sentences say it shorter. Each of its loggers has a level of its own."""
+    import distributed  # noqa: F401 - makes them
+
+    for name in ("asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("asyncio", "distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 async def _what_answers(address: str, seconds: float) -> str:
