@@ -86,7 +86,8 @@ class Diffusion:
     def on_embeddings(self) -> Diffusion:
         """The same, but its conditions are class embeddings (B, D): any point between two classes will do."""
         with torch.no_grad():
-            null = self.network.embed_class(self.network.null_cond)  # (1, D)
+            cond = self.network.null_cond  # (1,), or None where a network from elsewhere never learnt an empty one
+            null = None if cond is None else self.network.embed_class(cond)  # (1, D)
         return replace(self, network=self.network.forward_with_cond, null=null, image_shape=self.shape)
 
     def output(self, xt: Tensor, t: Tensor, cond: Tensor, network: Network | None = None) -> Tensor:

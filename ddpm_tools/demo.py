@@ -19,7 +19,7 @@ from ddpm_core.samplers import SampleConfig
 from ddpm_core.streams import derive_seed
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.vision import TORCHVISION
-from ddpm_tools.drawing import COLOUR_PAIRS, Drawing, draw, known_pairs
+from ddpm_tools.drawing import COLOUR_PAIRS, Drawing, check_guidance, draw, known_pairs
 from ddpm_tools.evaluation.judges import Judge, classes_of, judge_of
 from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.evaluation.results import Provenance
@@ -86,6 +86,7 @@ def interpolate(
     """One strip and one GIF a pair of classes; all of a strip starts from one noise, unless `vary` says otherwise."""
     classes, n, w = classes_of(loaded), how.n, how.w
     diffusion, written = replace(loaded.diffusion(), **how.changes), []
+    check_guidance(diffusion, w, how.config)
     config = InterpolationConfig(vary, mode, how.steps, how.config)
     ends = [(class_index(a, classes), class_index(b, classes)) for a, b in pairs]  # all known before one is drawn
     for (a, b), labels in zip(tqdm(pairs, desc="interpolating", unit="pair", disable=not how.progress), ends):

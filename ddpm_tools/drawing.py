@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ddpm_core.checkpoint import Loaded
+from ddpm_core.diffusion import Diffusion
 from ddpm_core.samplers import SampleConfig, sample
 
 PAIRS = (("3", "8"), ("1", "7"), ("4", "9"), ("0", "6"))
@@ -32,7 +33,19 @@ class Drawing:
     progress: bool = False
 
 
+def check_guidance(diffusion: Diffusion, w: float, config: SampleConfig) -> None:
+    """ValueError where the network has no null class, which guidance compares with, and is to be guided."""
+    guided = diffusion.weak is None and (w != 1 or config.lam is not None)
+    if guided and diffusion.null is None and getattr(diffusion.network, "null_cond", "its own affair") is None:
+        k, asked = diffusion.network.config.num_classes, f"w = {w:g}" if config.lam is None else "CFG++"
+        raise ValueError(
+            f"the model knows {k} classes and no null class, so guidance ({asked}) has nothing to compare with; "
+            f"say --w 1, which is purely conditional"
+        )
+
+
 def draw(loaded: Loaded, y: Tensor, how: Drawing) -> Tensor:
     """Images (B, C, H, W) of a checkpoint for labels y (B,)."""
     diffusion = replace(loaded.diffusion(how.raw), **how.changes)
+    check_guidance(diffusion, how.w, how.config)
     return sample(diffusion, y, how.w, how.steps, how.seed, how.config, how.progress)

@@ -29,6 +29,7 @@ class UNet2DConfig(NetworkConfig):
     freq_shift: int = 0  # 1 reaches exactly 1/10000 with the lowest frequency, as DDPM's first code did
     flip_sin_to_cos: bool = True  # cosines before sines
     downsample_padding: int = 1  # 0 pads on the right and below alone, as DDPM's first code did
+    null_row: bool = True  # False: its class table has no row for the null class, and guidance nothing to compare with
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,6 +114,27 @@ class UNet2D(ConditionalNetwork):
         places = [*widths, widths[-1], *reversed(widths)]  # down, mid and up
         self.conditioners = nn.ModuleList(conditioning.conditioner(c, dim) for c in places)
         self.at_input = self.make_input_conditioner()
+
+    def make_class_table(self) -> nn.Embedding | None:
+        table = super().make_class_table()
+        if table is None or self.config.null_row:
+            return table
+        return nn.Embedding.from_pretrained(table.weight[:-1].detach().clone(), freeze=False)
+
+    @property
+    def null_class(self) -> int | None:
+        """The label that stands for no class; None where the class table has no row for it."""
+        return super().null_class if self.config.null_row or not self.config.num_classes else None
+
+    @property
+    def null_cond(self) -> Tensor | None:
+        """The condition that says nothing, (1,); None where there is none."""
+        return None if self.null_class is None else super().null_cond
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is None and self.null_class is None:
+            raise ValueError("this network has no null class; give it a label for each image")
+        return super().forward(x, t, y)
 
     def forward_with_cond(
         self, x: Tensor, t: Tensor, class_emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None

@@ -7,7 +7,6 @@ that holds the batch's lock; so a worker may die at any moment, and Dask gives i
 
 import contextlib
 import functools
-import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ import torch
 
 from autograder.exercises import EXERCISES
 from autograder.grading import provenance
+from autograder.grading.first_contact import check_scheduler, hush
 from autograder.grading.grader import Grader, make_grader
 from autograder.grading.submission import hashes_of, judge_submission
 from autograder.intake.extract import Unreadable, read_slim
@@ -103,12 +103,9 @@ def connect(address: str, sandboxed: bool) -> Any:
     """A client of the scheduler, whose workers can all do this work; ValueError with one sentence otherwise."""
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # our sentences say it shorter
-    try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as e:
-        hint = "start one with `dask scheduler`, which prints its address"
-        raise ValueError(f"no Dask scheduler answers at {address} ({_first_line(e)}); {hint}") from e
+    hush()
+    check_scheduler(address, CONNECT_S)
+    client = Client(address, timeout=CONNECT_S, set_as_default=False)
     try:
         try:
             client.wait_for_workers(1, timeout=WORKERS_S)
@@ -121,8 +118,10 @@ def connect(address: str, sandboxed: bool) -> Any:
                 raise WrongWorker(_wrong(worker, "grader"))
             if sandboxed and said["sandbox"]:
                 raise WrongWorker(f"on the worker {worker} ({said['host']}): {said['sandbox']}")
-    except BaseException:
+    except BaseException as e:
         client.close()
+        if isinstance(e, OSError):
+            raise ValueError(f"the scheduler {DEAD}") from e
         raise
     return client
 

@@ -34,7 +34,7 @@ def changes_of(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     for name, of in (
         ("images", lambda p: (p.unet.image_channels, p.unet.image_size)),
         ("classes", lambda p: p.unet.num_classes),
-        ("schedule", lambda p: p.schedule),
+        ("schedule", lambda p: p.make_schedule().alphas_cumprod.tolist()),
         ("parameterization", lambda p: p.parameterization),
     ):
         if of(other.preset) != of(loaded.preset):

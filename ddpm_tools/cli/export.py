@@ -6,7 +6,9 @@ from pathlib import Path
 from ddpm_core import checkpoint
 from ddpm_core.schedule import SCHEDULES
 from ddpm_tools.cli.base import CHECKPOINT, bare
-from ddpm_tools.export.diffusers_pipeline import PREDICTION, export_pipeline, import_pipeline
+from ddpm_tools.export.diffusers_files import EXACT
+from ddpm_tools.export.diffusers_pipeline import export_pipeline, import_pipeline
+from ddpm_tools.export.diffusers_scheduler import LOWEST_ABAR, PREDICTION, THEIRS
 from ddpm_tools.export.onnx_models import export_onnx
 
 
@@ -15,14 +17,28 @@ def export(a: argparse.Namespace) -> None:
     out = export_pipeline(loaded, a.out, raw=a.raw)
     use = f'DDIMPipeline.from_pretrained("{out}")(num_inference_steps=50, use_clipped_model_output=True)'
     if loaded.preset.conditioning == "add" and (k := loaded.preset.unet.num_classes):
-        use = f'UNet2DModel.from_pretrained("{out}", subfolder="unet")(x, t, class_labels=y), {k} being the null class'
+        null = f", {k} being the null class" if loaded.preset.unet.null_row else ""
+        use = f'UNet2DModel.from_pretrained("{out}", subfolder="unet")(x, t, class_labels=y){null}'
     print(f"wrote {out}; in Python: {use}")
+    if (out / EXACT).is_dir():
+        abar = loaded.preset.make_schedule().alphas_cumprod[-1]
+        print(
+            f"At its last timestep next to nothing of the image is left (abar = {abar:.0e}), where solvers that do not "
+            f"clamp x0 (DPM-Solver, UniPC, Euler, Heun, PNDM, DEIS) can explode. So scheduler/ ends at abar = "
+            f"{LOWEST_ABAR:g}, which suits them all; for exactly our images by DDIM, take the one in {EXACT}/."
+        )
 
 
 def imported(a: argparse.Namespace) -> None:
-    path = import_pipeline(a.folder, a.out, a.data, a.schedule, a.parameterization)
-    k = checkpoint.load(path).preset.unet.num_classes
-    print(f"wrote {path}.safetensors and {path}.json: {f'{k} classes and the null class' if k else 'unconditional'}")
+    path = import_pipeline(a.folder, a.out, a.data, a.schedule, a.parameterization, a.null_class)
+    loaded = checkpoint.load(path)
+    if k := loaded.preset.unet.num_classes:
+        without = "no null class (draw with --w 1; if the last row of its class table is one, say --null-class)"
+        null = without if loaded.ema.null_class is None else "the null class"
+        classes = f"{k} class{'es' if k > 1 else ''} and {null}"
+    else:
+        classes = "unconditional"
+    print(f"wrote {path}.safetensors and {path}.json: {classes}", *loaded.record["provenance"]["remarks"], sep="\n  ")
 
 
 def onnx(a: argparse.Namespace) -> None:
@@ -46,11 +62,14 @@ def register(sub: argparse._SubParsersAction) -> None:
         "Read a diffusers UNet2DModel folder, such as google/ddpm-cifar10-32, into a checkpoint.",
         "ddpm import-diffusers build/ddpm-cifar10-32 --data cifar10 --out build/runs/ddpm-cifar10-32",
     )  # fmt: skip
-    p.add_argument("folder", type=Path, help="with config.json and the weights in it, or in unet/")
+    p.add_argument("folder", type=Path, help="with config.json and the weights in it, in unet/ or in unet_ema/")
     p.add_argument("--out", type=Path, default=Path("build/runs/imported"), help="default: build/runs/imported")
     p.add_argument("--data", default="unknown", help="the data set that the network was trained on")
-    p.add_argument("--schedule", choices=[*SCHEDULES], help="default: what the folder's scheduler says")
-    p.add_argument("--parameterization", choices=[*PREDICTION], help="default: what the folder's scheduler says")
+    says = "default: what the folder's scheduler says"
+    p.add_argument("--schedule", choices=[*SCHEDULES, *THEIRS], help=f"{says}, whose betas are kept where they fit")
+    p.add_argument("--parameterization", choices=[*PREDICTION], help=says)
+    row = "whether the last row of its class table stands for no class; default: where the data's classes say so"
+    p.add_argument("--null-class", action=argparse.BooleanOptionalAction, help=row)
 
     p = bare(
         sub, "export-onnx", onnx,

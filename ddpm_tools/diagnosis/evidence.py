@@ -90,8 +90,11 @@ def balanced(data: ImageData, n: int, classes: int) -> Tensor:
 
 
 def null_like(network: object, null: int | Tensor | None, y: Tensor, num_classes: int) -> Tensor:
-    """The null class for every image (B,): as given, else as the network says, else the class after the last."""
+    """The null class for every image (B,): as given, else as the network says, else the class after the last. Of a
+    network that has none, a wrong class."""
     null = getattr(network, "null_cond", num_classes) if null is None else null
+    if null is None:
+        return (y + 1) % num_classes
     return torch.as_tensor(null, device=y.device).flatten()[:1].expand_as(y)
 
 

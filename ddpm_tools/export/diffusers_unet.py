@@ -21,11 +21,16 @@ FIELDS = {  # theirs: (ours, their default)
     "downsample_padding": ("downsample_padding", 1),
 }
 FIXED = {  # what our network has no other choice for
-    "center_input_sample": (False,), "add_attention": (True,), "dropout": (0,), "act_fn": ("silu", "swish"),
+    "center_input_sample": (False,), "add_attention": (True,), "act_fn": ("silu", "swish"),
     "time_embedding_type": ("positional",), "resnet_time_scale_shift": ("default",),
     "mid_block_type": ("UNetMidBlock2D",), "mid_block_scale_factor": (1,),
     "downsample_type": ("conv",), "upsample_type": ("conv",),
     "attn_norm_num_groups": (None,), "class_embed_type": (None,), "num_train_timesteps": (None,),
+}  # fmt: skip
+# What an EMA adds to the config, and what acts in training alone
+NO_PART = {
+    "decay", "min_decay", "optimization_step", "update_after_step", "use_ema_warmup", "inv_gamma", "power",
+    "collected_params", "dropout",
 }  # fmt: skip
 SAME_IN_RESIDUAL = ("norm1", "conv1", "norm2", "conv2")
 DOWN, UP = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")  # without and with attention
@@ -45,18 +50,19 @@ def block_types(config: UNet2DConfig) -> tuple[list[str], list[str]]:
 def to_diffusers_config(config: UNet2DConfig, conditional: bool = True) -> dict[str, Any]:
     """UNet2DModel's arguments for a network whose class, if any, is added to the time."""
     down, up = block_types(config)
-    classes = config.num_classes + 1 if conditional and config.num_classes else None  # the null class has a row
+    classes = config.num_classes + config.null_row if conditional and config.num_classes else None
     args = {theirs: getattr(config, ours) for theirs, (ours, _) in FIELDS.items()}
     more = {"out_channels": config.image_channels, "num_class_embeds": classes}
     return args | more | {"down_block_types": down, "up_block_types": up}
 
 
-def from_diffusers_config(theirs: dict[str, Any]) -> UNet2DConfig:
-    """Our config for a UNet2DModel's; DiffusersError names a value that our network cannot have. The last row of a
-    class table is taken for the null class, as we write it."""
+def from_diffusers_config(theirs: dict[str, Any], null_row: bool = False) -> UNet2DConfig:
+    """Our config for a UNet2DModel's; DiffusersError names a value that our network cannot have. `null_row` says that
+    the last row of its class table is the null class; else every row is a class."""
     if (kind := theirs.get("_class_name")) != "UNet2DModel":
-        raise DiffusersError(f"the folder holds a {kind}; only a UNet2DModel can be read")
-    given = {k: v for k, v in theirs.items() if not k.startswith("_")}
+        what = f"the folder holds a {kind}" if kind else "the network's config.json names no _class_name"
+        raise DiffusersError(f"{what}; only a UNet2DModel can be read")
+    given = {k: v for k, v in theirs.items() if not k.startswith("_") and k not in NO_PART}
     ours = {name: _numbers(key, given.pop(key, default)) for key, (name, default) in FIELDS.items()}
     channels, first = ours["image_channels"], ours["channels"][0]
     rows = given.pop("num_class_embeds", None)
@@ -67,10 +73,12 @@ def from_diffusers_config(theirs: dict[str, Any]) -> UNet2DConfig:
         if value not in known.get(key, ()):
             only = f"; only {' or '.join(map(repr, known[key]))} is known here" if key in known else " is unknown here"
             raise DiffusersError(f"the network's {key} = {value!r}{only}")
-    if rows is not None and _numbers("num_class_embeds", rows) < 2:
-        raise DiffusersError(f"the network's num_class_embeds = {rows} leaves no class beside the null class")
+    if rows is not None and _numbers("num_class_embeds", rows) < 1 + null_row:
+        beside = " beside the null class" if null_row else ""
+        raise DiffusersError(f"the network's num_class_embeds = {rows} leaves no class{beside}")
     levels = tuple(i for i, block in enumerate(down) if block == DOWN[1])
-    config = UNet2DConfig(**ours, num_classes=rows - 1 if rows else 0, attention_levels=levels)
+    classes = rows - null_row if rows else 0
+    config = UNet2DConfig(**ours, num_classes=classes, attention_levels=levels, null_row=null_row or not classes)
     if (list(down), list(up)) != block_types(config):
         blocks = ", ".join([*down, *up])
         raise DiffusersError(f"the blocks {blocks} are unknown here; only {DOWN} and {UP} are, both ways alike")
@@ -85,7 +93,7 @@ def _numbers(key: str, value: Any) -> Any:
     kinds = {"norm_eps": (float, int), "attention_head_dim": (int, type(None))}.get(key, int)
     right = isinstance(value, (list, tuple)) == listed
     if not right or not all(isinstance(v, kinds) for v in (value if listed else [value])):
-        raise DiffusersError(f"the network's {key} = {value!r} is not of the kind that it must be")
+        raise DiffusersError(f"the network's {key} = {value!r} is not of the kind that it must be; see its config.json")
     return tuple(value) if listed else value
 
 

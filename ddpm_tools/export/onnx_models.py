@@ -98,6 +98,8 @@ def check(loaded: Loaded, name: str, raw: bool) -> None:
         raise OnnxError(f"'{name}' cannot stand in an address; give the checkpoint a name of letters, digits, - and _")
     if not loaded.preset.unet.num_classes:
         raise OnnxError("this checkpoint has no classes to choose or to guide; take one that was trained with classes")
+    if loaded.ema.null_class is None:
+        raise OnnxError("this checkpoint has no null class, which guidance in the playground compares with")
     if raw:
         loaded.raw  # noqa: B018 - CheckpointError where there is none
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -87,6 +88,47 @@ def plain(file):
     for n in rec["extra_data"]["notebooks"].values():
         n.pop("timings")
     return json.dumps(rec, indent=1)
+
+
+TALKERS = {  # what takes a call and is no scheduler, and what is said of it
+    "closes": (lambda call: call.close(), "closed|reset"),
+    "http": (lambda call: call.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "another program listens there"),
+    "few bytes": (lambda call: (call.sendall(b"\x10" + b"\0" * 7 + b"abc"), call.close()), "closed|reset"),
+    "no message": (lambda call: call.sendall(b"\x08" + b"\0" * 15), "another program listens there"),
+    "silent": (lambda call: None, "it is silent"),
+}
+ADDRESSES = {
+    "127.0.0.1": "missing port number", "": "missing port number", "http://127.0.0.1:8787": "unknown address scheme",
+    "tcp://127.0.0.1:1": "Connection refused", "tls://127.0.0.1:1": "TLS", "tcp://127.0.0.1:port": "invalid literal",
+    "tcp://no-host.invalid:8786": "", "inproc://x": "",
+}  # fmt: skip
+
+
+def test_an_address_where_no_scheduler_is_gives_one_sentence_and_no_more(tmp_path):
+    """In a process of its own: what Python says as it ends is heard, too."""
+    calls, addresses = [], dict(ADDRESSES)
+    for answer, says in TALKERS.values():
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def serve(server=server, answer=answer):
+            while True:
+                calls.append(server.accept()[0])
+                answer(calls[-1])
+
+        threading.Thread(target=serve, daemon=True).start()
+        addresses[f"tcp://127.0.0.1:{server.getsockname()[1]}"] = says
+    program = (
+        "import sys; from autograder.grading import cluster; cluster.CONNECT_S = 1.0\n"
+        "for address in sys.argv[1:]:\n"
+        "    try: cluster.connect(address, True)\n"
+        "    except ValueError as e: print(e)\n"
+    )
+    command = [sys.executable, "-c", program, *addresses]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.stderr == "" and done.returncode == 0
+    assert len(done.stdout.splitlines()) == len(addresses)
+    for line, (address, says) in zip(done.stdout.splitlines(), addresses.items()):
+        assert line.startswith(f"no Dask scheduler answers at {address} (") and re.search(says, line), (address, line)
 
 
 # The tests below run in this order: the cluster grows, loses a worker, and ends.

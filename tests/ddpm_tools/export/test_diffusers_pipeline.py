@@ -15,13 +15,9 @@ from ddpm_core.streams import stream
 from ddpm_core.training import TrainState
 from ddpm_core.unet import UNetConfig, build_unet
 from ddpm_tools.cli.main import main
-from ddpm_tools.export.diffusers_pipeline import (
-    WEIGHTS,
-    export_pipeline,
-    import_pipeline,
-    read_scheduler,
-    scheduler_config,
-)
+from ddpm_tools.export.diffusers_files import EXACT, WEIGHTS
+from ddpm_tools.export.diffusers_pipeline import export_pipeline, import_pipeline
+from ddpm_tools.export.diffusers_scheduler import read_scheduler, scheduler_config
 from ddpm_tools.export.diffusers_unet import DiffusersError, from_diffusers_config, to_diffusers_config
 from ddpm_tools.train.resume import save_training
 from ddpm_tools.unet2d import UNet2DConfig
@@ -50,7 +46,9 @@ def noise_sources(n):
 def test_ddim_pipeline_makes_our_images(tmp_path, conditioning, classes, schedule, parameterization):
     preset = Preset("digits", conditioning, schedule, parameterization, replace(UNET, num_classes=classes))
     model = loaded(tmp_path, preset)
-    pipeline = DDIMPipeline.from_pretrained(export_pipeline(model, tmp_path / "out"))
+    out = export_pipeline(model, tmp_path / "out")
+    exact = DDIMScheduler.from_pretrained(out, subfolder=EXACT if schedule == "cosine" else "scheduler")
+    pipeline = DDIMPipeline.from_pretrained(out, scheduler=exact)
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(
         3, noise_sources(3), num_inference_steps=10, use_clipped_model_output=True, output_type="pt"
@@ -83,7 +81,9 @@ def test_the_scheduler_is_ours(schedule):
     theirs.set_timesteps(50)
     assert theirs.timesteps.tolist() == ddim_timesteps(1000, 50).tolist()
     assert (theirs.config.prediction_type, theirs.config.clip_sample) == ("v_prediction", True)
-    assert read_scheduler(json.loads(json.dumps(dict(theirs.config)))) == (schedule, "v")
+    read, remarks = read_scheduler(json.loads(json.dumps(dict(theirs.config))))
+    assert read == {"schedule": schedule, "timesteps": 1000, "betas": (), "parameterization": "v"}
+    assert remarks == [f"betas: {schedule}, 1000 timesteps"]
 
 
 @pytest.mark.parametrize("conditioning,classes", [("none", 0), ("add", 10)])
@@ -92,7 +92,7 @@ def test_there_and_back(tmp_path, conditioning, classes):
     model = loaded(tmp_path, preset)
     path = import_pipeline(export_pipeline(model, tmp_path / "out"), tmp_path / "back", "digits")
     back = checkpoint.load(path)
-    assert back.preset == preset
+    assert back.preset == preset  # its exact betas, not those for every solver, and its null class
     for net in (back.ema, back.raw):
         assert all(torch.equal(v, net.state_dict()[k]) for k, v in model.ema.state_dict().items())
 
@@ -165,7 +165,6 @@ def test_a_published_folder_loads(published, tmp_path, rng):
         ("resnet_time_scale_shift", "scale_shift"),
         ("time_embedding_type", "fourier"),
         ("center_input_sample", True),
-        ("dropout", 0.1),
         ("add_attention", False),
         ("mid_block_type", None),
         ("mid_block_scale_factor", 2),
@@ -179,7 +178,7 @@ def test_a_published_folder_loads(published, tmp_path, rng):
         ("sample_size", [32, 16]),
         ("sample_size", None),
         ("out_channels", 6),
-        ("num_class_embeds", 1),
+        ("num_class_embeds", 0),
         ("up_block_types", ["UpBlock2D"] * 4),
         ("down_block_types", ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "SkipDownBlock2D"]),
         ("_class_name", "UNet2DConditionModel"),
@@ -205,7 +204,7 @@ def test_what_we_lack_is_refused_by_name(key, value):
 )
 def test_configs_survive_the_way_there_and_back(more):
     ours = from_diffusers_config({**PUBLISHED, **more})
-    assert ours.num_classes == more.get("num_class_embeds", 1) - 1
+    assert ours.num_classes == more.get("num_class_embeds", 0)
     theirs = UNet2DModel(**to_diffusers_config(ours)).config
     assert from_diffusers_config({**theirs, "_class_name": "UNet2DModel"}) == ours
 
@@ -213,19 +212,22 @@ def test_configs_survive_the_way_there_and_back(more):
 @pytest.mark.parametrize(
     "key,value",
     [
-        ("clip_sample", False),
-        ("clip_sample_range", 2.0),
-        ("thresholding", True),
         ("rescale_betas_zero_snr", True),
-        ("prediction_type", "flow"),
-        ("beta_schedule", "squaredcos_cap_v2"),
-        ("beta_end", 0.03),
-        ("num_train_timesteps", 500),
-        ("trained_betas", [0.1] * 1000),
+        ("prediction_type", "flow_prediction"),
+        ("beta_schedule", "own"),
+        ("beta_end", "high"),
+        ("beta_end", 1.5),
+        ("num_train_timesteps", 10**12),
+        ("num_train_timesteps", "many"),
+        ("trained_betas", [0.0] * 1000),
+        ("_class_name", "FlowMatchEulerDiscreteScheduler"),
+        ("_class_name", "UNet2DModel"),
+        ("_class_name", None),
     ],
 )
-def test_schedulers_that_are_not_ours_are_refused_by_name(key, value):
-    name = {"beta_end": "betas", "num_train_timesteps": "500 steps"}.get(key, key if key != "beta_schedule" else value)
+def test_schedulers_that_make_no_ddpm_are_refused_by_name(key, value):
+    name = {"beta_schedule": "own is not implemented", "beta_end": "betas", "trained_betas": "betas"}.get(key, key)
+    name = "it has none, and a model for it is no DDPM" if str(value).startswith("Flow") else name
     with pytest.raises(DiffusersError, match=name):
         read_scheduler({**SCHEDULER, key: value})
 
@@ -262,7 +264,7 @@ def test_an_export_is_all_or_nothing_and_replaces_nothing(tmp_path, monkeypatch)
             export_pipeline(model, tmp_path / "out")
     assert sorted(f.name for f in tmp_path.iterdir()) == ["run.json", "run.safetensors"]
     out = export_pipeline(model, tmp_path / "out")
-    assert sorted(f.name for f in out.iterdir()) == ["model_index.json", "scheduler", "unet"]
+    assert sorted(f.name for f in out.iterdir()) == ["model_index.json", "scheduler", EXACT, "unet"]
     with pytest.raises(DiffusersError, match="is there already; choose another --out"):
         export_pipeline(model, out)
 
@@ -325,6 +327,8 @@ def test_the_commands(published, tmp_path, capsys):
     for argv, sentence in (
         (["export-diffusers", "--out", tmp_path / "other"], "our architecture v2"),
         (["import-diffusers", tmp_path, "--out", tmp_path / "other"], "is no diffusers folder"),
+        (["import-diffusers", tmp_path / "gone", "--out", tmp_path / "other"], "there is no folder"),
+        (["import-diffusers", published / WEIGHTS, "--out", tmp_path / "other"], "is a file; name the folder"),
         (["import-diffusers", published, "--out", tmp_path / "run"], "is there already"),
     ):
         with pytest.raises(SystemExit) as e:

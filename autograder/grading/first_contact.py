@@ -1,0 +1,56 @@
+"""Is it a Dask scheduler that answers at an address? Asked before a client is made: a client that never came to be
+waits for itself when Python ends, and prints what it met on the way."""
+
+import asyncio
+import logging
+
+HINT = "`dask scheduler` prints its address, such as tcp://HOST:8786"
+
+
+def hush() -> None:
+    """No tracebacks of Dask's own threads: our sentences say it shorter. Each of its loggers has a level of its own."""
+    import distributed  # noqa: F401 - makes them
+
+    for name in ("asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("asyncio", "distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+async def _what_answers(address: str, seconds: float) -> str:
+    """The type that the one at the address gives itself."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    security = Security()  # from Dask's configuration, as a client has it
+    comm = await connect(address, timeout=seconds, **security.get_connection_args("client"))
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        return str((await comm.read())["type"])
+    finally:
+        comm.abort()
+
+
+def check_scheduler(address: str, seconds: float) -> None:
+    """ValueError with one sentence where no scheduler answers at the address within this time."""
+    url = address if "://" in address else f"tcp://{address}"  # as Dask reads it
+
+    async def asked() -> str:
+        # Twice the time: one that takes the call may still say nothing
+        return await asyncio.wait_for(_what_answers(url, seconds), 2 * seconds)
+
+    try:
+        kind = asyncio.run(asked())
+    except Exception as e:  # what another program sends may break Dask's reading anywhere
+        raise ValueError(f"no Dask scheduler answers at {address} ({reason(e)}); {HINT}") from e
+    if kind != "Scheduler":
+        raise ValueError(f"at {address} a Dask {kind.lower()} answers, and no scheduler; {HINT}")
+
+
+def reason(e: BaseException) -> str:
+    """Why there was no answer, in a few words: of a call tried again and again, what stopped it."""
+    if isinstance(e, MemoryError | LookupError | UnicodeError):  # its first bytes, read as a length and a message
+        return "another program listens there"
+    while isinstance(e, OSError) and not e.strerror and isinstance(e.__cause__, Exception):
+        e = e.__cause__
+    said = (getattr(e, "strerror", None) or str(e)).strip().splitlines()
+    return said[0] if said else "it is silent" if isinstance(e, TimeoutError) else type(e).__name__
