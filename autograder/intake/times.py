@@ -10,6 +10,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def exchanged(submissions: Iterable[Submission], inbound: Path | None) -> Times:
         own = found.get((s.student, s.assignment), [])
         if own and all(when for when, _ in own):
             own.sort(key=lambda pair: pair[0])
-            same = (when for when, folder in own if all(_same(s.files[n], folder / f"{n}.ipynb") for n in s.files))
+            graded = s.files
+            same = (w for w, f in own if all(_same(graded[n], p) for n, p in replace(s, folder=f).files.items()))
             times[s.student, s.assignment] = next(same, own[-1][0])
     return times
 

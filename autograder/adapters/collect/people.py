@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autograder.adapters.classlist import Person, safe
-from autograder.adapters.collect.archive import shown
 from autograder.adapters.collect.layouts import Upload
+from autograder.intake.archive import shown
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autograder.adapters.collect import tables
-from autograder.adapters.collect.archive import Archive, shown
 from autograder.adapters.collect.layouts import Upload
 from autograder.adapters.collect.people import Named
 from autograder.adapters.collect.source import Collected, Source
 from autograder.exercises import EXERCISES, of_assignment
 from autograder.grading.private import write_bytes
+from autograder.intake.archive import Archive, shown
 
 ASIDE = "set_aside"
 Attempt = tuple[tuple[int, ...], Upload]  # its place among the attempts at one notebook, and what it is

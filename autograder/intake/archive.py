@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_FILES = 20_000  # of one archive: a class of 1,000 with a dozen notebooks each
 MAX_BYTES = 64 << 20  # of one file; the grader refuses a notebook of more than 20 MB in a sentence of its own
@@ -61,9 +62,9 @@ class Archive:
             first = shown(_decoded(infos[MAX_FILES]))
             self.problems.append(f"there are {len(infos):,} files; {MAX_FILES:,} were read, none from {first} on")
 
-    def read(self, entry: Entry) -> bytes | None:
+    def read(self, entry: Entry, limit: int = MAX_BYTES) -> bytes | None:
         """The content; None, and a sentence, where it is too large or damaged."""
-        most = min(MAX_BYTES, self._left)
+        most = min(limit, self._left)
         try:
             with self._file.open(entry.info) as file:
                 content = file.read(most + 1)
@@ -71,15 +72,15 @@ class Archive:
             self.problems.append(f"{shown(entry.name)} is damaged ({e}); not taken")
             return None
         if len(content) > most:
-            limit = f"{MAX_BYTES >> 20} MB" if most == MAX_BYTES else f"{MAX_TOTAL >> 30} GB with those before it"
-            self.problems.append(f"{shown(entry.name)} is larger than {limit}; not taken")
+            size = f"{most >> 20} MB" if most == limit else f"{MAX_TOTAL >> 30} GB with those before it"
+            self.problems.append(f"{shown(entry.name)} is larger than {size}; not taken")
             return None
         self._left -= len(content)
         return content
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Archive]:
+def opened(path: Path | BinaryIO) -> Iterator[Archive]:
     """ValueError with one sentence where the file is no zip."""
     try:
         file = zipfile.ZipFile(path)
