@@ -55,14 +55,14 @@ def run_collect(a: argparse.Namespace) -> None:
 
 def run_roster(a: argparse.Namespace) -> None:
     from autograder.adapters import classlist
+    from autograder.intake.student_ids import spelt
 
     people = classlist.read(a.file, a.key)
     file = classlist.save(people, a.submitted)
     sections = {p.section for p in people if p.section}
     print(f"{len(people)} people" + (f" in {len(sections)} section(s)" if sections else "") + f"; {file}")
-    if a.submitted.is_dir() and (
-        strange := {p.name for p in a.submitted.iterdir() if p.is_dir()} - {p.id for p in people}
-    ):
+    there = {p.name for p in a.submitted.iterdir() if p.is_dir()} if a.submitted.is_dir() else set()
+    if strange := there - set(spelt([p.id for p in people], there).values()):
         say([f"in {a.submitted}, but not in the roster: {', '.join(sorted(strange))}"])
 
 

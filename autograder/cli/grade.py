@@ -43,7 +43,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     odd = problems_of(submissions, a.submitted, a.out)
     config = settings_of(a.course)
     known = times.of(submissions, a.submitted, a.times, inbound(config))
-    notes, (more, not_understood) = Notes(classlist.beside(a.submitted)), extensions.beside(a.submitted)
+    names = [student_of(person.name) for person in a.submitted.iterdir()]
+    notes, (more, not_understood) = Notes(classlist.beside(a.submitted, names)), extensions.beside(a.submitted, names)
     requests = asked.beside(a.submitted)
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
