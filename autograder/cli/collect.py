@@ -85,7 +85,7 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "collect", run_collect, about, "submissions.zip --format canvas --assignment 5_2_guidance", course=False
     )
-    p.add_argument("file", type=Path, help="the zip as it was downloaded")
+    p.add_argument("file", type=Path, help="the zip as it was downloaded, or the folder into which it was unpacked")
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", help="what was handed in; a plain zip may say so by its folders")
     p.add_argument("--roster", type=Path, help="CSV of the class: Canvas's gradebook export, Moodle's grading "

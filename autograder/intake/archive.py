@@ -4,14 +4,17 @@ What is not taken is named in a sentence, and stays in the zip; everything else 
 """
 
 import contextlib
+import os
 import re
 import stat
+import tempfile
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -81,17 +84,30 @@ class Archive:
 
 @contextlib.contextmanager
 def opened(path: Path | BinaryIO) -> Iterator[Archive]:
-    """ValueError with one sentence where the file is no zip."""
-    try:
-        file = zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path} is a folder; name the zip as it was downloaded") from None
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as e:
-        raise ValueError(f"{path} is not a zip, or a damaged one ({e}); download it again") from None
-    with file:
+    """An archive, or a folder as if it were one: browsers unpack. ValueError with one sentence where it is neither."""
+    with contextlib.ExitStack() as stack:
+        try:
+            source = stack.enter_context(_zipped(path)) if isinstance(path, Path) and path.is_dir() else path
+            file = stack.enter_context(zipfile.ZipFile(source))
+        except FileNotFoundError:
+            raise ValueError(f"there is no file {path}") from None
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as e:
+            raise ValueError(f"{path} is not a zip, or a damaged one ({e}); download it again") from None
         yield Archive(file)
+
+
+@contextlib.contextmanager
+def _zipped(folder: Path) -> Iterator[BinaryIO]:
+    """A folder's plain files as a zip, for as long as it is read."""
+    with tempfile.TemporaryFile() as made:
+        with zipfile.ZipFile(made, "w", strict_timestamps=False) as file:
+            inside = (Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names))
+            plain = (
+                p for p in inside if p.is_file() and not p.is_symlink() and not re.search("[\ud800-\udfff]", str(p))
+            )
+            for path in islice(plain, MAX_FILES):
+                file.write(path, path.relative_to(folder).as_posix())
+        yield made
 
 
 def shown(name: str) -> str:

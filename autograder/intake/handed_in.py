@@ -67,6 +67,11 @@ def look(folder: Path, exercise: Exercise, siblings: Iterable[str]) -> Found:
     return Found(path, f"{_shown(path, folder)} was taken for {exact.name}{beside}; hand it in under this name")
 
 
+def may_be_meant(name: str) -> bool:
+    """Whether a file of this name is a notebook, or may hold one: it belongs where the grader looks."""
+    return "ipynb" in name.casefold() or KINDS.get(Path(name).suffix.lower()) in (PACKED, KINDS[".zip"])
+
+
 def some_files(folder: Path) -> Iterator[Path]:
     """Plain files, the outer ones first, without links and hidden ones; no more than MOST."""
     return islice(_files(folder), MOST)

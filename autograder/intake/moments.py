@@ -138,10 +138,11 @@ def _no_zone(name: str | None, offset: int | None) -> None:
 
 @functools.cache
 def _words_of_all() -> dates.parserinfo:
+    days = list(zip(*map(_days, LANGUAGES)))
     named = {
         "JUMP": [*dates.parserinfo.JUMP, *FILLERS],
         "MONTHS": [tuple({name for names in month for name in names}) for month in zip(*map(_months, LANGUAGES))],
-        "WEEKDAYS": [tuple({name for names in day for name in names}) for day in zip(*map(_days, LANGUAGES))],
+        "WEEKDAYS": [tuple({word for names in day for word in "-".join(names).split("-")}) for day in days],
     }
     return type("Words", (dates.parserinfo,), named)()
 

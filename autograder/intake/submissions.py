@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autograder.exercises import EXERCISES, assignments, of_assignment
 from autograder.exercises.base import Exercise
-from autograder.intake.handed_in import KINDS, PACKED, Found, look
+from autograder.intake.handed_in import Found, look, may_be_meant
 from autograder.intake.lms_names import TAKE_OVER, hint, looks_like
 from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of, student_of
@@ -110,7 +110,7 @@ def unrecognised(submitted: Path, out: Path) -> list[Problem]:
             if not person.is_dir():
                 if looks_like(person.name):
                     odd.append(Problem(who, "", f"not graded: {TAKE_OVER}"))
-                elif _handed_in(person):
+                elif may_be_meant(person.name):
                     odd.append(Problem(who, "", "a file, not a student's folder; put it into STUDENT/ASSIGNMENT/"))
                 continue
             if person.name.startswith(".") or person.resolve() == out.resolve():
@@ -118,7 +118,7 @@ def unrecognised(submitted: Path, out: Path) -> list[Problem]:
             inside = sorted(f for f in person.iterdir() if not f.name.startswith("."))
             folders = [f.name for f in inside if f.is_dir()]
             odd += [Problem(who, student_of(f), f"not graded: {NO_NAME}") for f in folders if f not in assignments()]
-            loose = [student_of(f.name) for f in inside if _handed_in(f) and f.is_file()]
+            loose = [student_of(f.name) for f in inside if may_be_meant(f.name) and f.is_file()]
             if looks_like(person.name) and not set(folders) & set(assignments()):
                 odd.append(Problem(who, "", f"not graded: {TAKE_OVER}"))
             elif not folders:
@@ -127,10 +127,6 @@ def unrecognised(submitted: Path, out: Path) -> list[Problem]:
             elif loose:
                 odd.append(Problem(who, "", f"{', '.join(loose[:3])} lies outside the assignments' folders"))
     return odd
-
-
-def _handed_in(file: Path) -> bool:
-    return "ipynb" in file.name.lower() or KINDS.get(file.suffix.lower()) in (PACKED, KINDS[".zip"])
 
 
 def _may_hold(folder: Path) -> bool:

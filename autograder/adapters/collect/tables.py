@@ -42,7 +42,7 @@ def moment(text: str, zone: tzinfo | None) -> str | None:
 
     zone: of times that name none; None for this machine's own. ValueError where it is no time, or not certainly one.
     """
-    return stamp(moments.moment(text, zone or tz.tzlocal()), zone) if any(c.isdigit() for c in text) else None
+    return stamp(moments.moment(text, zone or tz.tzlocal()), zone) if any(map(str.isalnum, text)) else None
 
 
 def stamp(time: datetime, zone: tzinfo | None) -> str | None:
