@@ -79,6 +79,8 @@ def names_of(source: str) -> Names | None:
             tree, table = ast.parse(text), symtable.symtable(text, "<cell>", "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
+        if any(isinstance(node, ast.Return) for node in tree.body):  # the end of a function, without its beginning
+            continue
         symbols = table.get_symbols()
         bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
         star = {"*"} if any(isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in tree.body) else set()
