@@ -1,0 +1,167 @@
+"""The CPU speedrun on CIFAR-10: how good are the pictures after so many images and so much processor time?
+
+    python benchmarks/speedrun.py curve RUN --data cifar10-train-jpeg.zip --heldout cifar10-test-jpeg.zip
+    python benchmarks/speedrun.py race build/race --steps 1800 --seeds 5 --data ... --heldout ...
+    python benchmarks/speedrun.py curve data/checkpoints/cifar10 --quick --data ... --heldout ...     (minutes)
+
+`curve` measures a training that kept snapshots (`ddpm train --preset cifar10-cpu --snapshot-every 1000`): RUN and each
+RUN-STEP with its images, seconds and processor seconds. `race` trains the preset from nothing, a seed at a time, and
+measures each beside the checkpoint that ships, from the same noises. Each measurement is kept in RUN.jsonl as soon as
+it is done, so that the same command goes on where it stopped. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+import torch
+
+from ddpm_core import checkpoint
+from ddpm_core.config import DATA_DIR
+from ddpm_core.data import ImageData
+from ddpm_core.parameterization import V
+from ddpm_core.samplers import SampleConfig
+from ddpm_core.streams import stream
+from ddpm_tools.datasets import load_data
+from ddpm_tools.drawing import Drawing
+from ddpm_tools.evaluation.candidates import drawn
+from ddpm_tools.evaluation.evaluation import evaluate
+from ddpm_tools.evaluation.features import network
+from ddpm_tools.evaluation.judges import find_judge
+from ddpm_tools.evaluation.metrics import EvaluationConfig
+from ddpm_tools.evaluation.reference import reference_for
+from ddpm_tools.presets import preset
+from ddpm_tools.train.callbacks import CallbackConfig
+from ddpm_tools.train.runs import train_run
+
+SHIPPED = DATA_DIR / "checkpoints/cifar10"
+EXTRACTORS = {"cifar10-classifier": "classifier", "efficientnet-lite0-320": "efficientnet"}
+METRICS = ("adherence", *(f"frechet, {short}" for short in EXTRACTORS.values()))  # of the tables
+SCALES, STEPS = (1.0, 2.0), 10  # of guidance; of DPM-Solver++
+
+
+def snapshots(run: Path) -> Iterator[Path]:
+    """RUN-STEP in order of their steps, then RUN."""
+    names = {f.with_suffix("") for f in run.parent.glob(f"{run.name}-[0-9]*.safetensors")}
+    yield from sorted(n for n in names if n.name.removeprefix(f"{run.name}-").isdigit())
+    if run.with_suffix(".safetensors").is_file():
+        yield run
+
+
+@torch.no_grad()
+def heldout_loss(loaded: checkpoint.Loaded, data: ImageData, n: int) -> float:
+    """Mean squared error of v on n held-out images, evenly over all timesteps, whatever the network predicts."""
+    diffusion, losses = loaded.diffusion(), []
+    schedule = diffusion.schedule
+    for i, ids in enumerate(torch.arange(n).split(250)):
+        x0, y = data.floats(ids), data.labels[ids]  # (B, C, H, W), (B,)
+        t = ((torch.arange(len(ids)) + 0.5) / len(ids) * schedule.timesteps).long()  # (B,)
+        eps = torch.randn(x0.shape, generator=stream(7, "held-out", i))
+        xt = schedule.q_sample(x0, t, eps)
+        output = diffusion.network(xt, t, y)
+        x0_hat = diffusion.parameterization.predict_x0(output, xt, t, schedule)
+        abar = schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
+        v_hat = (abar.sqrt() * xt - x0_hat) / (1 - abar).sqrt()
+        losses.append((v_hat - V.compute_training_target(x0, eps, t, schedule)).square().mean((1, 2, 3)))
+    return float(torch.cat(losses).mean())
+
+
+def measured(path: Path, data: ImageData, heldout: ImageData, n: int, seed: int = 0) -> dict:
+    """What it took, and what it gives: {"images", "cpu_seconds", "heldout_loss", "w=1": {...}, "w=2": {...}, ...}."""
+    loaded, judge = checkpoint.load(path, "cpu"), find_judge(data, None, "cpu")
+    told, batch = loaded.record["provenance"], loaded.preset.train.batch_size
+    row: dict = {
+        "name": path.name, "seed": told["seed"], "images": told["step"] * batch, "seconds": round(60 * told["minutes"]),
+        "cpu_seconds": told.get("cpu_seconds"), "n": n, "sampling_seed": seed,
+        "heldout_loss": round(heldout_loss(loaded, heldout, n), 5),
+    }  # fmt: skip
+    for w in SCALES:
+        how = Drawing(n, w, STEPS, seed, config=SampleConfig("dpm++"), progress=True)
+        candidate, found = drawn(path, loaded, data, how), {}
+        for name, short in EXTRACTORS.items():
+            net = network(name, "cpu")
+            metrics = ["frechet", "recall", *(["adherence"] if short == "classifier" else [])]
+            reference = reference_for(data, net, None, progress=True)
+            judged = evaluate(candidate.source, data, reference, net, candidate.about, judge, EvaluationConfig(metrics))
+            for r in judged.results:
+                e = r.estimate
+                key = r.metric if r.metric == "adherence" else f"{r.metric}, {short}"
+                found[key] = [round(v, 4) for v in (e.value, e.low, e.high)]
+        row[f"w={w:g}"] = found
+    return row
+
+
+def kept(file: Path) -> dict[tuple, dict]:
+    """What is measured already, by checkpoint, number of images and seed of the noises."""
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    return {(r["name"], r["images"], r["n"], r["sampling_seed"]): r for r in rows}
+
+
+def once(path: Path, file: Path, data: ImageData, heldout: ImageData, n: int, seed: int = 0) -> dict:
+    """Measured, or read where it has been."""
+    record = checkpoint.read(path)[1]
+    images = record["provenance"]["step"] * record["config"]["train"]["batch_size"]
+    if (path.name, images, n, seed) in (known := kept(file)):
+        return known[path.name, images, n, seed]
+    row = measured(path, data, heldout, n, seed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(row) + "\n")
+    return row
+
+
+def table(rows: list[dict]) -> str:
+    """The curve in Markdown."""
+    columns = ("images", "seconds", "CPU-seconds", "held-out loss", *(f"{m} at w = 1, 2" for m in METRICS))
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for r in rows:
+        pairs = [", ".join(f"{r[f'w={w:g}'][m][0]:.2f}" for w in SCALES) for m in METRICS]
+        cpu = f"{r['cpu_seconds']:,.0f}" if r["cpu_seconds"] else "unknown"
+        lines.append(f"| {r['images']:,} | {r['seconds']:,} | {cpu} | {r['heldout_loss']:.4f} | {' | '.join(pairs)} |")
+    return "\n".join(lines)
+
+
+def race(a: argparse.Namespace, data: ImageData, heldout: ImageData) -> dict:
+    """Each seed trained and measured beside the shipped checkpoint, from the same noises; how many are as good."""
+    base, pairs = preset("cifar10-cpu"), []
+    for seed in range(a.seeds):
+        train = replace(base.train, steps=a.steps, seed=seed, warmup=min(base.train.warmup, a.steps // 4))
+        path = a.run.with_name(f"{a.run.name}-seed{seed}")
+        train_run(replace(base, data=str(a.data), split="all", train=train), path, "cpu", CallbackConfig())
+        file = a.run.with_suffix(".jsonl")
+        pairs.append((once(path, file, data, heldout, a.n, seed), once(SHIPPED, file, data, heldout, a.n, seed)))
+    better = {m: [round(ours["w=2"][m][0] - theirs["w=2"][m][0], 4) for ours, theirs in pairs] for m in METRICS}
+    seconds = mean(ours["cpu_seconds"] for ours, _ in pairs)
+    print(table([row for pair in pairs for row in pair]))
+    return {"seeds": a.seeds, "steps": a.steps, "cpu_seconds": round(seconds), "against shipped, at w = 2": better}
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("what", choices=("curve", "race"))
+    p.add_argument("run", type=Path, help="the checkpoint of a training, without its suffix")
+    p.add_argument("--data", type=Path, required=True, help="the 50,000 training images")
+    p.add_argument("--heldout", type=Path, required=True, help="the 10,000 test images")
+    p.add_argument("--n", type=int, default=2000, help="images drawn; default: 2000")
+    p.add_argument("--seeds", type=int, default=5, help="of a race")
+    p.add_argument("--steps", type=int, default=1800, help="of a race")
+    p.add_argument("--quick", action="store_true", help="RUN alone, 200 images")
+    a = p.parse_args()
+    n = a.n = 200 if a.quick else a.n
+    data, heldout = (load_data(str(f), "all", size=32, channels=3) for f in (a.data, a.heldout))
+    if a.what == "race":
+        print(json.dumps(race(a, data, heldout)))
+        return
+    paths = [a.run] if a.quick else list(snapshots(a.run))
+    rows = [once(path, a.run.with_suffix(".jsonl"), data, heldout, n) for path in paths]
+    print(table(rows))
+    print(json.dumps({"curve": rows}))
+
+
+if __name__ == "__main__":
+    main()
