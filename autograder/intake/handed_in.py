@@ -42,12 +42,14 @@ def look(folder: Path, exercise: Exercise, siblings: Iterable[str]) -> Found:
     exact, others = folder / f"{exercise.name}.ipynb", {name.casefold() for name in siblings} - {exercise.name}
     there = [f for f in some_files(folder) if f != exact and _stem(f) not in others]
     inside = [p for file in there if file.suffix.lower() == ".zip" for p in islice(zip_entries(file), MOST)]
-    notebooks = [f for f in (*there, *inside) if "ipynb" in f.name.casefold() and _stem(f) not in others]
+    every = [f for f in (*there, *inside) if _stem(f) not in others and f.suffix.lower() not in KINDS]
+    notebooks = [f for f in every if "ipynb" in f.name.casefold()]
     word = re.compile(rf"(?<![^\W\d_]){re.escape(exercise.name)}(?![^\W\d_])")  # no letter before or behind it
     meant = [f for f in notebooks if word.search(f.name.casefold())]
     found = os.path.lexists(exact)
     if not meant and not found:
-        meant = [f for f in notebooks[:INTO] if _holds_answers(f, exercise)]
+        bare = [f for f in every if f.suffix.lower() in ("", ".json", ".txt")]  # as some browsers save it
+        meant = [f for f in (*notebooks, *bare)[:INTO] if _holds_answers(f, exercise)]
     if not meant:
         return Found(exact) if found else Found(exact, why=_instead(exact, folder, [f for f in there if _counts(f)]))
     if found and _is_answered(exact, exercise):

@@ -145,6 +145,12 @@ FOUND = {
     "jupyter": ({f"{NOTEBOOK}-Copy1.ipynb": SOLVED}, f"{NOTEBOOK}-Copy1.ipynb"),
     "text": ({f"{NOTEBOOK}.ipynb.txt": SOLVED}, f"{NOTEBOOK}.ipynb.txt"),
     "json": ({f"{NOTEBOOK}.ipynb.json": SOLVED}, f"{NOTEBOOK}.ipynb.json"),
+    "only json": ({f"{NOTEBOOK}.json": SOLVED}, f"{NOTEBOOK}.json"),
+    "only text": ({f"{NOTEBOOK}.txt": SOLVED, "notes.txt": {}}, f"{NOTEBOOK}.txt"),
+    "no ending": ({NOTEBOOK: SOLVED}, NOTEBOOK),
+    "hyphen": ({"label-dropout.ipynb": SOLVED}, "label-dropout.ipynb"),
+    "named zip": ({f"{ASKED}.zip": {ASKED: SOLVED}}, f"{ASKED}.zip/{ASKED}"),
+    "zip beside": ({"hw.zip": {ASKED: WRONG}, ASKED: SOLVED}, ASKED),
     "shouted": ({"LABEL_DROPOUT.IPYNB": SOLVED}, "LABEL_DROPOUT.IPYNB"),
     "spaces": ({"label_dropout ada .ipynb": SOLVED}, "label_dropout ada .ipynb"),
     "nested": ({f"5_2_guidance/hw/{ASKED}": SOLVED}, f"5_2_guidance/hw/{ASKED}"),
@@ -158,7 +164,9 @@ NAMED = {
     "rar": Case({"homework.rar": None}, 0, ("but homework.rar (an archive that is not opened)",)),
     "7z": Case({f"{NOTEBOOK}.7z": None}, 0, (f"but {NOTEBOOK}.7z (an archive that is not opened)",)),
     "tar": Case({"hw.tar.gz": {}}, 0, ("but hw.tar.gz (an archive that is not opened)",)),
-    "html": Case({f"{NOTEBOOK}.html": None}, 0, ("(an export, not the notebook)", f"as {ASKED}")),
+    "html": Case(
+        {f"{NOTEBOOK}.html": None, f"{NOTEBOOK}.ipynb.html": None}, 0, ("(an export, not the notebook)", f"as {ASKED}")
+    ),
     "script": Case({f"{NOTEBOOK}.py": None}, 0, ("(an export, not the notebook)",)),
     "colab": Case({"Colab.url": None}, 0, ("but Colab.url (a link, not the notebook)",)),
     "empty zip": Case({"hw.zip": {"notes.txt": {}}}, 0, ("but hw.zip (a zip in which it is not)",)),

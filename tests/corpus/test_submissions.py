@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
+from autograder.adapters import restore
 from autograder.cli.main import main
 from autograder.exercises import EXERCISES
 from autograder.grading import batch
@@ -71,6 +74,16 @@ def test_merged_cells_and_cells_of_another_kind(tmp_path):
         nb = corpus.notebook([corpus.RIGHT, "my notes"])
         nb["cells"][nb["cells"].index(corpus.cell(nb)) + 2]["cell_type"] = kind
         assert answers(extract(written(tmp_path, nb), EXERCISE.answers).cells[ANSWER])
+
+
+def test_a_marker_sees_all_pieces_of_a_written_answer():
+    released = nbformat.reads(json.dumps(corpus.RELEASED), as_version=4)
+    cells = copy.deepcopy(corpus.RELEASED["cells"])
+    words = corpus.cell({"cells": cells}, f"{NOTEBOOK}_written")
+    stub = "".join(words["source"])
+    cells += [words | {"source": text} for text in ("first half", "second half", "", stub)]
+    shown = corpus.cell(restore.restore(cells, released), f"{NOTEBOOK}_written")
+    assert shown["source"] == "first half\n\nsecond half"
 
 
 @pytest.mark.parametrize("name", FOUND)
