@@ -11,7 +11,6 @@ the same run. The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from ddpm_core.training import TrainConfig, train
 from ddpm_core.unet import UNetConfig
 from ddpm_tools.datasets import load_data
 from ddpm_tools.evaluation.estimates import mean_estimate, paired
+from ddpm_tools.outputs import json_text
 from ddpm_tools.presets import preset
 from ddpm_tools.train.engine import FastEngine, start
 from ddpm_tools.train.speed import Speed, cpu_has_bf16
@@ -114,7 +114,7 @@ def main() -> None:
         "bf16_minus_float32_loss": [round(v, 6) for v in (worse.value, worse.low, worse.high)],
         "seeds": len(losses[True]), "steps": steps, "two_processes_over_two_threads": round(rates[2] / rates[1], 3),
     }  # fmt: skip
-    print(json.dumps(result))
+    print(json_text(result))
 
 
 if __name__ == "__main__":

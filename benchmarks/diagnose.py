@@ -9,7 +9,6 @@ is one JSON object: faults planted and named rightly, healthy models and false a
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from ddpm_tools.diagnosis.report import Report
 from ddpm_tools.diagnosis.rules import judge
 from ddpm_tools.diagnosis.sampling import Sampler
 from ddpm_tools.evaluation.plain_classifier import load_classifier
+from ddpm_tools.outputs import json_text
 from ddpm_tools.train.resume import save_training
 
 FOLDER = Path(__file__).resolve().parents[1] / "build/diagnose"
@@ -246,7 +246,7 @@ def main() -> None:
             tally["named"] += planted and right
             tally["false_alarms"] += not planted and not right
             tally["faults"] |= {case.fault} if planted else set()
-    print(json.dumps({**tally, "faults": len(tally["faults"])}))
+    print(json_text({**tally, "faults": len(tally["faults"])}))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ depend on what else the machine does. The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from ddpm_tools.evaluation.judges import find_judge
 from ddpm_tools.evaluation.reference import make_reference
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import tensor_source
+from ddpm_tools.outputs import json_text
 
 ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
 
@@ -79,7 +79,7 @@ def main() -> None:
     for name, extractor in (("digits", "digits-classifier"), ("emoji", "efficientnet-lite0-320")):
         results[name] = whole(load_data(name, "train"), extractor, 1000)
         print(name, {k: float(f"{v:.3g}") for k, v in results[name].items()}, flush=True)
-    print(json.dumps({k: {m: float(f"{v:.4g}") for m, v in r.items()} for k, r in results.items()}))
+    print(json_text({k: {m: float(f"{v:.4g}") for m, v in r.items()} for k, r in results.items()}))
 
 
 if __name__ == "__main__":

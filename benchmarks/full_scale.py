@@ -13,7 +13,6 @@ line: one JSON object, with the targets of one current data-centre GPU beside wh
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from ddpm_core.training import TrainState, train
 from ddpm_core.unet import build_unet
 from ddpm_tools.cli.base import device_of
 from ddpm_tools.export.diffusers_unet import to_diffusers_config
+from ddpm_tools.outputs import json_text
 from ddpm_tools.presets import PRESETS, preset
 from ddpm_tools.train.engine import FastEngine, start
 from ddpm_tools.train.speed import Speed
@@ -193,7 +193,7 @@ def main() -> None:
     for name in names:
         found[name] = measure(name, device, a.quick, a.seconds)
         print(f"{name}: {found[name]}", flush=True)
-    print(json.dumps({"benchmark": "full_scale", **about, "torch": torch.__version__, "presets": found}))
+    print(json_text({"benchmark": "full_scale", **about, "torch": torch.__version__, "presets": found}))
 
 
 if __name__ == "__main__":

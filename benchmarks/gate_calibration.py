@@ -37,6 +37,7 @@ from autograder.intake import model_solutions
 from autograder.sandbox.limits import Failure
 from ddpm_core.checkpoint import digest
 from ddpm_core.streams import derive_seed
+from ddpm_tools.outputs import json_text
 
 RUNS = Path(__file__).resolve().parents[1] / "data/gates/runs.jsonl"
 GATED = tuple(e.name for e in EXERCISES.values() if e.gate_cell)
@@ -194,7 +195,7 @@ def main() -> None:
         if not a.quick:
             with a.runs.open("a", encoding="utf-8") as f:
                 f.write(json.dumps(row) + "\n")
-    print(json.dumps(report(rows)))
+    print(json_text(report(rows)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ against the same peer. Last line: one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from ddpm_core.schedule import DiffusionSchedule, cosine_beta_schedule
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_core.unet import UNetConfig, build_unet
 from ddpm_tools.export.diffusers_unet import to_diffusers_config, to_diffusers_weights
+from ddpm_tools.outputs import json_text
 from ddpm_tools.unet2d import UNet2DConfig
 
 CONFIGS = {  # (same weights as the peer, our own design at about as many parameters, batch, images to sample)
@@ -210,7 +210,7 @@ def main() -> None:
             result |= {f"{name}_ratio_{size}": got["ratio"][0], f"{name}_ratio_{size}_interval": got["ratio"][1:]}
             result |= {f"own_{name}_ratio_{size}": got["own"][0], f"own_{name}_ratio_{size}_interval": got["own"][1:]}
     result |= time_to_quality(quick=a.quick)
-    print(json.dumps(result))
+    print(json_text(result))
 
 
 if __name__ == "__main__":

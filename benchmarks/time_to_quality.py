@@ -11,7 +11,6 @@ JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from ddpm_tools.datasets import load_data
 from ddpm_tools.evaluation.classifiers import load_classifier
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.scores import Scores, score
+from ddpm_tools.outputs import json_text
 
 INTERVAL = (200, 800)  # of 1000: above it guidance costs variety, below it the classes are settled
 
@@ -134,7 +134,7 @@ def main() -> None:
     bench = Bench(300 if a.quick else a.n, a.seed, a.batch_size)
     tables = {f"{w:g}": measure(bench, w, QUICK if a.quick else CANDIDATES) for w in a.w}
     needed = [t.get("best", {}).get("nfe") for t in tables.values()]
-    line = json.dumps(
+    line = json_text(
         {"n": len(bench.y), "seed": a.seed, "nfe_to_match_ddim50": None if None in needed else max(needed), "w": tables}
     )
     if a.out:

@@ -28,6 +28,7 @@ from autograder.challenges.examples import Example, examples
 from autograder.challenges.leaderboard import SAMPLES
 from autograder.challenges.tracks import METRICS, TRACKS, Track
 from ddpm_core.checkpoint import write_text
+from ddpm_tools.outputs import json_text
 from ddpm_tools.tables import aligned
 from ddpm_tools.train import quick_gate
 
@@ -146,7 +147,7 @@ def main() -> None:
     told = {n: {k: v for k, v in f.items() if k != "pairs"} for n, f in found.items()}
     for name, f in found.items():
         told[name] |= {"pairs": len(f["pairs"]), "resolved": sum(q["resolved"] for q in f["pairs"])}
-    print(json.dumps({"benchmark": "tracks", "quick": a.quick, "tracks": told}))
+    print(json_text({"benchmark": "tracks", "quick": a.quick, "tracks": told}))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class ImageData:
     labels: Tensor
     classes: tuple[str, ...]
     captions: tuple[str, ...] = ()  # one an image, or none at all
+    left_out: tuple[str, ...] = ()  # names of pictures that could not be read
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.images):

@@ -51,7 +51,7 @@ def write(path: Path | str, tensors: dict[str, Tensor], config: dict[str, Any], 
     path = stem(path)
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     blob = save(plain, {"config": digest(config)})  # in memory first: save_file leaves drafts of its own when killed
-    write_text(with_suffix(path, ".json"), json.dumps({"config": config, **about}, indent=2) + "\n")
+    write_text(with_suffix(path, ".json"), json.dumps({"config": config, **about}, indent=2, allow_nan=False) + "\n")
     write_bytes(with_suffix(path, ".safetensors"), blob)
     return path
 

@@ -24,6 +24,7 @@ from ddpm_tools.evaluation.judges import Judge, classes_of, judge_of
 from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.scores import ReferenceStatistics, score
+from ddpm_tools.outputs import json_text
 from ddpm_tools.reports import demo_page
 from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
@@ -115,7 +116,7 @@ def ema_against_raw(loaded: Loaded, out: Path, w: float = 1.0, steps: int = 50, 
 
 
 def write_json(path: Path, value: Any) -> None:
-    checkpoint.write_text(path, json.dumps(value, indent=1) + "\n")
+    checkpoint.write_text(path, json_text(value, indent=1) + "\n")
 
 
 def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:

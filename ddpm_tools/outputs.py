@@ -1,10 +1,27 @@
 """Where results go, looked at before the work: the end of an hour's training is a bad time to learn of a full disk.
 Only `made` makes anything, so that a command refused for another reason leaves no empty folder. ValueError names the
-path."""
+path. And how figures are written, so that every program reads them: `json_text`."""
 
+import json
+import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+
+def finite(value: Any) -> Any:
+    """Plain values with None in place of numbers that are not finite, for which JSON has no word."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    return [finite(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def json_text(value: Any, **how: Any) -> str:
+    """Strict JSON: json.dumps by itself writes NaN and Infinity, which most readers refuse."""
+    return json.dumps(finite(value), allow_nan=False, **how)
 
 
 def folder(path: Path, option: str = "--out") -> Path:

@@ -24,6 +24,7 @@ from autograder.exercises import assignments, of_assignment
 from autograder.imports import PACKAGES
 from autograder.intake.extract import grade_id, read_notebook
 from autograder.sandbox.scratch import temporary
+from ddpm_tools.outputs import json_text
 
 MANUAL = "Gradescope needs to be told the maximum: set Autograder Points to"
 FILES = ("requirements.lock", "LICENSE")
@@ -118,7 +119,7 @@ def run(root: Path) -> dict[str, Any]:
         print(private.read_text(encoding="utf-8") if private else f"seed {seed}")  # for the instructor alone
     written = results(record)
     (root / "results").mkdir(exist_ok=True)
-    (root / "results/results.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    (root / "results/results.json").write_text(json_text(written, indent=1) + "\n", encoding="utf-8")
     return written
 
 

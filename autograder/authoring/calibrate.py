@@ -88,7 +88,7 @@ def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
         seconds = round(time.monotonic() - start, 1)
         done_now = {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
         record["runs"].append(done_now)
-        write_text(out, json.dumps(record, indent=1) + "\n")
+        write_text(out, json.dumps(record, indent=1, allow_nan=False) + "\n")
     record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j, gate.controls).items()} for j in judges}
-    write_text(out, json.dumps(record, indent=1) + "\n")
+    write_text(out, json.dumps(record, indent=1, allow_nan=False) + "\n")
     return record

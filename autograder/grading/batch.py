@@ -22,6 +22,7 @@ from autograder.intake.student_ids import folder_of
 from autograder.intake.submissions import Submission, find
 from autograder.sandbox.limits import BUSY
 from ddpm_core.files import digest
+from ddpm_tools.outputs import json_text
 
 DRAFT = ".new"  # of a file of a record that is being replaced
 TWICE = "Graded twice: the first time the machine was too busy to give it a processor."
@@ -169,7 +170,7 @@ def noted(files: dict[str, bytes] | str, flag: str) -> dict[str, bytes] | str:
         return files
     private = json.loads(files["instructor.json"])
     private["flags"] = [*private.get("flags", []), flag]
-    return files | {"instructor.json": (json.dumps(private, indent=1) + "\n").encode()}
+    return files | {"instructor.json": (json_text(private, indent=1) + "\n").encode()}
 
 
 Judged = Iterator[tuple[Submission, dict[str, bytes] | str]]  # in the order in which they are done

@@ -1,7 +1,6 @@
 """One submission from its folder to the files of its record."""
 
 import contextlib
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from autograder.grading.messages import sentence
 from autograder.grading.results import NotebookResult, record
 from autograder.intake.submissions import Submission
 from autograder.sandbox.scratch import temporary
+from ddpm_tools.outputs import json_text
 
 
 def judge_submission(
@@ -41,7 +41,7 @@ def judge_submission(
     rec = record(s.student, s.assignment, notebooks, **extra, grader_version=results.GRADER_VERSION)
     private = {"seed": first.seed} | {n.exercise.name: n.instructor for n in notebooks}
     texts = {"instructor.json": private, "results.json": rec}
-    return pictures | {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in texts.items()}
+    return pictures | {name: (json_text(content, indent=1) + "\n").encode() for name, content in texts.items()}
 
 
 def grade_notebook(

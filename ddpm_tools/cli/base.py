@@ -17,6 +17,7 @@ from ddpm_tools.cli.arguments import positive
 
 CHECKPOINT = DATA_DIR / "checkpoints/digits"
 CLASSIFIER = DATA_DIR / "classifiers/digits"
+STRICT = "refuse data of which a picture would be left out, in place of saying which and going on"
 MAX_COLUMNS = 600  # matplotlib draws at most 65,536 pixels in a row, and an image takes about a hundred
 
 

@@ -111,7 +111,7 @@ def run(a: argparse.Namespace) -> None:
         settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed, device=device),
     )  # fmt: skip
     files = report.write(a.out)
-    write_text(a.out / "diagnosis.json", json.dumps(report.as_dict(), indent=1) + "\n")
+    write_text(a.out / "diagnosis.json", outputs.json_text(report.as_dict(), indent=1) + "\n")
     if a.save_reference:
         options = f"--n {a.n} --seed {a.seed} --save-reference data/references/{a.save_reference.name}"
         about = {"data": data.name, "n": a.n, "seed": a.seed, "weights": checkpoint.file_digest(a.checkpoint)}

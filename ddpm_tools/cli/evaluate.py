@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ddpm_core import checkpoint
 from ddpm_core.data import ImageData
-from ddpm_tools.cli.base import bare, command, device_of, distinct, positive, room_for, scale
+from ddpm_tools.cli.base import STRICT, bare, command, device_of, distinct, positive, room_for, scale
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.splits import SPLITS
 
@@ -14,9 +14,10 @@ from ddpm_tools.datasets.splits import SPLITS
 def real_images(a: argparse.Namespace, loaded: checkpoint.Loaded | None) -> ImageData:
     """The data to compare with, as the checkpoint's network takes them."""
     if loaded is None:
-        return load_data(a.data, a.split, size=a.size, channels=a.channels)
+        return load_data(a.data, a.split, size=a.size, channels=a.channels, strict=a.strict)
     u = loaded.preset.unet
-    return load_data(a.data or loaded.preset.data, a.split, size=u.image_size, channels=u.image_channels)
+    name = a.data or loaded.preset.data
+    return load_data(name, a.split, size=u.image_size, channels=u.image_channels, strict=a.strict)
 
 
 def unseen(data: ImageData, name: str) -> ImageData | None:
@@ -63,7 +64,7 @@ def evaluate(a: argparse.Namespace) -> None:
     config, runs, made = EvaluationConfig(metrics, a.repeats, progress=True), [], []
     for seed in seeds[:1] if a.images else seeds:
         how = Drawing(a.n, a.w, a.steps, seed, a.raw, progress=True)
-        c = given(a.images, data, a.resize) if a.images else drawn(a.checkpoint, loaded, data, how)
+        c = given(a.images, data, a.resize, a.strict) if a.images else drawn(a.checkpoint, loaded, data, how)
         runs.append(judge_images(c.source, data, reference, net, c.about, judge, config))
         made.append(c.made_with)
     results = [over_seeds(same) for same in zip(*(run.results for run in runs))]
@@ -92,7 +93,7 @@ def reference(a: argparse.Namespace) -> None:
     from ddpm_tools.evaluation.features import network
     from ddpm_tools.evaluation.reference import make_reference, reference_for, save_reference, shipped_name
 
-    data = load_data(a.data, a.split, size=a.size, channels=a.channels)
+    data = load_data(a.data, a.split, size=a.size, channels=a.channels, strict=a.strict)
     net = network(a.extractor or default_network(data), device_of(a.device))
     heldout = unseen(data, a.data)
     if a.out is None:
@@ -127,7 +128,7 @@ def register(sub: argparse._SubParsersAction) -> None:
         "ddpm evaluate --checkpoint data/checkpoints/digits --n 1000 --w 2 --out build/evaluation",
         out="build/evaluation",
     )  # fmt: skip
-    made = "a folder (or zip) of pictures made by another program, in class folders"
+    made = "pictures made by another program: a folder or zip, in class folders, or an .npz or .npy of samples"
     p.add_argument("--images", type=Path, help=made)
     p.add_argument("--data", help="the real images: a name or a path; default: what the checkpoint was trained on")
     p.add_argument("--split", choices=SPLITS, default="train", help="of the real images; default: train")
@@ -143,6 +144,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
     p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")
     p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the data's size")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive, help=f"{name} of the real images, with --images")
 
@@ -154,6 +156,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--data", default="digits", help="a name or a path")
     p.add_argument("--split", choices=SPLITS, default="train")
     p.add_argument("--extractor", metavar="NAME", help="feature network")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     p.add_argument("--keep", type=positive, default=10_000, help="images whose features are kept; default: 10000")
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive)

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from ddpm_core import checkpoint
 from ddpm_core.config import Preset
 from ddpm_tools import outputs
-from ddpm_tools.cli.base import command, device_of, number, place, positive
+from ddpm_tools.cli.base import STRICT, command, device_of, number, place, positive
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.load import OURS
 from ddpm_tools.presets import PRESETS, preset
@@ -49,7 +49,7 @@ def config_of(a: argparse.Namespace) -> Preset:
     training = {"batch_size": a.batch_size, "lr": a.lr, "preview_every": a.preview_every}
     config = replace(config, train=replace(config.train, flip=flip, **{k: v for k, v in training.items() if v}))
     if a.data and a.data != preset(a.preset).data and (u := config.unet).num_classes:
-        classes = load_data(a.data, size=u.image_size, channels=u.image_channels).classes
+        classes = load_data(a.data, size=u.image_size, channels=u.image_channels, strict=a.strict).classes
         config = replace(config, unet=replace(u, num_classes=len(classes)))
     return config
 
@@ -60,6 +60,8 @@ def train(a: argparse.Namespace) -> None:
         if path:
             outputs.folder(path, option)
     config, gate = config_of(a), ""
+    if a.strict:
+        load_data(config.data, config.split, size=config.unet.image_size, strict=True)
     if a.preset in quick_gate.FULL_SCALE:
         gate = "not asked for (--ungated)" if a.ungated else quick_gate.require(config)
     callbacks = CallbackConfig(a.save_seconds, a.save_every, a.snapshot_every, a.previews, log, quick_gate=gate)
@@ -89,6 +91,8 @@ def shrink(a: argparse.Namespace) -> None:
 def classifier(a: argparse.Namespace) -> None:
     from ddpm_tools.evaluation.classifiers import fit_and_save
 
+    for name in filter(None, (a.data, a.heldout) if a.strict else ()):
+        load_data(name, "all", strict=True)
     told = fit_and_save(a.data, a.out, a.seed, a.steps, heldout=a.heldout)
     print(f"held-out accuracy {told:.4f}; wrote {a.out}")
 
@@ -104,6 +108,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
     p.add_argument("--data", help="another data set: a name, or the path of a folder or zip (see docs/data.md)")
     p.add_argument("--split", choices=("train", "all"), help="all: --data are training images alone; hold nothing out")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     p.add_argument("--conditioner", help="how the class enters the network (see ddpm_core/conditioning.py)")
     p.add_argument("--parameterization", choices=["epsilon", "v", "x0", "blend"], help="what the network predicts")
     p.add_argument("--steps", type=positive, help="default: the preset's")
@@ -142,5 +147,6 @@ def register(sub: argparse._SubParsersAction) -> None:
         checkpoint=False, out="build/classifier", writes=outputs.checkpoint, device=False,
     )  # fmt: skip
     p.add_argument("--data", default="digits")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     p.add_argument("--heldout", help="other data to measure the accuracy on; default: the data's own held-out part")
     p.add_argument("--steps", type=positive, help="default: 1500 up to 16 pixels, 2340 above")

@@ -1,14 +1,33 @@
 """The files of a folder or of a zip behind one interface. A zip is only read, never extracted."""
 
+import errno
+import lzma
 import os
+import posixpath
+import re
+import struct
+import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 LARGEST = 512 * 2**20  # bytes of one file: no picture has more, and a zip bomb would
+PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7z",
+    b"Rar!": "rar",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+LASTING = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)  # the same the next time
+
+
+Reader = Callable[[str], bytes]
 
 
 @dataclass(frozen=True)
@@ -17,17 +36,28 @@ class Files:
 
     path: Path
     stamps: dict[str, tuple[int, int]]  # name -> two numbers that change with the content
-    read: Callable[[str], bytes]  # safe to call from several threads
+    read: Reader  # safe to call from several threads; OSError says in a few words what is wrong
+    notes: tuple[str, ...] = ()  # what an archive holds besides, and must not be read
 
     @property
     def name(self) -> str:
         return self.path.name
 
 
-def visible(name: str) -> bool:
-    """Not hidden, not a Mac's resource fork, and not a name that climbs out of its folder ('../x', '/x', 'C:/x')."""
+class Trouble(ValueError):
+    """A disk that fails now and may not the next time: nothing to leave a picture out for."""
+
+
+def leads_out(name: str) -> bool:
+    """A name that climbs out of its folder ('../x', '/x', 'C:/x')."""
     parts = name.split("/")
-    return not any(p in ("", "__MACOSX") or p.startswith(".") or p.endswith(":") for p in parts)
+    return name.startswith("/") or ".." in parts or any(p.endswith(":") for p in parts)
+
+
+def visible(name: str) -> bool:
+    """Not hidden, not a Mac's resource fork, and not a name that climbs out of its folder."""
+    parts = name.split("/")
+    return not leads_out(name) and not any(p in ("", "__MACOSX") or p.startswith(".") for p in parts)
 
 
 def zip_name(info: zipfile.ZipInfo) -> str:
@@ -36,13 +66,18 @@ def zip_name(info: zipfile.ZipInfo) -> str:
     if not info.flag_bits & 0x800:  # not marked as UTF-8, so zipfile read it as code page 437
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+    name = unicodedata.normalize("NFC", name.replace("\\", "/"))
+    return name if leads_out(name) else posixpath.normpath(name)  # './cat//a.png' -> 'cat/a.png'
+
+
+def stop(e: OSError) -> None:
+    raise e
 
 
 def folder_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Every visible file below root, links to folders followed once."""
+    """Every visible file below root, links to folders followed once; links to nothing, too, which are found missing."""
     seen = set()
-    for folder, below, names in os.walk(root, followlinks=True):
+    for folder, below, names in os.walk(root, onerror=stop, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:
             below.clear()  # a link back to where we have been
             continue
@@ -50,8 +85,64 @@ def folder_files(root: Path) -> Iterator[tuple[str, Path]]:
         for name in names:
             path = Path(folder, name)
             key = unicodedata.normalize("NFC", path.relative_to(root).as_posix())
-            if visible(key) and path.is_file():
+            if visible(key) and (path.is_file() or (path.is_symlink() and not path.exists())):
                 yield key, path
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    with suppress(OSError):
+        return (path.stat().st_size, path.stat().st_mtime_ns)
+    return (0, 0)
+
+
+def unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member's bytes; OSError says in a few words why not."""
+    try:
+        return archive.read(member)
+    except NotImplementedError as e:
+        raise OSError("packed by a method that is not read here") from e
+    except RuntimeError as e:
+        raise OSError("it has a password") from e
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, ValueError) as e:
+        raise OSError("damaged: its checksum or its packing is wrong") from e
+
+
+def opened(path: Path) -> zipfile.ZipFile:
+    """The zip at `path`; ValueError says what it is instead."""
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, struct.error) as e:
+        if isinstance(e, OSError) and e.errno not in LASTING:
+            raise Trouble(f"{path} could not be read ({e.strerror}); try again when the disk answers") from e
+        head = b""
+        with suppress(OSError), path.open("rb") as f:
+            head = f.read(8)
+        kind = next((kind for magic, kind in PACKED.items() if head.startswith(magic)), "")
+        with suppress(OSError, EOFError, zlib.error, lzma.LZMAError):
+            kind = f"tar ({kind})" if kind and tarfile.is_tarfile(path) else kind or "tar" * tarfile.is_tarfile(path)
+        if kind:
+            raise ValueError(f"{path} is a {kind} archive, which is not read; unpack it and give the folder") from e
+        what = "damaged, or was cut off" if head.startswith(b"PK") else "neither a folder nor a readable zip"
+        raise ValueError(f"{path} is not a data set: it is {what}") from e
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
+
+
+def zip_members(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, zipfile.ZipInfo], tuple[str, ...]]:
+    """Visible members by name, the last of several of one name as unpacking would leave it; and a word on the rest."""
+    infos = [(zip_name(i), i) for i in archive.infolist() if not i.is_dir()]
+    members = {k: i for k, i in infos if visible(k)}
+    out = [k for k, _ in infos if leads_out(k)]
+    twice = [k for k, i in infos if k in members and i.CRC != members[k].CRC]
+    notes = []
+    if out:
+        names = f"{counted(len(out), 'name')} in {path.name} {'leads' if len(out) == 1 else 'lead'} out of it"
+        notes.append(f"{names}, such as {out[0]}, and {'is' if len(out) == 1 else 'are'} not read")
+    if twice:
+        notes.append(f"{path.name} holds {twice[0]} more than once; the last one is read ({len(twice)} left out)")
+    return dict(sorted(members.items())), tuple(notes)
 
 
 @contextmanager
@@ -59,20 +150,32 @@ def open_files(path: Path) -> Iterator[Files]:
     """The files of a folder or of a zip; ValueError where `path` is neither."""
     if path.is_dir():
         found = dict(sorted(folder_files(path)))
-        stats = {name: file.stat() for name, file in found.items()}
-        yield Files(path, {k: (s.st_size, s.st_mtime_ns) for k, s in stats.items()}, lambda k: found[k].read_bytes())
+        yield Files(
+            path, {k: stamp(file) for k, file in found.items()}, checked(found, lambda k: found[k].read_bytes())
+        )
         return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as e:
-        raise ValueError(f"{path} is not a data set: it is neither a folder nor a readable zip") from e
-    with archive:
-        members = {zip_name(i): i for i in archive.infolist() if not i.is_dir()}
-        members = dict(sorted((k, i) for k, i in members.items() if visible(k)))
+    with opened(path) as archive:
+        members, notes = zip_members(archive, path)
+        read = checked(members, lambda k: unpacked(archive, members[k]))
+        yield Files(path, {k: (i.file_size, i.CRC) for k, i in members.items()}, read, notes)
 
-        def read(name: str) -> bytes:
-            if members[name].file_size > LARGEST:
-                raise OSError(f"{name} is larger than {LARGEST} bytes")
-            return archive.read(members[name])
 
-        yield Files(path, {k: (i.file_size, i.CRC) for k, i in members.items()}, read)
+def checked(
+    found: dict[str, Path] | dict[str, zipfile.ZipInfo], read: Callable[[str], bytes]
+) -> Callable[[str], bytes]:
+    """`read` for names that are there, of files that are not enormous, on disks that answer."""
+
+    def look_first(name: str) -> bytes:
+        if name not in found:
+            raise OSError("there is no such file")
+        file = found[name]
+        if (stamp(file)[0] if isinstance(file, Path) else file.file_size) > LARGEST:
+            raise OSError(f"larger than {LARGEST} bytes")
+        try:
+            return read(name)
+        except OSError as e:
+            if e.errno not in LASTING:
+                raise Trouble(f"{name} could not be read ({e.strerror}); try again when the disk answers") from e
+            raise OSError(re.sub(r"^\w", lambda m: m[0].lower(), e.strerror or str(e))) from e
+
+    return look_first

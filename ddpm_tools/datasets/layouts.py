@@ -2,23 +2,27 @@
 
 1. `dataset.json` (StyleGAN and EDM): `labels` [[file, class], ...] or null, and optionally `classes` (names by index)
    and `captions` [[file, text], ...].
-2. `metadata.jsonl` (Hugging Face's ImageFolder): a line {"file_name": ..., "text": ..., "label": ...} a picture, where
-   text and label may be absent.
-3. Folders, one a class: `cat/1.png`. A top level of `train` and `test` (or `val`, `heldout`) fixes the split. Pictures
-   with no folder at all are one class.
+2. `metadata.jsonl` or `metadata.csv` (Hugging Face's ImageFolder), see `metadata`: at the root, in the folders of a
+   split, or in both.
+3. Folders, one a class: `cat/1.png`. Folders called `train` and `test`, or the like, fix the split, see `folders`.
+   Pictures with no folder at all are one class.
 """
 
 import json
+import posixpath
 import unicodedata
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ddpm_tools.datasets.files import Files
+from ddpm_tools.datasets.files import Files, counted
+from ddpm_tools.datasets.folders import KINDS, places
+from ddpm_tools.datasets.metadata import Said, metadata_files, read_rows
+from ddpm_tools.datasets.pictures import extension, picture_extensions
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-PARTS = {"train": "train", "training": "train"}
-PARTS |= dict.fromkeys(("test", "testing", "val", "valid", "validation", "heldout"), "heldout")
 ONE_CLASS = "all"  # the class of pictures that come without any
+DATASET = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Index:
     classes: tuple[str, ...]
     captions: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()  # "train" or "heldout"
+    left_out: tuple[str, ...] = ()  # sentences on pictures that are there and not among these
+    unread: tuple[tuple[str, int], ...] = ()  # extensions of files that are no pictures here, and how many there are
 
 
 def normal(name: Any) -> str:
@@ -39,81 +45,140 @@ def normal(name: Any) -> str:
     return unicodedata.normalize("NFC", name.replace("\\", "/")).removeprefix("./")
 
 
-def by_name(labels: list[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def by_name(labels: Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Class names, one a picture -> indices, and the classes in order: numbers by value, then the alphabet."""
     classes = tuple(sorted(set(labels), key=lambda c: (not c.isdecimal(), int(c) if c.isdecimal() else 0, c)))
     index = {c: i for i, c in enumerate(classes)}
     return tuple(index[c] for c in labels), classes
 
 
+def aside(names: Sequence[str], why: str) -> tuple[str, ...]:
+    """One sentence on pictures that are left out, or none."""
+    return (f"left out: {counted(len(names), 'picture')} {why}, such as {names[0]}",) if names else ()
+
+
+def of_each(value: Any, what: str) -> dict[str, Any]:
+    """[[file, value], ...], or the same as an object, by file. ValueError where a file comes with two values."""
+    pairs = [(normal(f), v) for f, v in (value.items() if isinstance(value, dict) else value or ())]
+    found = dict(pairs)
+    if twice := next((f for f, v in pairs if found[f] != v), None):
+        raise ValueError(f"`{what}` names {twice} twice, with different values")
+    return found
+
+
 def from_dataset_json(text: str, pictures: list[str]) -> Index:
     """Layout 1, of these pictures. ValueError, TypeError or AttributeError where it is not that."""
     meta = json.loads(text)
-    labels = {normal(f): k for f, k in meta.get("labels") or ()}
-    captions = {normal(f): str(c) for f, c in meta.get("captions") or ()}
+    labels = of_each(meta.get("labels"), "labels")
+    captions = {f: str(c) for f, c in of_each(meta.get("captions"), "captions").items()}
     if not ("labels" in meta or captions):
         raise ValueError("it has neither `labels` nor `captions`")
     names = tuple(labels or captions or pictures)
+    left = aside([p for p in pictures if p not in set(names)], f"not named in {DATASET}")
     if not labels:  # "labels": null, an unconditional set
-        return Index(names, (0,) * len(names), (ONE_CLASS,), tuple(captions.values()))
+        return Index(names, (0,) * len(names), (ONE_CLASS,), tuple(captions.values()), left_out=left)
     if bad := next((f"{k!r} of '{f}'" for f, k in labels.items() if type(k) is not int or k < 0), None):
         raise ValueError(f"labels must be whole numbers from 0, not {bad}")
-    classes = tuple(meta.get("classes") or map(str, range(max(labels.values()) + 1)))
+    named = meta.get("classes") or list(range(max(labels.values()) + 1))
+    if not isinstance(named, list):
+        raise ValueError("`classes` must be a list of names, in the order of their numbers")
+    classes = tuple(map(str, named))
     if max(labels.values()) >= len(classes):
         raise ValueError(f"label {max(labels.values())} has no name among the {len(classes)} `classes`")
-    return Index(names, tuple(labels.values()), classes, tuple(captions.get(f, "") for f in names) if captions else ())
+    told = tuple(captions.get(f, "") for f in names) if captions else ()
+    return Index(names, tuple(labels.values()), classes, told, left_out=left)
 
 
-def from_metadata(text: str, pictures: list[str]) -> Index:
-    """Layout 2. ValueError, KeyError or TypeError where it is not that."""
-    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    labels, classes = by_name([str(r.get("label", ONE_CLASS)) for r in rows])
-    captions = tuple(str(r.get("text", "")) for r in rows)
-    return Index(tuple(normal(r["file_name"]) for r in rows), labels, classes, captions if any(captions) else ())
+def placed(names: Sequence[str], labels: Sequence[str | None] | None, captions: Sequence[str]) -> Index:
+    """Pictures whose folders say the split, and the class too where `labels` are None."""
+    where, everything = places(names), range(len(names))
+    split, left = set(where.parts) >= KINDS, ()
+    mine = [i for i in everything if where.parts[i] or not split]
+    if split:
+        left += aside([names[i] for i in everything if not where.parts[i]], "beside the folders of the split")
+    found = where.classes if labels is None else [y or "" for y in labels]
+    classed = [i for i in mine if found[i]]
+    if classed and len(classed) < len(mine):
+        loose = [i for i in mine if not found[i]]
+        if labels is None and not (split and {where.parts[i] for i in loose} == {"heldout"}):
+            bad = f"{counted(len(loose), 'picture')} {'lies' if len(loose) == 1 else 'lie'} beside the class folders"
+            raise ValueError(f"{bad}, such as {names[loose[0]]}; move them into one")
+        left += aside([names[i] for i in loose], "without a class, where others have one")
+        mine = classed
+    split = split and {where.parts[i] for i in mine} == KINDS  # else what is left is split anew
+    indices, classes = by_name([found[i] or ONE_CLASS for i in mine])
+    parts = tuple(where.parts[i] for i in mine) if split else ()
+    told = tuple(captions[i] for i in mine) if any(captions) else ()
+    return Index(tuple(names[i] for i in mine), indices, classes, told, parts, left)
 
 
 def from_folders(names: list[str]) -> Index:
     """Layout 3, from the pictures' names."""
-    paths = [n.split("/") for n in names]
-    parts: tuple[str, ...] = ()
-    tops = {p[0].lower() for p in paths if len(p) > 1}
-    if len(tops) > 1 and all(len(p) > 1 for p in paths) and tops <= set(PARTS):
-        parts = tuple(PARTS[p[0].lower()] for p in paths)
-        paths = [p[1:] for p in paths]
-    loose = ["/".join(p) for p in paths if len(p) == 1]
-    if loose and len(loose) < len(paths):
-        raise ValueError(f"{len(loose)} pictures lie beside the class folders, such as {loose[0]}; move them into one")
-    labels, classes = by_name([ONE_CLASS if loose else p[0] for p in paths])
-    return Index(tuple(names), labels, classes, (), parts)
+    return placed(names, None, [""] * len(names))
 
 
-def wrapper(names: list[str]) -> str:
-    """The folder around everything that packers add ('pets/' of 'pets/cat/1.png'), or ''."""
-    top = {n.split("/")[0] for n in names if "/" in n}
-    if len(top) != 1 or any("/" not in n for n in names):
-        return ""
-    prefix = f"{top.pop()}/"
-    direct = [n for n in (n.removeprefix(prefix) for n in names) if "/" not in n]
-    described = any(n in ("dataset.json", "metadata.jsonl") for n in direct)
-    return prefix if described or not any(n.lower().endswith(PICTURES) for n in direct) else ""
+def from_metadata(said: dict[str, Said], pictures: list[str]) -> Index:
+    """Layout 2. Without any label the folders name the classes, where each picture lies in one."""
+    names, labels = list(said), [s.label for s in said.values()]
+    source = next(iter(said.values())).source
+    if not set(names) & set(pictures):
+        raise ValueError(f"none of its file names, such as {names[0]}, is a picture there, seen from its own folder")
+    if not any(labels) and all(places(names).classes):
+        labels = None
+    found = placed(names, labels, [s.text for s in said.values()])
+    left = aside([p for p in pictures if p not in said], f"not named in {posixpath.basename(source)}")
+    return replace(found, left_out=found.left_out + left)
+
+
+def text_of(files: Files, name: str) -> str:
+    """A text file, in UTF-8 or, as some tables are, in marked UTF-16."""
+    data = files.read(name)
+    try:
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+
+
+def dataset_index(files: Files, name: str, pictures: list[str]) -> Index:
+    """Layout 1, wherever its file lies: that folder is the data set."""
+    base = name.removesuffix(DATASET)
+    found = from_dataset_json(text_of(files, name), [p.removeprefix(base) for p in pictures if p.startswith(base)])
+    left = found.left_out + aside([p for p in pictures if not p.startswith(base)], f"beside {DATASET}")
+    return replace(found, names=tuple(base + n for n in found.names), left_out=left)
 
 
 def index(files: Files) -> Index:
     """What the folder or zip says of its pictures; ValueError where it says nothing that can be used."""
-    names = list(files.stamps)
-    prefix = wrapper(names)
-    pictures = [n.removeprefix(prefix) for n in names if n.lower().endswith(PICTURES)]
+    pictures = [n for n in files.stamps if extension(n) in picture_extensions()]
+    by, used = "its folders", [n for n in files.stamps if posixpath.basename(n) == DATASET]
     try:
-        for described, parse in (("dataset.json", from_dataset_json), ("metadata.jsonl", from_metadata)):
-            if prefix + described in files.stamps:
-                found = parse(files.read(prefix + described).decode("utf-8-sig"), pictures)
-                break
+        if used:
+            by = DATASET
+            if len(used) > 1:
+                raise ValueError(f"there are several, {', '.join(used[:3])}; give the folder of one")
+            found = dataset_index(files, used[0], pictures)
+        elif used := metadata_files(files.stamps):
+            said: dict[str, Said] = {}
+            for by in used:
+                said |= read_rows(by, text_of(files, by), normal)  # the nearest to a picture comes last
+            found = from_metadata(said, pictures)
         else:
-            described = "its folders"
             found = from_folders(pictures)
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
-        reason = f"no '{e.args[0]}'" if isinstance(e, KeyError) else e
-        raise ValueError(f"{files.path}: {described} cannot be used: {reason}") from e
+    except RecursionError as e:
+        raise ValueError(f"{files.path}: {by} cannot be used: it is nested too deep") from e
+    except (ValueError, TypeError, AttributeError, OSError) as e:
+        raise ValueError(f"{files.path}: {by} cannot be used: {e}") from e
+    known = {*used, *pictures, *found.names}
+    others = Counter(extension(n) or posixpath.basename(n) for n in files.stamps if n not in known)
+    found = replace(found, unread=tuple(sorted(others.items())))
     if not found.names:
-        raise ValueError(f"{files.path} holds no pictures; give a folder of class folders, or a data set zip")
-    return Index(tuple(prefix + n for n in found.names), found.labels, found.classes, found.captions, found.parts)
+        holds = f" ({unread(found)})" if others else ""
+        raise ValueError(f"{files.path} holds no pictures{holds}; give a folder of class folders, or a data set zip")
+    return found
+
+
+def unread(found: Index) -> str:
+    """'3 .heic, 1 .txt': what is there besides."""
+    most = sorted(found.unread, key=lambda kind: -kind[1])
+    more = f" and {len(most) - 10} other kinds" if len(most) > 10 else ""
+    return ", ".join(f"{n} {extension}" for extension, n in most[:10]) + more

@@ -1,25 +1,30 @@
-"""Many pictures into one array: threads decode, whatever is wrong is named all at once, and large sets are kept."""
+"""Many pictures into one array: threads decode, whatever is wrong is named all at once, and large sets are kept.
+
+A picture that cannot be read is left out: for a reason in the file itself, so the next reading leaves out the same."""
 
 import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
+from PIL import UnidentifiedImageError
+from PIL import __version__ as PILLOW
 from tqdm.auto import tqdm
 
-from ddpm_tools.datasets.files import Files
+from ddpm_core.checkpoint import write_text
+from ddpm_tools.datasets.files import Files, Trouble
 from ddpm_tools.datasets.pictures import ImageSpec, decode
 
 LARGE = 2000  # pictures: below that, decoding takes about a second, and neither bar nor kept copy is worth it
 CHUNK = 64  # pictures a task: a task for each would cost more than decoding a small one
 NAMED = 10  # names in a message
-VERSION = 1  # of what is kept on disk: raise it when the same files would give other pixels
+VERSION = 2  # of what is kept on disk: raise it when the same files would give other pixels
 
 
 def some(names: Sequence[str]) -> str:
@@ -28,53 +33,59 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def complaints(files: Files, names: Sequence[str], unreadable: list[int], odd: dict[int, str], size: str) -> str:
-    """One sentence that names every picture that is in the way, or ''."""
-    said, n = [], len(names)
-    if unreadable:
-        bad = some([names[i] for i in sorted(unreadable)])
-        said.append(f"{len(unreadable)} of {n} pictures of {files.name} cannot be read: {bad}; replace or remove them")
-    if odd:
-        bad = some([f"{names[i]} ({odd[i]})" for i in sorted(odd)])
-        said.append(
-            f"{len(odd)} of {n} pictures of {files.name} are not {size} as the first is: {bad}; "
-            f"make them one size, or load with a `size`, which crops and resizes all"
-        )
-    return "; and ".join(said)
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures in the order of their names, without those that are `bad`: position among the names -> why."""
+
+    images: np.ndarray  # (N, C, H, W) uint8
+    bad: dict[int, str]
+
+    def rows(self, n: int) -> dict[int, int]:
+        """Position among the n names -> row of `images`."""
+        return {i: row for row, i in enumerate(i for i in range(n) if i not in self.bad)}
 
 
-def read_pictures(files: Files, names: Sequence[str], spec: ImageSpec) -> np.ndarray:
-    """Pictures by name -> (N, C, H, W) uint8. ValueError names every picture that cannot be read or differs in size."""
-    unreadable: list[int] = []
-    odd: dict[int, str] = {}
-    colour = np.zeros(len(names), bool)
-    shape = None
-    for i in range(len(names)):  # the first readable picture says what the others must be
-        with contextlib.suppress(Exception):
-            shape = decode(files.read(names[i]), spec)[0].shape  # (C, H, W)
-            break
-    if shape is None:
-        raise ValueError(complaints(files, names, list(range(len(names))), odd, ""))
-    need, free = len(names) * int(np.prod(shape)), psutil.virtual_memory().available
-    if need > free:
-        raise ValueError(
-            f"the {len(names)} pictures of {files.name} need {need / 1e9:.1f} GB at {shape[2]}×{shape[1]}, and "
-            f"{free / 1e9:.1f} GB of memory are free; load them smaller, or fewer"
-        )
-    out = np.empty((len(names), *shape), np.uint8)
+def left_out(files: Files, names: Sequence[str], bad: Mapping[int, str]) -> str:
+    """One sentence that names the pictures that cannot be read, each with the reason."""
+    said = some([f"{names[i]} ({bad[i]})" for i in sorted(bad)])
+    return f"{len(bad)} of {len(names)} pictures of {files.name} cannot be read and are left out: {said}"
+
+
+def reason(e: Exception, data: bytes | None) -> str:
+    """Why a picture cannot be read, in a few words that are the same each time."""
+    if data == b"":
+        return "it is empty"
+    if isinstance(e, UnidentifiedImageError):
+        return "it is no picture that is known here"
+    return " ".join(str(e).split()).rstrip(".")[:80] or type(e).__name__
+
+
+def attempt(files: Files, name: str, spec: ImageSpec) -> tuple[np.ndarray, bool] | str:
+    """The decoded picture, and whether it is grey; or why it cannot be read."""
+    data = None
+    try:
+        data = files.read(name)
+        return decode(data, spec)
+    except (Trouble, MemoryError):
+        raise
+    except Exception as e:  # Pillow raises all kinds: OSError, SyntaxError, struct.error, its bomb guard, ...
+        return reason(e, data)
+
+
+def read_each(
+    files: Files, names: Sequence[str], spec: ImageSpec, take: Callable[[int, np.ndarray, bool], None]
+) -> dict[int, str]:
+    """Hand each picture, its position and whether it is grey to `take`, from several threads. What cannot be read ->
+    why."""
+    bad: dict[int, str] = {}
 
     def work(chunk: range) -> int:
         for i in chunk:
-            try:
-                picture, grey = decode(files.read(names[i]), spec)
-            except Exception:  # Pillow raises all kinds: OSError, SyntaxError, struct.error, its bomb guard, ...
-                unreadable.append(i)
-                continue
-            colour[i] = not grey
-            if picture.shape == shape:
-                out[i] = picture
+            got = attempt(files, names[i], spec)
+            if isinstance(got, str):
+                bad[i] = got
             else:
-                odd[i] = f"{picture.shape[2]}×{picture.shape[1]}"
+                take(i, *got)
         return len(chunk)
 
     chunks = [range(i, min(i + CHUNK, len(names))) for i in range(0, len(names), CHUNK)]
@@ -86,36 +97,92 @@ def read_pictures(files: Files, names: Sequence[str], spec: ImageSpec) -> np.nda
     finally:  # also after Ctrl-C: what has not begun is not begun
         pool.shutdown(cancel_futures=True)
         bar.close()
-    if text := complaints(files, names, unreadable, odd, f"{shape[2]}×{shape[1]}"):
-        raise ValueError(text)
-    return out if spec.channels or colour.any() else out[:, :1]
+    return dict(sorted(bad.items()))
+
+
+def read_pictures(files: Files, names: Sequence[str], spec: ImageSpec) -> Pictures:
+    """Pictures by name. ValueError where none can be read, and where sizes differ and none is asked for."""
+    first, bad = None, {}
+    for i, name in enumerate(names):  # the first readable picture says what the others must be
+        if not isinstance(first := attempt(files, name, spec), str):
+            break
+        bad[i] = first
+    if len(bad) == len(names):
+        raise ValueError(f"{left_out(files, names, bad)}; nothing is left to learn from")
+    shape = first[0].shape  # (C, H, W)
+    need, free = len(names) * int(np.prod(shape)), psutil.virtual_memory().available
+    if need > free:
+        raise ValueError(
+            f"the {len(names)} pictures of {files.name} need {need / 1e9:.1f} GB at {shape[2]}×{shape[1]}, and "
+            f"{free / 1e9:.1f} GB of memory are free; load them smaller, or fewer"
+        )
+    out, odd, colour = np.empty((len(names), *shape), np.uint8), {}, np.zeros(len(names), bool)
+
+    def take(i: int, picture: np.ndarray, grey: bool) -> None:
+        colour[i] = not grey
+        if picture.shape == shape:
+            out[i] = picture
+        else:
+            odd[i] = f"{picture.shape[2]}×{picture.shape[1]}"
+
+    bad = read_each(files, names, spec, take)
+    if odd:
+        sizes = some([f"{names[i]} ({odd[i]})" for i in sorted(odd)])
+        raise ValueError(
+            f"{len(odd)} of {len(names)} pictures of {files.name} are not {shape[2]}×{shape[1]} as the first is: "
+            f"{sizes}; make them one size, or load with a `size`, which crops and resizes all"
+        )
+    for row, i in enumerate(i for i in range(len(names)) if i not in bad):
+        if row != i:
+            out[row] = out[i]  # closing the gaps in place: a copy might not fit
+    out = out[: len(names) - len(bad)]
+    return Pictures(out if spec.channels or colour.any() else out[:, :1], bad)
 
 
 def digest(files: Files, names: Sequence[str], spec: ImageSpec) -> str:
-    """Changes with the pictures' names, their content as far as `stamps` tells, and the spec. A zip carries a checksum
-    of each member, so a copy of it elsewhere counts as the same; a folder's files count as the same by place, size and
-    time."""
+    """Changes with the pictures' names, their content as far as `stamps` tells, the spec, and what reads them. A zip
+    carries a checksum of each member, so a copy of it elsewhere counts as the same; a folder's files count as the same
+    by place, size and time."""
     where = str(files.path.resolve()) if files.path.is_dir() else ""
-    key = [VERSION, where, asdict(spec), [(n, *files.stamps[n]) for n in names if n in files.stamps], len(names)]
+    stamped = [(n, *files.stamps[n]) for n in names if n in files.stamps]
+    key = [VERSION, PILLOW, where, asdict(spec), stamped, len(names)]
     return hashlib.blake2b(json.dumps(key).encode(), digest_size=16).hexdigest()
 
 
-def cached_pictures(files: Files, names: Sequence[str], spec: ImageSpec, cache: Path) -> np.ndarray:
+def kept_pictures(kept: Path, n: int) -> Pictures | None:
+    """The copy at `kept`, with what it left out; None where it is absent, damaged or another's."""
+    with contextlib.suppress(OSError, ValueError, EOFError, AttributeError):
+        beside = kept.with_suffix(".json")
+        told = json.loads(beside.read_text("utf-8")) if beside.exists() else {}
+        bad = {int(i): str(why) for i, why in told.items()}
+        pictures = np.load(kept, mmap_mode="c", allow_pickle=False)  # read as needed; writing would not reach the file
+        if pictures.dtype == np.uint8 and len(pictures) + len(bad) == n and pictures.ndim == 4:
+            return Pictures(pictures, bad)
+    return None
+
+
+def keep(kept: Path, images: np.ndarray) -> None:
+    """Write the copy in one step: nobody ever reads half a file."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    draft = kept.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as f:
+            np.save(f, images)
+        os.replace(draft, kept)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def cached_pictures(files: Files, names: Sequence[str], spec: ImageSpec, cache: Path) -> Pictures:
     """As read_pictures; a large set is decoded once and kept in `cache`, which may be deleted at any time."""
     if len(names) < LARGE:
         return read_pictures(files, names, spec)
     kept = cache / f"{digest(files, names, spec)}.npy"
-    with contextlib.suppress(OSError, ValueError, EOFError):  # absent or damaged: decode again
-        pictures = np.load(kept, mmap_mode="c", allow_pickle=False)  # read as needed; writing would not reach the file
-        if pictures.dtype == np.uint8 and len(pictures) == len(names) and pictures.ndim == 4:
-            return pictures
-    pictures = read_pictures(files, names, spec)
-    draft = cache / f"{kept.stem}.{os.getpid()}.tmp"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as f:
-            np.save(f, pictures)
-        os.replace(draft, kept)  # in one step: nobody ever reads half a file
-    except OSError:  # no space, or no right to write: the pictures are there all the same
-        draft.unlink(missing_ok=True)
-    return pictures
+    if found := kept_pictures(kept, len(names)):
+        return found
+    made = read_pictures(files, names, spec)
+    with contextlib.suppress(OSError):  # no space, or no right to write: the pictures are there all the same
+        if made.bad:
+            write_text(kept.with_suffix(".json"), json.dumps(made.bad))  # first: a copy without it counts as damaged
+        keep(kept, made.images)
+    return made

@@ -10,6 +10,7 @@ from ddpm_core.checkpoint import write_text
 from ddpm_core.config import DATA_DIR
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_tools.diagnosis.denoising import levels
+from ddpm_tools.outputs import json_text
 
 REFERENCES = DATA_DIR / "references"
 
@@ -31,4 +32,4 @@ def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
 def save_reference(path: Path, errors: Tensor, schedule: DiffusionSchedule, about: dict) -> None:
     """A reference curve with its provenance."""
     log_snr = schedule.snr.log()[levels(schedule.timesteps)].tolist()
-    write_text(path, json.dumps({"log_snr": log_snr, "error": errors.tolist(), "made_with": about}, indent=1) + "\n")
+    write_text(path, json_text({"log_snr": log_snr, "error": errors.tolist(), "made_with": about}, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""What is judged: images drawn from a checkpoint, or pictures that another program left in a folder."""
+"""What is judged: images drawn from a checkpoint, or pictures that another program left in a folder or a file."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,8 +41,10 @@ def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing) -> Candidat
     return Candidate(tensor_source(name, images, y if k else None), about, made_with)
 
 
-def given(folder: Path, data: ImageData, resize: bool = False) -> Candidate:
-    """Pictures of a folder or zip. Nobody knows how they were drawn, and the provenance says so."""
-    source = folder_source(folder, data, resize)
-    made_with = {"images": folder.name, "classes": source.labels is not None, "resized": resize}
+def given(path: Path, data: ImageData, resize: bool = False, strict: bool = False) -> Candidate:
+    """Pictures of a folder or zip, or the samples of an .npz file. Nobody knows how they were drawn, and the provenance
+    says so."""
+    source = folder_source(path, data, resize, strict)
+    made_with = {"images": path.name, "classes": source.labels is not None, "resized": resize}
+    made_with |= {"notes": list(source.notes)} if source.notes else {}
     return Candidate(source, Provenance("", source.n, "", None, None, None, "unknown"), made_with)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, isnan, nan
 from statistics import fmean
 
 import torch
@@ -21,6 +21,13 @@ class Estimate:
     se: float | None = None  # standard error; the interval may have been cut off where no value can lie
     df: float | None = None  # degrees of freedom behind se; None: as good as infinitely many, so Student's t is normal
 
+    @property
+    def lacks(self) -> str:
+        """What it has not, in words; nothing where value and interval are finite."""
+        if not isfinite(self.value):
+            return "no value"
+        return "" if isfinite(self.low) and isfinite(self.high) else "no interval"
+
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
@@ -36,7 +43,10 @@ def quantile(df: float | None) -> float:
 
 def interval(value: float, se: float, low: float = 0.0, top: float = inf, df: float | None = None) -> Estimate:
     """value ± 1.96 standard errors (Student's t for few `df`), cut off at `low` and `top`. The interval always holds
-    the value, also where rounding has put it beyond `low` or `top`."""
+    the value, also where rounding has put it beyond `low` or `top`. Where the standard error is
+    nan, as of two images, so is the interval."""
+    if isnan(se):
+        return Estimate(value, nan, nan, nan, df)
     half = quantile(df) * se
     return Estimate(value, min(value, max(low, value - half)), max(value, min(top, value + half)), se, df)
 
@@ -78,7 +88,7 @@ def paired(a: Mapping[int, float], b: Mapping[int, float]) -> list[float]:
 
 def verdict(d: Estimate | None, better: str) -> str:
     """Whether a difference is better, worse, or not resolved by its interval; `better` is "lower" or "higher"."""
-    if d is None or d.se is None or d.low <= 0 <= d.high:
+    if d is None or d.se is None or not (d.low > 0 or d.high < 0):  # also where it has no interval
         return "not resolved"
     return "better" if (d.value < 0) == (better == "lower") else "worse"
 

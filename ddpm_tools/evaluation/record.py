@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.evaluation import Evaluation
 from ddpm_tools.evaluation.metrics import METRICS
 from ddpm_tools.evaluation.results import COVERS, MetricResult, Provenance, compare, over_seeds, pairs
+from ddpm_tools.outputs import json_text
 from ddpm_tools.tables import aligned
 
 
@@ -26,22 +28,34 @@ def software() -> dict[str, str]:
     return {"ddpm_core": own, "torch": torch.__version__}
 
 
+def lacking(r: MetricResult) -> str:
+    """Why a result has no value, or no interval, in a sentence; nothing where it has both."""
+    few = f"it takes more than the {r.about.n} images" + " of one class" * (r.metric == "diversity")
+    return f"{r.estimate.lacks}: {few if r.covers == 'images' else 'it takes several runs'}" if r.estimate.lacks else ""
+
+
+def figure(r: MetricResult) -> dict[str, Any]:
+    """A result as plain values, null with its reason where there is no number."""
+    return asdict(r) | ({"reason": why} if (why := lacking(r)) else {})
+
+
 def as_json(e: Evaluation) -> dict[str, Any]:
     """The results of one set of images as plain values."""
     counts = e.confusion.tolist() if e.confusion is not None else None
-    rows = {"figures": [asdict(r) for r in e.results], "per_class": [asdict(r) for r in e.per_class]}
+    rows = {"figures": [figure(r) for r in e.results], "per_class": [asdict(r) for r in e.per_class]}
     return rows | {"confusion": counts, "images_digest": e.seen.content, "notes": e.notes}
 
 
 def write(path: Path, results: Sequence[MetricResult], runs: Sequence[Evaluation], made_with: dict[str, Any]) -> None:
     """metrics.json: what everything was made with, the results over all seeds ("figures"), and each seed's own."""
-    record = {"made_with": made_with, "figures": [asdict(r) for r in results], "runs": [as_json(e) for e in runs]}
-    checkpoint.write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    record = {"made_with": made_with, "figures": [figure(r) for r in results], "runs": [as_json(e) for e in runs]}
+    checkpoint.write_text(path, json_text(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def plain(row: dict[str, Any]) -> MetricResult:
     """The result of one run from plain values."""
-    return MetricResult(row["metric"], Estimate(**row["estimate"]), Provenance(**row["about"]))
+    estimate = {k: nan if v is None and k != "df" else v for k, v in row["estimate"].items()}
+    return MetricResult(row["metric"], Estimate(**estimate), Provenance(**row["about"]))
 
 
 def read(path: Path) -> list[MetricResult]:
@@ -66,7 +80,8 @@ def text_table(results: Sequence[MetricResult]) -> str:
         rows = [["", "value", "95 % interval", "better"]]
         for r in mine:
             e, m = r.estimate, METRICS[r.metric]
-            rows.append([m.title, f"{e.value:.4g}", f"{e.low:.4g} … {e.high:.4g}", m.better])
+            bounds = f"{e.low:.4g} … {e.high:.4g}"
+            rows.append([m.title, f"{e.value:.4g}" if isfinite(e.value) else "–", lacking(r) or bounds, m.better])
         lines += [f"measured with {extractor}, {mine[0].about}", *(f"  {line}" for line in aligned(rows)), ""]
     return "\n".join([*lines, covered(results)]).rstrip()
 
@@ -85,6 +100,7 @@ def difference_lines(old: Sequence[MetricResult], new: Sequence[MetricResult]) -
     rows = [["", "change", "95 % interval" + ", paired by seed" * any(pairs(a, b) for a, b in both), ""]]
     for a, b in both:
         d = compare(a, b)
-        clear = "within the error" if d.low <= 0 <= d.high else "beyond the error"
+        clear = "beyond the error" if d.low > 0 or d.high < 0 else "within the error"
+        clear = "not resolved" if d.lacks else clear
         rows.append([METRICS[b.metric].title, f"{d.value:+.4g}", f"{d.low:+.4g} … {d.high:+.4g}", clear])
     return "\n".join(aligned(rows))

@@ -1,19 +1,25 @@
-"""Images to be judged, in chunks: a tensor, or a folder of pictures that is read as it is needed."""
+"""Images to be judged, in chunks: a tensor, an array of samples, or a folder of pictures read as it is needed."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ddpm_core.data import ImageData
 from ddpm_tools.datasets.files import Files, open_files
 from ddpm_tools.datasets.layouts import ONE_CLASS, index
-from ddpm_tools.datasets.pictures import ImageSpec, decode
+from ddpm_tools.datasets.load import announce
+from ddpm_tools.datasets.pictures import ImageSpec, decode, flat, pixels
+from ddpm_tools.datasets.reading import left_out, read_each
+from ddpm_tools.evaluation.arrays import is_array, read_samples
 
 CHUNK = 500  # images: what is in memory at a time
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Source:
     n: int
     labels: Tensor | None  # (N,)
     chunks: Callable[[], Iterator[Tensor]]  # of (B, C, H, W) uint8
+    notes: tuple[str, ...] = ()  # what was left out, or had to be assumed
 
 
 def tensor_source(name: str, images: Tensor, labels: Tensor | None) -> Source:
@@ -31,9 +38,9 @@ def tensor_source(name: str, images: Tensor, labels: Tensor | None) -> Source:
     return Source(name, len(images), labels, lambda: iter(images.split(CHUNK)))
 
 
-def class_indices(found: tuple[str, ...], data: ImageData, name: str) -> list[int] | None:
+def class_indices(found: Sequence[str], data: ImageData, name: str) -> list[int] | None:
     """Each class of a folder as an index into the data's classes, by name or by number; None where there are none."""
-    if found == (ONE_CLASS,):
+    if tuple(found) == (ONE_CLASS,):
         return None
     known = {c: i for i, c in enumerate(data.classes)}
     if not set(found) <= set(known):
@@ -46,34 +53,83 @@ def class_indices(found: tuple[str, ...], data: ImageData, name: str) -> list[in
     return [known[c] for c in found]
 
 
-def read(files: Files, name: str, spec: ImageSpec, shape: tuple[int, ...]) -> np.ndarray:
-    """One picture (C, H, W); ValueError where it cannot be read or has another size than the data."""
-    try:
-        picture, _ = decode(files.read(name), spec)
-    except Exception as e:  # Pillow raises all kinds
-        raise ValueError(f"the picture {name} of {files.name} cannot be read; replace or remove it") from e
-    if picture.shape != shape:
-        sizes = f"{picture.shape[2]}×{picture.shape[1]}, the data {shape[2]}×{shape[1]}"
-        raise ValueError(f"{name} is {sizes}; make the pictures that size, or say --resize")
-    return picture
+def other_size(names: Sequence[str], shape: Sequence[int], wanted: Sequence[int], n: int) -> ValueError:
+    sizes = f"{shape[2]}×{shape[1]}, the data {wanted[2]}×{wanted[1]}"
+    others = f" ({len(names)} of {n} pictures are of another size)" if len(names) > 1 else ""
+    return ValueError(f"{names[0]} is {sizes}{others}; make the pictures that size, or say --resize")
 
 
-def folder_source(path: Path, data: ImageData, resize: bool = False) -> Source:
+def readable(files: Files, names: Sequence[str], spec: ImageSpec, shape: Sequence[int], strict: bool) -> dict[int, str]:
+    """What cannot be read -> why, found before anything is measured. ValueError where nothing can, where sizes differ
+    from the data's, or, with `strict`, for the first."""
+    odd: dict[int, tuple[int, ...]] = {}
+    bad = read_each(files, names, spec, lambda i, x, _: None if x.shape == tuple(shape) else odd.update({i: x.shape}))
+    if odd:
+        first = min(odd)
+        raise other_size([names[i] for i in sorted(odd)], odd[first], shape, len(names))
+    if bad and (strict or len(bad) == len(names)):
+        how = "with --strict that is refused" if len(bad) < len(names) else "nothing is left to judge"
+        raise ValueError(f"{left_out(files, names, bad)}; {how}: replace or remove them")
+    return bad
+
+
+def folder_source(path: Path, data: ImageData, resize: bool = False, strict: bool = False) -> Source:
     """Pictures of a folder or zip, in class folders or in none, to be compared with `data`. Nothing but the list of
     names is held in memory. Channels are made the data's; sizes only with `resize`."""
     if not path.exists():
-        raise ValueError(f"no folder of pictures at {path}; give the path of a folder, or of a zip")
-    with open_files(path) as files:
-        found = index(files)
-    numbers = class_indices(found.classes, data, str(path))
-    labels = torch.tensor([numbers[i] for i in found.labels]) if numbers else None
+        raise ValueError(f"no folder of pictures at {path}; give the path of a folder, of a zip, or of an .npz file")
+    if is_array(path):
+        return array_source(path, data, resize)
     shape = tuple(data.images.shape[1:])
     spec = ImageSpec(shape[1] if resize else None, shape[0])
+    with open_files(path) as files:
+        found = index(files)
+        announce(files, found, strict)
+        numbers = class_indices(found.classes, data, str(path))
+        bad = readable(files, found.names, spec, shape, strict)
+        notes = (*found.left_out, *((left_out(files, found.names, bad),) if bad else ()))
+    if bad:
+        log.warning("%s", notes[-1])
+    kept = [i for i in range(len(found.names)) if i not in bad]
+    labels = torch.tensor([numbers[found.labels[i]] for i in kept]) if numbers else None
 
     def chunks() -> Iterator[Tensor]:
         with open_files(path) as files:
-            for i in range(0, len(found.names), CHUNK):
-                some = [read(files, name, spec, shape) for name in found.names[i : i + CHUNK]]
+            for start in range(0, len(kept), CHUNK):
+                some = [decode(files.read(found.names[i]), spec)[0] for i in kept[start : start + CHUNK]]
                 yield torch.from_numpy(np.stack(some))  # (B, C, H, W)
 
-    return Source(path.name, len(found.names), labels, chunks)
+    return Source(path.name, len(kept), labels, chunks, notes)
+
+
+def label_indices(labels: np.ndarray, data: ImageData, path: Path) -> Tensor:
+    """Labels (N,) as indices into the data's classes: whole numbers are such, words are names."""
+    if labels.dtype.kind == "U":
+        classes, each = np.unique(labels, return_inverse=True)
+        return torch.tensor(class_indices(classes.tolist(), data, str(path)))[each]
+    if bad := next((int(y) for y in (labels.min(), labels.max()) if not 0 <= y < len(data.classes)), None):
+        known = f"{data.name} has the classes 0 to {len(data.classes) - 1}, {', '.join(data.classes[:5])}, ..."
+        raise ValueError(f"{path} has the label {bad}; {known}; leave the labels out to judge without classes")
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def array_source(path: Path, data: ImageData, resize: bool = False) -> Source:
+    """The samples of an .npz or .npy file, as pictures of a folder are."""
+    shape = tuple(data.images.shape[1:])
+    samples = read_samples(path, shape)
+    for text in (notes := tuple(f"{path.name}: {text}" for text in samples.assumed)):
+        log.warning("%s", text)
+    spec, n, labels = ImageSpec(shape[1] if resize else None, shape[0]), len(samples.images), None
+    size = (shape[0], *samples.images.shape[1:3])
+    if size != shape and not resize:
+        raise other_size([path.name], size, shape, n)
+    if samples.labels is not None:
+        labels = label_indices(samples.labels, data, path)
+    log.info("%s: %d images%s", path.name, n, "" if labels is None else f" of {len(labels.unique())} classes")
+
+    def chunks() -> Iterator[Tensor]:
+        for i in range(0, n, CHUNK):
+            some = [pixels(flat(Image.fromarray(x)), spec) for x in samples.images[i : i + CHUNK]]
+            yield torch.from_numpy(np.stack(some))  # (B, C, H, W)
+
+    return Source(path.name, n, labels, chunks, notes)

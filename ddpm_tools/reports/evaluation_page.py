@@ -1,6 +1,5 @@
 """One page for one evaluation, in one file: samples, results, classes, confusions, nearest training images."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from ddpm_tools.evaluation.finite_n import Extrapolation
 from ddpm_tools.evaluation.metrics import METRICS
 from ddpm_tools.evaluation.record import covered
 from ddpm_tools.evaluation.results import MetricResult
+from ddpm_tools.outputs import json_text
 from ddpm_tools.reports import html
 
 TEMPLATE = html.TEMPLATES / "evaluation.html"
@@ -28,7 +28,9 @@ def cells(e: Estimate | None) -> list[str]:
     def number(x: float) -> str:
         return f"{x:.4g}" if abs(x) >= 1e-3 or x == 0 else f"{x:.2e}"
 
-    return ["–", ""] if e is None else [number(e.value), f"{number(e.low)} … {number(e.high)}"]
+    if e is None or e.lacks == "no value":
+        return ["–", ""]
+    return [number(e.value), e.lacks or f"{number(e.low)} … {number(e.high)}"]
 
 
 def rows_by_extractor(results: list[MetricResult]) -> dict[str, list[list[str]]]:
@@ -90,5 +92,5 @@ def write(
         per_class=[[r.name, r.n, *cells(r.distance), *cells(r.adherence)] for r in e.per_class],
         classes=data.classes, confusion=[(name, row, max(1, sum(row))) for name, row in zip(data.classes, counts)],
         neighbours=e.neighbours and html.figure_uri(neighbour_pairs(e, data)), limit=limit, notes=e.notes,
-        made_with=json.dumps(made_with, indent=1, ensure_ascii=False),
+        made_with=json_text(made_with, indent=1, ensure_ascii=False),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from ddpm_core.checkpoint import write_text
 from ddpm_core.config import DATA_DIR
 from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.results import labelled
+from ddpm_tools.outputs import json_text
 from ddpm_tools.tables import aligned, value_and_interval
 
 RESULTS = DATA_DIR / "results"
@@ -47,7 +48,7 @@ class Result:
 def write(result: Result, folder: Path = RESULTS) -> Path:
     """Write the record of a run, whole or not at all."""
     path = folder / f"{result.name}.json"
-    write_text(path, json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json_text(asdict(result), indent=1, ensure_ascii=False) + "\n")
     return path
 
 

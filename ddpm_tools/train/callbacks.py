@@ -103,6 +103,7 @@ class Callbacks:
         about = {
             "data": self.config.data,
             "n_train": len(self.data),
+            **({"left_out": list(self.data.left_out)} if self.data.left_out else {}),
             **({"classes": list(self.data.classes)} if self.config.unet.num_classes else {}),
             "seed": self.config.train.seed,
             "step": self.state.step,

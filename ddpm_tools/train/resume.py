@@ -13,6 +13,7 @@ from torch import Tensor
 from ddpm_core import checkpoint
 from ddpm_core.checkpoint import Build, CheckpointError
 from ddpm_core.config import Preset, to_dict
+from ddpm_core.data import ImageData
 from ddpm_core.training import TrainState
 
 
@@ -106,6 +107,16 @@ def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
     for p, entry in state.optimizer.state.items():  # files know no channels-last, and the fused optimiser insists on it
         entry |= {k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape}
     return state
+
+
+def check_pictures(path: Path | str, data: ImageData) -> None:
+    """CheckpointError where the run began with other pictures than can be read now: it would go on as another run."""
+    told = checkpoint.read(path, skip="")[1].get("provenance", {})
+    new = [name for name in data.left_out if name not in told.get("left_out", ())]
+    if told.get("n_train", len(data)) != len(data) or ("n_train" in told and new):
+        gone = f", and {new[0]} can no longer be read" if new else ""
+        began = f"{path} began with {told['n_train']} training pictures, of which there are now {len(data)}{gone}"
+        raise CheckpointError(f"{began}; put back what it began with, or choose another --out")
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

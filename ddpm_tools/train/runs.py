@@ -91,6 +91,7 @@ def train_run(
             state.step = config.train.steps
         elif resume.exists(out):
             state = resume.resume(out, config, state)
+            resume.check_pictures(out, data)
     if not ranks.same(state.step):
         raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk that all share")
     if not done:

@@ -36,7 +36,7 @@ def pack(path: Path, folder: Path, part_bytes: int) -> list[Path]:
     cuts = [blob[i : i + part_bytes] for i in range(0, len(blob), part_bytes)]
     names = [f"state-{i:02d}.part" for i in range(len(cuts))]
     about = {"parts": names, "sha256": hashlib.sha256(blob).hexdigest(), "record": record}
-    files = {MANIFEST: (json.dumps(about, indent=1) + "\n").encode(), **dict(zip(names, cuts))}
+    files = {MANIFEST: (json.dumps(about, indent=1, allow_nan=False) + "\n").encode(), **dict(zip(names, cuts))}
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / f"{name}.tmp").write_bytes(content)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zipfile
 
 import numpy as np
@@ -77,31 +78,44 @@ def test_styleGAN_layout_without_names_or_labels(make):
 
 
 def test_captions_as_hugging_face_has_them(make, levels):
-    rows = [{"file_name": "b.png", "text": "a bird", "label": "bird"}, {"file_name": "x/a.png", "text": "ein Äffchen"}]
+    rows = [{"file_name": "b.png", "text": "a bird", "label": "bird"}]
+    rows += [{"file_name": "x/a.png", "text": "ein Äffchen", "label": "ape"}]
     text = "\ufeff" + "\n\n".join(json.dumps(r) for r in rows) + "\n"  # with a byte-order mark and an empty line
     data = load_data(make({"b.png": 2, "x/a.png": 1, "metadata.jsonl": text}), "all")
-    assert data.captions == ("a bird", "ein Äffchen") and data.classes == ("all", "bird")
+    assert data.captions == ("a bird", "ein Äffchen") and data.classes == ("ape", "bird")
     assert data.labels.tolist() == [1, 0] and levels(data) == [2, 1]
 
 
-def test_every_bad_picture_is_named(make):
+def test_every_bad_picture_is_named_and_left_out(make, levels, caplog):
     files = {f"cat/{i:02}.png": i for i in range(20)} | {"cat/03.png": b"broken", "cat/17.png": png(1)[:50]}
-    with pytest.raises(
-        ValueError, match=r"^2 of 20 pictures of data.* cannot be read: cat/03.png, cat/17.png; replace"
-    ):
-        load_data(make(files))
-    with pytest.raises(ValueError, match=r"2 of 2 .* cannot be read: a.png, b.png; replace or remove them$"):
+    path = make(files)
+    data = load_data(path, "all")
+    assert levels(data) == [i for i in range(20) if i not in (3, 17)] and data.left_out == ("cat/03.png", "cat/17.png")
+    says = (
+        r"^2 of 20 pictures of data.* cannot be read and are left out: cat/03.png \(it is no .*\), cat/17.png \(.*\)$"
+    )
+    assert [r.levelname for r in caplog.records if re.search(says, r.getMessage())] == ["WARNING"]
+    with pytest.raises(ValueError, match=says[:-1] + "; with --strict that is refused: replace or remove them$"):
+        load_data(path, "all", strict=True)
+    with pytest.raises(ValueError, match=r"2 of 2 .*: a.png \(it is empty\), b.png \(it is no .*\); nothing is left"):
         load_data(make({"a.png": b"", "b.png": b"<html>"}, "all_bad"), "all")
     many = {f"{i:02}.png": b"x" for i in range(15)}
-    with pytest.raises(ValueError, match=r"15 of 15 .*: 00.png, .*, 09.png and 5 more; "):
+    with pytest.raises(ValueError, match=r"15 of 15 .*: 00.png .*, 09.png .* and 5 more; "):
         load_data(make(many, "many"))
+
+
+def test_a_bad_picture_moves_no_other_between_the_parts(make, levels):
+    files = {f"cat/{i:02}.png": i for i in range(30)}
+    whole = {split: levels(load_data(make(files), split)) for split in ("train", "heldout")}
+    bad = {whole["train"][3], whole["heldout"][1]}
+    files |= {f"cat/{i:02}.png": b"bad" for i in bad}
+    for split, before in whole.items():
+        assert levels(load_data(make(files, "bad"), split)) == [i for i in before if i not in bad]
 
 
 def test_pictures_of_other_sizes_are_named_and_can_be_resized(make):
     path = make({"a.png": 1, "b.png": png(2, (5, 3)), "c.png": 3, "d.png": b"broken"}, "both")
-    says = (
-        r"1 of 4 .* d.png; replace or remove them; and 1 of 4 .* are not 4×4 as the first is: b.png \(5×3\); make them"
-    )
+    says = r"1 of 4 .* are not 4×4 as the first is: b.png \(5×3\); make them"
     with pytest.raises(ValueError, match=says):
         load_data(path, "all")
     path = make({"a.png": 1, "b.png": png(2, (5, 3)), "c.png": 3})
@@ -126,8 +140,11 @@ UNUSABLE = [
     ({"dataset.json": '{"labels": [["a.png", 0.5]]}', "a.png": 1}, "whole numbers from 0, not 0.5 of 'a.png'"),
     ({"dataset.json": '{"labels": [["a.png", true]]}', "a.png": 1}, "whole numbers from 0, not True of 'a.png'"),
     ({"dataset.json": '{"labels": [["a.png", 1]], "classes": ["x"]}', "a.png": 1}, "label 1 has no name among the 1"),
-    ({"dataset.json": '{"labels": [["a.png", 0], ["no.png", 0]]}', "a.png": 1}, "1 of 2 .* cannot be read: no.png"),
-    ({"metadata.jsonl": '{"text": "x"}', "a.png": 1}, "metadata.jsonl cannot be used: no 'file_name'"),
+    (
+        {"dataset.json": '{"labels": [["no.png", 0]]}', "a.png": 1},
+        "1 of 1 .* cannot be read .*: no.png .there is no such",
+    ),
+    ({"metadata.jsonl": '{"text": "x"}', "a.png": 1}, "metadata.jsonl cannot be used: it needs a column `file_name`"),
     ({"metadata.jsonl": '{"file_name": 3}', "a.png": 1}, "a file name must be text, got 3"),
     ({"readme.txt": "x"}, "holds no pictures"),
     ({"cat/a.png": 1, "b.png": 2, "c.png": 3}, "2 pictures lie beside the class folders, such as b.png; move them"),
@@ -163,8 +180,8 @@ def test_names_that_climb_out_reach_nothing(tmp_path, levels):
     (tmp_path / "folder/a.png").write_bytes(png(1))
     for outside in ("../secret.png", str(tmp_path / "secret.png")):
         (tmp_path / "folder/dataset.json").write_text(json.dumps({"labels": [["a.png", 0], [outside, 0]]}))
-        with pytest.raises(ValueError, match=r"1 of 2 .* cannot be read: .*secret.png"):
-            load_data(str(tmp_path / "folder"), "all")
+        data = load_data(str(tmp_path / "folder"), "all")
+        assert levels(data) == [1] and len(data.left_out) == 1 and data.left_out[0].endswith("secret.png")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "secret.png", "x.zip"]
 
 
@@ -206,8 +223,9 @@ def test_a_zip_bomb_is_named(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("a.png", png(1))
         z.writestr("b.png", bytes(10_000))
-    with pytest.raises(ValueError, match=r"1 of 2 .* cannot be read: b.png"):
-        load_data(str(tmp_path / "x.zip"), "all")
+    with pytest.raises(ValueError, match=r"1 of 2 .* cannot be read .*: b.png .larger than 1000 bytes"):
+        load_data(str(tmp_path / "x.zip"), "all", strict=True)
+    assert load_data(str(tmp_path / "x.zip"), "all").left_out == ("b.png",)
 
 
 def test_more_than_memory_is_refused_before(make, monkeypatch):
@@ -268,6 +286,29 @@ def test_large_sets_are_decoded_once(make, levels, monkeypatch, tmp_path):
     assert len(list((tmp_path / "root/cache").iterdir())) == 2
 
 
+def test_a_kept_copy_leaves_out_the_same_and_says_so(make, levels, monkeypatch, tmp_path, caplog):
+    large(monkeypatch)
+    path = make({f"c/{i}.png": i for i in range(8)} | {"c/5.png": b"bad"})
+    for _ in range(2):
+        caplog.clear()
+        data = load_data(path, "all", tmp_path / "root")
+        assert levels(data) == [0, 1, 2, 3, 4, 6, 7] and data.left_out == ("c/5.png",)
+        assert [r for r in caplog.records if "c/5.png" in r.getMessage()]
+    (kept,) = (tmp_path / "root/cache").glob("*.json")
+    for damage in ("{}", "[", '{"x": 1}', "[1]"):
+        kept.write_text(damage)
+        assert load_data(path, "all", tmp_path / "root").left_out == ("c/5.png",)
+
+
+def test_a_disk_that_fails_leaves_nothing_out(tmp_path, monkeypatch):
+    """What is left out must be the same the next time, and a failing disk is not."""
+    for i in range(3):
+        (tmp_path / f"{i}.png").write_bytes(png(i))
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda self: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with pytest.raises(ValueError, match=r"0.png could not be read \(Input/output error\); try again when the disk"):
+        load_data(str(tmp_path), "all")
+
+
 def test_a_changed_picture_is_decoded_again(make, levels, monkeypatch, tmp_path):
     large(monkeypatch)
     files = {f"c/{i}.png": i for i in range(6)}
@@ -305,5 +346,5 @@ def test_threads_put_every_picture_in_its_place(make, levels, tmp_path):
     n = 500
     path = make({f"c/{i:03}.png": i % 251 for i in range(n)})
     with open_files(path) as files:
-        out = reading.read_pictures(files, [f"c/{i:03}.png" for i in range(n)], ImageSpec())
+        out = reading.read_pictures(files, [f"c/{i:03}.png" for i in range(n)], ImageSpec()).images
     assert out[:, 0, 0, 0].tolist() == [i % 251 for i in range(n)]

@@ -44,5 +44,10 @@ def test_what_cannot_be_judged_is_named(tmp_path):
         folder_source(tmp_path / "c", data)
     (tmp_path / "d").mkdir()
     (tmp_path / "d/a.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"a\.png of d cannot be read; replace or remove it"):
-        list(folder_source(tmp_path / "d", data).chunks())
+    with pytest.raises(ValueError, match=r"1 of 1 pictures of d cannot be read .*: a\.png .* nothing is left to judge"):
+        folder_source(tmp_path / "d", data)
+    write(tmp_path / "d", data.images[:2], ["b.png", "c.png"])
+    source = folder_source(tmp_path / "d", data)
+    assert source.n == 2 and torch.equal(next(source.chunks()), data.images[:2]) and "a.png" in source.notes[0]
+    with pytest.raises(ValueError, match=r"1 of 3 .*: a\.png .* with --strict that is refused"):
+        folder_source(tmp_path / "d", data, strict=True)

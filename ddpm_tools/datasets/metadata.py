@@ -1,0 +1,109 @@
+"""`metadata.jsonl` and `metadata.csv` of Hugging Face's image folders: a row a picture, which it names from the
+metadata's own folder; of several such files the one nearest to a picture tells of it."""
+
+import csv
+import io
+import json
+import posixpath
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+METADATA = ("metadata.jsonl", "metadata.csv")
+LABELS = ("label", "class", "category")
+TEXTS = ("text", "caption", "prompt")
+NO_LABEL = {"", "none", "null", "nan", "na", "n/a", "<na>"}  # how tables write that there is none
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of one picture."""
+
+    label: str | None
+    text: str
+    source: str  # the metadata's name
+
+
+def json_rows(text: str) -> list[dict[str, Any]]:
+    rows = []
+    for i, line in enumerate(text.split("\n"), 1):  # not splitlines: captions hold U+2028
+        if line.strip():
+            try:
+                rows.append(dict(json.loads(line).items()))
+            except (ValueError, AttributeError):
+                raise ValueError(f"line {i} is no JSON object, {line.strip()[:40]}") from None
+    return rows
+
+
+def csv_rows(text: str) -> list[dict[str, Any]]:
+    """Rows of a table whose columns are parted by commas, semicolons or tabs: by what its first line holds."""
+    head = text.partition("\n")[0]
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True))
+    except csv.Error as e:
+        raise ValueError(f"it is no table: {e}") from e
+    for i, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise ValueError(f"row {i} has {'more' if None in row else 'fewer'} cells than the first; quote its texts")
+    cells = [{k.strip(): v.strip() for k, v in row.items()} for row in rows]
+    return [{k: None if k in LABELS and v.lower() in NO_LABEL else v for k, v in row.items()} for row in cells]
+
+
+def name_column(columns: Iterable[str]) -> str:
+    """`file_name`, or the one that ends so; ValueError where there is none, or no telling which."""
+    found = [c for c in columns if c == "file_name" or c.endswith("_file_name")]
+    first = next((c for c in ("file_name", "image_file_name") if c in found), found[0] if len(found) == 1 else None)
+    if first is None:
+        several = f"several, {', '.join(found)}; call the one to learn from file_name" if found else "none"
+        raise ValueError(f"it needs a column `file_name`, and has {several}")
+    return first
+
+
+def label_of(value: Any, name: str) -> str | None:
+    """A label as text, None where there is none: null, and -1, by which Hugging Face's test parts say so."""
+    if value is None or value in (-1, "-1", "") or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, str | int):
+        raise ValueError(f"the label of {name} is {str(value)[:40]}; it must be a word or a whole number")
+    return str(value).strip()
+
+
+def whole(labels: Sequence[str | None]) -> list[str | None]:
+    """Tables with a gap write whole numbers as '1.0'."""
+    if all(x is None or (x.endswith(".0") and x[:-2].isdecimal()) for x in labels):
+        return [x and x[:-2] for x in labels]
+    return list(labels)
+
+
+def read_rows(name: str, text: str, normal: Callable[[Any], str]) -> dict[str, Said]:
+    """Picture -> what one metadata file says of it. ValueError where it is not that."""
+    rows = json_rows(text) if name.lower().endswith(".jsonl") else csv_rows(text)
+    if not rows:
+        raise ValueError("it has no rows")
+    columns = dict.fromkeys(c for row in rows for c in row)
+    file_name = name_column(columns)
+    label, caption = (next((c for c in known if c in columns), None) for known in (LABELS, TEXTS))
+    names = [posixpath.normpath(posixpath.join(posixpath.dirname(name), normal(row.get(file_name)))) for row in rows]
+    labels = whole([label_of(row.get(label), n) for row, n in zip(rows, names)])
+    said: dict[str, Said] = {}
+    for row, n, y in zip(rows, names, labels):
+        if n in said and said[n].label != y:
+            raise ValueError(f"it gives {n} two labels, {said[n].label} and {y}")
+        told = row.get(caption)
+        said.setdefault(n, Said(y, "" if told is None else str(told), name))
+    return said
+
+
+def metadata_files(names: Iterable[str]) -> list[str]:
+    """Those that are there, the nearest to the root first. ValueError where one cannot be taken."""
+    names = [n for n in names if posixpath.basename(n).lower().startswith("metadata.")]
+    found = [n for n in names if posixpath.basename(n).lower() in METADATA]
+    folders = [posixpath.dirname(n) for n in found]
+    for n in names:
+        if n.lower().endswith(".parquet") and posixpath.dirname(n) not in folders:
+            raise ValueError(f"the labels in {n} would be lost, which is not read; write it as {' or '.join(METADATA)}")
+    if twice := next((n for n in found if folders.count(posixpath.dirname(n)) > 1), None):
+        raise ValueError(f"{twice} lies beside another metadata file; keep one of them")
+    return sorted(found, key=lambda n: (n.count("/"), n))
