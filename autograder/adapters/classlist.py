@@ -5,13 +5,16 @@ worksheet, list of participants or grade export of Moodle, or written by hand.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from autograder.adapters.headings import columns, number, only, plain
 from autograder.adapters.roster import some, table
 from autograder.adapters.table import csv_text
 from autograder.grading.private import write_text
+from autograder.intake.student_ids import spelt
 
 FILE = "roster.csv"
 # What names a student's folder, the best first, in an export of Canvas, of Moodle and in a list of one's own.
@@ -20,6 +23,7 @@ MOODLE_IDS = ("username", "id number", "email address", "full name")
 OWN_IDS = ("id", "student", "email", *MOODLE_IDS)
 NOT_IN_NAMES = re.compile(r'[/\\,;:"*?\[\]{}|<>\x00-\x1f\x7f]+')
 LAST, FIRST = ("last_name", "last name", "surname"), ("first_name", "first name")
+USED = ("student", "full name", "identifier", "email address", "email")  # besides what names the folders
 EMAIL, SECTION = ("email", "email address"), ("section", "group", "groups")
 
 
@@ -48,31 +52,39 @@ def read(path: Path, key: str | None = None) -> list[Person]:
 
     ValueError, in one sentence, for a file that is none, or has somebody twice.
     """
-    header, lines = table(path)
-    heads = {c.lower(): c for c in header}
+    header, lines = table(path, alike=True)
+    heads = columns(header, lines)
     canvas, moodle = "sis login id" in heads, "identifier" in heads
-    ids = (key.lower(),) if key else CANVAS_IDS if canvas else MOODLE_IDS if moodle else OWN_IDS
+    ids = (plain(key),) if key else CANVAS_IDS if canvas else MOODLE_IDS if moodle else OWN_IDS
     column = next((heads[c] for c in ids if c in heads and any(line[heads[c]] for line in lines)), None)
+    if column is None and key and plain(key) in heads:
+        raise ValueError(f"the column '{heads[plain(key)]}' of {path} is empty; choose another with --key")
     if column is None:
         wanted = f"'{key}'" if key else "of ids, such as 'id', 'SIS Login ID', 'Username' or 'Email address'"
         raise ValueError(f"{path} has no column {wanted}; its columns are {some(header)}")
+    only(path, header, [column, *(heads[c] for c in USED if c in heads)])
     people: dict[str, Person] = {}
     for line in lines:
         if "points possible" in line.get("Student", "").lower() or not line[column]:
             continue  # Canvas's second row, and its test student
         person = _person(line, column, heads)
-        if person.id in people:
+        old = people.get(person.id)
+        if old and replace(old, section=person.section) != person:
             raise ValueError(f"{path} has '{person.id}' twice in its column '{column}'; each is one person")
+        if old and old.section != person.section:  # one row for each section
+            person = replace(person, section=", ".join(filter(None, (old.section, person.section))))
         people[person.id] = person
     if not people:
         raise ValueError(f"{path} names nobody in its column '{column}'")
     return list(people.values())
 
 
-def beside(submitted: Path) -> dict[str, Person]:
-    """The class by id, where there is a roster.csv beside the folder of submissions."""
+def beside(submitted: Path, students: Iterable[str] = ()) -> dict[str, Person]:
+    """The class by id, where there is a roster.csv beside the folder of submissions; ids as `students` are spelt."""
     file = submitted.resolve().parent / FILE
-    return {p.id: p for p in read(file, "id")} if file.is_file() else {}
+    found = read(file, "id") if file.is_file() else []
+    names = spelt([p.id for p in found], students)
+    return {names[p.id]: replace(p, id=names[p.id]) for p in found}
 
 
 def save(people: Iterable[Person], submitted: Path) -> Path:
@@ -98,5 +110,5 @@ def _person(line: Mapping[str, str], column: str, heads: Mapping[str, str]) -> P
         if "full name" in heads and not first:  # Moodle: first names come first, and the last word is a last name
             first, _, last = whole.rpartition(" ")
     canvas = "sis login id" in heads
-    lms = field(("id",)) if canvas else field(("identifier",)).rpartition(" ")[2]
-    return Person(safe(line[column]), last, first, field(EMAIL), field(SECTION), lms)
+    lms = field(("id",)) if canvas else number(field(("identifier",)))
+    return Person(safe(unicodedata.normalize("NFC", line[column])), last, first, field(EMAIL), field(SECTION), lms)

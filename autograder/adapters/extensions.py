@@ -5,12 +5,14 @@ nbgrader's own extensions, which formgrader shows and every late policy counts f
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from autograder.adapters.roster import table
+from autograder.intake.moments import moment
 from autograder.intake.problems import Problem
+from autograder.intake.student_ids import spelt
 
 FILE = "extensions.csv"
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
@@ -39,10 +41,12 @@ def read(path: Path) -> tuple[Given, list[Problem]]:
     return found, problems
 
 
-def beside(submitted: Path) -> tuple[Given, list[Problem]]:
-    """Those of the file beside the folder of submissions; none where it is not there."""
+def beside(submitted: Path, students: Iterable[str] = ()) -> tuple[Given, list[Problem]]:
+    """Those of the file beside the folder of submissions, for `students`; none where it is not there."""
     file = submitted.resolve().parent / FILE
-    return read(file) if file.is_file() else ({}, [])
+    found, problems = read(file) if file.is_file() else ({}, [])
+    names = spelt({student for student, _ in found}, students)
+    return {(names[student], a): more for (student, a), more in found.items()}, problems
 
 
 def length(value: timedelta | datetime, due: datetime) -> timedelta:
@@ -67,7 +71,6 @@ def _parts(text: str) -> Iterator[timedelta | None]:
 
 def _until(text: str) -> datetime | None:
     try:
-        when = datetime.fromisoformat(text.strip())
+        return moment(text).astimezone(UTC)  # a time without a zone is anybody's guess
     except ValueError:
         return None
-    return when.astimezone(UTC) if when.tzinfo else None  # a time without a zone is anybody's guess

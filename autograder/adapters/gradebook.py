@@ -25,6 +25,7 @@ from autograder.adapters.table import harmless
 from autograder.grading import private
 from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of
+from autograder.intake.submissions import Submission
 from autograder.intake.times import Times
 from autograder.release.generate import load_config, record_assignment
 
@@ -141,6 +142,7 @@ def _write_record(
         claimed = f", and {late.CLAIM}" if os.path.lexists(submitted / "timestamp.txt") else ""
         problems.append(f"{late.UNKNOWN}{claimed}")
     files: dict[Path, NotebookNode] = {}
+    handed_in = Submission(student, assignment, submitted).files
     for entry in submission.notebooks:
         if entry.name not in released:
             problems.append(f"{entry.name}: in the gradebook, but no longer in the solutions: left as it was")
@@ -151,7 +153,7 @@ def _write_record(
         given = {"outcome": extra.get("outcome")} | dict(notebooks.get(entry.name) or {})
         if withheld:
             given["outcome"] = "infrastructure_error"
-        files[path] = restore.viewable(submitted / path.name, released[entry.name])
+        files[path] = restore.viewable(handed_in.get(entry.name, submitted / path.name), released[entry.name])
         if given["outcome"] != "infrastructure_error":
             feedback.show(files[path], assignment, entry.name, given, tests, pictures)
         problems += [f"{entry.name}: {p}" for p in _write_entry(entry, given, files[path], restore.answers(path))]

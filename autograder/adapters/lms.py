@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from nbgrader.api import Gradebook
 
 from autograder.adapters.export import awaits_regrade
-from autograder.adapters.roster import Roster
+from autograder.adapters.headings import plain
+from autograder.adapters.roster import Roster, some
 
 NO_GRADE = "-"  # in Moodle
 
@@ -72,28 +73,33 @@ def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
         person = {"Student": t.names.get(student, student), "SIS Login ID": student}
         if roster and not (person := roster.people.get(student)):
             continue
-        identity = [person.get(c, "") for c in IDENTITY]
+        heads = {plain(c): c for c in person}
+        identity = [person.get(heads.get(c.lower(), c), "") for c in IDENTITY]
         table.append([*identity, *_points(scores, t, "")])
     return table
 
 
 def moodle(t: Totals, roster: Roster | None) -> list[list[object]]:
     """The table, header first. Without a roster the folder's name is taken for the username."""
-    table: list[list[object]] = [[*MOODLE, *t.assignments]]
+    known = {c: c for c in MOODLE} | dict(roster.identity if roster else {})
+    table: list[list[object]] = [[*known, *t.assignments]]
     for student, scores in t.scores.items():
         person = {"username": student}
         if roster:
             if not (line := roster.people.get(student)):
                 continue
-            person = {ours: line[c] for ours, heads in MOODLE.items() for c in line if c.lower() in heads}
-        table.append([*(person.get(c, "") for c in MOODLE), *_points(scores, t, NO_GRADE)])
+            person = {ours: line.get(c, "") for ours, c in known.items()}
+        table.append([*(person.get(c, "") for c in known), *_points(scores, t, NO_GRADE)])
     return table
 
 
 def _heading(assignment: str, columns: Sequence[str]) -> str:
     """Canvas's own name of the assignment, "Title (12345)", where its export has one with this title."""
     pattern = re.compile(rf"{re.escape(assignment)}( \(\d+\))?")
-    return next((c for c in columns if pattern.fullmatch(c)), assignment)
+    found = [c for c in columns if pattern.fullmatch(c)]
+    if len(found) > 1:
+        raise ValueError(f"the roster has the columns {some(found)}; keep the one that {assignment} is")
+    return found[0] if found else assignment
 
 
 def _points(scores: dict[str, float | None], t: Totals, none: str) -> list[float | str]:

@@ -18,7 +18,8 @@ from nbgrader.nbgraderformat import MetadataValidator
 from nbgrader.utils import is_solution
 
 from autograder.grading import private
-from autograder.intake.extract import MAX_ANSWER, Unreadable, grade_id, read_notebook, source_of
+from autograder.intake.extract import MAX_ANSWER, STUB, Unreadable, answer_id, grade_id, read_notebook, source_of
+from autograder.intake.pieces import put_together
 
 MAX_CELLS = 300  # besides the released ones; some 50 is what a student adds, and each costs time at every writing
 MAX_TEXT = 1_000_000  # characters in those
@@ -84,11 +85,13 @@ def viewable(path: Path, released: NotebookNode) -> NotebookNode:
 def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
     """The student's cells in their order, with released cells, metadata and points; missing cells are put back.
 
-    What nbgrader's DeduplicateIds and OverwriteCells do (the last of several cells with one id counts), but never
-    failing: these two raise on metadata that a student has edited in earnest. A cell is the answer of its id only where
-    it is of the answer's kind, as for the grader; words are taken from any kind where there is none of the right one.
+    What nbgrader's DeduplicateIds and OverwriteCells do, but never failing: these two raise on metadata that a student
+    has edited in earnest. Of several cells with one id the last one holds what the grader makes of them all, of words
+    the pieces in order. A cell is the answer of its id only where it is of the answer's kind, as for the grader; words
+    are taken from any kind where there is none of the right one.
     """
     ours = by_id(released)
+    made = _made_of_pieces([cell for cell in submitted if isinstance(cell, dict)], ours)
     texts = {(cell.cell_type, cell.source): cell for cell in released.cells if not grade_id(cell)}
     mine = [cell for cell in submitted if isinstance(cell, dict)]
     kinds = {(grade_id(cell), str(cell.get("cell_type"))) for cell in mine}
@@ -98,10 +101,11 @@ def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
     seen: set[str] = set()
     others = room = 0  # cells besides the released ones, and the characters in them
     for cell in reversed(mine):
-        name, kind, source = grade_id(cell), str(cell.get("cell_type")), source_of(cell)
+        kind, source = str(cell.get("cell_type")), source_of(cell)
+        name = answer_id(cell, ours)
         if name in ours and name not in seen and (kind == ours[name].cell_type or name in any_kind):
             seen.add(name)
-            cells.append(_with_answer(ours[name], _cut(source, MAX_ANSWER)))
+            cells.append(_with_answer(ours[name], _cut(made.get((name, kind), source), MAX_ANSWER)))
         elif unused[kind, source] > 0:  # an explanation as we wrote it keeps its markup
             unused[kind, source] -= 1
             cells.append(copy.deepcopy(texts[kind, source]))
@@ -129,6 +133,22 @@ def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
     restored = NotebookNode(cells=cells, metadata=released.metadata, nbformat=4, nbformat_minor=5)
     MetadataValidator().validate_nb(restored)
     return restored
+
+
+def _made_of_pieces(mine: list[dict[str, Any]], ours: dict[str, NotebookNode]) -> dict[tuple[str, str], str]:
+    """The answers of which there are several cells, by id and kind."""
+    pieces: dict[tuple[str, str], list[str]] = {}
+    for cell in mine:
+        if name := answer_id(cell, ours):
+            pieces.setdefault((name, str(cell.get("cell_type"))), []).append(source_of(cell))
+    made = {}
+    for (name, kind), sources in pieces.items():
+        if len(sources) > 1 and kind == "code":
+            made[name, kind] = put_together(name, sources, STUB.search)[0]
+        elif len(sources) > 1:
+            words = [s for s in dict.fromkeys(sources) if s.strip() and s.strip() != ours[name].source.strip()]
+            made[name, kind] = "\n\n".join(words) or sources[-1]
+    return made
 
 
 def _cut(text: str, most: int) -> str:

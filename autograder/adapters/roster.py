@@ -5,12 +5,14 @@ Canvas: the gradebook's CSV export. Moodle: the grade export, or a list of parti
 """
 
 import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.adapters.headings import columns, only, plain
 from autograder.adapters.table import harmless
+from autograder.intake.student_ids import spelt
+from autograder.intake.texts import rows
 
 
 @dataclass(frozen=True)
@@ -20,58 +22,65 @@ class Roster:
     people: dict[str, dict[str, str]]
     columns: tuple[str, ...]
     absent: tuple[str, ...]  # graded students that the file does not have
+    identity: Mapping[str, str] = field(default_factory=dict)  # the file's column of each identifying one that it has
 
 
 def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str], key: str | None = None) -> Roster:
     """The people among `students`; the column that names them is `key`, else the one of `keys` that fits most of them.
 
-    keys: our name of each identifying column, and how it may be headed in the file (lower case). ValueError, in one
-    sentence, for a file that is not such a table, lacks the column, matches nobody, or has somebody twice.
+    keys: our name of each identifying column, and how it may be headed in the file (lower case; `headings` knows other
+    languages). ValueError, in one sentence, for a file that is not such a table, lacks the column or has nothing in it,
+    matches nobody, or has somebody twice.
     """
-    header, lines = table(path)
-    found = {ours: c for ours, names in keys.items() for c in header if c.strip().lower() in names}
-    if key is not None:
-        if key not in header:
-            raise ValueError(f"{path} has no column '{key}'; its columns are {some(header)}")
-        found = {key: key}
-    if not found:
+    header, lines = table(path, alike=True)
+    heads = columns(header, lines)
+    found = {ours: heads[name] for ours, names in keys.items() for name in reversed(names) if name in heads}
+    named = heads.get(plain(key)) if key else None
+    if key and not named:
+        raise ValueError(f"{path} has no column '{key}'; its columns are {some(header)}")
+    if not found and not named:
         known = ", ".join(names[0] for names in keys.values())
         raise ValueError(f"{path} names nobody: it needs a column {known}, and has {some(header)}")
     wanted = set(students)
-    column = max(found.values(), key=lambda c: len(wanted & {line[c] for line in lines}))  # of equals the first
+    known = {c: spelt({line[c] for line in lines}, wanted) for c in ([named] if named else found.values())}
+    column = max(known, key=lambda c: len(wanted & set(known[c].values())))  # of equals the first
+    only(path, header, [column, *found.values()])
+    if named and not any(line[named] for line in lines):
+        raise ValueError(f"the column '{named}' of {path} is empty; choose another of {some(header)} with --key")
     people: dict[str, dict[str, str]] = {}
     for number, line in enumerate(lines, 2):
-        name = line[column]
-        if name in people:
+        name = known[column][line[column]]
+        if name in people and any(line[c] != people[name][c] for c in found.values()):
             raise ValueError(f"{path} has '{name}' twice in its column '{column}' (line {number}); each is one person")
         if name in wanted:
-            people[name] = line
+            people.setdefault(name, line)
     if wanted and not people:
         remedy = "name the column that holds their folders' names with --key"
         raise ValueError(f"none of the {len(wanted)} graded students is in the column '{column}' of {path}; {remedy}")
-    return Roster(people, tuple(header), tuple(sorted(wanted - people.keys())))
+    if column not in found.values():
+        found = {**found, column: column}
+    return Roster(people, tuple(header), tuple(sorted(wanted - people.keys())), found)
 
 
-def table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows, each of the header's length; from a file with commas, semicolons or tabs."""
+def table(path: Path, alike: bool = False) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows, each of the header's length; from a file with commas, semicolons or tabs.
+
+    No two columns may be called alike, unless `alike`: then the caller asks `headings.only` about those it uses.
+    """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        found = rows(path.read_bytes())
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
-    first = text.partition("\n")[0]
-    file, delimiter = io.StringIO(text, newline=""), max(",;\t", key=first.count)
-    try:
-        rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
     except csv.Error as error:
         raise ValueError(f"{path} is not CSV: {error}") from None
-    if not rows:
+    if not found:
         raise ValueError(f"{path} is empty; its first line must name the columns")
-    header = [c.strip() for c in rows[0]]
-    if twice := next((c for c in header if c and header.count(c) > 1), None):
-        raise ValueError(f"{path} has two columns '{twice}'; keep one")
-    lines = [dict(zip(header, [*map(_plain, row), *[""] * len(header)])) for row in rows[1:]]
+    header = [c.strip() for c in found[0]]
+    if not alike:
+        only(path, header, [c for c in header if c])
+    lines = [dict(reversed([*zip(header, [*map(_plain, row), *[""] * len(header)])])) for row in found[1:]]
     return header, lines
 
 

@@ -55,14 +55,14 @@ def run_collect(a: argparse.Namespace) -> None:
 
 def run_roster(a: argparse.Namespace) -> None:
     from autograder.adapters import classlist
+    from autograder.intake.student_ids import spelt
 
     people = classlist.read(a.file, a.key)
     file = classlist.save(people, a.submitted)
     sections = {p.section for p in people if p.section}
     print(f"{len(people)} people" + (f" in {len(sections)} section(s)" if sections else "") + f"; {file}")
-    if a.submitted.is_dir() and (
-        strange := {p.name for p in a.submitted.iterdir() if p.is_dir()} - {p.id for p in people}
-    ):
+    there = {p.name for p in a.submitted.iterdir() if p.is_dir()} if a.submitted.is_dir() else set()
+    if strange := there - set(spelt([p.id for p in people], there).values()):
         say([f"in {a.submitted}, but not in the roster: {', '.join(sorted(strange))}"])
 
 
@@ -85,7 +85,7 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "collect", run_collect, about, "submissions.zip --format canvas --assignment 5_2_guidance", course=False
     )
-    p.add_argument("file", type=Path, help="the zip as it was downloaded")
+    p.add_argument("file", type=Path, help="the zip as it was downloaded, or the folder into which it was unpacked")
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", help="what was handed in; a plain zip may say so by its folders")
     p.add_argument("--roster", type=Path, help="CSV of the class: Canvas's gradebook export, Moodle's grading "

@@ -43,7 +43,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     odd = problems_of(submissions, a.submitted, a.out)
     config = settings_of(a.course)
     known = times.of(submissions, a.submitted, a.times, inbound(config))
-    notes, (more, not_understood) = Notes(classlist.beside(a.submitted)), extensions.beside(a.submitted)
+    names = [student_of(person.name) for person in a.submitted.iterdir()]
+    notes, (more, not_understood) = Notes(classlist.beside(a.submitted, names)), extensions.beside(a.submitted, names)
     requests = asked.beside(a.submitted)
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
@@ -70,9 +71,9 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
 
 def problems_of(submissions: list[Submission], submitted: Path, out: Path) -> list[Problem]:
     """What no record tells: folders of nobody's, notebooks under other names, students whose names look the same."""
-    mine = ((s, why) for s in submissions if not s.problem_of_folder() for name in s.files if (why := s.misnamed(name)))
+    mine = [(s, f.said or f.why) for s in submissions if not s.problem_of_folder() for f in map(s.found, s.files)]
     alike = look_alikes(student_of(person.name) for person in submitted.iterdir() if person.is_dir())
-    return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine), *alike]
+    return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine if why), *alike]
 
 
 def settings_of(course: Path) -> Any:

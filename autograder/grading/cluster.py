@@ -42,6 +42,7 @@ class Work:
     assignment: str
     only: tuple[str, ...]
     files: dict[str, bytes | str]  # by notebook: the content, or why there is none
+    said: dict[str, str]  # by notebook, where it was handed in under another name
     seed: int
     sandboxed: bool
     hashes: dict[str, str]  # of the submission, and of the grader and settings that the worker must have, too
@@ -60,7 +61,8 @@ def pack(s: Submission, graders: dict[str, Grader]) -> Work:
         except Unreadable as e:
             files[name] = str(e)
     first = graders[s.exercises[0].name]
-    return Work(s.student, s.assignment, s.only, files, first.seed, first.sandboxed, hashes)
+    said = {name: taken for name in files if (taken := s.taken(name))}
+    return Work(s.student, s.assignment, s.only, files, said, first.seed, first.sandboxed, hashes)
 
 
 def judge(work: Work, name: str) -> dict[str, bytes]:
@@ -72,7 +74,7 @@ def judge(work: Work, name: str) -> dict[str, bytes]:
     torch.set_num_threads(1)  # as in a batch on one machine
     with temporary() as scratch:
         unreadable = {n: content for n, content in work.files.items() if isinstance(content, str)}
-        s = Submission(work.student, work.assignment, Path(scratch), work.only, unreadable)
+        s = Submission(work.student, work.assignment, Path(scratch), work.only, unreadable, work.said)
         graders = {e.name: _grader(e.assignment, e.name, work.seed, work.sandboxed) for e in s.exercises}
         here = provenance.hashes({}, graders)
         if differing := [part for part in ("grader", "settings") if here[part] != work.hashes[part]]:

@@ -54,18 +54,18 @@ def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
     }
 
 
-def submission_hash(files: dict[str, Path]) -> str:
-    """Of the submitted files' content; of one that cannot be read, of the sentence that says why."""
+def submission_hash(files: dict[str, Path | str]) -> str:
+    """Of the submitted files' content; of one that cannot be read or is not there, of the sentence that says why."""
     contents: list[bytes | str] = []
     for name, path in sorted(files.items()):
         try:
-            contents += [name, "file", read_slim(path)]
+            contents += [name, "none", path] if isinstance(path, str) else [name, "file", read_slim(path)]
         except Unreadable as e:  # absent, a link, too large: all that is judged of it is this sentence
             contents += [name, "none", str(e)]
     return sha256(*contents)
 
 
-def hashes(files: dict[str, Path], graders: dict[str, Grader]) -> dict[str, str]:
+def hashes(files: dict[str, Path | str], graders: dict[str, Grader]) -> dict[str, str]:
     """The three hashes of a record by name; `graders` of the exercises that are judged."""
     used = {name: settings(grader) for name, grader in sorted(graders.items())}
     return {

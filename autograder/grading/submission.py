@@ -51,6 +51,8 @@ def grade_notebook(
     if why := s.problem(exercise.name):
         return NotebookResult(exercise, "missing", sentence(why))
     result, images = judge_notebook(exercise, s.files[exercise.name], grader, tell)
+    if taken := s.taken(exercise.name):
+        result.reason = f"{result.reason} {sentence(taken)}"
     if images is not None:
         judge = grader.judge.classifier
         with contextlib.suppress(Unusable), of_the_answer(partial(noted, result, "picture")):  # no marks hang on it
@@ -60,5 +62,5 @@ def grade_notebook(
 
 def hashes_of(s: Submission, graders: dict[str, Grader]) -> dict[str, str]:
     """What this submission's record depends on."""
-    files = {name: path for name, path in s.files.items() if not s.problem(name)}
+    files = {f"{name}{s.taken(name)}": s.problem(name) or path for name, path in s.files.items()}
     return provenance.hashes(files, {e.name: graders[e.name] for e in s.exercises})

@@ -4,11 +4,13 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.intake import archive
+from autograder.intake.pieces import defines, put_together
 from autograder.intake.slimming import without_outputs
 
 MAX_BYTES = 20 << 20  # a notebook with pictures has some MB; only the answer cells matter
@@ -17,6 +19,7 @@ MAX_ANSWER = 200_000  # bytes of one answer on its way to the child: more is no 
 # No \s* beside a \n: a cell of a million line ends would keep the grader busy for hours.
 STUB = re.compile(r"#[ \t]*YOUR CODE HERE[ \t]*\r?\n[ \t]*raise NotImplementedError\(\)")
 CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)(?=[ \r\n]|\Z)", re.M)  # of git
+COPY = re.compile(r"(?P<name>.+?)(?:[ _-]*copy[ _-]*[0-9]*)+", re.I | re.S)  # what some editors call a copied cell
 # O_NONBLOCK: opening a named pipe would wait for a writer for ever. Windows has neither of the two.
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -40,6 +43,8 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
         fd = os.open(path, FLAGS)
     except FileNotFoundError:
         raise Unreadable(f"there is no file {path.name}; hand in the notebook under this name") from None
+    except NotADirectoryError:
+        return _from_zip(path, most or MAX_BYTES)
     except OSError as e:
         kind = stat.S_IFLNK if os.path.islink(path) else 0
         if not kind:
@@ -54,6 +59,32 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
     words = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link"}
     what = words.get(stat.S_IFMT(kind), "a pipe or a device")
     raise Unreadable(f"{path.name} is {what}, not a regular file; hand in the notebook itself")
+
+
+def zip_entries(file: Path) -> list[Path]:
+    """The files in a zip, named as if it were a folder; none where it is no zip."""
+    try:
+        with os.fdopen(os.open(file, FLAGS), "rb") as raw, archive.opened(raw) as packed:
+            return [file.joinpath(*entry.parts) for entry in packed.entries]
+    except (OSError, ValueError):
+        return []
+
+
+def _from_zip(path: Path, most: int) -> bytes:
+    """A file in a zip, named as by `zip_entries`."""
+    place = next((p for p in path.parents if p.suffix.lower() == ".zip" and not p.is_dir()), path)
+    parts, gone = path.relative_to(place).parts, f"there is no file {path.name}; hand in the notebook under this name"
+    try:
+        with os.fdopen(os.open(place, FLAGS), "rb") as raw, archive.opened(raw) as packed:
+            entry = next((e for e in packed.entries if e.parts == parts), None)
+            content = entry and packed.read(entry, most)
+    except (OSError, ValueError):
+        raise Unreadable(gone) from None
+    if entry and content is None:
+        raise Unreadable(f"{path.name} in {place.name} {packed.problems[-1].partition(' is ')[2]}; hand it in unpacked")
+    if content is None:
+        raise Unreadable(gone)
+    return content
 
 
 def _at_most(most: int, fd: int, path: Path) -> bytes:
@@ -122,6 +153,14 @@ def grade_id(cell: Any) -> str | None:
     return cell if isinstance(cell, str) else None
 
 
+def answer_id(cell: Any, wanted: Container[str]) -> str | None:
+    """The wanted answer that a cell is, or is a copy of (`ema-copy`); None where it is none."""
+    name = grade_id(cell)
+    if name and name not in wanted and (copied := COPY.fullmatch(name[:200])):
+        name = copied["name"]
+    return name if name in wanted else None
+
+
 def code_cells(nb: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     """The code cells with their numbers, from 1, among all cells."""
     for number, cell in enumerate(nb["cells"], 1):
@@ -143,6 +182,10 @@ def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> st
             return f"{path.name} has no answer cell {{}} of code, but one of text; make it a code cell (Esc, then Y)"
         if source is None:
             return f"{path.name} has no answer cell {{}}; start from the released notebook and keep its cells"
+        if any(
+            grade_id(c) == name and c.get("cell_type") != "code" and defined.search(source_of(c)) for c in nb["cells"]
+        ):
+            return f"{{}} is answered in a cell of text of {path.name}; make that one the code cell (Esc, then Y)"
         return "not answered: {} still holds the stub of the released notebook"
     try:
         size = len(json.dumps(source, ensure_ascii=True))
@@ -154,23 +197,32 @@ def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> st
     return None
 
 
+def _holds(name: str, source: str) -> bool:
+    return bool(re.search(rf"\b{re.escape(name)}\b", source)) and not STUB.search(source) and defines(name, source)
+
+
 def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answers:
     """The sources of the wanted cells; those that are missing, still the stub, or too long are `absent`.
 
     Unreadable where all are absent, or, for answers that are judged `together`, where one is. Where a grade_id occurs
-    twice the last cell counts, as nbgrader has it.
+    more than once, see `pieces`.
     """
-    cells: dict[str, str] = {}
-    remarks = []
     nb = read_notebook(path)
+    found: dict[str, list[str]] = {}
     for _, cell in code_cells(nb):
-        name = grade_id(cell)
-        if name in wanted:
-            if name in cells:
-                remarks.append(f"the cell `{name}` occurs more than once; the last one was graded")
-            cells[name] = source_of(cell)
+        if name := answer_id(cell, wanted):
+            found.setdefault(name, []).append(source_of(cell))
+    cells, remarks = {}, []
+    for name, sources in found.items():
+        cells[name], how = put_together(name, sources, STUB.search)
+        remarks += [f"the cell `{name}` occurs more than once; {how}"] if how else []
+    for name in wanted:  # two answer cells were merged: the one that is left holds both
+        holders = [other for other, source in cells.items() if name not in found and _holds(name, source)]
+        if len(holders) == 1:
+            cells[name] = cells[holders[0]]
+            remarks.append(f"`{name}` has no cell of its own; it was graded from the cell `{holders[0]}`")
     for cell in nb["cells"]:
-        if grade_id(cell) in cells and cell.get("cell_type") != "code":
+        if grade_id(cell) in found and cell.get("cell_type") != "code":
             remarks.append(f"a cell of text is called `{grade_id(cell)}` too; the code cell was graded")
     why = {n: text for n in wanted if (text := problem(n, cells.get(n), nb, path))}
     if why and (together or len(why) == len(wanted)):

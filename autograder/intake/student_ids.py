@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # Folders that lie beside those of the students, in the output or, where that is the course's own folder, in there.
 FOLDERS = {
@@ -17,6 +18,7 @@ FOLDERS = {
 }
 INSIDE = " -_'@,+()"  # besides letters and digits, what stays as it is within a folder's name
 LONGEST = 200  # bytes of a folder's name: a disk takes 255, and drafts of files want some more
+_UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 _TAKEN = re.compile(r"%(?=25|[01][0-9A-F]|7F|[89A-F][0-9A-F])")  # how an escape of `student_of` looks
 
 
@@ -25,6 +27,22 @@ def student_of(folder_name: str) -> str:
     if folder_name.isprintable():  # no control characters, no line ends, no bytes that are not UTF-8
         return _TAKEN.sub("%25", folder_name)  # so that it is nobody else's escaped name
     return "".join(c if c.isprintable() and c != "%" else _escaped(c) for c in folder_name)
+
+
+def compared(name: str) -> str:
+    """A name as it is compared: in composed letters, without spaces around it; an address without case."""
+    text = " ".join(unicodedata.normalize("NFC", "".join(c for c in name if c not in _UNSEEN)).split())
+    return text.casefold() if "@" in text else text
+
+
+def spelt(names: Iterable[str], students: Iterable[str]) -> dict[str, str]:
+    """By each name the student who is meant: the one of that very name, else the only one who is compared equal."""
+    known = set(students)
+    alike: dict[str, list[str]] = {}
+    for student in known:
+        alike.setdefault(compared(student), []).append(student)
+    found = {n: alike.get(compared(n), [n]) for n in names}
+    return {n: n if n in known or len(them) > 1 else them[0] for n, them in found.items()}
 
 
 def folder_of(student: str) -> str:

@@ -1,15 +1,13 @@
 """What was handed in: one student's folder of one assignment, found in nbgrader's layout."""
 
-import os
-import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from autograder.exercises import EXERCISES, assignments, of_assignment
 from autograder.exercises.base import Exercise
+from autograder.intake.handed_in import Found, look, may_be_meant
+from autograder.intake.lms_names import TAKE_OVER, hint, looks_like
 from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of, student_of
 
@@ -25,6 +23,7 @@ class Submission:
     folder: Path
     only: tuple[str, ...] = ()  # notebooks to grade; none named: all
     unreadable: dict[str, str] = field(default_factory=dict, hash=False)  # why, where a worker could not be sent one
+    said: dict[str, str] = field(default_factory=dict, hash=False)  # what was sent to a worker under another name
 
     @property
     def exercises(self) -> tuple[Exercise, ...]:
@@ -32,7 +31,16 @@ class Submission:
 
     @property
     def files(self) -> dict[str, Path]:
-        return {e.name: self.folder / f"{e.name}.ipynb" for e in self.exercises}
+        return {e.name: self.found(e.name).path for e in self.exercises}
+
+    def found(self, notebook: str) -> Found:
+        """Where a notebook is, or what lies there instead."""
+        every = of_assignment(self.assignment)
+        return look(self.folder, next(e for e in every if e.name == notebook), [e.name for e in every])
+
+    def taken(self, notebook: str) -> str:
+        """What is to be said where it is not the file that was asked for."""
+        return self.said.get(notebook) or self.found(notebook).said
 
     @property
     def name(self) -> str:
@@ -40,7 +48,7 @@ class Submission:
 
     def problem(self, notebook: str) -> str | None:
         """Why a notebook is not even opened: its folder is really another one, such as another student's."""
-        return self.problem_of_folder() or self.unreadable.get(notebook) or self.misnamed(notebook)
+        return self.problem_of_folder() or self.unreadable.get(notebook) or self.found(notebook).why or None
 
     def problem_of_folder(self) -> str | None:
         try:
@@ -49,19 +57,6 @@ class Submission:
             return f"The folder {self.student}/{self.assignment} cannot be opened ({e.strerror}); hand it in again."
         if linked:
             return f"The folder {self.student}/{self.assignment} is a link; hand in the files themselves."
-        return None
-
-    def misnamed(self, notebook: str) -> str | None:
-        """Where a notebook is missing and a file is there that may be it: `ema-Copy1.ipynb`, `Copy of ema.ipynb`."""
-        if os.path.lexists(self.files[notebook]):
-            return None
-        known = {e.name for e in of_assignment(self.assignment)}
-        word = re.compile(rf"(?<![^\W\d_]){re.escape(notebook)}(?![^\W\d_])")  # no letter before or behind it
-        for file in _some_files(self.folder):
-            name = file.name.casefold()
-            if "ipynb" in name and word.search(name) and file.stem not in known - {notebook}:
-                found = student_of(file.relative_to(self.folder).as_posix())
-                return f"there is no file {notebook}.ipynb, but {found[:80]}; hand it in as {notebook}.ipynb"
         return None
 
     def records(self, out: Path) -> Path:
@@ -88,8 +83,8 @@ def find(
         if _may_hold(person / a)
     ]
     if not found:
-        whose = f" of {student}" if student else ""
-        raise ValueError(f"no submission{whose} in {submitted}; it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb")
+        whose, what = f" of {student}" if student else "", "it should hold STUDENT/ASSIGNMENT/NOTEBOOK.ipynb"
+        raise ValueError(f"no submission{whose} in {submitted}; {what}; {hint(p.name for p in submitted.iterdir())}")
     return found
 
 
@@ -113,7 +108,9 @@ def unrecognised(submitted: Path, out: Path) -> list[Problem]:
                 odd.append(Problem(who, "", "not graded: a link; hand in the files themselves"))
                 continue
             if not person.is_dir():
-                if person.suffix.lower() in (".ipynb", ".zip"):
+                if looks_like(person.name):
+                    odd.append(Problem(who, "", f"not graded: {TAKE_OVER}"))
+                elif may_be_meant(person.name):
                     odd.append(Problem(who, "", "a file, not a student's folder; put it into STUDENT/ASSIGNMENT/"))
                 continue
             if person.name.startswith(".") or person.resolve() == out.resolve():
@@ -121,26 +118,15 @@ def unrecognised(submitted: Path, out: Path) -> list[Problem]:
             inside = sorted(f for f in person.iterdir() if not f.name.startswith("."))
             folders = [f.name for f in inside if f.is_dir()]
             odd += [Problem(who, student_of(f), f"not graded: {NO_NAME}") for f in folders if f not in assignments()]
-            loose = [student_of(f.name) for f in inside if f.suffix.lower() == ".ipynb"]
-            if not folders:
+            loose = [student_of(f.name) for f in inside if may_be_meant(f.name) and f.is_file()]
+            if looks_like(person.name) and not set(folders) & set(assignments()):
+                odd.append(Problem(who, "", f"not graded: {TAKE_OVER}"))
+            elif not folders:
                 lie = f"; {', '.join(loose[:3])} should be in one" if loose else ""
                 odd.append(Problem(who, "", f"not graded: there is no folder of an assignment{lie}"))
             elif loose:
                 odd.append(Problem(who, "", f"{', '.join(loose[:3])} lies outside the assignments' folders"))
     return odd
-
-
-MOST = 200  # files of a folder that are looked at for a misnamed one
-
-
-def _some_files(folder: Path) -> Iterator[Path]:
-    """Plain files of a folder, then those in its folders, without links and hidden ones; no more than MOST of each."""
-    for pattern in ("*", "*/*"):
-        with suppress(OSError):
-            for file in islice(folder.glob(pattern), MOST):
-                hidden = any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
-                if not hidden and not file.parent.is_symlink() and not file.is_symlink() and file.is_file():
-                    yield file
 
 
 def _may_hold(folder: Path) -> bool:

@@ -6,20 +6,22 @@ submission that it does not hold, the inbound folder of nbgrader's exchange.
 
 import contextlib
 import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.intake.extract import Unreadable, read_bytes, read_slim
+from autograder.intake.moments import EXAMPLE, moment
+from autograder.intake.student_ids import spelt
 from autograder.intake.submissions import Submission
+from autograder.intake.texts import rows
 
 COLUMNS = ("student", "assignment", "submitted_at", "attempt")  # of times.csv, in any order
 FILE = "times.csv"  # beside the folder of submissions, where no student's folder can be
 MOVED_S = 3600.0  # a folder that was changed so long after the time in its name does not prove that time
-EXAMPLE = "2027-01-31T23:59:00+01:00"
 
 Times = dict[tuple[str, str], datetime]  # by student and assignment
 
@@ -27,38 +29,40 @@ Times = dict[tuple[str, str], datetime]  # by student and assignment
 def of(submissions: Iterable[Submission], submitted: Path, given: Path | None, inbound: Path | None = None) -> Times:
     """The times that are known; ValueError, in one sentence, for a table of times that cannot be read."""
     file = given or submitted.resolve().parent / FILE
-    return exchanged(submissions, inbound) | (read(file) if given or os.path.lexists(file) else {})
+    told = read(file) if given or os.path.lexists(file) else {}
+    names = spelt({student for student, _ in told}, {s.student for s in submissions})
+    return exchanged(submissions, inbound) | {(names[student], a): when for (student, a), when in told.items()}
 
 
 def read(path: Path) -> Times:
     """A table of times; of a submission's rows the one with the highest attempt counts, of equals the latest."""
     try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except (Unreadable, UnicodeDecodeError):
+        header, *lines = rows(read_bytes(path), strict=True) or [[]]
+    except (Unreadable, ValueError):
         remedy = f"write CSV in UTF-8 with the columns {', '.join(COLUMNS)}"
         raise ValueError(f"the times {path} cannot be read; {remedy}") from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    except csv.Error as e:
+        raise ValueError(f"the times {path} cannot be used: {e}") from None
+    header = [c.strip() for c in header]
     found: dict[tuple[str, str], tuple[int, datetime]] = {}
     try:
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        if missing := [c for c in COLUMNS[:3] if c not in (rows.fieldnames or ())]:
+        if missing := [c for c in COLUMNS[:3] if c not in header]:
             raise ValueError(f"there is no column '{missing[0]}' among {', '.join(COLUMNS)}")
-        for row in rows:
-            key, came = (row["student"], row["assignment"]), _came(row, rows.line_num)
+        for number, line in enumerate(lines, 2):
+            row = dict(zip(header, [*(cell.strip() for cell in line), *[""] * len(header)]))
+            key, came = (row["student"], row["assignment"]), _came(row, number)
             found[key] = max(came, found.get(key, came))
-    except (ValueError, csv.Error) as e:
+    except ValueError as e:
         raise ValueError(f"the times {path} cannot be used: {e}") from None
     return {key: when for key, (_, when) in found.items()}
 
 
-def _came(row: dict[str, str | None], line: int) -> tuple[int, datetime]:
-    text, attempt = (row["submitted_at"] or "").strip(), (row.get("attempt") or "").strip()
+def _came(row: dict[str, str], line: int) -> tuple[int, datetime]:
+    text, attempt = row["submitted_at"], row.get("attempt", "")
     try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"line {line}: '{text}' is not a time; write it as {EXAMPLE}") from None
-    if when.tzinfo is None:
-        raise ValueError(f"line {line}: '{text}' has no zone; write it as {EXAMPLE}")
+        when = moment(text)
+    except ValueError as e:
+        raise ValueError(f"line {line}: {e}; write it as {EXAMPLE}") from None
     if attempt and not re.fullmatch(r"[0-9]{1,6}", attempt):
         raise ValueError(f"line {line}: attempt '{attempt}' is not a whole number")
     return int(attempt or 0), when.astimezone(UTC)
@@ -81,7 +85,8 @@ def exchanged(submissions: Iterable[Submission], inbound: Path | None) -> Times:
         own = found.get((s.student, s.assignment), [])
         if own and all(when for when, _ in own):
             own.sort(key=lambda pair: pair[0])
-            same = (when for when, folder in own if all(_same(s.files[n], folder / f"{n}.ipynb") for n in s.files))
+            graded = s.files
+            same = (w for w, f in own if all(_same(graded[n], p) for n, p in replace(s, folder=f).files.items()))
             times[s.student, s.assignment] = next(same, own[-1][0])
     return times
 

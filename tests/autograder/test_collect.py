@@ -14,9 +14,9 @@ import pytest
 
 from autograder.adapters import classlist
 from autograder.adapters.collect import collect
-from autograder.adapters.collect.archive import MAX_BYTES
 from autograder.adapters.collect.source import Source
 from autograder.cli.main import main, parser
+from autograder.intake.archive import MAX_BYTES
 
 TASK = "5_2_guidance"
 LINK, PIPE = (kind << 16 for kind in (stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o600))

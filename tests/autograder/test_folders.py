@@ -106,28 +106,40 @@ COPIES = ("-Copy1.ipynb", " (1).ipynb", "-2.ipynb", "_final.ipynb", ".ipynb.txt"
 BEFORE = ("Copy of ", "ada_1234_", "My-", "2_")
 
 
-def test_a_notebook_under_another_name_is_named(tmp_path):
+def test_a_notebook_under_another_name_is_taken_and_said(tmp_path):
     folder = tmp_path / "ada/5_2_guidance"
     folder.mkdir(parents=True)
     s = Submission("ada", "5_2_guidance", folder)
+    asked = folder / "label_dropout.ipynb"
+
+    def taken(name: str) -> bool:
+        found = s.found("label_dropout")
+        assert found == s.found("label_dropout") and found.path == s.files["label_dropout"] and not found.why
+        says = f"{name} was taken for label_dropout.ipynb; hand it in under this name"
+        assert (found.path == folder / name and found.said == says) or (found.path == asked and not found.said)
+        return found.path != asked
+
     names = [f"label_dropout{end}" for end in COPIES] + [f"{begin}label_dropout.ipynb" for begin in BEFORE]
     names += ["LABEL_DROPOUT.ipynb", "label_dropout.IPYNB", "mine/label_dropout.ipynb"]
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
-        assert s.problem("label_dropout") == s.misnamed("label_dropout")
-        assert f"but {name}; hand it in as label_dropout.ipynb" in s.misnamed("label_dropout")
+        assert taken(name) and s.problem("label_dropout") is None
         (folder / name).unlink()
-    for name in ("guided_sampling.ipynb", "relabel_dropouts.ipynb", ".label_dropout.ipynb.swp", "label_dropout.png"):
+    for name in ("guided_sampling.ipynb", ".label_dropout.ipynb.swp"):
         (folder / name).touch()
-        assert s.misnamed("label_dropout") is None, name
+        assert not taken(name) and s.found("label_dropout").why == ""
+    for name in ("relabel_dropouts.ipynb", "label_dropout.png"):
+        (folder / name).touch()
+        assert s.found("label_dropout").why.startswith("there is no file label_dropout.ipynb, but ")
+        (folder / name).unlink()
     (folder / "link-label_dropout.ipynb").symlink_to("/etc/passwd")
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".ipynb_checkpoints/label_dropout-checkpoint.ipynb").touch()
-    assert s.misnamed("label_dropout") is None and s.misnamed("guided_sampling") is None
+    assert not taken("") and s.problem("label_dropout") is None and s.problem("guided_sampling") is None
     (folder / "label_dropout-Copy1.ipynb").touch()
-    (folder / "label_dropout.ipynb").symlink_to("/dev/zero")  # that is one of its name, and said so when it is read
-    assert s.misnamed("label_dropout") is None
+    asked.symlink_to("/dev/zero")  # that is one of its name, and said so when it is read
+    assert not taken("")
 
 
 def test_two_names_that_a_disk_takes_for_one_never_share_a_record(handed_in, tmp_path, monkeypatch):

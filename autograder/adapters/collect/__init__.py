@@ -7,12 +7,12 @@ not even taken stays in the zip; each is named in a sentence.
 from pathlib import Path
 
 from autograder.adapters import classlist
-from autograder.adapters.collect.archive import opened
 from autograder.adapters.collect.layouts import FORMATS
 from autograder.adapters.collect.people import students
 from autograder.adapters.collect.source import Collected, Source
 from autograder.adapters.collect.taking import Taking
 from autograder.exercises import assignments
+from autograder.intake.archive import opened
 
 
 def collect(file: Path, source: Source, submitted: Path) -> Collected:

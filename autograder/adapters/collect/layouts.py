@@ -1,13 +1,5 @@
 """Whose file is what, by the names that Canvas, Moodle or a plain zip give; and how files are named to go back.
 
-Canvas ("Download Submissions"): NAME[_LATE]_USER_ATTACHMENT_FILE, or [LATE_]anon_USER_ATTACHMENT_FILE, where a file
-that was handed in again is FILE-1, FILE-2. It takes files back by the first two numbers between underscores. See
-lib/content_zipper.rb and Assignment#infer_comment_context_from_filename in github.com/instructure/canvas-lms.
-
-Moodle ("Download all submissions"): NAME_PARTICIPANT_assignsubmission_file in front, as a folder (with a trailing
-underscore before Moodle 4.1), or of the file's name. It takes files back by the number. See download and
-mod/assign/feedback/file/importziplib.php in github.com/moodle/moodle.
-
 A plain zip: STUDENT/ASSIGNMENT/FILE or STUDENT/FILE, perhaps all of it in one folder more.
 """
 
@@ -15,15 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autograder.adapters.collect.archive import Entry, shown
 from autograder.exercises import assignments
+from autograder.intake.archive import Entry, shown
+from autograder.intake.lms_names import CANVAS, MOODLE
 
-CANVAS = re.compile(
-    r"(?:(?P<name>.*?)_)??(?P<late>LATE_)?(?P<user>[0-9]+|anon_[A-Za-z0-9]+)_(?P<number>[0-9]+)_(?P<file>.+)", re.S
-)
-MOODLE = re.compile(
-    r"(?P<name>[^_]*)_(?P<user>[0-9]+)_assign(?:submission|feedback)_(?P<kind>[a-z]+)(?P<rest>_.*)?", re.S
-)
 SUFFIX = re.compile(
     r"(?P<stem>.+?)(?:-(?P<a>[0-9]{1,6})| ?\((?P<b>[0-9]{1,6})\)|-Copy(?P<c>[0-9]{0,6}))?\.ipynb", re.S | re.I
 )

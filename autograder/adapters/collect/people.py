@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autograder.adapters.classlist import Person, safe
-from autograder.adapters.collect.archive import shown
 from autograder.adapters.collect.layouts import Upload
+from autograder.intake.archive import shown
+from autograder.intake.student_ids import compared
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> 
     which stays the same; of Moodle, whose numbers change with every assignment, the person's name.
     """
     names = {u.user: u.name for u in uploads}
-    by_number, by_id = {p.lms: p for p in people if p.lms}, {p.id: p for p in people}
+    by_number, by_id = {p.lms: p for p in people if p.lms}, {compared(p.id): p for p in people}
     whole = Counter(_folded(f"{p.first_name} {p.last_name}") for p in people)
     by_name = {n: p for p in people if whole[n := _folded(f"{p.first_name} {p.last_name}")] == 1}
     namesakes = Counter(_folded(safe(name)) for name in names.values())
@@ -33,9 +34,9 @@ def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> 
     problems: list[str] = []
     for user, name in names.items():
         alone = namesakes[_folded(safe(name))] == 1
-        person = by_id.get(user) if form == "zip" else by_number.get(user)
+        person = by_id.get(compared(user)) if form == "zip" else by_number.get(user)
         if form == "moodle" and not person and alone:
-            person = by_name.get(_folded(name))
+            person = next((by_name[part] for part in _parts(_folded(name)) if part in by_name), None)
         if form == "zip":
             found[user] = Named(user, person.name if person else "")
         elif person:
@@ -56,6 +57,12 @@ def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> 
             )
             del found[user]
     return found, problems
+
+
+def _parts(name: str) -> list[str]:
+    """A name, and what is left of it without what may be a group: "group a-jean-luc picard" """
+    words = name.split("-")
+    return ["-".join(words[i:]).strip() for i in range(len(words))]
 
 
 def _folded(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autograder.adapters.collect import tables
 from autograder.adapters.collect.layouts import Upload
+from autograder.intake.student_ids import compared
 
 ENTRIES = "entries"  # in place of a table of times: take the archive's own
 
@@ -53,4 +54,4 @@ class Source:
         if self.times == ENTRIES:
             known = [u.entry.modified for u in uploads if u.entry.modified]
             time = tables.stamp(max(known), self.zone) if known else None
-        return self._given.get(student) or self._given.get(user) or time, late or any(u.late for u in uploads)
+        return self._given.get(compared(student)) or self._given.get(user) or time, late or any(u.late for u in uploads)

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
-from dateutil import parser as dates
+from dateutil import tz
 
+from autograder.adapters import headings
 from autograder.adapters.roster import table
 from autograder.adapters.table import csv_text
 from autograder.grading.private import write_text
+from autograder.intake import moments
+from autograder.intake.student_ids import compared
 
 TIMES, COLLECTED = "times.csv", "collected.csv"
 TIME_COLUMNS = ("student", "assignment", "submitted_at", "attempt")
@@ -35,15 +38,11 @@ def save(folder: Path, name: str, columns: tuple[str, ...], rows: Iterable[dict[
 
 
 def moment(text: str, zone: tzinfo | None) -> str | None:
-    """A time as an LMS or a person writes it, in ISO 8601 with its zone; None for "-", or what is none.
+    """A time as an LMS or a person writes it, in ISO 8601 with its zone; None for "-".
 
-    zone: of times that name none; None for this machine's own.
+    zone: of times that name none; None for this machine's own. ValueError where it is no time, or not certainly one.
     """
-    try:
-        found = dates.parse(text) if any(c.isdigit() for c in text) else None
-    except (ValueError, OverflowError):
-        return None
-    return stamp(found, zone) if found else None
+    return stamp(moments.moment(text, zone or tz.tzlocal()), zone) if any(map(str.isalnum, text)) else None
 
 
 def stamp(time: datetime, zone: tzinfo | None) -> str | None:
@@ -56,13 +55,19 @@ def stamp(time: datetime, zone: tzinfo | None) -> str | None:
 
 def worksheet(path: Path, zone: tzinfo | None) -> dict[str, tuple[str | None, bool]]:
     """Of a Moodle grading worksheet: when each participant handed in, and whether Moodle calls that late, by number."""
-    header, lines = table(path)
-    if "Identifier" not in header or "Last modified (submission)" not in header:
+    header, lines = table(path, alike=True)
+    heads, when = headings.columns(header, lines), headings.when(header)
+    if "identifier" not in heads or when is None:
         return {}
     found = {}
     for line in lines:
-        late = " late" in f" {line.get('Status', '').lower()}"
-        found[line["Identifier"].rpartition(" ")[2]] = moment(line["Last modified (submission)"], zone), late
+        late = any(word in f" {line.get('Status', '').lower()}" for word in (" late", "zu spät"))
+        try:
+            time = moment(line[when], zone)
+        except ValueError as e:
+            remedy = "download it with Moodle set to English"
+            raise ValueError(f"{path}: {e}, in '{when}' of {line[heads['identifier']]}; {remedy}") from None
+        found[headings.number(line[heads["identifier"]])] = time, late
     return found
 
 
@@ -73,9 +78,11 @@ def given(path: Path, zone: tzinfo | None) -> dict[str, str]:
         raise ValueError(f"{path} needs the columns student and submitted_at; it has {', '.join(header)}")
     found = {}
     for line in lines:
-        if (time := moment(line["submitted_at"], zone)) is None:
-            raise ValueError(
-                f"{path}: '{line['submitted_at']}' of {line['student']} is no time; write 2027-01-31 23:59"
-            )
-        found[line["student"]] = time
+        try:
+            time = moment(line["submitted_at"], zone)
+        except ValueError as e:
+            raise ValueError(f"{path}: {e} (of {line['student']}); write it as {moments.EXAMPLE}") from None
+        if time is None:
+            raise ValueError(f"{path}: no time is said of {line['student']}; write it as {moments.EXAMPLE}")
+        found[compared(line["student"])] = time
     return found

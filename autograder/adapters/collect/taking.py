@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autograder.adapters.collect import tables
-from autograder.adapters.collect.archive import Archive, shown
 from autograder.adapters.collect.layouts import Upload
 from autograder.adapters.collect.people import Named
 from autograder.adapters.collect.source import Collected, Source
 from autograder.exercises import EXERCISES, of_assignment
 from autograder.grading.private import write_bytes
+from autograder.intake.archive import Archive, shown
+from autograder.intake.handed_in import may_be_meant
 
 ASIDE = "set_aside"
 Attempt = tuple[tuple[int, ...], Upload]  # its place among the attempts at one notebook, and what it is
@@ -121,11 +122,11 @@ class Taking:
         return before != content and not newer
 
     def _other(self, student: str, assignment: str, u: Upload) -> None:
-        """A file that nobody asked for: a notebook lies where the grader says what it should be called."""
+        """A file that nobody asked for: one that may be a notebook, or hold it, lies where the grader looks at it."""
         path, content = self._submitted / student / assignment / u.file, self._archive.read(u.entry)
         if content is None or (path.is_file() and path.read_bytes() == content):
             return
-        if not u.file.lower().endswith(".ipynb") or path.exists() or path.is_symlink():
+        if not may_be_meant(u.file) or path.exists() or path.is_symlink():
             self._keep(student, assignment, u.file, content, "no notebook of this assignment")
         else:
             write_bytes(path, content)

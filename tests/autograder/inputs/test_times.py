@@ -35,7 +35,7 @@ def test_the_last_attempt_counts_in_any_zone(tmp_path):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("ada,A,31.1.2027 23:59,1", "line 2: '31.1.2027 23:59' is not a time; write it as 2027-01-31T23:59:00"),
+        ("ada,A,31.1.2027 23:59,1", "line 2: '31.1.2027 23:59' has no zone; write it as 2027-01-31T23:59:00"),
         ("ada,A,2027-01-31T23:59:00,1", "line 2: .* has no zone"),
         ("ada,A,,1", "line 2: '' is not a time"),
         ("ada,A", "line 2: '' is not a time"),

@@ -4,15 +4,19 @@ What is not taken is named in a sentence, and stays in the zip; everything else 
 """
 
 import contextlib
+import os
 import re
 import stat
+import tempfile
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_FILES = 20_000  # of one archive: a class of 1,000 with a dozen notebooks each
 MAX_BYTES = 64 << 20  # of one file, as much as the grader reads of a notebook
@@ -61,9 +65,9 @@ class Archive:
             first = shown(_decoded(infos[MAX_FILES]))
             self.problems.append(f"there are {len(infos):,} files; {MAX_FILES:,} were read, none from {first} on")
 
-    def read(self, entry: Entry) -> bytes | None:
+    def read(self, entry: Entry, limit: int = MAX_BYTES) -> bytes | None:
         """The content; None, and a sentence, where it is too large or damaged."""
-        most = min(MAX_BYTES, self._left)
+        most = min(limit, self._left)
         try:
             with self._file.open(entry.info) as file:
                 content = file.read(most + 1)
@@ -71,26 +75,39 @@ class Archive:
             self.problems.append(f"{shown(entry.name)} is damaged ({e}); not taken")
             return None
         if len(content) > most:
-            limit = f"{MAX_BYTES >> 20} MB" if most == MAX_BYTES else f"{MAX_TOTAL >> 30} GB with those before it"
-            self.problems.append(f"{shown(entry.name)} is larger than {limit}; not taken")
+            size = f"{most >> 20} MB" if most == limit else f"{MAX_TOTAL >> 30} GB with those before it"
+            self.problems.append(f"{shown(entry.name)} is larger than {size}; not taken")
             return None
         self._left -= len(content)
         return content
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Archive]:
-    """ValueError with one sentence where the file is no zip."""
-    try:
-        file = zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path} is a folder; name the zip as it was downloaded") from None
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as e:
-        raise ValueError(f"{path} is not a zip, or a damaged one ({e}); download it again") from None
-    with file:
+def opened(path: Path | BinaryIO) -> Iterator[Archive]:
+    """An archive, or a folder as if it were one: browsers unpack. ValueError with one sentence where it is neither."""
+    with contextlib.ExitStack() as stack:
+        try:
+            source = stack.enter_context(_zipped(path)) if isinstance(path, Path) and path.is_dir() else path
+            file = stack.enter_context(zipfile.ZipFile(source))
+        except FileNotFoundError:
+            raise ValueError(f"there is no file {path}") from None
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as e:
+            raise ValueError(f"{path} is not a zip, or a damaged one ({e}); download it again") from None
         yield Archive(file)
+
+
+@contextlib.contextmanager
+def _zipped(folder: Path) -> Iterator[BinaryIO]:
+    """A folder's plain files as a zip, for as long as it is read."""
+    with tempfile.TemporaryFile() as made:
+        with zipfile.ZipFile(made, "w", strict_timestamps=False) as file:
+            inside = (Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names))
+            plain = (
+                p for p in inside if p.is_file() and not p.is_symlink() and not re.search("[\ud800-\udfff]", str(p))
+            )
+            for path in islice(plain, MAX_FILES):
+                file.write(path, path.relative_to(folder).as_posix())
+        yield made
 
 
 def shown(name: str) -> str:

@@ -1,0 +1,27 @@
+"""The rows of a CSV file, whatever its separator, as spreadsheets and learning platforms write it."""
+
+import csv
+import io
+import re
+
+NOT_READ = "is not UTF-8 text; save it as CSV in UTF-8"
+
+
+def rows(content: bytes, strict: bool = False) -> list[list[str]]:
+    """All rows that hold anything; ValueError for other encodings than UTF-8 and UTF-16, csv.Error for no CSV.
+
+    In Latin-1 and its like the letters of names cannot be told for certain, so it is refused.
+    """
+    marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # "Unicode text", as Excel saves it
+    try:
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(NOT_READ) from None
+    if "\0" in text:
+        raise ValueError(NOT_READ)
+    if told := re.match(r"sep=(.)\r?\n", text):  # for Excel
+        text = text[told.end() :]
+    first = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").partition("\n")[0])
+    delimiter = told[1] if told else max(",;\t", key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
+    return [line for line in lines if any(cell.strip() for cell in line)]
