@@ -227,7 +227,7 @@ def test_a_hang_costs_its_time_limit_and_nothing_else(tmp_path):
     start = time.monotonic()
     outcome, _ = judge_notebook(EXERCISE, path, grader)
     assert outcome.outcome == "timeout" and "no result within 3 s" in outcome.reason
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 60  # by the clock a limit ends ten times later, on a machine as busy as can be
     assert outcome.score < 5
 
 
