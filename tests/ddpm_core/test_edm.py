@@ -1,5 +1,7 @@
 """EDM's formulas against diffusers' scheduler, and one network read both ways against DDIM."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from diffusers import EDMEulerScheduler
@@ -80,6 +82,6 @@ def test_one_network_read_both_ways():
     sigmas = [*schedule_sigmas(SCHEDULE)[times], torch.tensor(0.0, dtype=torch.float64)]
     field = sigma_field(in_sigma(denoise, SCHEDULE))
     x = noise * (1 + sigmas[0] ** 2).sqrt()
-    for sigma, after in zip(sigmas, sigmas[1:]):
+    for sigma, after in pairwise(sigmas):
         x = x + (after - sigma) * field(x, sigma)
     torch.testing.assert_close(x, wanted)
