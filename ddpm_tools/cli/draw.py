@@ -130,7 +130,7 @@ def register(sub: argparse._SubParsersAction) -> None:
 
     p = command(sub, "sweep", sweep, "Sweep the guidance scale: images, plot and figures with error bars.",
                 "ddpm sweep --w 1 2 4 --n 500 --out build/sweep", out="build/sweep")  # fmt: skip
-    p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10])
+    p.add_argument("--w", type=scale, nargs="+", default=[1, 1.25, 1.5, 2, 4, 6, 8, 10])
     p.add_argument("--n", type=positive, default=500, help="images a scale")
     p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
     sampling_options(p, steps=20, weak=True)
