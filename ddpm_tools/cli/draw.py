@@ -129,7 +129,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     sampling_options(p, steps=50, weak=True)
 
     p = command(sub, "sweep", sweep, out="build/sweep")
-    p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10], help="guidance scales")
+    p.add_argument("--w", type=scale, nargs="+", default=[1, 1.25, 1.5, 2, 4, 6, 8, 10], help="guidance scales")
     p.add_argument("--n", type=positive, default=500, help="images a scale")
     json_option(p)
     p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
