@@ -153,5 +153,5 @@ def test_autoguidance_by_a_snapshot(monkeypatch, tmp_path, capsys):
 
 
 def test_a_walk_is_linear_at_w_2_unless_told_otherwise():
-    given = main.parser().parse_args(["interpolate", "--pair", "3", "8"])
+    given = parser().parse_args(["interpolate", "--pair", "3", "8"])
     assert (given.w, given.mode) == (2.0, "linear")  # measured: scripts/lesson_5_3_records.py walks
