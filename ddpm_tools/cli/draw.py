@@ -138,8 +138,8 @@ def register(sub: argparse._SubParsersAction) -> None:
     p = command(sub, "interpolate", interpolate, out="build/interpolate")
     p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
     p.add_argument("--n", type=beside, default=11, help="images a row")
-    p.add_argument("--w", type=scale, default=3.0)
-    p.add_argument("--mode", choices=PATHS, default="spherical", help="between class embeddings (default: spherical)")
+    p.add_argument("--w", type=scale, default=2.0, help="guidance scale (default: 2)")
+    p.add_argument("--mode", choices=PATHS, default="linear", help="between class embeddings (default: linear)")
     p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")
     sampling_options(p, steps=50)
 
