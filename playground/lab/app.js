@@ -32,7 +32,8 @@ let before = 0;
 function frame(now) {
   asked = 0;
   const start = performance.now();
-  if (page.playing) advance(Math.min(100, now - before)); // a page that was out of sight goes on where it was
+  // A page that was out of sight goes on where it was; a first frame can carry an earlier time than its start.
+  if (page.playing) advance(Math.min(100, Math.max(0, now - before)));
   before = now;
   draw();
   page.spent.push(performance.now() - start);

@@ -3,6 +3,18 @@ import { forgetColours } from "./scene.js";
 
 export const embedded = window.parent !== window;
 
+/** Within another page the controls below the plane wait behind a button. */
+function foldControls() {
+  const [form, button] = [document.getElementById("controls"), document.getElementById("more")];
+  const fold = (folded) => {
+    form.hidden = folded;
+    button.setAttribute("aria-expanded", String(!folded));
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => fold(!form.hidden));
+  fold(true);
+}
+
 /** Follow the reader's theme, or that of the page around, and tell that page how high this one is. */
 export function connectFrame(redraw) {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -16,6 +28,7 @@ export function connectFrame(redraw) {
   show(dark.matches);
   if (!embedded) return;
   root.dataset.embedded = "";
+  foldControls();
   addEventListener("message", ({ source, data }) => {
     if (source === window.parent && typeof data?.dark === "boolean") show(data.dark);
   });
