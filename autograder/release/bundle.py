@@ -13,6 +13,7 @@ FILES = (
     "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
     "scripts/emoji_captions.py", "scripts/lesson_5_3.py",  # what lesson 5.3 names
 )  # fmt: skip
+ASSISTANTS = Path(__file__).with_name("AGENTS.md")  # asks coding assistants, which read such a file, to tutor
 MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
 
 
@@ -73,3 +74,4 @@ def write(out: Path, course: Path, exercises: bool = True) -> None:
     chosen = [f for f in travel.to_students(course) if not any(f.is_relative_to(folder) for folder in left_out)]
     travel.copy((*chosen, *(course / f for f in FILES)), course, out)
     (out / "README.md").write_text((course / "docs/students.md").read_text(encoding="utf-8"), encoding="utf-8")
+    shutil.copyfile(ASSISTANTS, out / ASSISTANTS.name)
