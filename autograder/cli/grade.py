@@ -26,6 +26,7 @@ from autograder.intake.problems import Problem
 from autograder.intake.student_ids import student_of
 from autograder.intake.submissions import Submission, apart, unrecognised
 from autograder.sandbox import child_process
+from ddpm_tools.outputs import json_text
 
 
 def grade_folder(a: argparse.Namespace) -> list[dict]:
@@ -62,6 +63,9 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
                 private.share(a.out)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
+    if a.json:
+        print(json_text(table.as_data(records), indent=1, ensure_ascii=False))
+        return records
     print(table.text(records))
     for student, name in report.unusable(records):
         print(f"problem: {student}, {name}: {report.STOPPED}", file=sys.stderr)
@@ -131,7 +135,7 @@ def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd
     return found
 
 
-def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:
+def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, as_json: bool = False) -> bool:
     """The same checks with the course's own classifier, on the student's machine; True where all is well."""
     exercise = next((e for e in EXERCISES.values() if e.name == notebook.stem), None)
     if exercise is None:
@@ -148,7 +152,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
     grader = batch.make_grader(exercise, seed, walls, judge="course", solutions=solutions)
     if not gate:
         exercise = replace(exercise, gate_cell=None, gate_points=0.0)
-    with tqdm(total=100, unit="%", desc=exercise.name, leave=False) as bar:
+    shape = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"  # a rate in percent a second tells nothing
+    with tqdm(total=100, bar_format=shape, desc=exercise.name, leave=False) as bar:
 
         def show(what: str, share: float) -> None:
             bar.set_description(f"{exercise.name}: {what}")
@@ -157,6 +162,12 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
 
         result, images = judge_notebook(exercise, notebook, grader, progress=show)
     rec = record("you", exercise.assignment, [result])
+    well = result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])
+    if as_json:
+        told = {"outcome": result.outcome, "reason": result.reason, "score": rec["score"]}
+        told |= {"max_score": rec["max_score"], "tests": rec["tests"], "metrics": result.metrics, "of_record": False}
+        print(json_text(told, indent=1, ensure_ascii=False))
+        return well
     for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below says all
         mark = "ok  " if t["status"] == "passed" else "FAIL"
         print(f"{mark} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}")
@@ -170,4 +181,4 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
     print(f"\n{result.outcome}: {score}. {result.reason}")
     rest = "." if walls else ", in a sandbox."
     print(f"Not of record: the grade comes from the instructor's run, with other inputs{rest}")
-    return result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])
+    return well

@@ -11,6 +11,7 @@ FILES = (
     "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
     "scripts/emoji_captions.py", "scripts/lesson_5_3.py",  # what lesson 5.3 names
 )  # fmt: skip
+ASSISTANTS = Path(__file__).with_name("AGENTS.md")  # asks coding assistants, which read such a file, to tutor
 MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
 
 
@@ -62,4 +63,5 @@ def write(out: Path, course: Path) -> None:
     """The bundle, in a folder that does not exist yet."""
     travel.copy((*travel.to_students(course), *(course / f for f in FILES)), course, out)
     (out / "README.md").write_text((course / "docs/students.md").read_text(encoding="utf-8"), encoding="utf-8")
+    shutil.copyfile(ASSISTANTS, out / ASSISTANTS.name)
     (out / MARKER).write_text(json.dumps(contents(out), indent=1) + "\n", encoding="utf-8")
