@@ -4,8 +4,6 @@ x = x0 + sigma·eps, which is the course's xt divided by sqrt(abar), with sigma 
 trained on any schedule can be read in sigma: `in_sigma`. A denoiser here is (x, sigma) -> x0_hat, sigma of shape (B,).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -18,8 +16,7 @@ SigmaDenoiser = Callable[[Tensor, Tensor], Tensor]  # (x, sigma) -> x0_hat (B, .
 
 
 def over(values: Tensor, x: Tensor) -> Tensor:
-    """(B,) -> (B, 1, ...), to broadcast over x (B, ...)."""
-    return values.to(x).view(-1, *[1] * (x.dim() - 1))
+    return values.to(x).view(-1, *[1] * (x.dim() - 1))  # (B,) -> (B, 1, ...)
 
 
 def schedule_sigmas(schedule: DiffusionSchedule) -> Tensor:
@@ -28,23 +25,14 @@ def schedule_sigmas(schedule: DiffusionSchedule) -> Tensor:
 
 
 def karras_sigmas(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
-    """Noise levels (steps + 1,), falling from sigma_max to sigma_min and then to 0 (eq. 5). ValueError below 2 steps.
-
-    rho = 1 would space them evenly; 7 puts most of them where there is little noise, and errors matter most.
-    """
-    if steps < 2:
-        raise ValueError(f"Karras's spacing has two ends and needs at least 2 steps, got {steps}")
-    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
-    ends = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    """Noise levels (steps + 1,), falling from sigma_max to sigma_min and then to 0; most near 0, by rho (eq. 5)."""
+    ends, ramp = (sigma_max ** (1 / rho), sigma_min ** (1 / rho)), torch.linspace(0, 1, steps, dtype=torch.float64)
     return torch.cat([(ends[0] + ramp * (ends[1] - ends[0])) ** rho, ramp.new_zeros(1)])  # (steps + 1,)
 
 
 def preconditioning(sigma: Tensor, sigma_data: float = 0.5) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """c_skip, c_out, c_in and c_noise at sigma (B,), each (B,) (table 1, last column).
-
-    With them the network's input and its target have unit variance at every noise level, for data of standard
-    deviation sigma_data.
-    """
+    """c_skip, c_out, c_in and c_noise at sigma (B,), each (B,) (table 1): a network's input and its target then have
+    unit variance at every noise level, for data of standard deviation sigma_data."""
     total = sigma**2 + sigma_data**2
     return sigma_data**2 / total, sigma * sigma_data / total.sqrt(), 1 / total.sqrt(), sigma.log() / 4
 
@@ -60,10 +48,7 @@ def preconditioned(network: Callable[[Tensor, Tensor], Tensor], sigma_data: floa
 
 
 def in_sigma(denoiser: Denoiser, schedule: DiffusionSchedule) -> SigmaDenoiser:
-    """Any denoiser of the course, guided or not, read in sigma: x is shrunk to the scale that it was trained on.
-
-    It is asked at the timestep whose noise level is nearest: take sigmas from `schedule_sigmas` to be exact.
-    """
+    """Any denoiser of the course, guided or not, read in sigma; it is asked at the timestep of the nearest level."""
     levels = schedule_sigmas(schedule).log()  # (T,)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:

@@ -1,15 +1,9 @@
-"""Latents: a small autoencoder, in whose compressed pictures diffusion is cheap (Rombach et al. 2022).
-
-https://arxiv.org/abs/2112.10752. Stable Diffusion's makes 64×64×4 of 512×512×3; this one 8×8×4 of 32×32×3.
-"""
-
-from dataclasses import replace
+"""Latents: a small autoencoder, in whose compressed pictures diffusion is cheap (https://arxiv.org/abs/2112.10752).
+Stable Diffusion's makes 64×64×4 of 512×512×3; this one 8×8×4 of 32×32×3."""
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-
-from ddpm_core.data import ImageData
 
 
 class Autoencoder(nn.Module):
@@ -30,38 +24,22 @@ class Autoencoder(nn.Module):
             nn.Conv2d(d, 2 * w, 3, padding=1), nn.SiLU(),
             nn.ConvTranspose2d(2 * w, 2 * w, 4, stride=2, padding=1), nn.GroupNorm(8, 2 * w), nn.SiLU(),
             nn.ConvTranspose2d(2 * w, w, 4, stride=2, padding=1), nn.GroupNorm(8, w), nn.SiLU(),  # (B, w, H, W)
-            nn.Conv2d(w, c, 3, padding=1),  # (B, C, H, W)
+            nn.Conv2d(w, c, 3, padding=1),
         )  # fmt: skip
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("scale", torch.ones(()))  # 1 / standard deviation of the latents; 0.18215 in SD
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor) -> list[Tensor]:
         """Mean and log-variance of the latents before scaling, each (B, D, H/4, W/4)."""
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        return mean, log_var.clamp(-20, 10)
+        return list(self.encoder(x).chunk(2, dim=1))
 
     def encode(self, x: Tensor) -> Tensor:
-        """The latents' means, times the scaling factor: (B, C, H, W) -> (B, D, H/4, W/4)."""
-        return self.posterior(x)[0] * self.scale
+        return self.posterior(x)[0] * self.scale  # (B, C, H, W) -> (B, D, H/4, W/4)
 
     def decode(self, z: Tensor) -> Tensor:
-        """(B, D, H/4, W/4) -> (B, C, H, W), not clamped."""
-        return self.decoder(z / self.scale)
+        return self.decoder(z / self.scale)  # (B, D, H/4, W/4) -> (B, C, H, W), not clamped
 
     def loss(self, x: Tensor, generator: Generator, kl_weight: float = 1e-4) -> Tensor:
         """Squared error, and a little pull of the latents towards a normal distribution (Kingma & Welling 2014)."""
         mean, log_var = self.posterior(x)
         z = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=generator)
-        kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).mean()
-        return F.mse_loss(self.decoder(z), x) + kl_weight * kl
-
-    @torch.no_grad()
-    def fit_scale(self, x: Tensor) -> None:
-        """Set the scaling factor to 1 / (standard deviation of the latents of x): 0.18215 in Stable Diffusion."""
-        self.scale.copy_(1 / self.posterior(x)[0].std())
-
-
-@torch.no_grad()
-def encoded(data: ImageData, autoencoder: Autoencoder) -> ImageData:
-    """The data with latents in place of images: train on it as on any other."""
-    parts = torch.arange(len(data)).split(500)
-    return replace(data, images=torch.cat([autoencoder.encode(data.floats(i)) for i in parts]))
+        return F.mse_loss(self.decoder(z), x) + kl_weight * 0.5 * (mean**2 + log_var.exp() - 1 - log_var).mean()

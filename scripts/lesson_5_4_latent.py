@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR, Preset
 from ddpm_core.data import ImageData
-from ddpm_core.latent import Autoencoder, encoded
+from ddpm_core.latent import Autoencoder
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainConfig, TrainState, train
 from ddpm_tools.captions import Tokenizer, build_text_unet, tokenized
@@ -51,8 +51,9 @@ def fit_autoencoder(data: ImageData, config: TrainConfig = AUTOENCODER) -> Autoe
         net.loss(data.floats(index), stream(config.seed, "latents", step)).backward()
         opt.step()
         rate.step()
-    net.fit_scale(data.floats())
-    return net.eval().requires_grad_(False)
+    net.eval().requires_grad_(False)
+    net.scale /= net.posterior(data.floats())[0].std()
+    return net
 
 
 def load_autoencoder() -> Autoencoder:
@@ -83,7 +84,8 @@ def text() -> None:
     net = build_text_unet(TEXT.unet, tokenizer, TEXT.conditioning, seed=TEXT.train.seed)
     diffusion = replace(TEXT.diffusion(net), clip=False)  # latents have no bounds
     state, losses = TrainState.start(diffusion, TEXT.train), []
-    steps = train(state, tokenized(encoded(data, load_autoencoder()), tokenizer), TEXT.train)
+    latents = replace(data, images=load_autoencoder().encode(data.floats()))  # (N, 4, 8, 8) in the images' place
+    steps = train(state, tokenized(latents, tokenizer), TEXT.train)
     for step in tqdm(steps, total=TEXT.train.steps, desc="text", mininterval=5):
         losses.append(step.loss.item())
     about = {"command": "python scripts/lesson_5_4_latent.py text", "torch": torch.__version__.split("+")[0]}
