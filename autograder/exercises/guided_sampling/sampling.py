@@ -90,13 +90,11 @@ def runs_of(times: Tensor, start: int) -> list[Tensor]:
 
 
 def steps(probe: Probe, rng: Generator) -> None:
-    g = draw(rng, SHAPE, spread=0.2, apart=0.1)
+    g, images = draw(rng, SHAPE, spread=0.2, apart=0.1), 2
     total = len(g.abar)
     hint = "print the t that your model is given, with num_steps=5"
-    for count in (1, 7, int(torch.randint(10, 49, (), generator=rng)), total, None):
-        images, named = 2, {} if count is None else {"num_steps": count}
-        returned = ask(probe, g, labels_of(rng, g, images), 3.0, generator=Seeded(seed_of(rng)), **named)
-        count = count or 50
+    for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
+        returned = ask(probe, g, labels_of(rng, g, images), 3.0, count, Seeded(seed_of(rng)))
         times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
             raise Failed(f"the first step is not at T - 1, where there is nothing but noise: {hint}")
@@ -104,10 +102,11 @@ def steps(probe: Probe, rng: Generator) -> None:
         if len(runs) > images or any((run.diff() > 0).any() for run in runs):
             raise Failed(f"the timesteps do not go down: {hint}")
         if not all(count <= len(run.unique()) <= 2 * count and len(run) <= 4 * images * count for run in runs):
-            raise Failed(
-                f"num_steps, 50 where it is not given, is not the number of timesteps that are visited: {hint}, and "
-                "again with 10"
-            )
+            raise Failed(f"num_steps is not the number of timesteps that are visited: {hint}, and again with 10")
+    y = labels_of(rng, g, images)
+    fifty, default = (ask(probe, g, y, 3.0, *n, generator=Seeded(0)) for n in ((50,), ()))
+    if not torch.equal(times_of(fifty), times_of(default)):
+        raise Failed("without num_steps, other timesteps are visited than with num_steps=50, which is the default")
 
 
 def lands(probe: Probe, rng: Generator) -> None:
