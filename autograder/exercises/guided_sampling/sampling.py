@@ -120,6 +120,20 @@ def lands(probe: Probe, rng: Generator) -> None:
         )  # fmt: skip
 
 
+def varies(probe: Probe, rng: Generator) -> None:
+    shape, images, spread = (3, 8, 8), 8, 0.2  # 1,536 numbers, nearly all within [-1, 1]
+    g = draw(rng, shape, spread=spread, apart=0.1)
+    y = labels_of(rng, g, images)
+    out = ask(probe, g, y, 1.0, len(g.abar), Seeded(seed_of(rng)), shape=shape).tensor((images, *shape))
+    share = float((finite(out, "the result") - g.mean[y]).std()) / spread
+    if not 0.75 < share < 1.25:  # right samplers: 0.9 to 1.01
+        raise Failed(
+            "where the images of a class differ, the samples do not differ as much: with as many steps as timesteps, "
+            "their spread should be that of the images. Is it the noise of x_t that x' keeps, neither another one nor "
+            "the same with its sign turned?"
+        )
+
+
 def guides(probe: Probe, rng: Generator) -> None:
     g = draw(rng, SHAPE, spread=0.0, apart=0.12)
     y = labels_of(rng, g, 3)
