@@ -65,7 +65,7 @@ def between(
     steps: int = 20,
     config: SampleConfig | None = None,
 ) -> Tensor:
-    """Walks between two classes from many noises (walks, C, H, W), in one batch: images (walks·N, C, H, W), walk by walk.
+    """Walks between two classes from many noises (walks, C, H, W), in one batch: images (walks·N, C, H, W), in order.
 
     path is "linear" or "spherical" between the embeddings, or "scores", which mixes the network's two answers. The
     solver draws no noise of its own.
