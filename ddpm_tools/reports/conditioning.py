@@ -125,6 +125,7 @@ def token_maps(x0: Tensor, xt: Tensor, four: Tensor, alone: Tensor, title: str) 
         ax.imshow(picture, cmap="magma", vmin=0, vmax=top)
         ax.set_title(name, fontsize=10)
         ax.set(xticks=[], yticks=[])
+    ax.text(0.5, 0.5, f"{alone.min():.2f} to {alone.max():.2f}", transform=ax.transAxes, ha="center", fontsize=9)
     axes = right.subplots(heads, tokens)
     for i, line in enumerate(axes):
         line[0].set_ylabel(f"head {i + 1}")

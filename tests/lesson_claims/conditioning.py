@@ -17,7 +17,7 @@ RESULTS = {
     "lie": (curves["wrong label"] - curves["true label"]).max().item(),
     "alone": [alone.min().item(), alone.max().item()], "four": (four.amax((2, 3)) - four.amin((2, 3))).max().item(),
     "likeness": likeness, "on_padding": on_padding, "caption_worth": caption_worth, "text": cases,
-    "on_start": [s.mean((1, 2)).argmax().item() for s in shares], "sd": [total, len(crossing)],
+    "on_start": [s.mean((1, 2)).argmax().item() for s in word_shares], "sd": [total, len(crossing)],
     "arc": weights_half_way, "angles": [angles.min().item(), angles.max().item()],
     "votes": {" ".join(k): {n: h.float().mean(0).tolist() for n, h in v.items()} for k, v in votes.items()},
     "grain": {f"{p[0]} {w:g} {path} {a:g}": _row(p, w, path, a) for p in COLOUR_PAIRS for w in (2.0, 3.0)
