@@ -30,7 +30,7 @@ from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
 
-SCALES = (1, 2, 4, 6, 8, 10)
+SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
 COLOUR_SCALES = (1, 2, 4, 8)
 

@@ -34,7 +34,7 @@ def fold(*objects: Any) -> None:
     for o in objects:
         title = f"The library's <code>{o.__name__}</code> (open it when yours works)"
         listing = f"```python\n{inspect.getsource(o)}```"
-        display(Markdown(f"<details><summary>{title}</summary>\n\n{listing}\n\n</details>"))
+        display(Markdown(f"<details markdown><summary>{title}</summary>\n\n{listing}\n\n</details>"))
 
 
 def student(

@@ -39,6 +39,12 @@ def test_nothing_in_it_gives_an_answer_away(students):
     assert "data/gates/conditioner.json" in names
 
 
+def test_assistants_are_asked_to_tutor(students):
+    """The file lies where coding assistants look for it, and names the folder of graded work as it is called here."""
+    asked = (students / "AGENTS.md").read_text(encoding="utf-8")
+    assert "tutor" in asked and "`exercises/`" in asked and (students / "exercises").is_dir()
+
+
 def check(students, notebook, *more):
     """`autograder check` with the bundle's own packages, as a student runs it."""
     code = "import sys; sys.path.insert(0, '.'); import autograder.cli.main as c; "
