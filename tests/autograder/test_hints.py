@@ -101,7 +101,8 @@ def test_no_hint_holds_a_line_of_a_solution():
         regions = [r.split("### END SOLUTION")[0] for c in cells for r in c.split("### BEGIN SOLUTION")[1:]]
         lines = [line.partition("  #")[0].strip() for region in regions for line in region.splitlines()]
         solved[name] = {"".join(line.split()) for line in lines if len(line) > 8}
-        solved[name] |= {line.partition("=")[2] for line in solved[name] if len(line.partition("=")[2]) > 8}
+        bare = {line.partition("=")[2] or line.removeprefix("return") for line in solved[name]}
+        solved[name] |= {expression for expression in bare if len(expression) > 8}
     for _, name, check, two in every_hint():
         for hint in two:
             text = "".join(hint.split())
