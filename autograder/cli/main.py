@@ -51,12 +51,13 @@ def cmd_check(a: argparse.Namespace) -> None:
 def cmd_calibrate(a: argparse.Namespace) -> None:
     from autograder.authoring.calibrate import calibrate  # reference answers: not in the students' bundle
     from autograder.exercises import EXERCISES
+    from autograder.grading.grader import band_file
 
     exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
     if exercise is None:
         known = ", ".join(e.name for e in EXERCISES.values() if e.gate_cell)
         raise ValueError(f"unknown gated exercise '{a.exercise}'; known: {known}")
-    calibrate(exercise, a.out or Path(f"data/gates/{exercise.name}.json"), a.reruns)
+    calibrate(exercise, a.out or band_file(exercise, a.one_look), a.reruns, a.one_look)
 
 
 def cmd_demo(a: argparse.Namespace) -> None:
@@ -173,6 +174,7 @@ def parser() -> Root:
     p = command("calibrate", cmd_calibrate, about, "conditioner --reruns 8", course=False)
     p.add_argument("exercise")
     p.add_argument("--reruns", type=positive, default=8)
+    p.add_argument("--one-look", action="store_true", help="of the run that the challenge tracks have")
     p.add_argument("--out", type=Path)
 
     p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.", "--out build/demo")
