@@ -2,7 +2,6 @@
 
 import math
 import re
-import statistics
 import time
 
 import pytest
@@ -197,31 +196,30 @@ def test_every_control_has_a_name_and_shows_its_focus(look):
         assert outline == "solid"
 
 
-WORST = """(n) => {  // every frame has another w: the whole way, the formula, the distance and the picture are new
-    lab.change({ t: 500 });
-    const spent = [];
+DRAW = """([n, fresh]) => {  // n frames; with another w each, the whole way, the formula and the distance are new
     for (let i = 0; i < n; i++) {
-        lab.page.state = { ...lab.page.state, w: 1 + i / n };
-        const start = performance.now();
+        lab.page.state = { ...lab.page.state, ...(fresh ? { w: 1 + 3 * Math.random() } : { t: 999 * (1 - i / n) }) };
         lab.draw();
-        spent.push(performance.now() - start);
     }
-    return spent;
 }"""
 
 
 def test_a_frame_takes_less_than_a_sixtieth_of_a_second(look, capsys):
-    """Milliseconds of script on one core. The lower quartile is judged: a busy machine slows all the others."""
+    """By the processor time of the page's thread, which does not grow with what else the machine has to do."""
     one = look("#w=4&t=400")
-    dragged = one.page.evaluate(WORST, 120)[20:]
-    one.page.evaluate("lab.page.spent.length = 0")
-    one.page.click("#play")
-    one.until("lab.page.spent.length > 30")
-    played = one.page.evaluate("lab.page.spent")
-    quartiles = {"w dragged": statistics.quantiles(dragged), "playing": statistics.quantiles(played)}
-    with capsys.disabled():
-        for name, found in quartiles.items():
-            print(
-                f"\n{name}, 500 points: {found[0]:.1f}, {found[1]:.1f}, {found[2]:.1f} ms a frame (quartiles)", end=""
-            )
-    assert all(found[0] < 1000 / 60 for found in quartiles.values())
+    watch = one.page.context.new_cdp_session(one.page)
+    watch.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent():
+        metrics = {m["name"]: m["value"] for m in watch.send("Performance.getMetrics")["metrics"]}
+        return 1000 * metrics["TaskDuration"]
+
+    n = 100
+    for name, fresh in (("while playing", False), ("while w is dragged", True)):
+        one.page.evaluate(DRAW, [n, fresh])  # the browser compiles what runs often
+        before = spent()
+        one.page.evaluate(DRAW, [n, fresh])
+        frame = (spent() - before) / n
+        with capsys.disabled():
+            print(f"\n{frame:.1f} ms of processor time a frame {name}, 500 points", end="")
+        assert 0.5 < frame < 1000 / 60
