@@ -89,7 +89,7 @@ def decisive(course: Path = ROOT) -> list[Path]:
     found = reached(judging_modules(course), course)
     for e in exercises.discovered().values():
         found |= {course / f"ddpm_core/{module}.py" for module in e.library}
-        found |= {course / f"data/gates/{e.name}.json"} if e.gate_cell else set()
+        found |= set((course / "data/gates").glob(f"{e.name}*.json")) if e.gate_cell else set()
         found |= {course / f"solutions/{e.assignment}/{e.name}.ipynb"} if e.needs else set()
     return sorted(file for file in found if file.is_file())
 

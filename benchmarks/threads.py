@@ -42,7 +42,8 @@ def compare(exercise: Exercise, design: str, threads: int) -> dict:
     before = recorded(exercise, design)
     judges = calibrate.load_judges(("judge",))
     torch.set_num_threads(threads)  # of this process, where most of a gate's sums are made; below, of the child
-    after = calibrate.one_run(exercise, design, before["seed"], gate_of(exercise.name).harness, judges, threads=threads)
+    harness = gate_of(exercise.name).graded()[0]
+    after = calibrate.one_run(exercise, design, before["seed"], harness, judges, threads=threads)[-1].metrics
     about = {"exercise": exercise.name, "design": design, "seed": before["seed"], "threads": threads}
     about["grader_threads"] = torch.get_num_threads()
     return about | {"one_thread": turned(before["metrics"]["judge"]), "again": turned(after["judge"])}

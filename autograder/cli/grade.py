@@ -19,7 +19,7 @@ from autograder.grading import batch, private
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
-from autograder.intake import times
+from autograder.intake import times, variants
 from autograder.intake.look_alikes import look_alikes
 from autograder.intake.model_solutions import SOLUTIONS
 from autograder.intake.problems import Problem
@@ -46,7 +46,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     known = times.of(submissions, a.submitted, a.times, inbound(config))
     names = [student_of(person.name) for person in a.submitted.iterdir()]
     notes, (more, not_understood) = Notes(classlist.beside(a.submitted, names)), extensions.beside(a.submitted, names)
-    requests = asked.beside(a.submitted)
+    requests, given = asked.beside(a.submitted), variants.beside(a.submitted, names)
+    strange = variants.strangers(given, batch.find(a.submitted)) if given else []
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
@@ -56,13 +57,16 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
             notes = enter_class(a, notes, more, odd)
         finally:  # also where the gradebook cannot be reached
-            notes = replace(notes, flags=flags(everything, a.out), asked=requests)
+            remarks = *flags(everything, a.out), *strange
+            notes = replace(notes, flags=remarks, asked=requests, variants=given.students if given else {})
             table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
             page = report.write(everything, a.out, odd, notes)
             if config and config.CourseDirectory.get("groupshared", False):
                 private.share(a.out)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
+    for remark in strange:
+        print(f"remark: {remark}", file=sys.stderr)
     if a.json:
         print(json_text(table.as_data(records), indent=1, ensure_ascii=False))
         return records

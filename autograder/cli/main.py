@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, collect, export
+from autograder.cli import challenge, collect, export, release
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option, positive
@@ -48,21 +48,16 @@ def cmd_check(a: argparse.Namespace) -> None:
     raise SystemExit(0 if passed else 1)
 
 
-def cmd_release(a: argparse.Namespace) -> None:
-    from autograder.release import bundle
-
-    print(bundle.make(a.out, a.course))
-
-
 def cmd_calibrate(a: argparse.Namespace) -> None:
     from autograder.authoring.calibrate import calibrate  # reference answers: not in the students' bundle
     from autograder.exercises import EXERCISES
+    from autograder.grading.grader import band_file
 
     exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
     if exercise is None:
         known = ", ".join(e.name for e in EXERCISES.values() if e.gate_cell)
         raise ValueError(f"unknown gated exercise '{a.exercise}'; known: {known}")
-    calibrate(exercise, a.out or Path(f"data/gates/{exercise.name}.json"), a.reruns)
+    calibrate(exercise, a.out or band_file(exercise, a.one_look), a.reruns, a.one_look)
 
 
 def cmd_demo(a: argparse.Namespace) -> None:
@@ -150,10 +145,7 @@ def parser() -> Root:
     p.add_argument("--seed", type=int, help="of the inputs; default: another every time")
     json_option(p)
 
-    about = "Make the students' bundle: lessons, exercises, library, checks; no solutions."
-    p = command("release", cmd_release, about, "--out build/students")
-    p.add_argument("--out", type=Path, default=Path("build/students"))
-
+    release.register(command)
     challenge.register(command)
     collect.register(command)
     export.register(command)
@@ -182,6 +174,7 @@ def parser() -> Root:
     p = command("calibrate", cmd_calibrate, about, "conditioner --reruns 8", course=False)
     p.add_argument("exercise")
     p.add_argument("--reruns", type=positive, default=8)
+    p.add_argument("--one-look", action="store_true", help="of the run that the challenge tracks have")
     p.add_argument("--out", type=Path)
 
     p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.", "--out build/demo")

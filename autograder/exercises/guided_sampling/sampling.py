@@ -4,12 +4,15 @@ Which sampler it is stays open: where the classes have no variance, one image ea
 on the way there show the model that image with exactly the noise of the timestep.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Failed, Probe, finite, sizes
 from autograder.exercises.calls import Returned, Seeded, Thing, call, close, keeps_device, same, seed_of
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
+from autograder.exercises.levels import STALE, Shown, at_its_level, one_picture_all_the_way
 
 SAMPLE = "sample_conditional"
 SHAPE = (2, 5, 7)  # (C, H, W); 70 numbers: drawn image by image they are others than drawn at once
@@ -128,25 +131,36 @@ def guides(probe: Probe, rng: Generator) -> None:
         close(out.tensor((3, *SHAPE)), right, text, example, rtol=0, atol=LANDED)
 
 
-def levels(probe: Probe, rng: Generator) -> None:
-    shape, images = (3, 8, 8), 8
+def on_the_way(probe: Probe, rng: Generator, w: float) -> Iterator[tuple[Gaussians, Tensor, Shown]]:
+    """A world of one image for each class, the one that guidance leads to, and what the model is shown when.
+
+    All images are of one class, so that the order of images and halves does not matter.
+    """
+    shape, images = (3, 8, 8), 8  # 1,536 different numbers
     g = draw(rng, shape, spread=0.0, apart=0.6)
-    y = labels_of(rng, g, 1).repeat(images)  # one class, so that the order of images and halves does not matter
+    y = labels_of(rng, g, 1).repeat(images)
     for count in (len(g.abar), 11):
-        returned = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng)), shape=shape)
+        returned = ask(probe, g, y, w, count, Seeded(seed_of(rng)), shape=shape)
         times = times_of(returned).clamp(0, len(g.abar) - 1)
-        for t in times.unique().tolist():
-            x = shown_at(returned, times, t, shape)
-            if len(x) < images:  # the child keeps no more, or the answer shows the model some of its images elsewhere
-                continue
-            abar, mean = g.abar[t].double(), g.mean[y[0]].double()
-            noise = (x.double() - abar.sqrt() * mean) / (1 - abar).sqrt()  # (N, C, H, W), 1,536 different numbers
-            if not 0.85 < noise.std() < 1.15 or (noise * mean.sign()).mean().abs() > 0.18:
-                raise Failed(
-                    "on the way, the images that a model is shown, which knows exactly one image of each class, do not "
-                    f"hold the noise of their timestep, of the variance 1 - abar[t]: {EXACT}; print ((x - a(t).sqrt() "
-                    "* picture(y)) / (1 - a(t)).sqrt()).std() at every call, which should stay near 1"
-                )
+        found = [(t, shown_at(returned, times, t, shape)) for t in times.unique().tolist()]
+        # where the child keeps no more, or the answer shows some of its images elsewhere, there are fewer
+        yield g, g.centre(y[:1], w)[0], [(t, x) for t, x in found if len(x) >= images]
+
+
+def levels(probe: Probe, rng: Generator) -> None:
+    for g, picture, found in on_the_way(probe, rng, 1.0):
+        if not all(at_its_level(x, picture, g.abar[t]) for t, x in found):
+            raise Failed(
+                "on the way, the images that a model is shown, which knows exactly one image of each class, do not "
+                f"hold the noise of their timestep, of the variance 1 - abar[t]: {EXACT}; print ((x - a(t).sqrt() "
+                "* picture(y)) / (1 - a(t)).sqrt()).std() at every call, which should stay near 1"
+            )
+
+
+def rederives(probe: Probe, rng: Generator) -> None:
+    for g, picture, found in on_the_way(probe, rng, 6.0):  # far outside of [-1, 1]
+        if not one_picture_all_the_way(found, picture, g.abar):
+            raise Failed(f"{STALE}: {EXACT}, and guidance_scale=10 leads out of [-1, 1]")
 
 
 def bounded(probe: Probe, rng: Generator) -> None:
