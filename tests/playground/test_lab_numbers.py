@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ddpm_core.config import DATA_DIR
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.guidance import guided
+from ddpm_core.flow import euler_step, heun_step
+from ddpm_core.guidance import extrapolate, guided
 from ddpm_core.parameterization import EPSILON
 from ddpm_core.samplers import SAMPLERS, ddim_timesteps, last
 from ddpm_core.schedule import DiffusionSchedule, at
@@ -99,6 +100,29 @@ def test_the_solvers_end_where_ddpm_core_ends(js, toy, sampler, w, steps):
         [flat(start), w, sampler, steps, {str(t): flat(eps) for t, eps in fresh.items()}],
     )
     close(theirs, ours)
+
+
+def velocity(toy, y):
+    """E[eps - x0 | xt, y] on the straight path, by automatic differentiation of the lesson's log-density."""
+
+    def field(xt, t):
+        size = ((1 - t) ** 2 + t**2).sqrt()
+        abar = ((1 - t) / size) ** 2  # of the same point in the course's usual coordinates
+        x = (xt / size).requires_grad_()
+        (score,) = torch.autograd.grad(toy.log_p(x, labels(y), abar.view(1, 1)).sum(), x)
+        eps = -(1 - abar).sqrt() * score
+        return eps - (x.detach() - (1 - abar).sqrt() * eps) / abar.sqrt()
+
+    return field
+
+
+@pytest.mark.parametrize(("name", "step"), [("eulerStep", euler_step), ("heunStep", heun_step)])
+def test_the_steps_along_the_flow_are_those_of_ddpm_core(js, toy, name, step):
+    xt, weak, strong = points(9), velocity(toy, NULL), velocity(toy, 0)
+    for w, t, t_next in ((1, 0.9, 0.6), (4, 0.9, 0.6), (4, 0.3, 0.1)):
+        ours = step(lambda x, s, w=w: extrapolate(weak(x, s), strong(x, s), w), xt, *torch.tensor([t, t_next]).double())
+        field = "const field = (x, t) => S.velocity(M.guided(M.PRESETS.lesson, 0, a[1]), x, t);"
+        close(js(f"{field} return S.{name}(field, a[0], a[2], a[3])", [flat(xt), w, t, t_next]), ours)
 
 
 def test_one_gaussian_moves_along_its_known_way_and_heun_is_of_second_order(js):
