@@ -80,7 +80,7 @@ FLOORS = {
         {"demo"},
         {"reports", "diagnosis", "export"},
         {"evaluation", "train", "tables", "captions", "presets"},
-        {"datasets", "drawing", "outputs", "unet2d", "attention_maps", "plain_pairs"},
+        {"datasets", "drawing", "lessons", "outputs", "unet2d", "attention_maps", "plain_pairs"},
     ),
     "autograder": (
         {"cli", "demo"},
