@@ -188,6 +188,7 @@ MORE = {  # what else a test cannot afford
     "5_2_guidance": "N = 24",
     "5_3_conditioning": """
 N_IMAGES, N_SWEEP, N_HELDOUT, N_TEXT, N_WALKS = 20, 20, 10, 4, 2
+UNET = replace(UNET, channels=(32,) * len(UNET.channels))  # a conditioner may count on multiples of 32
 noise_data = load_data
 
 def load_data(name, split, root, size=None):
