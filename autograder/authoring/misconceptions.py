@@ -45,7 +45,7 @@ Asked = list[tuple[dict, Tensors, Message]]
 
 
 def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozenset[str], Asked]:
-    """The checks that a source fails, and all that was asked of it, with its replies; nothing where it does not load."""
+    """The checks that a source fails, and all that was asked of it, with its replies: nothing if it does not load."""
     recording = Recording(child)
     try:
         probe = loaded(bank, source, recording)

@@ -22,8 +22,9 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
     """The answer's module in eval mode; its weights depend on the seed alone.
 
     `weights`: "fresh"; "perturbed", as after some training, since a fresh module need not react yet (zero-initialised
-    outputs are right); "awake", only what is zero moved, as far as torch would start it; or "zero", all of them. No parameter is
-    moved by almost nothing, as a normal draw would now and then: a single gate may decide what the whole module shows.
+    outputs are right); "awake", fresh, with only what is zero moved, as far as torch would start it; or "zero", all of
+    them. No parameter is moved by almost nothing, as a normal draw would now and then: a single gate may decide what
+    the whole module shows.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(header["seed"])
