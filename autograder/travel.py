@@ -26,7 +26,7 @@ PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "
 PRIVATE_TEXTS = ("mutants.txt", "references.txt")  # of an exercise
 INSTRUCTORS = ("nbgrader", "jupyter_client")  # packages without which a module is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
-JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
+JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -89,7 +89,7 @@ def decisive(course: Path = ROOT) -> list[Path]:
     found = reached(judging_modules(course), course)
     for e in exercises.discovered().values():
         found |= {course / f"ddpm_core/{module}.py" for module in e.library}
-        found |= {course / f"data/gates/{e.name}.json"} if e.gate_cell else set()
+        found |= set((course / "data/gates").glob(f"{e.name}*.json")) if e.gate_cell else set()
         found |= {course / f"solutions/{e.assignment}/{e.name}.ipynb"} if e.needs else set()
     return sorted(file for file in found if file.is_file())
 

@@ -74,10 +74,10 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
     return file.getvalue()
 
 
-def write_csv(
-    records: Sequence[dict], path: Path, problems: Iterable[Problem] = (), absent: Absent = MappingProxyType({})
-) -> None:
-    """One row per submission and notebook, one for each notebook of who handed in nothing, one for each problem."""
+def cells(
+    records: Sequence[dict], problems: Iterable[Problem] = (), absent: Absent = MappingProxyType({})
+) -> list[Sequence[object]]:
+    """COLUMNS; one row per submission and notebook, per notebook of who handed in nothing, and per problem."""
     lines: list[Sequence[object]] = [COLUMNS]
     for rec in records:
         extra = rec["extra_data"]
@@ -91,7 +91,19 @@ def write_csv(
         nothing = ["", "", "Nothing was handed in."]
         lines += [[s, assignment, e.name, "missing", 0.0, e.max_score, *nothing] for s in students for e in asked]
     lines += [[p.student, p.where, "", "problem", *[""] * 4, p.text] for p in problems]
-    write_text(path, csv_text(lines))
+    return lines
+
+
+def write_csv(
+    records: Sequence[dict], path: Path, problems: Iterable[Problem] = (), absent: Absent = MappingProxyType({})
+) -> None:
+    """`cells` as CSV."""
+    write_text(path, csv_text(cells(records, problems, absent)))
+
+
+def as_data(records: Sequence[dict]) -> list[dict[str, object]]:
+    """`cells` for a program: what is not known is None."""
+    return [{k: None if v == "" else v for k, v in zip(COLUMNS, row)} for row in cells(records)[1:]]
 
 
 def submissions(records: Sequence[dict], folder: str = "") -> list[dict]:

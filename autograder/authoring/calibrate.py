@@ -5,7 +5,9 @@ interrupted calibration goes on where it stopped.
 """
 
 import json
+import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from autograder.authoring.references import cells, names
 from autograder.exercises import gate_of
 from autograder.exercises.base import Exercise, Probe
 from autograder.gate.bands import bands
-from autograder.gate.harness import Harness, describe, draw_samples, run
+from autograder.gate.harness import Harness, describe
 from autograder.gate.judge import Judge, measure
+from autograder.gate.looking import Look, draw_samples, looks, unlimited
 from autograder.grading.grader import JUDGES
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.session import THREADS, session
@@ -57,38 +60,55 @@ def one_run(
     judges: dict[str, Judge],
     answer: dict[str, str] | None = None,
     threads: int = THREADS,
-) -> dict:
-    """Metrics by judge of one rerun of one design; `answer` gives cells that are not among the references."""
+    decided: Callable[[Look], bool] = unlimited,
+) -> list[Look]:
+    """The looks at one rerun of one design; `answer` gives cells that are not among the references."""
     if design == "memoriser":
         seen = harness.labels
         images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, y if seen else None), harness, seed)
-        return measure(images, y, loss, judges)
+        return [Look(harness.ends[-1], measure(images, y, loss, judges), math.inf, images)]
     with session(exercise, GENEROUS, threads=threads) as child:
         probe = Probe(child, GENEROUS.wall_s)
         probe("load", cells=answer or cells(exercise.name, design), operations=exercise.operations)
-        return run(probe, judges, harness, seed, shuffled=design == "shuffled")[0]
+        seen = []
+        for look in looks(probe, judges, harness, seed, shuffled=design == "shuffled"):
+            seen.append(look)
+            if decided(look):
+                break
+        return seen
 
 
-def calibrate(exercise: Exercise, out: Path, reruns: int = 8) -> dict:
-    """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only."""
+def stored(look: Look) -> dict:
+    """A look as band files have it; hope is null at the first look."""
+    hope = None if math.isinf(look.hope) else round(look.hope, 4)
+    return {"step": look.step, "metrics": look.metrics, "hope": hope}
+
+
+def calibrate(exercise: Exercise, out: Path, reruns: int = 8, one_look: bool = False) -> dict:
+    """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only.
+
+    `one_look`: of the run that the challenge tracks have, not of the one that submissions have.
+    """
     torch.set_num_threads(1)
     gate, judges = gate_of(exercise.name), load_judges()
-    made_with = json.loads(json.dumps(describe(gate.harness)))
+    harness, controls = (gate.harness, gate.controls) if one_look else gate.graded()
+    made_with = json.loads(json.dumps(describe(harness)))
     record: dict = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
     if record.get("harness") != made_with:  # runs of another harness say nothing about this one
         record = {"exercise": exercise.name, "harness": made_with, "runs": []}
-    record["command"] = f"autograder calibrate {exercise.name} --reruns {reruns}"
+    record["command"] = f"autograder calibrate {exercise.name} --reruns {reruns}{' --one-look' * one_look}"
     designs = [(d, role) for role in ("reference", "control") for d in names(exercise.name, role)]
     designs.append(("memoriser", "control"))
     plan = [(d, role, i) for i in range(reruns) for d, role in designs]
     done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
     for design, role, i in tqdm([p for p in plan if p not in done], unit="run", desc=f"calibrating {exercise.name}"):
         start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
-        metrics = one_run(exercise, design, seed, gate.harness, judges)
-        seconds = round(time.monotonic() - start, 1)
-        done_now = {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": metrics, "seconds": seconds}
-        record["runs"].append(done_now)
+        seen = one_run(exercise, design, seed, harness, judges)
+        row = {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": seen[-1].metrics}
+        if harness.looks:
+            row["looks"] = [stored(look) for look in seen]
+        record["runs"].append(row | {"seconds": round(time.monotonic() - start, 1)})
         write_text(out, json.dumps(record, indent=1, allow_nan=False) + "\n")
-    record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j, gate.controls).items()} for j in judges}
+    record["limits"] = {j: {k: asdict(b) for k, b in bands(record["runs"], j, controls).items()} for j in judges}
     write_text(out, json.dumps(record, indent=1, allow_nan=False) + "\n")
     return record

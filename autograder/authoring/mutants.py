@@ -10,6 +10,7 @@ All of these answers are ours and trusted, so they may run in this process.
 
 import sys
 from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from io import BytesIO
@@ -97,6 +98,10 @@ class InProcess:
     def renew(self) -> None:
         """As another process would, forget all that was loaded."""
         self.names = {}
+
+    def beside(self) -> AbstractContextManager["InProcess"]:
+        """Another one, in which nothing is loaded."""
+        return nullcontext(InProcess(self.operations))
 
 
 def failures(

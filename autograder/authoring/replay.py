@@ -3,7 +3,7 @@ makes of data that no honest answer sends. No process is started, so that thousa
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from unittest.mock import patch
@@ -69,6 +69,12 @@ class Recorder:
     def renew(self) -> None:
         self.child.renew()
 
+    @contextmanager
+    def beside(self) -> Iterator["Recorder"]:
+        """Its replies are kept among these, in the order in which they come."""
+        with self.child.beside() as other:
+            yield Recorder(other, self.frames)
+
 
 @dataclass
 class Replay:
@@ -93,6 +99,10 @@ class Replay:
 
     def renew(self) -> None:
         """The replies of the next process follow."""
+
+    def beside(self) -> AbstractContextManager["Replay"]:
+        """The replies of both processes are one sequence."""
+        return nullcontext(self)
 
 
 def judged(scene: Scene, child: Recorder | Replay) -> NotebookResult:

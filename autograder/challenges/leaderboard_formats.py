@@ -1,6 +1,7 @@
 """The leaderboard as text for the terminal, as CSV, and as one page that needs no other file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from autograder.adapters.table import csv_text
@@ -8,6 +9,7 @@ from autograder.challenges import TEMPLATES, figures, published
 from autograder.challenges.leaderboard import Row
 from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, TRACKS, Track
 from ddpm_core.checkpoint import write_text
+from ddpm_tools.outputs import json_text
 from ddpm_tools.reports import html
 from ddpm_tools.tables import aligned
 
@@ -50,6 +52,12 @@ def as_csv(tables: Mapping[str, Sequence[Row]]) -> str:
             far = published.EXTRACTOR if r.published else ""
             lines.append([name, r.rank or "", r.entry, r.kind, *quick, r.against, far, *fids])
     return csv_text(lines)
+
+
+def as_json(tables: Mapping[str, Sequence[Row]], waiting: Mapping[str, Sequence[str]]) -> str:
+    """By track the rows, and what has been tested and not submitted."""
+    rows = {name: [asdict(r) | {"samples": r.samples and str(r.samples)} for r in rs] for name, rs in tables.items()}
+    return json_text({"tracks": rows, "not_submitted": dict(waiting)}, indent=1, ensure_ascii=False)
 
 
 def _number(x: float) -> float | int:

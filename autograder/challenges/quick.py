@@ -23,7 +23,9 @@ from autograder.challenges.figures import judge_name, seed_of
 from autograder.challenges.tracks import METRICS, Track, track
 from autograder.exercises import gate_of
 from autograder.exercises.base import Failed, Probe
-from autograder.gate import harness as course
+from autograder.gate import looking
+from autograder.gate.harness import Harness
+from autograder.gate.judge import Judge
 from autograder.grading.blame import of_the_answer
 from autograder.grading.grader import TRAIN_S
 from autograder.grading.messages import sentence
@@ -49,7 +51,7 @@ class Tier:
     at_least: int = 2  # below two there is nothing to pair; a slow machine takes longer then
     at_most: int = 6
     jobs: int = 2  # seeds at a time
-    harness: course.Harness | None = None  # None: the gate's; another one is for tests of this program
+    harness: Harness | None = None  # None: the gate's; another one is for tests of this program
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Job:
     seed: int
     judge: str = "judge"
     sandboxed: bool = True
-    harness: course.Harness | None = None
+    harness: Harness | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,12 @@ def run(job: Job) -> Outcome:
     torch.set_num_threads(1)
     t, start = track(job.track), time.monotonic()
     harness = job.harness or gate_of(t.exercise.name).harness
-    judge, traces = course.Judge.of(load_classifier(JUDGES[job.judge])), []
+    judge, traces = Judge.of(load_classifier(JUDGES[job.judge])), []
     try:
         with session(t.exercise, Limits(), sandboxed=job.sandboxed) as child, of_the_answer(traces.append):
             probe = Probe(child, TRAIN_S)
             probe("load", cells=job.cells, operations=t.exercise.operations)
-            scores, images = course.run(probe, {job.judge: judge}, harness, job.seed)
+            scores, images = looking.run(probe, {job.judge: judge}, harness, job.seed)
             metrics = {**scores[job.judge], **by_features(judge, images)}
             kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
             if wrong := [METRICS[name].title for name, value in kept.items() if not math.isfinite(value)]:
@@ -103,7 +105,7 @@ def run(job: Job) -> Outcome:
     return Outcome(job.seed, time.monotonic() - start, reason=sentence(reason), ours=ours, trace="".join(traces))
 
 
-def by_features(judge: course.Judge, images: Tensor) -> dict[str, float]:
+def by_features(judge: Judge, images: Tensor) -> dict[str, float]:
     """KID, precision and recall in the classifier's features, against all digits."""
     _, real = classify(judge.classifier, digits("all").floats())
     _, own = classify(judge.classifier, images)

@@ -21,7 +21,7 @@ def means(track: Track, runs: figures.Runs) -> dict[str, float]:
 
 def look(track: Track, runs: figures.Runs) -> list[str]:
     """In what a design is too good to be believed unseen; empty for most."""
-    return too_good(means(track, runs), load_bands(band_file(track.exercise), figures.judge_name()))
+    return too_good(means(track, runs), load_bands(band_file(track.exercise, one_look=True), figures.judge_name()))
 
 
 def confirmed(entries: Sequence[dict[str, Any]], track: str) -> set[str]:

@@ -137,7 +137,7 @@ def _close(test: Running, tier: quick.Tier, outcomes: list[quick.Outcome], secon
 def gate(track: Track, runs: figures.Runs) -> tuple[bool, str]:
     """Whether the means over seeds lie within the exercise's full limits: what a run at full scale asks for."""
     means = remarkable.means(track, runs)
-    verdict = judge_run(means, load_bands(band_file(track.exercise), figures.judge_name()))
+    verdict = judge_run(means, load_bands(band_file(track.exercise, one_look=True), figures.judge_name()))
     return verdict.share == 1, verdict.reason
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ddpm_tools import outputs
+from ddpm_tools.cli.arguments import json_option
 
 TRACKS = ("conditioning", "prediction", "architecture")
 RECORD = Path("build/challenges")
@@ -77,13 +78,16 @@ def leaderboard(a: argparse.Namespace) -> None:
         record.check_head(a.record, a.head)
     chosen = [track(name) for name in ((a.track,) if a.track else TRACKS)]
     tables = {t.name: board.rows(t, entries, a.record) for t in chosen}
-    print("\n\n".join(formats.text(t, tables[t.name]) for t in chosen))
     waiting = {t.name: board.waiting(t, entries) for t in chosen}
+    out = outputs.made(a.out or a.record, "--out")
+    made = formats.write_csv(tables, out), formats.write_html(tables, out, waiting, record.head(a.record))
+    if a.json:
+        print(formats.as_json(tables, waiting))
+        return
+    print("\n\n".join(formats.text(t, tables[t.name]) for t in chosen))
     for name, lines in waiting.items():
         for line in lines:
             print(f"not submitted in {name}: {line}")
-    out = outputs.made(a.out or a.record, "--out")
-    made = formats.write_csv(tables, out), formats.write_html(tables, out, waiting, record.head(a.record))
     print(f"\n{made[0]}, {made[1]}")
 
 
@@ -118,6 +122,7 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     action("confirm", confirm, about)
 
     q = action("leaderboard", leaderboard, "Show the ranking, and write it as CSV and as a page with samples.")
+    json_option(q)
     q.add_argument("--track", choices=TRACKS, help="default: all")
     q.add_argument("--out", type=Path, metavar="DIR", help="default: the log's folder")
     q.add_argument("--head", metavar="HASH", help="a head kept from an earlier command: refuse a log that lost it")

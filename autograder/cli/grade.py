@@ -13,19 +13,21 @@ from tqdm.auto import tqdm
 
 from autograder.adapters import asked, classlist, extensions, report, table
 from autograder.adapters.report.notes import Notes, flags
+from autograder.cli import hints
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
 from autograder.grading import batch, private
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
-from autograder.intake import times
+from autograder.intake import times, variants
 from autograder.intake.look_alikes import look_alikes
 from autograder.intake.model_solutions import SOLUTIONS
 from autograder.intake.problems import Problem
 from autograder.intake.student_ids import student_of
 from autograder.intake.submissions import Submission, apart, unrecognised
 from autograder.sandbox import child_process
+from ddpm_tools.outputs import json_text
 
 
 def grade_folder(a: argparse.Namespace) -> list[dict]:
@@ -45,7 +47,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     known = times.of(submissions, a.submitted, a.times, inbound(config))
     names = [student_of(person.name) for person in a.submitted.iterdir()]
     notes, (more, not_understood) = Notes(classlist.beside(a.submitted, names)), extensions.beside(a.submitted, names)
-    requests = asked.beside(a.submitted)
+    requests, given = asked.beside(a.submitted), variants.beside(a.submitted, names)
+    strange = variants.strangers(given, batch.find(a.submitted)) if given else []
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
@@ -55,13 +58,19 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
             notes = enter_class(a, notes, more, odd)
         finally:  # also where the gradebook cannot be reached
-            notes = replace(notes, flags=flags(everything, a.out), asked=requests)
+            remarks = *flags(everything, a.out), *strange
+            notes = replace(notes, flags=remarks, asked=requests, variants=given.students if given else {})
             table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
             page = report.write(everything, a.out, odd, notes)
             if config and config.CourseDirectory.get("groupshared", False):
                 private.share(a.out)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
+    for remark in strange:
+        print(f"remark: {remark}", file=sys.stderr)
+    if a.json:
+        print(json_text(table.as_data(records), indent=1, ensure_ascii=False))
+        return records
     print(table.text(records))
     for student, name in report.unusable(records):
         print(f"problem: {student}, {name}: {report.STOPPED}", file=sys.stderr)
@@ -131,7 +140,7 @@ def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd
     return found
 
 
-def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -> bool:
+def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, as_json: bool = False) -> bool:
     """The same checks with the course's own classifier, on the student's machine; True where all is well."""
     exercise = next((e for e in EXERCISES.values() if e.name == notebook.stem), None)
     if exercise is None:
@@ -148,7 +157,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
     grader = batch.make_grader(exercise, seed, walls, judge="course", solutions=solutions)
     if not gate:
         exercise = replace(exercise, gate_cell=None, gate_points=0.0)
-    with tqdm(total=100, unit="%", desc=exercise.name, leave=False) as bar:
+    shape = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"  # a rate in percent a second tells nothing
+    with tqdm(total=100, bar_format=shape, desc=exercise.name, leave=False) as bar:
 
         def show(what: str, share: float) -> None:
             bar.set_description(f"{exercise.name}: {what}")
@@ -157,6 +167,14 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
 
         result, images = judge_notebook(exercise, notebook, grader, progress=show)
     rec = record("you", exercise.assignment, [result])
+    well = result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])
+    hint = hints.after(result, notebook)
+    if as_json:
+        told = {"outcome": result.outcome, "reason": result.reason, "score": rec["score"]}
+        told |= {"max_score": rec["max_score"], "tests": rec["tests"], "metrics": result.metrics, "of_record": False}
+        told["hint"] = hint
+        print(json_text(told, indent=1, ensure_ascii=False))
+        return well
     for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below says all
         mark = "ok  " if t["status"] == "passed" else "FAIL"
         print(f"{mark} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}")
@@ -166,8 +184,10 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None) -
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
         plot.save(picture, band_file(exercise), "course", result.metrics, images, grader.judge.classifier)
         print(f"\nwhere the trained answer fell, and what it drew: {picture}")
+    if hint:
+        print(f"\n{hint}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
     print(f"\n{result.outcome}: {score}. {result.reason}")
     rest = "." if walls else ", in a sandbox."
     print(f"Not of record: the grade comes from the instructor's run, with other inputs{rest}")
-    return result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])
+    return well

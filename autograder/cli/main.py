@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, collect, export
+from autograder.cli import challenge, collect, export, release
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
-from ddpm_tools.cli.arguments import positive
+from ddpm_tools.cli.arguments import json_option, positive
+from ddpm_tools.cli.terminal import Command, Parser, Root, parse
+from ddpm_tools.outputs import json_text
 
 
 def private_folder(path: Path) -> Path:
@@ -36,31 +38,26 @@ def cmd_grade(a: argparse.Namespace) -> None:
 def cmd_status(a: argparse.Namespace) -> None:
     from autograder.grading import progress
 
-    print(progress.describe(a.out))
+    print(json_text(progress.state(a.out), indent=1) if a.json else progress.describe(a.out))
 
 
 def cmd_check(a: argparse.Namespace) -> None:
     from autograder.cli import grade
 
-    passed = grade.check_notebook(a.notebook, gate=not a.no_gate, seed=a.seed)
+    passed = grade.check_notebook(a.notebook, gate=not a.no_gate, seed=a.seed, as_json=a.json)
     raise SystemExit(0 if passed else 1)
-
-
-def cmd_release(a: argparse.Namespace) -> None:
-    from autograder.release import bundle
-
-    print(bundle.make(a.out, a.course))
 
 
 def cmd_calibrate(a: argparse.Namespace) -> None:
     from autograder.authoring.calibrate import calibrate  # reference answers: not in the students' bundle
     from autograder.exercises import EXERCISES
+    from autograder.grading.grader import band_file
 
     exercise = next((e for e in EXERCISES.values() if e.name == a.exercise and e.gate_cell), None)
     if exercise is None:
         known = ", ".join(e.name for e in EXERCISES.values() if e.gate_cell)
         raise ValueError(f"unknown gated exercise '{a.exercise}'; known: {known}")
-    calibrate(exercise, a.out or Path(f"data/gates/{exercise.name}.json"), a.reruns)
+    calibrate(exercise, a.out or Path("data/gates", band_file(exercise, a.one_look).name), a.reruns, a.one_look)
 
 
 def cmd_demo(a: argparse.Namespace) -> None:
@@ -80,7 +77,7 @@ def cmd_package_gradescope(a: argparse.Namespace) -> None:
 def cmd_similarity(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
-    print(similarity.report(a.submitted, private_folder(a.out), a.assignment, a.course, a.threshold))
+    print(similarity.report(a.submitted, private_folder(a.out), a.assignment, a.course, a.threshold, a.json))
 
 
 def share(text: str) -> float:
@@ -90,12 +87,26 @@ def share(text: str) -> float:
     return value
 
 
-def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="autograder", description=__doc__)
-    sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+# By task, in the order of a term; what is not named here is the last of them.
+TASKS = {
+    "For students": ("check", "challenge"),
+    "Release": ("release", "package-gradescope"),
+    "Collect": ("collect", "roster"),
+    "Grade": ("grade", "status", "similarity"),
+    "Give back": ("export", "return"),
+    "Author": ("new-exercise", "calibrate"),
+    "Try": ("demo",),
+}
+TASK = {name: task for task, names in TASKS.items() for name in names}
+
+
+def parser() -> Root:
+    root = Root([], prog="autograder", description="From submitted notebooks to grades.")
+    sub = root.add_subparsers(dest="command", metavar="COMMAND", prog="autograder", parser_class=Parser)
 
     def command(name: str, run: Callable, about: str, example: str, course: bool = True) -> argparse.ArgumentParser:
         epilog = f"example: autograder {name} {example}"
+        root.commands.append(Command(name, TASK[name], about, example, ""))
         p = sub.add_parser(name, help=about, description=about, epilog=epilog)
         p.set_defaults(run=run)
         if course:
@@ -120,21 +131,21 @@ def parser() -> argparse.ArgumentParser:
                    "postgresql+psycopg://me@host/grades; default: nbgrader_config.py's db_url, else OUT/gradebook.db",
     )  # fmt: skip
     p.add_argument("--unsandboxed", action="store_true", help="run student code without walls; every record says so")
+    json_option(p)
 
     about = "How far a batch is, from another terminal: done, running, left."
     p = command("status", cmd_status, about, "--out build/grades", course=False)
-    p.add_argument("--out", type=Path, default=Path("build/grades"))
+    p.add_argument("--out", type=Path, default=Path("build/grades"), help="the folder that `autograder grade` fills")
+    json_option(p)
 
     about = "Run the checks on your own notebook, on your own machine. Not of record."
     p = command("check", cmd_check, about, "exercises/5_3_conditioning/conditioner.ipynb", course=False)
     p.add_argument("notebook", type=Path)
     p.add_argument("--no-gate", action="store_true", help="leave out the brief training")
-    p.add_argument("--seed", type=int)
+    p.add_argument("--seed", type=int, help="of the inputs; default: another every time")
+    json_option(p)
 
-    about = "Make the students' bundle: lessons, exercises, library, checks; no solutions."
-    p = command("release", cmd_release, about, "--out build/students")
-    p.add_argument("--out", type=Path, default=Path("build/students"))
-
+    release.register(command)
     challenge.register(command)
     collect.register(command)
     export.register(command)
@@ -152,6 +163,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--assignment", help="default: all")
     p.add_argument("--out", type=Path, default=Path("build/similarity"))
     p.add_argument("--threshold", type=share, default=0.8, help="share of both answers that must match (default: 0.8)")
+    json_option(p)
 
     if find_spec("autograder.authoring"):  # not in the students' bundle
         from autograder.authoring import new_exercise
@@ -162,12 +174,14 @@ def parser() -> argparse.ArgumentParser:
     p = command("calibrate", cmd_calibrate, about, "conditioner --reruns 8", course=False)
     p.add_argument("exercise")
     p.add_argument("--reruns", type=positive, default=8)
+    p.add_argument("--one-look", action="store_true", help="of the run that the challenge tracks have")
     p.add_argument("--out", type=Path)
 
     p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.", "--out build/demo")
     p.add_argument("--out", type=Path, default=Path("build/demo"))
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--train", action="store_true", help="train the model even where the shipped one matches")
+    root.commands.sort(key=lambda c: list(TASK).index(c.name))
     return root
 
 
@@ -182,9 +196,10 @@ def sentence_of(error: Exception) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    a = parser().parse_args(argv)
+    a = parse(argv, lambda command: parser())
     try:
-        a.run(a)
+        if a is not None:
+            a.run(a)
     except (ValueError, OSError, ImportError) as e:
         print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)
         raise SystemExit(2) from None

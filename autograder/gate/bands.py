@@ -44,12 +44,19 @@ def turned(metrics: dict[str, float]) -> dict[str, float]:
     return {"error": 1 - metrics["adherence"], **{k: metrics[k] for k in ("distance", "heldout_loss", "copies")}}
 
 
+def decisive(run: dict, judge: str) -> dict[str, float]:
+    """What of a calibration run makes limits: a reference's last look, and of a control the best value of any look."""
+    seen = [turned(look["metrics"][judge]) for look in run.get("looks", [run])]
+    return seen[-1] if run["role"] == "reference" else {k: min(look[k] for look in seen) for k in seen[0]}
+
+
 def bands(runs: Iterable[dict], judge: str, controls: dict[str, tuple[str, ...]]) -> dict[str, Band]:
     """Limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}; ValueError where none fits.
 
-    `controls`: by metric, the designs that it must tell from the references (gate.harness.Gate).
+    A run of several looks has them in "looks", each with its "metrics". `controls`: by metric, the designs that it must
+    tell from the references (gate.harness.Gate).
     """
-    rows = [(r["design"], r["role"], turned(r["metrics"][judge])) for r in runs]
+    rows = [(r["design"], r["role"], decisive(r, judge)) for r in runs]
     limits = {}
     for metric, known in controls.items():
         worst = max([m[metric] for _, role, m in rows if role == "reference"])

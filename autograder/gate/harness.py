@@ -1,32 +1,21 @@
-"""A gate's run: the answer is trained, sampled from and measured.
+"""What a gate's run is made with: the settings of training and sampling, and the looks at which it is measured.
 
-The parent owns the sampler's loop, the noise and the verdict. How an answer is trained is the harness's own method
-(learning.py, and the exercises' gate.py). Hidden among the samples that it denoises are held-out images noised by the
-parent, unmarked: their loss shows whether what answers is a denoiser at all.
+How an answer is trained is the harness's own method (learning.py, and the exercises' gate.py), how it is measured is
+the same for all (looking.py).
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from autograder.exercises.base import Probe
-from autograder.gate.judge import Judge, measure
-from autograder.sandbox import malloc
-from ddpm_core.data import digits
-from ddpm_core.diffusion import split_output
-from ddpm_core.parameterization import EPSILON, PARAMETERIZATIONS, Parameterization
-from ddpm_core.samplers import ddim, ddim_timesteps, initial_noise, last
-from ddpm_core.schedule import DiffusionSchedule
-from ddpm_core.streams import derive_seed, stream
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, y) -> eps, or x0 where the harness says so
 Progress = Callable[[float], None]  # the share done
-Judges = dict[str, Judge]  # by name
 TRAINING = 0.8  # of a run's time; the rest is sampling
+LATER = {"looks": (), "sampler": "ddim"}  # fields that a description leaves out at these values: it is older than they
 
 
 @dataclass(frozen=True)
@@ -46,9 +35,20 @@ class Harness:
     batch: int = 500
     probes: int = 36  # held-out images in every query
     chunk: int = 25  # training steps between two signs of life
+    looks: tuple[int, ...] = ()  # after so many steps the run is measured; none: at the end alone
+    sampler: str = "ddim"
 
-    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Denoise:
-        """Train the answer; what denoises then. `shuffled`: on wrong labels, which makes a control of any design."""
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The steps at which the run is measured; after the last one nothing is trained."""
+        steps = self.train["steps"]
+        return tuple(sorted({min(step, steps) for step in self.looks})) or (steps,)
+
+    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
+        """Train the answer; at each of `ends`, what denoises then.
+
+        `shuffled`: on wrong labels, which makes a control of any design.
+        """
         raise NotImplementedError
 
 
@@ -74,71 +74,22 @@ class Unconditional(Harness):
 class Gate:
     """How the trained answers of an exercise are judged."""
 
-    harness: Harness
+    harness: Harness  # one look: the challenge tracks' own, whose figures are on record
     # By metric, which controls it can see at all: shuffled labels, for one, leave the pooled distance untouched, and so
     # does an ignored timestep. A metric that is not named here has no limit.
     controls: dict[str, tuple[str, ...]]
+    sequential: Harness | None = None  # what answers are graded by; None: the harness
+    decisive: dict[str, tuple[str, ...]] = field(default_factory=dict)  # `controls` of the sequential run
 
-
-def noise_of(out: Tensor, xt: Tensor, t: Tensor, schedule: DiffusionSchedule, output: Parameterization) -> Tensor:
-    """The noise that a denoiser's output implies: on this scale the losses of all parameterizations compare."""
-    return out if output is EPSILON else split_output(out, xt, t.expand(len(xt)), schedule, output, clip=False)[1]
-
-
-def mean_loss(losses: list[Tensor], times: Tensor, schedule: DiffusionSchedule, harness: Harness) -> float:
-    """One number of the losses of all queries, which go through `times` once a batch.
-
-    Arithmetic with labels, where the noise levels differ little between designs. Without, geometric, so that each level
-    counts alike: an ignored timestep shows at the noisiest ones, where the noise is easy to predict and the loss small.
-    Levels with nothing of the image left are left out.
-    """
-    if harness.labels:
-        return float(torch.stack(losses).mean())
-    by_level = torch.stack(losses).view(-1, len(times)).mean(0)[schedule.alphas_cumprod[times] > 1e-3]
-    return math.exp(float(by_level.clamp(min=1e-6).log().mean())) if torch.isfinite(by_level).all() else math.nan
+    def graded(self) -> tuple[Harness, dict[str, tuple[str, ...]]]:
+        """The run of a submission, and the controls that its limits come from."""
+        return (self.sequential, self.decisive) if self.sequential else (self.harness, self.controls)
 
 
 def unwatched(share: float) -> None:
     """Progress that nobody watches."""
 
 
-def draw_samples(
-    denoise: Denoise, harness: Harness, seed: int, progress: Progress = unwatched, output: Parameterization = EPSILON
-) -> tuple[Tensor, Tensor, float]:
-    """Images (N, 1, 8, 8), the labels asked for (N,), and the denoising loss on the hidden held-out images."""
-    schedule, heldout = DiffusionSchedule.named(), digits("heldout")
-    times = ddim_timesteps(schedule.timesteps, harness.sample_steps)
-    y = torch.arange(harness.samples) % len(heldout.classes)
-    rng, losses, images = stream(seed, "queries"), [], []
-
-    def query(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        pick = torch.randint(len(heldout), (harness.probes,), generator=rng)
-        noise = torch.randn(harness.probes, *xt.shape[1:], generator=rng)
-        hidden = schedule.q_sample(heldout.floats(pick), t[:1].expand(harness.probes), noise)
-        order = torch.randperm(len(xt) + harness.probes, generator=rng)
-        back = order.argsort()
-        labels = torch.cat([y[ids], heldout.labels[pick]])[order]
-        out = denoise(torch.cat([xt, hidden])[order], t[:1].expand(len(order)), labels)[back]
-        losses.append((noise_of(out[len(xt) :], hidden, t[:1], schedule, output) - noise).square().mean())
-        progress(TRAINING + (1 - TRAINING) * len(losses) * harness.batch / (harness.samples * len(times)))
-        return split_output(out[: len(xt)], xt, t, schedule, output)
-
-    for ids in torch.arange(harness.samples).split(harness.batch):
-        noise = initial_noise(ids.tolist(), (1, 8, 8), derive_seed(seed, "samples"))
-        images.append(last(ddim(query, noise, schedule, times)))
-    return torch.cat(images), y, mean_loss(losses, times, schedule, harness)
-
-
-def run(
-    probe: Probe, judges: Judges, harness: Harness, seed: int, shuffled: bool = False, progress: Progress = unwatched
-) -> tuple[dict, Tensor]:
-    """Train, sample and score: ({name of judge: metrics} with loss and copies, the images)."""
-    malloc.keep()
-    denoise = harness.learn(probe, seed, progress, shuffled)
-    images, y, loss = draw_samples(denoise, harness, seed, progress, PARAMETERIZATIONS[harness.output])
-    return measure(images, y, loss, judges), images
-
-
 def describe(harness: Harness) -> dict:
     """What the band file must have been made with."""
-    return asdict(harness)
+    return {k: v for k, v in asdict(harness).items() if k not in LATER or v != LATER[k]}

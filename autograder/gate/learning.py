@@ -6,7 +6,9 @@ the child says what it computes, and is gone before that learns.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -31,7 +33,7 @@ class PairInNetwork(Harness):
 
     unet: dict = field(default_factory=lambda: UNET)
 
-    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Denoise:
+    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
         data, run_seed = digits("train"), derive_seed(seed, "train")
         if shuffled:  # the control: right code, wrong labels
             order = torch.randperm(len(data.labels), generator=stream(seed, "shuffle"))
@@ -39,27 +41,34 @@ class PairInNetwork(Harness):
         config = TrainConfig(**self.train, seed=run_seed)
         diffusion = Diffusion(with_pair(probe, self.unet, run_seed % 2**31), DiffusionSchedule.named(), EPSILON)
         state = TrainState.start(diffusion, config)
-        try:
-            for step in train(state, data, config):
-                if step.step % self.chunk == 0 or step.step == config.steps:
-                    finite(step.loss, "the training loss")
-                    progress(TRAINING * step.step / config.steps)
-        except FloatingPointError as e:
-            raise Failed(str(e)) from e
 
         def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
             with torch.no_grad():
                 return finite(state.ema.module(xt, t, y), "the trained network")
 
-        return denoise
+        try:
+            for step in train(state, data, config):
+                if step.step % self.chunk == 0 or step.step in self.ends:
+                    finite(step.loss, "the training loss")
+                    progress(TRAINING * step.step / self.ends[-1])
+                if step.step in self.ends:
+                    yield denoise
+                if step.step == self.ends[-1]:
+                    return
+        except FloatingPointError as e:
+            raise Failed(str(e)) from e
 
 
 def chunks(harness: Unconditional, seed: int) -> Iterator[tuple[range, dict[str, Tensor]]]:
-    """The steps of an unconditional training, some at a time: x0, eps (n, B, 1, 8, 8), t (n, B), lr (n,)."""
+    """The steps of an unconditional training, some at a time, up to each look.
+
+    x0, eps (n, B, 1, 8, 8), t (n, B), lr (n,).
+    """
     schedule, config = DiffusionSchedule.named(), TrainConfig(**harness.train, seed=seed)
     drawn = batches(digits("train"), config)
-    for done in range(0, config.steps, harness.chunk):
-        steps = range(done, min(done + harness.chunk, config.steps))
+    last = harness.ends[-1]
+    for start, end in pairwise(sorted({*range(0, last, harness.chunk), *harness.ends})):
+        steps = range(start, end)
         x0 = torch.stack([next(drawn)[0] for _ in steps])
         eps = [torch.randn(x0.shape[1:], generator=stream(seed, "noise", i)) for i in steps]
         t = [torch.randint(schedule.timesteps, (config.batch_size,), generator=stream(seed, "t", i)) for i in steps]
@@ -72,10 +81,11 @@ class RecordedNetwork(Unconditional):
     """The answer's own network, which its process records as data (child/recording.py).
 
     That process ends before there is an image. The recording learns in a second one, and its averaged weights denoise
-    in a third, which never saw an image; in neither of them any of the answer's code is.
+    in a third, which never saw an image to learn from (before the last look it lies beside the second); in neither of
+    them any of the answer's code is.
     """
 
-    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Denoise:
+    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
         """Failed where it cannot be recorded, or its loss is not finite."""
         abar, run_seed = DiffusionSchedule.named().alphas_cumprod, derive_seed(seed, "train")
         rng, size = stream(seed, "recording"), self.train["batch_size"]
@@ -85,21 +95,34 @@ class RecordedNetwork(Unconditional):
         training, denoising = (probe("record", drawn, training=mode, **asked) for mode in (True, False))
         self.renew(probe)
         probe("start_training", {**training, "alphas_cumprod": abar}, train=self.train)
-        for steps, drawn in chunks(self, run_seed):
-            out = probe("training_steps", drawn, seed=asked["seed"] + steps[0])
-            finite(tensor(out, "losses", (len(steps),), "the training loss"), "the training loss")
-            progress(TRAINING * (steps[-1] + 1) / self.train["steps"])
-        learnt = probe("averaged")
-        self.renew(probe)
-        probe("start_denoising", denoising | same_kind(learnt, training))
+        with ExitStack() as opened:
+            apart = None  # denoises while the training waits
+            for steps, drawn in chunks(self, run_seed):
+                out = probe("training_steps", drawn, seed=asked["seed"] + steps[0])
+                finite(tensor(out, "losses", (len(steps),), "the training loss"), "the training loss")
+                progress(TRAINING * steps.stop / self.ends[-1])
+                if steps.stop not in self.ends:
+                    continue
+                learnt = same_kind(probe("averaged"), training)
+                if steps.stop == self.ends[-1]:
+                    self.renew(apart := probe)
+                elif apart is None:
+                    apart = replace(probe, child=opened.enter_context(probe.child.beside()))
+                    apart("load", cells={}, operations=OWN)
+                apart("start_denoising", denoising | learnt)
+                yield self.denoiser(apart, rng)
+
+    def denoiser(self, apart: Probe, rng: torch.Generator) -> Denoise:
+        """What denoises, in a process that has its weights; some of each batch is asked again, in other company."""
+        size = self.train["batch_size"]
 
         def asked_for(xt: Tensor, t: Tensor) -> Tensor:
-            out = probe("denoise", {"xt": xt, "t": t}, size=size)
+            out = apart("denoise", {"xt": xt, "t": t}, size=size)
             return finite(tensor(out, "out", tuple(xt.shape), "the trained network's output"), "the trained network")
 
         def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
             out = asked_for(xt, t)
-            some = torch.randperm(len(xt), generator=rng)[:size]  # again, in other company
+            some = torch.randperm(len(xt), generator=rng)[:size]
             if (relative_change(out[some], asked_for(xt[some], t[some])) > SAME).any():
                 raise Failed("in the trained network, sample i depends on other samples of the batch")
             return out

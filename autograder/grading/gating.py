@@ -1,16 +1,17 @@
 """The gate of one notebook: is the answer worth training, how does it fare, and how many points is that?"""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
 
 from autograder.exercises.base import Failed, Probe
-from autograder.gate import harness
+from autograder.gate import looking, sequential
 from autograder.gate.bands import judge_run, numbers, too_good
 from autograder.grading.checking import Judging, child_of, count, judging, load
-from autograder.grading.grader import TRAIN_S
+from autograder.grading.grader import TRAIN_S, Grader
 from autograder.grading.messages import sentence, short
 from autograder.grading.results import GATE, NotebookResult, Test
 from autograder.sandbox.limits import Failure
@@ -46,6 +47,11 @@ def in_fresh_child(j: Judging, cells: dict[str, str]) -> Tensor | None:
     return None
 
 
+def decider(grader: Grader) -> Callable[[looking.Look], bool]:
+    """Whether a look at the run settles its credit."""
+    return partial(sequential.decided, limits=grader.bands, harness=grader.run)
+
+
 def gate(j: Judging, probe: Probe) -> Tensor | None:
     """Train what is loaded in the child; the samples that it drew, None where it came to none."""
     start, result, grader, points = time.monotonic(), j.result, j.grader, j.exercise.gate_points
@@ -53,7 +59,8 @@ def gate(j: Judging, probe: Probe) -> Tensor | None:
     try:
         judges = {"judge": grader.judge}
         with judging(j, GATE):
-            metrics, images = harness.run(training, judges, grader.run, j.seed, progress=partial(j.progress, "gate"))
+            how = {"progress": partial(j.progress, "gate"), "decided": decider(grader)}
+            metrics, images = looking.run(training, judges, grader.run, j.seed, **how)
             verdict = judge_run(metrics["judge"], grader.bands)
     except Failed as e:
         lose(result, sentence(str(e)))

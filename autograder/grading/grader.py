@@ -33,9 +33,10 @@ class Grader:
     solutions: Path | None = model_solutions.SOLUTIONS  # None: a student at home, whose own cells stand in for them
 
 
-def band_file(exercise: Exercise) -> Path:
-    """The limits of an exercise's gate, with every run behind them."""
-    return DATA_DIR / f"gates/{exercise.name}.json"
+def band_file(exercise: Exercise, one_look: bool = False) -> Path:
+    """The limits of an exercise's gate, with every run behind them; of its one look, which the tracks are run with."""
+    several = gate_of(exercise.name).sequential and not one_look
+    return DATA_DIR / f"gates/{exercise.name}{'_looks' if several else ''}.json"
 
 
 def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
@@ -43,5 +44,5 @@ def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: st
     if not exercise.gate_cell:
         return Grader(None, {}, seed, sandboxed, **changes)
     bands = load_bands(band_file(exercise), judge)
-    changes = {"run": gate_of(exercise.name).harness, **changes}
+    changes = {"run": gate_of(exercise.name).graded()[0], **changes}
     return Grader(Judge.of(load_classifier(JUDGES[judge])), bands, seed, sandboxed, **changes)

@@ -92,21 +92,27 @@ class Progress:
             private.write_text(self._out / FILE, json.dumps(self._state) + "\n")
 
 
-def describe(out: Path, now: float | None = None) -> str:
-    """What `autograder status` prints; ValueError where no batch was graded into `out`."""
-    now = time.time() if now is None else now
+def state(out: Path) -> dict[str, Any]:
+    """What the file says, and whether a grader is at work; ValueError where no batch was graded into `out`."""
     try:
         s = json.loads((out / FILE).read_text(encoding="utf-8"))
-        done, total, kept = s["done"], s["total"], s["kept"]
+        s["done"], s["total"], s["kept"], s["outcomes"], s["running"], s["started"], s["ended"]
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"no batch was graded into {out}; name its folder with --out") from None
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{out / FILE} is damaged; run the same `autograder grade` again") from e
+    return s | {"at_work": is_locked(out)}
+
+
+def describe(out: Path, now: float | None = None) -> str:
+    """What `autograder status` prints; ValueError where no batch was graded into `out`."""
+    s, now = state(out), time.time() if now is None else now
+    done, total, kept = s["done"], s["total"], s["kept"]
     outcomes = ", ".join(f"{n} {name}" for name, n in sorted(s["outcomes"].items()))
     lines = [f"{done} of {total} submission(s) done" + (f": {outcomes}" if outcomes else "")]
-    if not is_locked(out) and s["ended"]:
+    if not s["at_work"] and s["ended"]:
         return "\n".join([*lines, f"finished {span(now - s['ended'])} ago, after {span(s['ended'] - s['started'])}"])
-    if not is_locked(out):
+    if not s["at_work"]:
         who = f"process {s['pid']} on {s['host']}"
         return "\n".join([*lines, f"not running: {who} ended before it was done; the same command goes on from here"])
     elapsed, here = now - s["started"], done - kept

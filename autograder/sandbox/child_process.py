@@ -88,6 +88,11 @@ class Child(AbstractContextManager["Child"]):
         self._said, self._peak = self.printed, self.peak_bytes
         self._start()
 
+    def beside(self) -> "Child":
+        """Another child from the same files and limits, in which nothing is loaded; the caller closes it."""
+        code_dir, sandboxed, threads, hide = self._start.args
+        return Child(code_dir, self.limits, sandboxed=sandboxed, threads=threads, hide=hide)
+
     def ask(self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0) -> protocol.Message:
         """Send one request and return its reply. A failure ends the child; asking again raises the same failure.
 

@@ -3,6 +3,11 @@
 import argparse
 
 
+def json_option(p: argparse.ArgumentParser) -> None:
+    """For commands that print a table: the same as data, and nothing else on stdout."""
+    p.add_argument("--json", action="store_true", help="print the figures as one JSON document in place of the table")
+
+
 def positive(text: str) -> int:
     try:
         value = int(text)

@@ -14,6 +14,7 @@ from ddpm_core.checkpoint import Loaded
 from ddpm_core.config import DATA_DIR
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import positive
+from ddpm_tools.cli.commands import COMMANDS
 
 CHECKPOINT = DATA_DIR / "checkpoints/digits"
 CLASSIFIER = DATA_DIR / "classifiers/digits"
@@ -84,16 +85,18 @@ def room_for(n: int, loaded: Loaded) -> None:
 
 
 def bare(
-    sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], about: str, example: str
+    sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], more: str = ""
 ) -> argparse.ArgumentParser:
-    """A sub-command without options, and an example in its help."""
-    p = sub.add_parser(name, help=about, description=about, epilog=f"example: {example}")
+    """A sub-command without options, and an example in its help; `more` is said of it there besides."""
+    listed = next(c for c in COMMANDS if c.name == name)
+    example = f"example: ddpm {name} {listed.example}".strip()
+    p = sub.add_parser(name, help=listed.about, description=f"{listed.about} {more}".strip(), epilog=example)
     p.set_defaults(run=run)
     return p
 
 
 def command(
-    sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], about: str, example: str,
+    sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], more: str = "",
     *, out: str, writes: Callable[[Path], Path] = outputs.folder, checkpoint: bool = True, device: bool = True,
 ) -> argparse.ArgumentParser:  # fmt: skip
     """A sub-command with the options that most have; `device` is false where the CPU alone is known. `writes` looks at
@@ -104,11 +107,11 @@ def command(
             writes(a.out)
         run(a)
 
-    p = bare(sub, name, looked_ahead, about, example)
+    p = bare(sub, name, looked_ahead, more)
     if checkpoint:
         p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=place, default=Path(out), help=f"default: {out}")
-    p.add_argument("--seed", type=int, default=None if name == "train" else 0)
+    p.add_argument("--seed", type=int, default=None if name == "train" else 0, help="of every random number")
     if device:
         p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     return p

@@ -19,6 +19,7 @@ from ddpm_core.parameterization import PARAMETERIZATIONS
 from ddpm_core.samplers import SampleConfig, sample
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_tools import outputs
+from ddpm_tools.cli.arguments import json_option
 from ddpm_tools.cli.base import CLASSIFIER, command, device_of, positive, scale
 from ddpm_tools.datasets import load_data
 from ddpm_tools.diagnosis import Settings, diagnose
@@ -111,27 +112,25 @@ def run(a: argparse.Namespace) -> None:
         settings=Settings(n=a.n, steps=a.steps, labels=not a.unconditional, seed=a.seed, device=device),
     )  # fmt: skip
     files = report.write(a.out)
-    write_text(a.out / "diagnosis.json", outputs.json_text(report.as_dict(), indent=1) + "\n")
+    as_json = outputs.json_text(report.as_dict(), indent=1)
+    write_text(a.out / "diagnosis.json", as_json + "\n")
     if a.save_reference:
         options = f"--n {a.n} --seed {a.seed} --save-reference data/references/{a.save_reference.name}"
         about = {"data": data.name, "n": a.n, "seed": a.seed, "weights": checkpoint.file_digest(a.checkpoint)}
         about["command"] = f"ddpm diagnose {options}"
         save_reference(a.save_reference, report.evidence.error, schedule, about)
-    print(f"wrote {', '.join(str(f) for f in files)}\n\n{report}")
+    print(as_json if a.json else f"wrote {', '.join(str(f) for f in files)}\n\n{report}")
 
 
 def register(sub: argparse._SubParsersAction) -> None:
-    p = command(
-        sub, "diagnose", run, "Is it my training or my sampling? Evidence, and one sentence that names the fault.",
-        "ddpm diagnose --checkpoint build/runs/digits --sampler mine.py:sample --out build/diagnosis",
-        out="build/diagnosis",
-    )  # fmt: skip
+    p = command(sub, "diagnose", run, "The sentence names the fault.", out="build/diagnosis")
     p.add_argument("--data", help="default: the checkpoint's; a name, or the path of a data set")
     p.add_argument("--sampler", metavar="FILE.py:NAME", help="your own NAME(network, y) -> images in [-1, 1]")
     p.add_argument("--schedule", choices=["linear", "cosine"], help="what you sample with (default: the checkpoint's)")
-    p.add_argument("--steps", type=positive, default=50)
+    p.add_argument("--steps", type=positive, default=50, help="you sample with")
     p.add_argument("--w", type=scale, default=1.0, help="guidance scale you sample with")
     p.add_argument("--n", type=positive, default=100, help="held-out images that are looked at")
+    json_option(p)
     p.add_argument("--losses", type=Path, help="a JSON list of the training loss, step by step")
     p.add_argument("--unconditional", action="store_true", help="the model is meant to have no labels")
     p.add_argument("--save-reference", type=Path, help="keep the denoising curve as a reference (a JSON file)")

@@ -14,6 +14,7 @@ from ddpm_core.checkpoint import Loaded
 from ddpm_core.interpolation import PATHS, VARY
 from ddpm_core.samplers import SAMPLERS, SPACINGS, SampleConfig
 from ddpm_tools import demo, outputs
+from ddpm_tools.cli.arguments import json_option
 from ddpm_tools.cli.base import beside, command, device_of, distinct, positive, room_for, scale
 from ddpm_tools.drawing import Drawing, draw
 from ddpm_tools.evaluation.judges import classes_of
@@ -89,7 +90,8 @@ def sweep(a: argparse.Namespace) -> None:
         raise ValueError("a sweep is over w, and CFG++ (--lam) has none; leave --lam out")
     distinct(a.w, "--w")
     room_for(a.n, loaded)
-    print(*demo.sweep(loaded, a.out, a.w, drawing(a, loaded), a.classifier), sep="\n")
+    made = demo.sweep(loaded, a.out, a.w, drawing(a, loaded), a.classifier)
+    print(made[-1].read_text(encoding="utf-8").strip() if a.json else "\n".join(map(str, made)))
 
 
 def interpolate(a: argparse.Namespace) -> None:
@@ -103,7 +105,7 @@ def all_pictures(a: argparse.Namespace) -> None:
 
 def sampling_options(p: argparse.ArgumentParser, steps: int, weak: bool = False) -> None:
     """What all three have in common: the solver, its steps, and how guidance is applied."""
-    p.add_argument("--steps", type=positive, default=steps)
+    p.add_argument("--steps", type=positive, default=steps, help="evaluations of the network an image")
     p.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: ddim; dpm++ needs fewer steps")
     p.add_argument("--eta", type=float, default=0.0, help="fresh noise in DDIM's steps, 0 (none) to 1 (as DDPM)")
     p.add_argument("--spacing", choices=SPACINGS, default="uniform", help="of the timesteps (default: uniform)")
@@ -118,9 +120,7 @@ def sampling_options(p: argparse.ArgumentParser, steps: int, weak: bool = False)
 
 
 def register(sub: argparse._SubParsersAction) -> None:
-    p = command(sub, "sample", sample, "Draw a grid of samples, one row a class.",
-                "ddpm sample --classes 3 8 --w 4 --n 10 --out build/three.png", out="build/samples.png",
-                writes=outputs.picture)  # fmt: skip
+    p = command(sub, "sample", sample, out="build/samples.png", writes=outputs.picture)
     p.add_argument("--classes", nargs="+", metavar="NAME", help="default: all")
     p.add_argument("--n", type=beside, default=10, help="images a class")
     p.add_argument("--w", type=scale, default=4.0, help="guidance scale: 0 unconditional, 1 conditional, >1 guided")
@@ -128,24 +128,20 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--trajectory", type=beside, metavar="N", help="a second picture: N steps from noise to image")
     sampling_options(p, steps=50, weak=True)
 
-    p = command(sub, "sweep", sweep, "Sweep the guidance scale: images, plot and figures with error bars.",
-                "ddpm sweep --w 1 2 4 --n 500 --out build/sweep", out="build/sweep")  # fmt: skip
-    p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10])
+    p = command(sub, "sweep", sweep, out="build/sweep")
+    p.add_argument("--w", type=scale, nargs="+", default=[1, 1.25, 1.5, 2, 4, 6, 8, 10], help="guidance scales")
     p.add_argument("--n", type=positive, default=500, help="images a scale")
+    json_option(p)
     p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
     sampling_options(p, steps=20, weak=True)
 
-    p = command(sub, "interpolate", interpolate, "Walk from one class to another, from one noise.",
-                "ddpm interpolate --pair 3 8 --pair 1 7 --out build/walk", out="build/interpolate")  # fmt: skip
+    p = command(sub, "interpolate", interpolate, out="build/interpolate")
     p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
     p.add_argument("--n", type=beside, default=11, help="images a row")
-    p.add_argument("--w", type=scale, default=3.0)
-    p.add_argument("--mode", choices=PATHS, default="spherical", help="between class embeddings (default: spherical)")
+    p.add_argument("--w", type=scale, default=2.0, help="guidance scale (default: 2)")
+    p.add_argument("--mode", choices=PATHS, default="linear", help="between class embeddings (default: linear)")
     p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")
     sampling_options(p, steps=50)
 
-    p = command(
-        sub, "demo", all_pictures, "All pictures of the course's model on one page.", "ddpm demo --train",
-        out="build/demo", device=False,
-    )  # fmt: skip
+    p = command(sub, "demo", all_pictures, out="build/demo", device=False)
     p.add_argument("--train", action="store_true", help="train even where the shipped checkpoint matches the code")

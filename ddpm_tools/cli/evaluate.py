@@ -6,9 +6,11 @@ from pathlib import Path
 
 from ddpm_core import checkpoint
 from ddpm_core.data import ImageData
+from ddpm_tools.cli.arguments import json_option
 from ddpm_tools.cli.base import STRICT, bare, command, device_of, distinct, positive, room_for, scale
 from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.splits import SPLITS
+from ddpm_tools.outputs import json_text
 
 
 def real_images(a: argparse.Namespace, loaded: checkpoint.Loaded | None) -> ImageData:
@@ -80,6 +82,9 @@ def evaluate(a: argparse.Namespace) -> None:
     record.write(a.out / "metrics.json", results, runs, made_with)
     title = f"{runs[0].name}, judged against {data.name} ({data.split})"
     path = evaluation_page.write(a.out, results, runs[0], data, reference.copy_limit, made_with, title)
+    if a.json:
+        print((a.out / "metrics.json").read_text(encoding="utf-8"), end="")
+        return
     print(record.text_table(results))
     if runs[0].per_class:
         print(f"\n{record.class_lines(runs[0])}")
@@ -114,7 +119,11 @@ def results(a: argparse.Namespace) -> None:
     folder = a.folder or records.RESULTS
     if a.folder and not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; scripts/full_scale.py writes the records that belong there")
-    if runs := records.read_all(folder):
+    runs = records.read_all(folder)
+    if a.json:
+        print(json_text({"runs": [asdict(r) for r in runs], "published": records.published()}, indent=1))
+        return
+    if runs:
         print(f"{records.runs_table(runs)}\n\n{records.figure_tables(runs)}\n")
     else:
         print("No run is on record yet; scripts/full_scale.py makes them.\n")
@@ -122,12 +131,7 @@ def results(a: argparse.Namespace) -> None:
 
 
 def register(sub: argparse._SubParsersAction) -> None:
-    p = command(
-        sub, "evaluate", evaluate,
-        "Judge images, drawn from a checkpoint or given: distances, diversity, adherence and copies, with error bars.",
-        "ddpm evaluate --checkpoint data/checkpoints/digits --n 1000 --w 2 --out build/evaluation",
-        out="build/evaluation",
-    )  # fmt: skip
+    p = command(sub, "evaluate", evaluate, "The images are drawn from a checkpoint, or given.", out="build/evaluation")
     made = "pictures made by another program: a folder or zip, in class folders, or an .npz or .npy of samples"
     p.add_argument("--images", type=Path, help=made)
     p.add_argument("--data", help="the real images: a name or a path; default: what the checkpoint was trained on")
@@ -137,21 +141,19 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
     p.add_argument("--n", type=positive, default=1000, help="images drawn; default: 1000")
     p.add_argument("--w", type=scale, default=1.0, help="guidance scale; default: 1, purely conditional")
-    p.add_argument("--steps", type=positive, default=50)
+    p.add_argument("--steps", type=positive, default=50, help="of DDIM")
     p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
     several = "several, for sampling: intervals cover these, not training runs"
     p.add_argument("--seeds", type=int, nargs="+", help=several)
     p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
     p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")
+    json_option(p)
     p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the data's size")
     p.add_argument("--strict", action="store_true", help=STRICT)
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive, help=f"{name} of the real images, with --images")
 
-    p = command(
-        sub, "reference", reference, "Make reference statistics of real images, or fetch those that are kept.",
-        "ddpm reference --data digits", checkpoint=False, out="",
-    )  # fmt: skip
+    p = command(sub, "reference", reference, checkpoint=False, out="")
     p.set_defaults(out=None)
     p.add_argument("--data", default="digits", help="a name or a path")
     p.add_argument("--split", choices=SPLITS, default="train")
@@ -161,6 +163,6 @@ def register(sub: argparse._SubParsersAction) -> None:
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive)
 
-    about = "Full-scale runs on record as tables, and the published figures, in tables of their own."
-    p = bare(sub, "results", results, about, "ddpm results")
+    p = bare(sub, "results", results, "Figures by different extractors never share a column.")
     p.add_argument("folder", type=Path, nargs="?", default=None, help="default: data/results of the course")
+    json_option(p)

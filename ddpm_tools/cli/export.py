@@ -49,19 +49,12 @@ def onnx(a: argparse.Namespace) -> None:
 
 
 def register(sub: argparse._SubParsersAction) -> None:
-    p = bare(
-        sub, "export-diffusers", export, "Write a checkpoint as a diffusers pipeline folder.",
-        "ddpm export-diffusers --checkpoint build/runs/digits-unet2d --out build/digits-pipeline",
-    )  # fmt: skip
+    p = bare(sub, "export-diffusers", export)
     p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=Path, default=Path("build/pipeline"), help="default: build/pipeline")
     p.add_argument("--raw", action="store_true", help="the weights of the last step in place of the averaged ones")
 
-    p = bare(
-        sub, "import-diffusers", imported,
-        "Read a diffusers UNet2DModel folder, such as google/ddpm-cifar10-32, into a checkpoint.",
-        "ddpm import-diffusers build/ddpm-cifar10-32 --data cifar10 --out build/runs/ddpm-cifar10-32",
-    )  # fmt: skip
+    p = bare(sub, "import-diffusers", imported, "Such a folder is google/ddpm-cifar10-32.")
     p.add_argument("folder", type=Path, help="with config.json and the weights in it, in unet/ or in unet_ema/")
     p.add_argument("--out", type=Path, default=Path("build/runs/imported"), help="default: build/runs/imported")
     p.add_argument("--data", default="unknown", help="the data set that the network was trained on")
@@ -71,11 +64,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     row = "whether the last row of its class table stands for no class; default: where the data's classes say so"
     p.add_argument("--null-class", action=argparse.BooleanOptionalAction, help=row)
 
-    p = bare(
-        sub, "export-onnx", onnx,
-        "Write a checkpoint and its classifier as ONNX models, for the playground or for any other runtime.",
-        "ddpm export-onnx --checkpoint data/checkpoints/digits --out build/onnx --raw",
-    )  # fmt: skip
+    p = bare(sub, "export-onnx", onnx, "The playground runs them, and any other runtime.")
     p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=Path, default=Path("build/onnx"), help="may hold others already (default: build/onnx)")
     p.add_argument("--raw", action="store_true", help="the weights of the last step besides the averaged ones")

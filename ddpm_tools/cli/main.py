@@ -1,22 +1,27 @@
 """The command `ddpm`: its parser, and one sentence in place of a traceback for what a user can get wrong."""
 
-import argparse
 import json
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+
+from ddpm_tools.cli.commands import COMMANDS
+from ddpm_tools.cli.terminal import Parser, Root, parse
 
 
-def parser() -> argparse.ArgumentParser:
-    # Seconds of imports: here, so that `main` hears a Ctrl-C among them
-    from ddpm_tools.cli import diagnose, draw, evaluate, export, train
-
-    root = argparse.ArgumentParser(prog="ddpm", description="Conditional diffusion models: train, draw, measure.")
-    sub = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (train, draw, evaluate, export, diagnose):
-        group.register(sub)
+def parser(command: str | None = None) -> Root:
+    """Of all commands in full; given one, the modules of the others are not imported, which takes seconds."""
+    root = Root(COMMANDS, prog="ddpm", description="Conditional diffusion models: train, draw, measure.")
+    sub = root.add_subparsers(dest="command", metavar="COMMAND", prog="ddpm", parser_class=Parser)
+    wanted = {c.module for c in COMMANDS if command in (None, c.name)}
+    for name in sorted(wanted):
+        import_module(f"ddpm_tools.cli.{name}").register(sub)
+    for other in COMMANDS:
+        if other.module not in wanted:
+            sub.add_parser(other.name, add_help=False)
     return root
 
 
@@ -41,7 +46,9 @@ def aloud() -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> None:
     name = "ddpm"
     try:
-        a = parser().parse_args(argv)
+        a = parse(argv, lambda command: parser(command or ""))
+        if a is None:
+            return
         name = f"ddpm {a.command}"
         try:
             with aloud():

@@ -100,9 +100,8 @@ def classifier(a: argparse.Namespace) -> None:
 def register(sub: argparse._SubParsersAction) -> None:
     p = command(
         sub, "train", train,
-        "Train a preset; an interrupted run goes on where it stopped (on a CPU bit for bit, on a GPU nearly). "
+        "On a CPU bit for bit, on a GPU nearly. "
         "Several GPUs: torchrun --standalone --nproc-per-node N -m ddpm_tools.cli train ...",
-        "ddpm train --preset digits --conditioner adagn --out build/runs/adagn",
         checkpoint=False, out="build/runs/digits", writes=outputs.checkpoint,
     )  # fmt: skip
     p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
@@ -135,15 +134,10 @@ def register(sub: argparse._SubParsersAction) -> None:
         "check_every, micro_batches = a number; left out, the device decides",
     )  # fmt: skip
 
-    p = command(
-        sub, "shrink", shrink, "Write the averaged weights alone, in float16: a quarter of the size.",
-        "ddpm shrink --checkpoint build/runs/digits --out build/digits-half", out="build/shrunk",
-        writes=outputs.checkpoint, device=False,
-    )  # fmt: skip
+    p = command(sub, "shrink", shrink, out="build/shrunk", writes=outputs.checkpoint, device=False)
 
     p = command(
-        sub, "classifier", classifier, "Train a classifier that measures adherence and features.",
-        "ddpm classifier --data digits --seed 7 --out build/classifier",
+        sub, "classifier", classifier,
         checkpoint=False, out="build/classifier", writes=outputs.checkpoint, device=False,
     )  # fmt: skip
     p.add_argument("--data", default="digits")

@@ -39,6 +39,12 @@ def test_nothing_in_it_gives_an_answer_away(students):
     assert "data/gates/conditioner.json" in names
 
 
+def test_assistants_are_asked_to_tutor(students):
+    """The file lies where coding assistants look for it, and names the folder of graded work as it is called here."""
+    asked = (students / "AGENTS.md").read_text(encoding="utf-8")
+    assert "tutor" in asked and "`exercises/`" in asked and (students / "exercises").is_dir()
+
+
 def check(students, notebook, *more):
     """`autograder check` with the bundle's own packages, as a student runs it."""
     code = "import sys; sys.path.insert(0, '.'); import autograder.cli.main as c; "
@@ -59,6 +65,7 @@ def test_a_student_can_check_a_right_and_a_wrong_answer(students, tmp_path):
         done = check(students, path)
         assert done.returncode == code, done.stdout + done.stderr
         assert says in done.stdout and "Not of record" in done.stdout
+        assert ("Hint 1 of 3" in done.stdout) == (path.with_name(".conditioner_hints.json").exists()) == bool(code)
 
 
 def test_checking_what_is_no_answer(students, tmp_path):

@@ -9,8 +9,10 @@ from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Probe
 from autograder.gate import plot
 from autograder.gate.bands import Band, bands, judge_run, load_bands, numbers, too_good
-from autograder.gate.harness import Harness, Unconditional, describe, draw_samples, mean_loss
+from autograder.gate.harness import Harness, Unconditional, describe
 from autograder.gate.judge import Judge, copies, measure
+from autograder.gate.looking import Look, draw_samples, mean_loss
+from autograder.gate.sequential import decided
 from autograder.grading import batch, gating
 from autograder.grading.checking import Judging
 from autograder.grading.results import NotebookResult, record
@@ -21,30 +23,38 @@ from ddpm_core.schedule import DiffusionSchedule
 from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 GATES = tuple(e.name for e in EXERCISES.values() if e.gate_cell)
-RERUNS = {"conditioner": 8, "prediction": 8, "architecture": 8}
-FILES = {name: DATA_DIR / f"gates/{name}.json" for name in GATES}
+SEQUENTIAL = tuple(name for name in GATES if gate_of(name).sequential)
+RERUNS = {name: 8 for name in GATES} | {f"{name}_looks": 3 for name in SEQUENTIAL}
+FILES = {name: DATA_DIR / f"gates/{name}.json" for name in RERUNS}
 RECORDS = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
 FILE = FILES["conditioner"]
 JUDGES = ("judge", "course")
 
 
-@pytest.mark.parametrize("name", GATES)
+def made_with(name):
+    """The harness and controls of a band file: of the tracks' one look, or of the looks at a submission."""
+    gate = gate_of(name.removesuffix("_looks"))
+    return gate.graded() if name.endswith("_looks") else (gate.harness, gate.controls)
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_the_band_file_was_made_with_this_harness_and_holds_every_rerun(name):
-    record = RECORDS[name]
-    assert record["harness"] == json.loads(json.dumps(describe(gate_of(name).harness)))
+    record, exercise = RECORDS[name], name.removesuffix("_looks")
+    assert record["harness"] == json.loads(json.dumps(describe(made_with(name)[0])))
     done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
-    assert len(names(name, "reference")) >= 3
-    for design, role in [(d, kind) for kind in ("reference", "control") for d in names(name, kind)]:
+    assert len(names(exercise, "reference")) >= 3
+    for design, role in [(d, kind) for kind in ("reference", "control") for d in names(exercise, kind)]:
         assert sum(d == design and r == role for d, r, _ in done) >= RERUNS[name], design
-    assert record["command"] == f"autograder calibrate {name} --reruns {RERUNS[name]}"
+    one_look = " --one-look" if name in SEQUENTIAL else ""
+    assert record["command"] == f"autograder calibrate {exercise} --reruns {RERUNS[name]}{one_look}"
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("name", FILES)
 def test_limits_follow_from_the_runs(name, judge):
-    again = bands(RECORDS[name]["runs"], judge, gate_of(name).controls)
+    again = bands(RECORDS[name]["runs"], judge, made_with(name)[1])
     stored = load_bands(FILES[name], judge)
-    assert set(stored) == set(again) == set(gate_of(name).controls)
+    assert set(stored) == set(again) == set(made_with(name)[1])
     for metric, band in again.items():
         assert (stored[metric].full, stored[metric].half) == pytest.approx((band.full, band.half))
         assert stored[metric].far == pytest.approx(band.far) and band.far < band.full
@@ -54,7 +64,7 @@ def runs_on_record(name):
     """(design, kind, metrics) of all runs besides those of the limits: other seeds, other designs."""
     for line in (DATA_DIR / "gates/runs.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        if row["exercise"] == name and "metrics" in row:
+        if row["exercise"] == name and "metrics" in row and "step" not in row:
             yield row["design"], row["kind"], row["metrics"]["judge"]
     for line in (DATA_DIR / "challenges/runs.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -64,6 +74,7 @@ def runs_on_record(name):
 
 @pytest.mark.parametrize("name", GATES)
 def test_no_right_design_is_too_good_and_what_learnt_longer_or_stored_images_is(name):
+    """By the limits of the one look, with which the runs on record were made."""
     limits, seen = load_bands(FILES[name], "judge"), {"right": 0, "long": 0, "memoriser": 0}
     for run in RECORDS[name]["runs"]:
         for judge in JUDGES:
@@ -81,7 +92,7 @@ def test_no_right_design_is_too_good_and_what_learnt_longer_or_stored_images_is(
 def test_what_is_too_good_keeps_its_marks_and_only_the_instructor_reads_of_it(monkeypatch):
     exercise = EXERCISES["5_3_conditioning", "conditioner"]
     metrics = {"adherence": 0.999, "distance": 0.4, "heldout_loss": 0.1, "copies": 0.0}
-    monkeypatch.setattr(gating.harness, "run", lambda *a, **k: ({"judge": metrics}, None))
+    monkeypatch.setattr(gating.looking, "run", lambda *a, **k: ({"judge": metrics}, None))
     result = NotebookResult(exercise, "graded", "")
     judging = Judging(batch.make_grader(exercise, 1), result, 1, lambda what, share: None)
     gating.gate(judging, Probe(None))
@@ -90,19 +101,36 @@ def test_what_is_too_good_keeps_its_marks_and_only_the_instructor_reads_of_it(mo
     assert all(f"{name} " in flag for name in ("(error", "distance", "heldout loss"))
     told = json.dumps(record("ada", exercise.assignment, [result]))
     assert "ar better" not in told and "reference run" not in told
-    metrics |= {"adherence": 0.93, "distance": 2.2, "heldout_loss": 0.13}
+    metrics |= {"adherence": 0.93, "distance": 2.5, "heldout_loss": 0.13}
     judging.result.instructor.clear()
     gating.gate(judging, Probe(None))
     assert result.instructor == {}
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("name", FILES)
 def test_every_reference_passes_in_full_and_every_control_fails(name, judge):
+    """A reference at the last look at the latest, a control at every look."""
     limits = load_bands(FILES[name], judge)
     for run in RECORDS[name]["runs"]:
-        share = judge_run(run["metrics"][judge], limits).share
-        assert share == (1.0 if run["role"] == "reference" else 0.0), (run["design"], run["rerun"])
+        shares = [judge_run(look["metrics"][judge], limits).share for look in run.get("looks", [run])]
+        if run["role"] == "reference":
+            assert shares[-1] == 1.0, (run["design"], run["rerun"])
+        else:
+            assert max(shares) == 0.0, (run["design"], run["rerun"])
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_a_reference_is_never_given_up_and_what_ignores_its_label_is_at_the_second_look(name):
+    limits, (harness, _) = load_bands(FILES[f"{name}_looks"], "judge"), gate_of(name).graded()
+    for run in RECORDS[f"{name}_looks"]["runs"]:
+        seen = [Look(**{**look, "hope": math.inf if look["hope"] is None else look["hope"]}, images=None)
+                for look in run.get("looks", [])]  # fmt: skip
+        ends = next((look for look in seen if decided(look, limits, harness)), seen[-1])
+        share = judge_run(ends.metrics["judge"], limits).share
+        assert share == (run["role"] == "reference"), (run["design"], run["rerun"])
+        if run["design"] in ("ignored", "shuffled"):
+            assert ends.step == harness.looks[1]
 
 
 def test_limits_are_one_sided():
@@ -192,14 +220,14 @@ def test_the_loss_of_an_unconditional_run_counts_every_noise_level_alike():
     assert math.isnan(mean_loss([torch.tensor(math.nan)] * 6, times, schedule, Unconditional()))
 
 
-@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("name", FILES)
 def test_the_picture_shows_the_run_among_the_others(name, tmp_path):
     metrics = {"adherence": 0.8, "distance": 12.0, "heldout_loss": 0.11, "copies": 0.0}
     classifier = load_classifier(DATA_DIR / "judges/digits")
     fig = plot.figure(RECORDS[name], "judge", metrics, digits("heldout").floats()[:200], classifier)
     axes = [ax for sub in fig.subfigs for ax in sub.axes]
     assert all(ax.get_xlabel() for ax in axes if ax.get_xticks().size)
-    controls = list(gate_of(name).controls)
+    controls = list(made_with(name)[1])
     panels = axes[: len(controls)]
     stars = [ax.collections[-1].get_offsets()[0] for ax in panels]
     assert stars[controls.index("distance")][0] == pytest.approx(12.0)

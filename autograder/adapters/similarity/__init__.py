@@ -8,6 +8,7 @@ from autograder.adapters.similarity.compare import ENOUGH, Source, fingerprints,
 from autograder.exercises.base import Exercise
 from autograder.intake.extract import Unreadable, code_cells, extract, read_notebook, source_of
 from autograder.intake.submissions import Submission, find
+from ddpm_tools.outputs import json_text
 
 LONGEST = 50_000  # characters of a student's answers to an exercise; ours have 5,000, and a flood would cost the class
 
@@ -68,9 +69,14 @@ def of_exercise(
 
 
 def report(
-    submitted: Path, out: Path, assignment: str | None = None, course: Path = Path("."), threshold: float = 0.8
+    submitted: Path,
+    out: Path,
+    assignment: str | None = None,
+    course: Path = Path("."),
+    threshold: float = 0.8,
+    as_json: bool = False,
 ) -> str:
-    """Write OUT/similarity.csv and OUT/similarity.html; returns the table for a terminal and where the page is."""
+    """Write OUT/similarity.csv and OUT/similarity.html; returns what a terminal shows: a table, or the same as JSON."""
     if not (course / "exercises").is_dir():
         raise ValueError(f"{course} is not the course's folder: exercises missing (name it with --course)")
     submissions = find(submitted, assignment)
@@ -83,6 +89,8 @@ def report(
     formats.write_csv(found, out / "similarity.csv")
     counts = {"threshold": threshold, "compared": compared, "short": short, "left_out": left_out, "longest": LONGEST}
     page = formats.write_html(found, out / "similarity.html", **counts)
+    if as_json:
+        return json_text({"pairs": formats.as_data(found), **counts}, indent=1, ensure_ascii=False)
     told = (
         f"not compared, with more than {LONGEST:,} characters of answers: {', '.join(left_out)}\n\n" if left_out else ""
     )

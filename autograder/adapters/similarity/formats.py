@@ -32,6 +32,11 @@ def text(found: Sequence[Found]) -> str:
     return "\n\n".join("\n".join(aligned(table)) for table in tables if table[1:]) or "no two answers are alike"
 
 
+def as_data(found: Sequence[Found]) -> list[dict[str, object]]:
+    """Every pair, by HEADER, as the CSV has them."""
+    return [dict(zip(HEADER, row)) for row in rows(found)]
+
+
 def begun(names: str, most: int) -> str:
     return names if len(names) <= most else f"{names[: most - 1]}…"
 
@@ -62,15 +67,20 @@ def source(m: Match) -> str:
     return f"{shortly(m.b.name)}: {place}" if place else shortly(m.b.name)
 
 
-def write_csv(found: Sequence[Found], path: Path) -> Path:
-    """One row per pair."""
+def rows(found: Sequence[Found]) -> list[list[str]]:
+    """HEADER, one row per pair."""
     together, lines = groups(found), []
     for assignment, exercise, m in found:
         group, shares = group_of(together, assignment, exercise, m), (m.similarity, m.share_a, m.share_b)
         place = where(m.b, m.spans_b) if m.b.ours else ""
         row = [assignment, exercise, group, m.a.name, m.a.part, m.b.name, place]
         lines.append([*row, *(f"{x:.3f}" for x in shares)])
-    write_text(path, csv_text([HEADER, *lines]))
+    return lines
+
+
+def write_csv(found: Sequence[Found], path: Path) -> Path:
+    """`rows` as CSV."""
+    write_text(path, csv_text([HEADER, *rows(found)]))
     return path
 
 

@@ -1,5 +1,6 @@
 """The prediction exercise's gate: the course's network learns the child's target, and denoises by its inverse."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ class NetworkTowardsTarget(Unconditional):
     all images mixed. What works on each pixel alone, as both functions should, notices nothing; a network would.
     """
 
-    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Denoise:
+    def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
         abar, run_seed = DiffusionSchedule.named().alphas_cumprod, derive_seed(seed, "train")
         given, mixing = schedule_of(abar), stream(seed, "pixels")
         learner = Learner(without_classes(self.network, run_seed % 2**31), self.train)
@@ -40,23 +41,35 @@ class NetworkTowardsTarget(Unconditional):
         def target(x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
             return ask(TARGET, x0, eps, t, rows=len(t))
 
-        for steps, drawn in chunks(self, run_seed):
-            finite(learner.learn(drawn, abar, target, lambda model, xt, t: model(xt, t)), "the training loss")
-            progress(TRAINING * (steps[-1] + 1) / self.train["steps"])
-
         def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
             with torch.no_grad():
                 output = learner.ema.module(xt, t)
             return finite(ask(INVERSE, output, xt, t, rows=1), "the trained network")  # t is the same for all
 
-        return denoise
+        for steps, drawn in chunks(self, run_seed):
+            finite(learner.learn(drawn, abar, target, lambda model, xt, t: model(xt, t)), "the training loss")
+            progress(TRAINING * steps.stop / self.ends[-1])
+            if steps.stop in self.ends:
+                yield denoise
 
 
+CONTROLS = {
+    "distance": ("constant", "inconsistent"),
+    "heldout_loss": ("constant", "inconsistent", "ignores_time"),
+    "copies": ("memoriser",),
+}
 GATE = Gate(
     NetworkTowardsTarget(network=UNET, output="x0"),
-    controls={
-        "distance": ("constant", "inconsistent"),
-        "heldout_loss": ("constant", "inconsistent", "ignores_time"),
-        "copies": ("memoriser",),
-    },
+    controls=CONTROLS,
+    sequential=NetworkTowardsTarget(
+        network=UNET,
+        output="x0",
+        train={
+            **{"steps": 900, "lr": 3e-3, "batch_size": 32, "warmup": 25},
+            **{"ema_decay": 0.98, "weight_decay": 1e-4, "grad_clip": 1.0},
+        },
+        looks=(120, 200, 300, 450),
+        **{"samples": 300, "batch": 300, "sample_steps": 10, "sampler": "dpm++"},
+    ),
+    decisive=CONTROLS,
 )

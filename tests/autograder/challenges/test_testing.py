@@ -124,7 +124,7 @@ def test_a_test_that_the_design_broke_counts(how, monkeypatch, run, tmp_path):
         return {"judge": METRICS_OF_A_RUN | {"distance": float("nan")}}, None
 
     monkeypatch.setattr(quick, "session", lambda *a, **k: contextlib.nullcontext(Child()))
-    monkeypatch.setattr(quick.course, "run", trained)
+    monkeypatch.setattr(quick.looking, "run", trained)
     monkeypatch.setattr(quick, "by_features", lambda *a: {})
     job = quick.Job(T.name, {}, 1)
     made = quick.run(job)

@@ -131,3 +131,15 @@ def test_a_renewed_child_knows_nothing_of_the_one_before(tmp_path):
     assert child.printed.split() == ["first", "second", "second"] * 2 and peak > 0
     with pytest.raises(Failure, match="has been closed"):
         child.ask({"code": look})
+
+
+def test_a_child_beside_another_knows_nothing_of_it_and_outlives_nobody(tmp_path):
+    begin = "import sys; sys.modules['mine'] = sys; open('/tmp/left', 'w').close(); value = 1"
+    look = "import os, sys; value = [os.path.exists('/tmp/left'), 'mine' in sys.modules]"
+    with Child(runner(tmp_path, SHELL), Limits()) as child:
+        child.ask({"code": begin})
+        with child.beside() as other:
+            assert other.ask({"code": look})[0]["value"] == [False, False]
+        assert child.ask({"code": look})[0]["value"] == [True, True]
+        with pytest.raises(Failure, match="has been closed"):
+            other.ask({"code": look})

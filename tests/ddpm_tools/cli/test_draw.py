@@ -107,7 +107,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     assert "lower end comes first" in sentence(capsys, "sample", "--interval", 800, 200, *out)
     assert "eta must lie between 0 and 1, got 3" in sentence(capsys, "sample", "--eta", 3, *out)
     assert "eta is an option of the sampler ddim" in sentence(capsys, "sample", "--eta", 1, "--sampler", "ddpm", *out)
-    assert "invalid choice: 'euler'" in sentence(capsys, "sample", "--sampler", "euler", *out)
+    assert "unknown value 'euler' (known: ddim, ddpm, dpm++)" in sentence(capsys, "sample", "--sampler", "euler", *out)
     assert "must be at least 1" in sentence(capsys, "sample", "--batch-size", 0, *out)
     assert "has none; leave --lam out" in sentence(capsys, "sweep", "--lam", 0.5, "--out", tmp_path)
     assert not list(tmp_path.iterdir())
@@ -126,7 +126,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
         (["sample", "--w", "nan"], "must be a number, got 'nan'"),
         (["train", "--lr", "fast"], "must be a number, got 'fast'"),
         (["sample", "--device", "cpu:x"], "unknown device 'cpu:x'; a number may follow the kind"),
-        (["classifier", "--device", "cuda"], "unrecognized arguments: --device cuda"),  # it knows the CPU alone
+        (["classifier", "--device", "cuda"], "unknown option --device"),  # it knows the CPU alone
         (["reference", "--size", 99999999], "the image size must be at most 4096 pixels, got 99999999"),
         (["reference", "--data", SHIPPED.parents[1], "--size", 99999999], "at most 4096 pixels"),
         (["sample", "--checkpoint", SHIPPED.parent], "checkpoints is a folder; name a checkpoint in it, such as"),
@@ -150,3 +150,8 @@ def test_autoguidance_by_a_snapshot(monkeypatch, tmp_path, capsys):
     checkpoint.write(tmp_path / "other", tensors, {**record["config"], "schedule": "linear"})
     said = sentence(capsys, *argv, "--weak", tmp_path / "other")
     assert "has other schedule than" in said and "a snapshot of the same run" in said
+
+
+def test_a_walk_is_linear_at_w_2_unless_told_otherwise():
+    given = parser().parse_args(["interpolate", "--pair", "3", "8"])
+    assert (given.w, given.mode) == (2.0, "linear")  # measured: scripts/lesson_5_3_records.py walks
