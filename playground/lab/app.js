@@ -86,6 +86,7 @@ function swatch(colour) {
 function setPlaying(playing) {
   page.playing = playing;
   byId("play").textContent = playing ? "Pause" : "Play";
+  byId("sentence").ariaLive = playing ? "off" : "polite"; // numbers that run past are not read aloud
   if (playing) before = performance.now();
   redraw();
 }
