@@ -3,9 +3,10 @@
     python benchmarks/threads.py [--out data/gates/threads.json] [--only EXERCISE]
 
 For every gate, one reference design is trained with a seed of its calibration, where one thread was used, and compared
-with the run on record. Before that the cheapest one is run again with one thread, to see that the machine gives the
-recorded numbers at all. What is done is kept in the file, with some runs in which the child alone had two threads; the
-last line is one JSON object: by gate and metric, the largest factor by which two threads moved it.
+with the run on record; where a gate has several looks, once more with these, up to the last one. Before that the
+cheapest one is run again with one thread, to see that the machine gives the recorded numbers at all. What is done is
+kept in the file, with some runs in which the child alone had two threads; the last line is one JSON object: by gate and
+metric, the largest factor by which two threads moved it.
 
 The share of copies was defined anew after the calibration (near held-out images count, too): its change between two
 values below 0.02 is that, and far below where the limits begin.
@@ -31,20 +32,27 @@ from ddpm_core.checkpoint import write_text
 PLAN = (("prediction", "v", 1), ("prediction", "v", 2), ("conditioner", "add", 2), ("architecture", "flat", 2))
 
 
-def recorded(exercise: Exercise, design: str) -> dict:
+def recorded(exercise: Exercise, design: str, one_look: bool) -> dict:
     """The calibration's first run of a design, with one thread."""
-    runs = json.loads(band_file(exercise).read_text(encoding="utf-8"))["runs"]
+    runs = json.loads(band_file(exercise, one_look).read_text(encoding="utf-8"))["runs"]
     return next(r for r in runs if r["design"] == design and r["rerun"] == 0)
 
 
-def compare(exercise: Exercise, design: str, threads: int) -> dict:
-    """Both runs' metrics by the judge of record, less is better."""
-    before = recorded(exercise, design)
+def compare(exercise: Exercise, design: str, threads: int, one_look: bool) -> dict:
+    """Both runs' metrics at the end by the judge of record, less is better."""
+    before = recorded(exercise, design, one_look)
     judges = calibrate.load_judges(("judge",))
     torch.set_num_threads(threads)  # of this process, where most of a gate's sums are made; below, of the child
-    harness = gate_of(exercise.name).graded()[0]
+    gate = gate_of(exercise.name)
+    harness = gate.harness if one_look else gate.graded()[0]
     after = calibrate.one_run(exercise, design, before["seed"], harness, judges, threads=threads)[-1].metrics
-    about = {"exercise": exercise.name, "design": design, "seed": before["seed"], "threads": threads}
+    about = {
+        "exercise": exercise.name,
+        "design": design,
+        "seed": before["seed"],
+        "threads": threads,
+        "looks": len(harness.ends),
+    }
     about["grader_threads"] = torch.get_num_threads()
     return about | {"one_thread": turned(before["metrics"]["judge"]), "again": turned(after["judge"])}
 
@@ -63,10 +71,14 @@ def main() -> None:
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
     stored = json.loads(a.out.read_text(encoding="utf-8")) if a.out.is_file() else {"runs": []}
     exercises = {e.name: e for e in EXERCISES.values()}
-    for name, design, threads in PLAN:
-        done = [(r["exercise"], r["design"], r["threads"], r["grader_threads"]) for r in stored["runs"]]
-        if (name, design, threads, threads) not in done and a.only in (None, name):
-            run = compare(exercises[name], design, threads)
+    plan = [(*p, True) for p in PLAN] + [(*p, False) for p in PLAN if gate_of(p[0]).sequential]
+    for name, design, threads, one_look in plan:
+        looks = 1 if one_look else len(gate_of(name).sequential.ends)
+        done = [
+            (r["exercise"], r["design"], r["threads"], r["grader_threads"], r.get("looks", 1)) for r in stored["runs"]
+        ]
+        if (name, design, threads, threads, looks) not in done and a.only in (None, name):
+            run = compare(exercises[name], design, threads, one_look)
             stored |= {"command": "python benchmarks/threads.py", **machine, "runs": [*stored["runs"], run]}
             write_text(a.out, json.dumps(stored, indent=1) + "\n")
             print(name, design, f"{threads} thread(s)", {k: round(factor(run, k), 4) for k in run["again"]}, flush=True)

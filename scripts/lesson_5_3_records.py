@@ -20,12 +20,11 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.guidance import guide, mixture
 from ddpm_core.interpolation import PATHS, interpolate, interpolate_embeddings
-from ddpm_core.samplers import SampleConfig, initial_noise, last, solve, spaced_timesteps
+from ddpm_core.samplers import SampleConfig, initial_noise
 from ddpm_core.streams import stream
 from ddpm_tools.datasets.vision import CIFAR10_CLASSES
-from ddpm_tools.drawing import COLOUR_PAIRS
+from ddpm_tools.drawing import COLOUR_PAIRS, between
 
 OUT = DATA_DIR / "checkpoints/lesson_5_3"
 NOISES, STEPS, SEED = 8, 15, 0
@@ -45,16 +44,6 @@ def along(diffusion: Diffusion, emb: Tensor, noises: Tensor, w: float) -> list[f
     """The grain of the images drawn from every noise (N, C, H, W) with one embedding (D,), or one for each (N, D)."""
     conds = emb.expand(len(noises), -1)  # (N, D)
     return grain(interpolate(diffusion.on_embeddings(), conds, noises, w, STEPS, HOW))
-
-
-def mixed(diffusion: Diffusion, ends: tuple[int, int], alpha: float, noises: Tensor, w: float) -> list[float]:
-    """The same with the two classes' predictions mixed in place of their embeddings."""
-    labels = tuple(torch.full((len(noises),), k) for k in ends)
-    shares = torch.tensor([[1 - alpha], [alpha]]).expand(-1, len(noises))  # (2, N)
-    times = spaced_timesteps(diffusion.schedule, STEPS)
-    return grain(
-        last(solve(guide(diffusion, mixture(diffusion, labels, shares), w), noises, diffusion.schedule, times, HOW))
-    )
 
 
 def beside(a: Tensor, b: Tensor, table: Tensor) -> dict[str, Tensor]:
@@ -91,12 +80,9 @@ def walks() -> dict:
                         "sum": (2 * torch.sin(angle / 2) / torch.sin(angle)).item()})  # fmt: skip
         for w in SCALES:
             for path in PATHS:
-                for alpha in ALPHAS:
-                    if path == "scores":
-                        drawn = mixed(diffusion, ends, alpha, noises, w)
-                    else:
-                        emb = interpolate_embeddings(a, b, torch.tensor([alpha]), path)[0]
-                        drawn = along(diffusion, emb, noises, w)
+                images = between(diffusion, ends, torch.tensor(ALPHAS), noises, path, w, STEPS, HOW)
+                each = torch.tensor(grain(images)).view(NOISES, len(ALPHAS))
+                for alpha, drawn in zip(ALPHAS, each.T.tolist()):
                     about = {"pair": [first, second], "w": w, "path": path, "alpha": alpha}
                     rows.append(about | {"grain": [round(v, 4) for v in drawn]})
         for name, emb in beside(a, b, table).items():

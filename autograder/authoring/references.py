@@ -6,7 +6,7 @@ The kind of each in exercises/NAME/references.txt says what it is for:
     control        a known-bad one that they are made from
     unseen right   the limits were not made from these: benchmarks/gate_calibration.py tests the gate with them
     unseen wrong
-    design         of the challenge tracks alone
+    design         of the challenge tracks; the limits were not made from these either, and all are right
 """
 
 from functools import cache

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from autograder.adapters import asked, classlist, extensions, report, table
 from autograder.adapters.report.notes import Notes, flags
+from autograder.cli import hints
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
 from autograder.grading import batch, private
@@ -167,9 +168,11 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         result, images = judge_notebook(exercise, notebook, grader, progress=show)
     rec = record("you", exercise.assignment, [result])
     well = result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])
+    hint = hints.after(result, notebook)
     if as_json:
         told = {"outcome": result.outcome, "reason": result.reason, "score": rec["score"]}
         told |= {"max_score": rec["max_score"], "tests": rec["tests"], "metrics": result.metrics, "of_record": False}
+        told["hint"] = hint
         print(json_text(told, indent=1, ensure_ascii=False))
         return well
     for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below says all
@@ -181,6 +184,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
         plot.save(picture, band_file(exercise), "course", result.metrics, images, grader.judge.classifier)
         print(f"\nwhere the trained answer fell, and what it drew: {picture}")
+    if hint:
+        print(f"\n{hint}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
     print(f"\n{result.outcome}: {score}. {result.reason}")
     rest = "." if walls else ", in a sandbox."

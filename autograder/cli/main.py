@@ -57,7 +57,7 @@ def cmd_calibrate(a: argparse.Namespace) -> None:
     if exercise is None:
         known = ", ".join(e.name for e in EXERCISES.values() if e.gate_cell)
         raise ValueError(f"unknown gated exercise '{a.exercise}'; known: {known}")
-    calibrate(exercise, a.out or band_file(exercise, a.one_look), a.reruns, a.one_look)
+    calibrate(exercise, a.out or Path("data/gates", band_file(exercise, a.one_look).name), a.reruns, a.one_look)
 
 
 def cmd_demo(a: argparse.Namespace) -> None:

@@ -101,7 +101,7 @@ def test_what_is_too_good_keeps_its_marks_and_only_the_instructor_reads_of_it(mo
     assert all(f"{name} " in flag for name in ("(error", "distance", "heldout loss"))
     told = json.dumps(record("ada", exercise.assignment, [result]))
     assert "ar better" not in told and "reference run" not in told
-    metrics |= {"adherence": 0.93, "distance": 2.2, "heldout_loss": 0.13}
+    metrics |= {"adherence": 0.93, "distance": 2.5, "heldout_loss": 0.13}
     judging.result.instructor.clear()
     gating.gate(judging, Probe(None))
     assert result.instructor == {}

@@ -19,12 +19,17 @@ def moved(run, metric):
     return max(a / b, b / a)
 
 
-@pytest.mark.parametrize("name", GATED)
-def test_two_threads_move_a_metric_by_less_than_the_margin_of_its_limit(name):
-    bands, stored = load_bands(band_file(GATED[name]), "judge"), json.loads(band_file(GATED[name]).read_text())
-    runs = [r for r in RUNS if r["exercise"] == name and r["threads"] == 2]
+CASES = [(n, True) for n in GATED] + [(n, False) for n in GATED if gate_of(n).sequential]
+
+
+@pytest.mark.parametrize(("name", "one_look"), CASES)
+def test_two_threads_move_a_metric_by_less_than_the_margin_of_its_limit(name, one_look):
+    gate, file = gate_of(name), band_file(GATED[name], one_look)
+    bands, stored = load_bands(file, "judge"), json.loads(file.read_text())
+    looks = len((gate.harness if one_look else gate.sequential).ends)
+    runs = [r for r in RUNS if r["exercise"] == name and r["threads"] == 2 and r.get("looks", 1) == looks]
     assert runs, f"python benchmarks/threads.py --only {name}"
-    for metric in gate_of(name).controls:
+    for metric in gate.controls if one_look else gate.decisive:
         references = [turned(r["metrics"]["judge"])[metric] for r in stored["runs"] if r["role"] == "reference"]
         margin = bands[metric].full / max(*references, FLOOR.get(metric, 0.0))
         for run in runs:

@@ -24,7 +24,7 @@ def test_a_title_is_never_cut_off(columns, tmp_path):
     drawn = ink(plots.save(fig, tmp_path / "a.png"))
     assert not (drawn[0].any() or drawn[-1].any() or drawn[:, 0].any() or drawn[:, -1].any())
     assert fig.axes[0].get_title().replace("\n", " ") == title
-    assert drawn.shape[1] < 140 * max(2.6, fig.get_figwidth())  # the title makes no picture wider than it must be
+    assert drawn.shape[1] < 20 + 140 * max(2.6, fig.get_figwidth())  # the title makes no picture wider than it must be
 
 
 @pytest.mark.parametrize("rows", [1, 2, 10])

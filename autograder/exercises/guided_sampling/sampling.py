@@ -4,15 +4,12 @@ Which sampler it is stays open: where the classes have no variance, one image ea
 on the way there show the model that image with exactly the noise of the timestep.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import Failed, Probe, finite, sizes
 from autograder.exercises.calls import Returned, Seeded, Thing, call, close, keeps_device, same, seed_of
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
-from autograder.exercises.levels import STALE, Shown, at_its_level, one_picture_all_the_way
 
 SAMPLE = "sample_conditional"
 SHAPE = (2, 5, 7)  # (C, H, W); 70 numbers: drawn image by image they are others than drawn at once
@@ -90,11 +87,10 @@ def runs_of(times: Tensor, start: int) -> list[Tensor]:
 
 
 def steps(probe: Probe, rng: Generator) -> None:
-    g = draw(rng, SHAPE, spread=0.2, apart=0.1)
+    g, images = draw(rng, SHAPE, spread=0.2, apart=0.1), 2
     total = len(g.abar)
     hint = "print the t that your model is given, with num_steps=5"
     for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
-        images = 2
         returned = ask(probe, g, labels_of(rng, g, images), 3.0, count, Seeded(seed_of(rng)))
         times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
@@ -104,6 +100,10 @@ def steps(probe: Probe, rng: Generator) -> None:
             raise Failed(f"the timesteps do not go down: {hint}")
         if not all(count <= len(run.unique()) <= 2 * count and len(run) <= 4 * images * count for run in runs):
             raise Failed(f"num_steps is not the number of timesteps that are visited: {hint}, and again with 10")
+    y = labels_of(rng, g, images)
+    fifty, default = (ask(probe, g, y, 3.0, *n, generator=Seeded(0)) for n in ((50,), ()))
+    if not torch.equal(times_of(fifty), times_of(default)):
+        raise Failed("without num_steps, other timesteps are visited than with num_steps=50, which is the default")
 
 
 def lands(probe: Probe, rng: Generator) -> None:
@@ -129,38 +129,6 @@ def guides(probe: Probe, rng: Generator) -> None:
         out = ask(probe, g, y, **({} if w is None else {"guidance_scale": w}), generator=Seeded(seed_of(rng)))
         right = g.centre(y, 4.0 if w is None else w)
         close(out.tensor((3, *SHAPE)), right, text, example, rtol=0, atol=LANDED)
-
-
-def on_the_way(probe: Probe, rng: Generator, w: float) -> Iterator[tuple[Gaussians, Tensor, Shown]]:
-    """A world of one image for each class, the one that guidance leads to, and what the model is shown when.
-
-    All images are of one class, so that the order of images and halves does not matter.
-    """
-    shape, images = (3, 8, 8), 8  # 1,536 different numbers
-    g = draw(rng, shape, spread=0.0, apart=0.6)
-    y = labels_of(rng, g, 1).repeat(images)
-    for count in (len(g.abar), 11):
-        returned = ask(probe, g, y, w, count, Seeded(seed_of(rng)), shape=shape)
-        times = times_of(returned).clamp(0, len(g.abar) - 1)
-        found = [(t, shown_at(returned, times, t, shape)) for t in times.unique().tolist()]
-        # where the child keeps no more, or the answer shows some of its images elsewhere, there are fewer
-        yield g, g.centre(y[:1], w)[0], [(t, x) for t, x in found if len(x) >= images]
-
-
-def levels(probe: Probe, rng: Generator) -> None:
-    for g, picture, found in on_the_way(probe, rng, 1.0):
-        if not all(at_its_level(x, picture, g.abar[t]) for t, x in found):
-            raise Failed(
-                "on the way, the images that a model is shown, which knows exactly one image of each class, do not "
-                f"hold the noise of their timestep, of the variance 1 - abar[t]: {EXACT}; print ((x - a(t).sqrt() "
-                "* picture(y)) / (1 - a(t)).sqrt()).std() at every call, which should stay near 1"
-            )
-
-
-def rederives(probe: Probe, rng: Generator) -> None:
-    for g, picture, found in on_the_way(probe, rng, 6.0):  # far outside of [-1, 1]
-        if not one_picture_all_the_way(found, picture, g.abar):
-            raise Failed(f"{STALE}: {EXACT}, and guidance_scale=10 leads out of [-1, 1]")
 
 
 def bounded(probe: Probe, rng: Generator) -> None:

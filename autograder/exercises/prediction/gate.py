@@ -61,4 +61,15 @@ CONTROLS = {
 GATE = Gate(
     NetworkTowardsTarget(network=UNET, output="x0"),
     controls=CONTROLS,
+    sequential=NetworkTowardsTarget(
+        network=UNET,
+        output="x0",
+        train={
+            **{"steps": 900, "lr": 3e-3, "batch_size": 32, "warmup": 25},
+            **{"ema_decay": 0.98, "weight_decay": 1e-4, "grad_clip": 1.0},
+        },
+        looks=(120, 200, 300, 450),
+        **{"samples": 300, "batch": 300, "sample_steps": 10, "sampler": "dpm++"},
+    ),
+    decisive=CONTROLS,
 )

@@ -8,12 +8,15 @@ import pytest
 
 from autograder.authoring.references import cells
 from autograder.exercises import EXERCISES
+from autograder.gate import looking
+from autograder.gate.bands import Band
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
 from autograder.intake.extract import grade_id
 
 ROOT = Path(__file__).resolve().parents[3]
 GATED = [EXERCISES["5_1_unconditional", name] for name in ("prediction", "architecture")]
+PAIR = EXERCISES["5_3_conditioning", "conditioner"]
 
 
 def path_of(part, exercise):
@@ -42,11 +45,42 @@ def test_the_solution_earns_every_point_and_the_stub_none(exercise):
     assert stub.outcome == "missing" and stub.score == 0 and "still holds the stub" in stub.reason
 
 
+def only_the_gate(exercise):
+    """The exercise with little but its gate."""
+    return replace(exercise, checks=exercise.checks[:1])
+
+
 def short(exercise):
     """A grader whose training is too short for anything but to see what is trained."""
     grader = batch.make_grader(exercise, seed=6)
     train = {**grader.run.train, "steps": 2, "warmup": 1}
     return replace(grader, run=replace(grader.run, train=train, samples=40, batch=40, sample_steps=2))
+
+
+@pytest.mark.parametrize("exercise", [*GATED, PAIR], ids=lambda e: e.name)
+def test_a_look_on_the_way_changes_nothing_of_the_last_one(exercise, tmp_path):
+    """Where the network is recorded, another process denoises at the looks before the last one."""
+    path, grader = path_of("solutions", exercise), short(exercise)
+    # limits that nothing is within, but half of them everything: only the last look ends the run
+    open_end = {k: Band(full=-1.0, half=float("inf")) for k in grader.bands}
+    metrics = []
+    for looks in ((), (1, 2)):
+        run = replace(grader.run, looks=looks, train={**grader.run.train, "steps": 2, "warmup": 1})
+        result, _ = judge_notebook(only_the_gate(exercise), path, replace(grader, run=run, bands=open_end))
+        assert result.outcome == "graded" and result.gate == 0.5, result.tests
+        metrics.append(result.metrics)
+    assert metrics[0] == metrics[1]
+
+
+def test_what_ignores_its_label_is_given_up_at_the_second_look(tmp_path, monkeypatch):
+    """Here after three steps, by a mark of its own: the gate has its time back."""
+    seen, looks = [], looking.looks
+    monkeypatch.setattr(looking, "looks", lambda *a, **k: (seen.append(look.step) or look for look in looks(*a, **k)))
+    grader = short(PAIR)
+    run = replace(grader.run, looks=(1, 3, 5), train={**grader.run.train, "steps": 5, "warmup": 1})
+    path = submission(tmp_path, PAIR, cells("conditioner", "ignored"))
+    result, _ = judge_notebook(only_the_gate(PAIR), path, replace(grader, run=run))
+    assert seen == [1, 3] and result.gate == 0.0
 
 
 def test_one_wrong_function_costs_the_other_nothing_and_still_is_trained(tmp_path):
