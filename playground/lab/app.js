@@ -58,7 +58,7 @@ function draw() {
     byId("legend").replaceChildren(...colours.map(([colour, text]) => element("span", {}, swatch(colour), text)));
   }
   if (s.view === "guidance") {
-    say("far", model.distanceAt(s, s.t).toFixed(2));
+    say("far", model.distance(s).toFixed(2));
     say("chance", `by chance ${model.chance(s).toFixed(2)}`);
     drawCurve(byId("curve"), model.curve(s, 2), model.chance(s), s.t);
   }
