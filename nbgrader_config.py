@@ -2,6 +2,7 @@
 
 from autograder.adapters.execution import FIRST, THEN, InSandbox
 from autograder.adapters.feedback_pages import FILTERS, STEPS
+from autograder.release.numbers import STEPS as RELEASE
 
 c = get_config()  # noqa: F821  (traitlets puts it there)
 
@@ -11,6 +12,8 @@ c.CourseDirectory.release_directory = "exercises"
 # nbgrader puts "." where a release has no student: exercises/./5_3_conditioning is exercises/5_3_conditioning.
 c.CourseDirectory.directory_structure = "{nbgrader_step}/{student_id}/{assignment_id}"
 
+# Numbers that are drawn for each student stand in what is released as they are written, without their marks.
+c.GenerateAssignment.preprocessors = RELEASE
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError()"}
 c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 

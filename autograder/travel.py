@@ -26,7 +26,7 @@ PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "
 PRIVATE_TEXTS = ("mutants.txt", "references.txt")  # of an exercise
 INSTRUCTORS = ("nbgrader", "jupyter_client")  # packages without which a module is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
-JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store")
+JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")
 
 
 def files(folder: Path) -> Iterator[Path]:

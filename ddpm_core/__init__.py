@@ -4,10 +4,11 @@ Read it in the order in which an image is made:
 
     schedule          how much of the image is left at each timestep        parameterization  what the network predicts
     layers attention  its parts, and how a condition enters them            conditioning      the strategies
-    network unet                                                            text              captions as the condition
+    network unet dit                                                        text              captions as the condition
     diffusion         a network together with what its output means
     guidance          strong answers from weak ones                         samplers/         from noise to images
     data streams objectives ema training                                    interpolation     between two classes
+    flow              the straight path from noise to image                 editing           changing an image
     config checkpoint files registry                                        metrics/ plots    is it any good?
 
 Data flows one way. Training: data -> schedule.q_sample -> unet(conditioning) -> parameterization -> loss.

@@ -62,7 +62,7 @@ def interpolate(
     diffusion: Diffusion,
     conds: Tensor,
     noises: Tensor,
-    w: float = 4.0,
+    w: float = 2.0,
     steps: int = 50,
     config: SampleConfig | None = None,
     seed: int = 0,

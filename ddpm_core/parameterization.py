@@ -2,6 +2,7 @@
 
 epsilon: A = 1, B = 0 (Ho et al. 2020).         v:     A = sqrt(abar), B = sqrt(1 - abar) (Salimans & Ho 2022).
 x0:      A = 0, B = -1.                         blend: (1 - abar)·eps + abar·v.
+flow:    A = 1, B = 1 (Lipman et al. 2023).
 """
 
 from collections.abc import Callable
@@ -52,5 +53,6 @@ EPSILON = linear("epsilon", lambda abar: (abar * 0 + 1, abar * 0))
 V = linear("v", lambda abar: (abar.sqrt(), (1 - abar).sqrt()))
 X0 = linear("x0", lambda abar: (abar * 0, abar * 0 - 1))
 BLEND = linear("blend", lambda abar: (1 - abar + abar * abar.sqrt(), abar * (1 - abar).sqrt()))
+FLOW = linear("flow", lambda abar: (abar * 0 + 1, abar * 0 + 1))
 
-PARAMETERIZATIONS = {p.name: p for p in (EPSILON, V, X0, BLEND)}
+PARAMETERIZATIONS = {p.name: p for p in (EPSILON, V, X0, BLEND, FLOW)}

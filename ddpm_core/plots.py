@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -47,7 +48,9 @@ def grid(
         canvas[top : top + height, left : left + width] = pixels(image)
     longest = max([len(str(n)) for n in row_names], default=0)
     left = 0.55 + 0.08 * longest + (0.4 if row_label else 0.0)
-    fig = Figure(figsize=(columns * cell + left, rows * cell + 0.75), layout="constrained", dpi=140)
+    width_in = columns * cell + left
+    lines = wrap(title, max(24, int(12 * width_in)))  # no line is longer than the figure is wide
+    fig = Figure(figsize=(width_in, rows * cell + 0.6 + 0.15 * max(1, len(lines))), layout="constrained", dpi=140)
     ax = fig.subplots()
     ax.imshow(canvas, interpolation="nearest")
     names = ((ax.set_yticks, row_names, rows, height + gap), (ax.set_xticks, column_names, columns, width + gap))
@@ -57,7 +60,7 @@ def grid(
     ax.spines[:].set_visible(False)
     ax.set_xlabel(column_label, fontsize=9)
     ax.set_ylabel(row_label, fontsize=9)
-    ax.set_title(title, fontsize=10)
+    ax.set_title("\n".join(lines), fontsize=10)
     return fig
 
 
@@ -67,7 +70,7 @@ def class_grid(images: Tensor, classes: Sequence[str], title: str = "") -> Figur
 
 
 def save(fig: Figure, path: Path) -> Path:
-    """Write a figure in the format of the path's ending, making its folder."""
+    """Write a figure, cut to what is drawn, in the format of the path's ending, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path)
+    fig.savefig(path, bbox_inches="tight", pad_inches=0.05)
     return path

@@ -28,7 +28,14 @@ def cosine_beta_schedule(timesteps: int, s: float = 0.008) -> Tensor:
     return (1 - f[1:] / f[:-1]).clamp(1e-4, 0.9999)
 
 
-SCHEDULES = {"linear": linear_beta_schedule, "cosine": cosine_beta_schedule}
+def straight_beta_schedule(timesteps: int) -> Tensor:
+    """Betas (T,) in float64 for flow.py's path, (1 - u)·x0 + u·eps rescaled, at u = 1/(T+1) ... T/(T+1)."""
+    u = torch.arange(timesteps + 1, dtype=torch.float64) / (timesteps + 1)  # (T + 1,)
+    abar = (1 - u) ** 2 / ((1 - u) ** 2 + u**2)
+    return 1 - abar[1:] / abar[:-1]
+
+
+SCHEDULES = {"linear": linear_beta_schedule, "cosine": cosine_beta_schedule, "straight": straight_beta_schedule}
 
 
 def at(values: Tensor, t: Tensor, x: Tensor) -> Tensor:

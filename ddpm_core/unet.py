@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_core.attention import SelfAttention
+from ddpm_core.dit import DiT, DiTConfig
 from ddpm_core.layers import AdaResBlock, sinusoidal_embedding, zero_init
 from ddpm_core.network import ConditionalNetwork, Conditioning, NetworkConfig
 
@@ -110,7 +111,8 @@ class ConditionalUNetV2(ConditionalNetwork):
         return self.conv_out(F.silu(self.norm_out(h)))  # (B, C, H, W)
 
 
-ARCHITECTURES = {"v2": (UNetConfig, ConditionalUNetV2)}  # config and network by name; see registry.register
+# Config and network by name; see registry.register
+ARCHITECTURES = {"v2": (UNetConfig, ConditionalUNetV2), "dit": (DiTConfig, DiT)}
 
 
 def build_unet(config: NetworkConfig, conditioning: Conditioning, seed: int = 0) -> ConditionalNetwork:

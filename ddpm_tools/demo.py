@@ -30,7 +30,7 @@ from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
 
-SCALES = (1, 2, 4, 6, 8, 10)
+SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
 COLOUR_SCALES = (1, 2, 4, 8)
 
@@ -80,7 +80,7 @@ def interpolate(
     out: Path,
     pairs: Sequence[Sequence[str]],
     how: Drawing,
-    mode: str = "spherical",
+    mode: str = "linear",
     vary: str = "class",
 ) -> list[Path]:
     """One strip and one GIF a pair of classes; all of a strip starts from one noise, unless `vary` says otherwise."""
@@ -129,7 +129,7 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
         return
     how = Drawing(sizes.colour_n, steps=sizes.colour_steps, seed=seed, config=SampleConfig("dpm++"), progress=True)
     sweep(loaded, out, COLOUR_SCALES, how)
-    interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=3.0, steps=2 * sizes.colour_steps))
+    interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=2.0, steps=2 * sizes.colour_steps))
     told, millions = loaded.record["provenance"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
     note = (
         f"A small network ({millions:.1f} million parameters) after {told['step']:,} steps of "
@@ -163,7 +163,7 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
         images = draw(loaded, torch.arange(len(classes)).repeat_interleave(10), how)
         plots.save(plots.class_grid(images, classes, f"w = 3, {sizes.steps} DDIM steps"), out / "grid.png")
         sweep(loaded, out, SCALES, replace(how, n=sizes.sweep_n, steps=sizes.sweep_steps))
-        interpolate(loaded, out, known_pairs(classes), how)
+        interpolate(loaded, out, known_pairs(classes), replace(how, w=2.0))
         ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
         colour(out / "cifar10", seed, sizes)
         write_json(done, {"made_with": stamp, "step": loaded.step})

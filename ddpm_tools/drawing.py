@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.samplers import SampleConfig, sample
+from ddpm_core.guidance import guide, mixture
+from ddpm_core.interpolation import interpolate, interpolate_embeddings
+from ddpm_core.samplers import SampleConfig, last, sample, solve, spaced_timesteps
 
 PAIRS = (("3", "8"), ("1", "7"), ("4", "9"), ("0", "6"))
 COLOUR_PAIRS = (("cat", "dog"), ("airplane", "ship"), ("automobile", "truck"), ("bird", "airplane"))
@@ -49,3 +52,32 @@ def draw(loaded: Loaded, y: Tensor, how: Drawing) -> Tensor:
     diffusion = replace(loaded.diffusion(how.raw), **how.changes)
     check_guidance(diffusion, how.w, how.config)
     return sample(diffusion, y, how.w, how.steps, how.seed, how.config, how.progress)
+
+
+@torch.no_grad()
+def between(
+    diffusion: Diffusion,
+    ends: Sequence[int],
+    alphas: Tensor,
+    noises: Tensor,
+    path: str = "linear",
+    w: float = 2.0,
+    steps: int = 20,
+    config: SampleConfig | None = None,
+) -> Tensor:
+    """Walks between two classes from many noises (walks, C, H, W), in one batch: images (walks·N, C, H, W), in order.
+
+    path is "linear" or "spherical" between the embeddings, or "scores", which mixes the network's two answers. The
+    solver draws no noise of its own.
+    """
+    diffusion, config = diffusion.to(noises.device), config or SampleConfig()
+    a, b = torch.tensor(ends, device=noises.device)  # (), ()
+    alphas, xt = alphas.to(noises), noises.repeat_interleave(len(alphas), 0)  # (N,), (walks·N, C, H, W)
+    if path == "scores":
+        shares = alphas.repeat(len(noises))  # (walks·N,)
+        branches = mixture(diffusion, (a.expand(len(xt)), b.expand(len(xt))), torch.stack([1 - shares, shares]))
+        times = spaced_timesteps(diffusion.schedule, steps, config.spacing)
+        return last(solve(guide(diffusion, branches, w), xt, diffusion.schedule, times, config))
+    first, second = diffusion.network.embed_class(torch.stack([a, b]))  # (D,), (D,)
+    conds = interpolate_embeddings(first, second, alphas, path).repeat(len(noises), 1)  # (walks·N, D)
+    return interpolate(diffusion.on_embeddings(), conds, xt, w, steps, config)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ddpm_core import checkpoint
 from ddpm_tools.export.onnx_models import export_onnx
+from ddpm_tools.reports.one_page import LAB, one_page
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -95,7 +96,7 @@ def build(out: Path, checkpoints: list[Path]) -> Path:
     modules = packages()
     draft = out.with_name(out.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
-    for folder in ("ort", "gifenc", "models"):
+    for folder in ("ort", "gifenc", "models", "lab"):
         (draft / folder).mkdir(parents=True)
     for file in HERE.iterdir():
         if file.suffix in PAGE:
@@ -104,6 +105,7 @@ def build(out: Path, checkpoints: list[Path]) -> Path:
         shutil.copyfile(modules / "onnxruntime-web/dist" / name, draft / "ort" / name)
     shutil.copyfile(modules / "gifenc/dist/gifenc.esm.js", draft / "gifenc/gifenc.esm.js")
     preload(draft)
+    (draft / "lab/index.html").write_text(one_page(LAB, [("Playground", "../index.html")]), encoding="utf-8")
     (draft / "licences.txt").write_text(licences(modules), encoding="utf-8")
     (draft / "lessons.json").write_text(json.dumps(lessons()), encoding="utf-8")
     for path in checkpoints:

@@ -5,10 +5,12 @@
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57];
 const KEY_STEPS = [0x9e3779b9, 0xbb67ae85];
 
-/** The upper and the lower word of the product of two 32-bit words. */
+/** The upper and the lower word of the product of two 32-bit words, by halves, all of them exact: BigInt is slower. */
 function multiply(a, b) {
-  const product = BigInt(a) * BigInt(b);
-  return [Number(product >> 32n), Number(product & 0xffffffffn)];
+  const [a1, a0, b1, b0] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
+  const middle = a1 * b0 + ((a0 * b0) >>> 16); // below 2^33, so exact
+  const carry = (middle % 0x10000) + a0 * b1;
+  return [a1 * b1 + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000), Math.imul(a, b) >>> 0];
 }
 
 /** Four 32-bit words and a key of two -> four random words. */

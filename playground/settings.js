@@ -5,7 +5,7 @@ export const DEFAULTS = {
   class: "3",
   to: "8",
   mix: 0, // 0: the first class alone ... 1: the second one alone
-  path: "spherical",
+  path: "linear",
   w: 4,
   steps: 20, // enough for 8×8 pictures, and quick enough to follow a drag
   sampler: "ddim",

@@ -26,7 +26,8 @@ def test_the_page_shows_everything_and_every_link_leads_somewhere(pictures):
     colour = {s for s in shown if s.startswith("cifar10/")}
     walks = {f"cifar10/interpolate_{a}_{b}.png" for a, b in drawing.COLOUR_PAIRS}
     assert {"cifar10/sweep.png", "cifar10/sweep_plot.png"} | walks <= colour
-    assert all((pictures / s).is_file() for s in shown)
+    assert all((pictures / s).is_file() for s in (*shown, *re.findall(r'href="([^"#]+)"', text)))
+    assert 'href="lab.html"' in text and 'href="index.html"' in (pictures / "lab.html").read_text(encoding="utf-8")
     assert "http:" not in text and "https:" not in text  # nothing is fetched from anywhere
 
 

@@ -47,7 +47,8 @@ class Page(HTMLParser):
 
 def broken(site: Path) -> list[str]:
     """Every link, picture and anchor that leads nowhere, and whatever is loaded from another host."""
-    pages = {file: Page(file) for file in site.rglob("*.html") if site / "playground" not in file.parents}
+    apart = {site / "playground", site / "lab"}  # whose addresses hold settings, not anchors
+    pages = {file: Page(file) for file in site.rglob("*.html") if not apart & {*file.parents}}
     faults = []
     for file, page in pages.items():
         absolute = file.name == "404.html"  # which is shown anywhere, so its links start at the root
@@ -110,6 +111,15 @@ def test_every_text_and_every_module_has_its_place(site: Path):
     )
 
 
+def test_the_laboratory_stands_in_the_pages_that_speak_of_it(site: Path):
+    for page in ("index.html", "lessons/5_2_guidance.html", "playground.html"):
+        found = Page(site / page)
+        (frame,) = [link for link in found.loads if link.endswith("lab/index.html")]
+        assert frame in found.links and (site / page).parent.joinpath(frame).resolve() == site / "lab/index.html", page
+    back = [link for link in Page(site / "lab/index.html").links if not link.startswith("#")]
+    assert len(back) == 2 and all((site / "lab" / link).resolve().is_file() for link in back)
+
+
 @contextlib.contextmanager
 def served(folder: Path):
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -148,6 +158,35 @@ def test_a_phone_shows_every_kind_of_page(site: Path):
         browser.close()
     assert complaints == []
     assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_the_laboratory_follows_the_theme_and_is_as_high_as_it_needs(site: Path):
+    from playwright.sync_api import sync_playwright
+
+    with served(site) as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for address in (base, f"{site.as_uri()}/"):  # on the web, and from a folder on disk
+            tab = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+            complaints = []
+            tab.on("pageerror", lambda error, complaints=complaints: complaints.append(str(error)))
+            tab.goto(f"{address}index.html")
+            frame = tab.locator("iframe.lab")
+            frame.scroll_into_view_if_needed()
+            lab = frame.content_frame
+            lab.locator("#play", has_text="Pause").wait_for(timeout=60_000)  # it has begun
+            root = lab.locator("html")
+            assert root.get_attribute("data-theme") == "light"
+            tab.evaluate("document.body.dataset.mdColorScheme = 'slate'")
+            lab.locator("html[data-theme=dark]").wait_for(timeout=60_000)
+            height = tab.evaluate("document.querySelector('iframe.lab').clientHeight")
+            assert root.evaluate("(e) => e.scrollHeight <= e.clientHeight + 1") and 600 < height < 1300
+            lab.locator("#more").click()
+            assert lab.locator("#controls").is_visible()
+            tab.wait_for_timeout(1000)
+            assert tab.evaluate("document.querySelector('iframe.lab').clientHeight") > height + 200
+            assert complaints == []
+        browser.close()
 
 
 PIXEL = {  # one pixel each

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from website import gallery, lessons, pages, reference
+from website import gallery, lab, lessons, pages, reference
 from website.fingerprint import ROOT
 
 HERE = Path(__file__).parent
@@ -28,6 +28,12 @@ Draw with the course's model in the browser, without installing anything: choose
 and watch the steps.
 
 {where}
+
+## Guidance laboratory
+
+[Why guidance overshoots](lab/index.html), in the plane, where every score is exact.
+
+{frame}
 """
 
 
@@ -61,7 +67,8 @@ def playground(out: Path, built: Path) -> None:
         where = "[Open the playground](playground/index.html){ .md-button .md-button--primary }"
     if (out / "docs/playground.md").is_file():
         where += "\n\n[What it does, and how](docs/playground.md)"
-    (out / "playground.md").write_text(PLAYGROUND.format(where=where), encoding="utf-8")
+    text = PLAYGROUND.format(where=where, frame=lab.frame("playground.md"))
+    (out / "playground.md").write_text(text, encoding="utf-8")
 
 
 def title(notebook: Path) -> str:
@@ -75,6 +82,7 @@ def stage(out: Path, how: str, built: Path) -> list:
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(HERE / "assets", out / "assets")
     formulas(out)
+    lab.write(out)
     pages.markdown_page(ROOT / "README.md", out)
     guides = sorted((ROOT / "docs").glob("*.md"))
     for page in guides:

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from PIL import Image
 from traitlets.config import Config
 
-from website import reference
+from website import lab, reference
 from website.fingerprint import ROOT
 
 # A target may carry an anchor; code in backticks and fences is left alone.
@@ -40,7 +40,9 @@ def on_the_site(target: Path, source: Path, out: Path) -> str | None:
     A file that is no page is copied to the same place below `out`.
     """
     inside = target.relative_to(ROOT)
-    if inside.parts[0] in reference.PACKAGES and target.suffix in ("", ".py"):
+    if target == lab.LAB:
+        page = ROOT / lab.PAGE
+    elif inside.parts[0] in reference.PACKAGES and target.suffix in ("", ".py"):
         page = ROOT / reference.page_of(inside)
     elif target.suffix == ".ipynb":
         page = target.with_suffix(".md")
@@ -71,7 +73,8 @@ def markdown_page(source: Path, out: Path) -> None:
     """A page of the repository, at the same place below `out`."""
     page = out / source.relative_to(ROOT)
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(with_links(source.read_text(encoding="utf-8"), source, out), encoding="utf-8")
+    text = with_links(source.read_text(encoding="utf-8"), source, out)
+    page.write_text(lab.framed(text, source.relative_to(ROOT).as_posix()), encoding="utf-8")
 
 
 def tidied(notebook: NotebookNode) -> NotebookNode:
@@ -126,7 +129,7 @@ def notebook_page(source: Path, out: Path, notebook: NotebookNode | None = None)
     one_title(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = with_links(as_python_markdown(cell.source), source, out)
+            cell.source = lab.framed(with_links(as_python_markdown(cell.source), source, out), inside.as_posix())
     title, _, rest = notebook.cells[0].source.partition("\n")
     about = f"Notebook: [`{inside}`]({source.name}){{ download }}. `make lab` opens the lessons, ready to run."
     notebook.cells[0].source = f"{title}\n\n{about}\n{rest}"

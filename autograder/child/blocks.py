@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.child.fake_device import FakeDevice
+from autograder.child.patching import Convolutions, but_the_last
 from autograder.child.perturb import count, reached
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
@@ -21,8 +22,8 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
     """The answer's module in eval mode; its weights depend on the seed alone.
 
     `weights`: "fresh"; "perturbed", as after some training, since a fresh module need not react yet (zero-initialised
-    outputs are right); or "zero", all of them. No parameter is moved by almost nothing, as a normal draw would now and
-    then: a single gate may decide what the whole module shows.
+    outputs are right); "awake", moved only where all of a parameter is zero; or "zero", all of them. No parameter is
+    moved by almost nothing, as a normal draw would now and then: a single gate may decide what the whole module shows.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(header["seed"])
@@ -32,7 +33,7 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
     rng = torch.Generator().manual_seed(header["seed"])
     with torch.no_grad():
         for p in module.parameters():
-            if header["weights"] == "perturbed":
+            if header["weights"] == "perturbed" or (header["weights"] == "awake" and not p.any()):
                 sign = torch.randint(2, p.shape, generator=rng) * 2 - 1
                 p.add_((MOVED * sign * (0.5 + torch.rand(p.shape, generator=rng))).to(p.dtype))
             elif header["weights"] == "zero":
@@ -66,6 +67,20 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
     about = {"kinds": [type(out).__name__ for out in outs], "elsewhere": all(place.holds(out) for out in outs)}
     tensors = {f"out{i}": out for i, out in enumerate(outs) if isinstance(out, Tensor)}
     return about, tensors | {f"in.{k}": v for k, v in x.items()}
+
+
+def behind(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
+    """Two calls, as out0 and out1; out2 is the second once more, where every convolution that differed between the two,
+    but the last of them, gives what it gave in the first: what is left comes from behind them."""
+    module, outs = build(answers, header), []
+    with torch.no_grad():
+        runs = [Convolutions() for _ in header["calls"]]
+        for given, run in zip(header["calls"], runs):
+            with run:
+                outs.append(called(module, given, x))
+        with Convolutions(held=but_the_last(*(run.given for run in runs))):
+            outs.append(called(module, header["calls"][1], x))
+    return {}, {f"out{i}": out for i, out in enumerate(outs) if isinstance(out, Tensor)}
 
 
 def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:

@@ -13,13 +13,14 @@ from tqdm.auto import tqdm
 
 from autograder.adapters import asked, classlist, extensions, report, table
 from autograder.adapters.report.notes import Notes, flags
+from autograder.cli import hints
 from autograder.exercises import EXERCISES, assignments
 from autograder.gate import plot
 from autograder.grading import batch, private
 from autograder.grading.grader import band_file
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import record
-from autograder.intake import times
+from autograder.intake import times, variants
 from autograder.intake.look_alikes import look_alikes
 from autograder.intake.model_solutions import SOLUTIONS
 from autograder.intake.problems import Problem
@@ -46,7 +47,8 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
     known = times.of(submissions, a.submitted, a.times, inbound(config))
     names = [student_of(person.name) for person in a.submitted.iterdir()]
     notes, (more, not_understood) = Notes(classlist.beside(a.submitted, names)), extensions.beside(a.submitted, names)
-    requests = asked.beside(a.submitted)
+    requests, given = asked.beside(a.submitted), variants.beside(a.submitted, names)
+    strange = variants.strangers(given, batch.find(a.submitted)) if given else []
     with batch.only_one(a.out):
         seed = batch.seed_of_batch(a.out, a.seed)
         records = batch.grade(submissions, a.out, seed, a.scheduler or a.jobs, sandboxed, regrade=a.regrade)
@@ -56,13 +58,16 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
             notes = enter_class(a, notes, more, odd)
         finally:  # also where the gradebook cannot be reached
-            notes = replace(notes, flags=flags(everything, a.out), asked=requests)
+            remarks = *flags(everything, a.out), *strange
+            notes = replace(notes, flags=remarks, asked=requests, variants=given.students if given else {})
             table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
             page = report.write(everything, a.out, odd, notes)
             if config and config.CourseDirectory.get("groupshared", False):
                 private.share(a.out)
     for problem in odd:
         print(f"problem: {problem}", file=sys.stderr)
+    for remark in strange:
+        print(f"remark: {remark}", file=sys.stderr)
     if a.json:
         print(json_text(table.as_data(records), indent=1, ensure_ascii=False))
         return records
@@ -163,9 +168,11 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         result, images = judge_notebook(exercise, notebook, grader, progress=show)
     rec = record("you", exercise.assignment, [result])
     well = result.outcome == "graded" and all(t["status"] == "passed" for t in rec["tests"])
+    hint = hints.after(result, notebook)
     if as_json:
         told = {"outcome": result.outcome, "reason": result.reason, "score": rec["score"]}
         told |= {"max_score": rec["max_score"], "tests": rec["tests"], "metrics": result.metrics, "of_record": False}
+        told["hint"] = hint
         print(json_text(told, indent=1, ensure_ascii=False))
         return well
     for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below says all
@@ -177,6 +184,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
         plot.save(picture, band_file(exercise), "course", result.metrics, images, grader.judge.classifier)
         print(f"\nwhere the trained answer fell, and what it drew: {picture}")
+    if hint:
+        print(f"\n{hint}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"
     print(f"\n{result.outcome}: {score}. {result.reason}")
     rest = "." if walls else ", in a sandbox."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, collect, export
+from autograder.cli import challenge, collect, export, release
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option, positive
@@ -46,12 +46,6 @@ def cmd_check(a: argparse.Namespace) -> None:
 
     passed = grade.check_notebook(a.notebook, gate=not a.no_gate, seed=a.seed, as_json=a.json)
     raise SystemExit(0 if passed else 1)
-
-
-def cmd_release(a: argparse.Namespace) -> None:
-    from autograder.release import bundle
-
-    print(bundle.make(a.out, a.course))
 
 
 def cmd_calibrate(a: argparse.Namespace) -> None:
@@ -151,10 +145,7 @@ def parser() -> Root:
     p.add_argument("--seed", type=int, help="of the inputs; default: another every time")
     json_option(p)
 
-    about = "Make the students' bundle: lessons, exercises, library, checks; no solutions."
-    p = command("release", cmd_release, about, "--out build/students")
-    p.add_argument("--out", type=Path, default=Path("build/students"))
-
+    release.register(command)
     challenge.register(command)
     collect.register(command)
     export.register(command)

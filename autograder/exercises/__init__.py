@@ -3,6 +3,7 @@
 NAME/__init__.py      EXERCISE: its answer cells, its checks, and what the child may use
 NAME/questions.py     the questions that the child asks of an answer, where those of autograder/child do not serve
 NAME/gate.py          GATE: how a trained answer is judged, where it is trained
+NAME/hints.txt        what `autograder check` says where a check fails once more; hints.txt: of checks that many share
 NAME/mutants.txt      known answers, right and wrong, that show what the checks see; never released
 NAME/references.txt   designs from which the gate's limits are made; never released
 """

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from autograder import travel
@@ -15,8 +17,8 @@ ASSISTANTS = Path(__file__).with_name("AGENTS.md")  # asks coding assistants, wh
 MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
 
 
-def make(out: Path, course: Path) -> Path:
-    """Write the bundle to `out`, replacing an earlier one whole or not at all.
+def make(out: Path, course: Path, exercises: bool = True) -> Path:
+    """Write the bundle to `out`, with the exercises or without, replacing an earlier one whole or not at all.
 
     ValueError where `out` is something else, or holds what an earlier release did not write.
     """
@@ -26,12 +28,19 @@ def make(out: Path, course: Path) -> Path:
     out, source = out.resolve(), course.resolve()
     if out in (source, *source.parents) or not {source / f for f in travel.STUDENTS}.isdisjoint((out, *out.parents)):
         raise ValueError(f"{out} holds the course itself, or is part of it; choose another folder with --out")
+    return replace(out, partial(write, course=course, exercises=exercises))
+
+
+def replace(out: Path, write: Callable[[Path], None]) -> Path:
+    """Put what `write` makes of a folder that does not exist yet in place of what an earlier release made at `out`."""
+    out = out.resolve()
     if out.exists() and (why := in_the_way(out)):
         raise ValueError(f"{out} holds {why}; move that away, or choose another folder with --out")
     made, old = (out.with_name(f".{out.name}.{word}") for word in ("tmp", "old"))
     for left in (made, old):  # by a release that was cut short
         shutil.rmtree(left, ignore_errors=True)
-    write(made, course)
+    write(made)
+    (made / MARKER).write_text(json.dumps(contents(made), indent=1) + "\n", encoding="utf-8")
     if out.exists():
         out.rename(old)
     made.rename(out)
@@ -59,9 +68,10 @@ def contents(folder: Path) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in there}
 
 
-def write(out: Path, course: Path) -> None:
+def write(out: Path, course: Path, exercises: bool = True) -> None:
     """The bundle, in a folder that does not exist yet."""
-    travel.copy((*travel.to_students(course), *(course / f for f in FILES)), course, out)
+    left_out = () if exercises else (course / "exercises",)
+    chosen = [f for f in travel.to_students(course) if not any(f.is_relative_to(folder) for folder in left_out)]
+    travel.copy((*chosen, *(course / f for f in FILES)), course, out)
     (out / "README.md").write_text((course / "docs/students.md").read_text(encoding="utf-8"), encoding="utf-8")
     shutil.copyfile(ASSISTANTS, out / ASSISTANTS.name)
-    (out / MARKER).write_text(json.dumps(contents(out), indent=1) + "\n", encoding="utf-8")

@@ -129,7 +129,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     sampling_options(p, steps=50, weak=True)
 
     p = command(sub, "sweep", sweep, out="build/sweep")
-    p.add_argument("--w", type=scale, nargs="+", default=[1, 2, 4, 6, 8, 10], help="guidance scales")
+    p.add_argument("--w", type=scale, nargs="+", default=[1, 1.25, 1.5, 2, 4, 6, 8, 10], help="guidance scales")
     p.add_argument("--n", type=positive, default=500, help="images a scale")
     json_option(p)
     p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
@@ -138,8 +138,8 @@ def register(sub: argparse._SubParsersAction) -> None:
     p = command(sub, "interpolate", interpolate, out="build/interpolate")
     p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
     p.add_argument("--n", type=beside, default=11, help="images a row")
-    p.add_argument("--w", type=scale, default=3.0)
-    p.add_argument("--mode", choices=PATHS, default="spherical", help="between class embeddings (default: spherical)")
+    p.add_argument("--w", type=scale, default=2.0, help="guidance scale (default: 2)")
+    p.add_argument("--mode", choices=PATHS, default="linear", help="between class embeddings (default: linear)")
     p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")
     sampling_options(p, steps=50)
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ddpm_core.checkpoint import write_text
 from ddpm_tools.evaluation.estimates import Estimate
 from ddpm_tools.evaluation.results import labelled
-from ddpm_tools.reports import html
+from ddpm_tools.reports import html, one_page
 from ddpm_tools.tables import value_and_interval
 
 TEMPLATE = html.TEMPLATES / "demo.html"
+LAB = "lab.html"  # the guidance laboratory, beside the page
 TITLE = "Conditional diffusion: digits, and CIFAR-10"
 
 
@@ -47,4 +49,7 @@ def models(out: Path) -> dict[str, Drawn]:
 
 def write(out: Path, template: Path = TEMPLATE, **more: Any) -> Path:
     """Write out/index.html; another template may show `more` below the pictures."""
-    return html.write(out / "index.html", template, title=TITLE, models=models(out), **more)
+    if one_page.LAB.is_file():  # a checkout has it, an installed package does not
+        write_text(out / LAB, one_page.one_page(one_page.LAB, [("The demo", "index.html")]))
+        more["lab"] = LAB
+    return html.write(out / "index.html", template, title=TITLE, models=models(out), **{"lab": None} | more)

@@ -1,5 +1,6 @@
 """What a demo draws besides grids: the plot of a guidance sweep, and a walk between classes as a GIF."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
         ax.set_ylabel(LABELS[name])
         ax.grid(alpha=0.3)
     about = scores[0].about
-    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights\nreference {labelled(about.reference)}"
+    reference = re.sub(r", [0-9a-f]{16}\)", ")", labelled(about.reference))  # its digest is in sweep.json
+    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights\nreference {reference}"
     fig.suptitle(title or f"{about.extractor}, n = {about.n}, {made}", fontsize=10)
     return fig
 

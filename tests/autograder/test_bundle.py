@@ -65,6 +65,7 @@ def test_a_student_can_check_a_right_and_a_wrong_answer(students, tmp_path):
         done = check(students, path)
         assert done.returncode == code, done.stdout + done.stderr
         assert says in done.stdout and "Not of record" in done.stdout
+        assert ("Hint 1 of 3" in done.stdout) == (path.with_name(".conditioner_hints.json").exists()) == bool(code)
 
 
 def test_checking_what_is_no_answer(students, tmp_path):

@@ -1,4 +1,4 @@
-"""The four parameterizations written out one by one, as a student of the prediction track writes them: an independent
+"""The parameterizations written out one by one, as a student of the prediction track writes them: an independent
 form to hold `ddpm_core.parameterization` against. Images (B, ...), timesteps (B,), schedule as `as_dict()` has it."""
 
 from torch import Tensor
@@ -49,9 +49,19 @@ def blend_inverse(model_output: Tensor, x_t: Tensor, timesteps: Tensor, schedule
     return ((1 - a**2 + a**3) * x_t - s * model_output) / ((1 - a**2) * a + a**2)
 
 
+def flow_target(x_0: Tensor, noise: Tensor, timesteps: Tensor, schedule: Schedule) -> Tensor:
+    return noise - x_0
+
+
+def flow_inverse(model_output: Tensor, x_t: Tensor, timesteps: Tensor, schedule: Schedule) -> Tensor:
+    a, s = signal_and_noise(x_t, timesteps, schedule)
+    return (x_t - s * model_output) / (a + s)
+
+
 PAIRS = {
     "epsilon": (epsilon_target, epsilon_inverse),
     "v": (v_target, v_inverse),
     "x0": (x0_target, x0_inverse),
     "blend": (blend_target, blend_inverse),
+    "flow": (flow_target, flow_inverse),
 }

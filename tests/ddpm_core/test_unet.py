@@ -124,8 +124,8 @@ def test_configs_that_cannot_be_are_refused(config, values, sentence):
 @pytest.mark.parametrize(
     "values,sentence",
     [
-        ({"architecture": "v3"}, "unknown architecture 'v3'; known: v2, unet2d"),
-        ({}, "unknown architecture 'None'; known: v2, unet2d"),
+        ({"architecture": "v3"}, "unknown architecture 'v3'; known: v2, dit, unet2d"),
+        ({}, "unknown architecture 'None'; known: v2, dit, unet2d"),
         ({"architecture": "v2", "groups": 8, "context_dim": 16}, r"unknown UNetConfig key\(s\) context_dim, groups"),
         ({"architecture": "unet2d", "cond_dim": 64}, r"unknown UNet2DConfig key\(s\) cond_dim; known: image_channels"),
         ({"architecture": "unet2d", "num_heads": 4}, r"unknown UNet2DConfig key\(s\) num_heads; known: image_channels"),

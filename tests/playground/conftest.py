@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from ddpm_core.unet import UNetConfig
 from ddpm_tools.cli.base import CHECKPOINT
-from playground.build import build, server
+from playground.build import HERE, build, server
 from tests.ddpm_tools.export.test_onnx_models import made
 
 COLOUR = UNetConfig(3, 8, 10, (64, 160), 2, cond_dim=320)  # random weights, large enough to be announced
@@ -87,3 +87,21 @@ def visit(site, browser):
 @pytest.fixture
 def visit_another(browser):
     return functools.partial(Visit, browser)
+
+
+@pytest.fixture(scope="module")
+def sources():
+    """The address of the playground's sources: the laboratory needs no more than a server for its files."""
+    with server(HERE) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}/"
+        web.shutdown()
+
+
+@pytest.fixture(scope="module")
+def lab(browser, sources):
+    """The laboratory in a browser that lets tests run code of their own in the page."""
+    page = browser.new_page(bypass_csp=True, viewport={"width": 1280, "height": 900})
+    page.goto(f"{sources}lab/index.html#w=4")
+    page.wait_for_function("window.lab")
+    return page

@@ -34,6 +34,7 @@ class Notes:
     """All of it, for the report and the table."""
 
     people: dict[str, Person] = field(default_factory=dict)
+    variants: dict[str, int] = field(default_factory=dict)  # of the exercises, by student
     late: tuple[Late, ...] = ()
     to_mark: tuple[tuple[str, str, str], ...] = ()  # (student, assignment, notebook)
     flagged: tuple[tuple[str, str, str], ...] = ()  # in formgrader, by a marker
@@ -41,9 +42,10 @@ class Notes:
     asked: tuple[Problem, ...] = ()  # for a regrade, and without an answer
 
     def who(self, student: str) -> str:
-        """The name and the id, or the id alone."""
-        person = self.people.get(student)
-        return f"{person.name} ({student})" if person and person.name else student
+        """The name and the id, or the id alone; and the variant."""
+        person, variant = self.people.get(student), self.variants.get(student)
+        who = f"{person.name} ({student})" if person and person.name else student
+        return who if variant is None else f"{who}, variant {variant}"
 
     def absent(self, records: Iterable[dict]) -> dict[str, list[str]]:
         """Who of the class has no record, by assignment; nothing where there is no list of the class."""

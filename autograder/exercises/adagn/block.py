@@ -7,10 +7,12 @@ import torch
 from torch import Generator
 
 from autograder.exercises import properties
-from autograder.exercises.base import Check, Failed, Probe, check_of
-from autograder.exercises.module import Batch, Subject
+from autograder.exercises.base import Check, Failed, Probe, check_of, relative_change, tensor
+from autograder.exercises.calls import seed_of
+from autograder.exercises.module import SEES, Batch, Subject
 
 BLOCK = "AdaResBlock"
+ADDED = 0.03  # of what two changes do together, without an activation less than 0.01, with one more than 0.1
 LARGE = 1e4  # features beside which whatever a normalised branch gives is small
 SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
@@ -79,6 +81,43 @@ def normalised(probe: Probe, rng: Generator) -> None:
             )
 
 
+def activated(probe: Probe, rng: Generator) -> None:
+    """Without an activation between the convolutions, what two changes of x do together is what each does alone.
+
+    The image is large, so that the norms' means and variances hardly notice; the changes take half of the channels of
+    two neighbouring pixels each, so that it does not matter whether a convolution mixes pixels or channels. One looks
+    beside these pixels, where the skip tells nothing of them.
+    """
+    for args in WIDTHS:
+        a = draw(rng, 2, args, 64, 64)
+        change, half = 3 * torch.randn(2, args[0], 2, generator=rng), torch.rand(2, args[0], 2, generator=rng) < 0.5
+        one, two = torch.zeros(2, *a["x"].shape)
+        one[..., 32, 31:33], two[..., 32, 31:33] = change * half, change * ~half
+        calls = [{**a, "x": a["x"] + d} for d in (0 * one, one, two, one + two)]
+        outs = torch.stack(SUBJECT.finite(probe, rng, *calls, args=args)).double()  # (4, B, C, H, W)
+        outs[..., 32, 31:33] = 0
+        none, first, second, both = outs
+        apart, whole = (d.flatten(1).norm(dim=1) for d in (both - first - second + none, both - none))  # (B,) each
+        if (apart < ADDED * whole).all():
+            raise Failed(
+                "no activation stands between the first and the last convolution: what changes of two pixels do "
+                "together is the sum of what each does alone. The usual branch is norm, SiLU, convolution, norm, SiLU, "
+                "convolution"
+            )
+
+
+def conditioned_behind(probe: Probe, rng: Generator) -> None:
+    for args in WIDTHS:
+        a, other = (draw(rng, 3, args, 8, 8) for _ in "ab")
+        _, out = SUBJECT.both(probe, "behind", a, {**a, "cond": other["cond"]}, args=list(args), seed=seed_of(rng))
+        one, two, left = (tensor(out, f"out{i}", SUBJECT.shape(a, args), BLOCK) for i in range(3))
+        if (relative_change(one, two) >= SEES).all() and (relative_change(one, left) < SEES).any():
+            raise Failed(
+                "cond acts ahead of the first convolution alone, and what the last one reads is neither normalised nor "
+                "shifted by it: give cond to the second norm as well"
+            )
+
+
 def checks(lesson: str) -> tuple[Check, ...]:
     check = partial(check_of, BLOCK, lesson)
     blind = (
@@ -86,9 +125,11 @@ def checks(lesson: str) -> tuple[Check, ...]:
         "starts at zero is right) and another cond, the output of every image must change"
     )
     return (
-        check("keeps its contract", 0.75, contract),
-        check("x is added to the result", 1.0, residual),
+        check("keeps its contract", 0.5, contract),
+        check("x is added to the result", 0.75, residual),
         check("the branch is normalised", 0.5, normalised),
-        check("the output depends on cond", 0.75, partial(properties.depends_on, SUBJECT, "cond", blind)),
+        check("an activation between the convolutions", 0.5, activated),
+        check("the output depends on cond", 0.5, partial(properties.depends_on, SUBJECT, "cond", blind)),
+        check("cond acts behind the first convolution too", 0.25, conditioned_behind),
         *properties.of_every_module(SUBJECT, lesson, SCALES),
     )

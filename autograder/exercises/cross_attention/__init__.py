@@ -12,6 +12,7 @@ from autograder.exercises.cross_attention.asking import EXAMPLE, NAME, SIZES, SU
 from autograder.exercises.module import SAME, SEES
 
 LESSON = "lesson 5.3, “Cross-attention”"
+LARGEST = 0.6  # of eight weights: 0.15 to 0.35 where scores are divided, above 0.75 where not
 LARGE = 1e4  # image tokens beside which whatever the context adds is small
 
 
@@ -82,6 +83,25 @@ def permuted(probe: Probe, rng: Generator) -> None:
         )
 
 
+def divides(probe: Probe, rng: Generator) -> None:
+    """With one head, what the context adds is the mixture of what each token adds alone: its weights can be read off.
+
+    Fresh, with only what is zero moved: a layer that starts so has learnt nothing, and should look at several tokens.
+    """
+    wide, tokens = (1024, 24, 1), 8
+    a = bare(draw(rng, 2, wide, 6, tokens))
+    alone = [{**a, "context": a["context"][:, s : s + 1]} for s in range(tokens)]
+    all_, *each = update(SUBJECT, probe, rng, a, *alone, args=wide, weights="awake")  # (B, L, D) each
+    values = torch.stack([one[:, 0] for one in each], 2)  # (B, D, S)
+    weights = torch.linalg.lstsq(values, all_.mT).solution  # (B, S, L)
+    if not weights.amax(1).mean() < LARGEST:
+        raise Failed(
+            "a fresh layer with wide heads gives nearly all of each position's attention to a single token: scores "
+            "grow with the square root of a head's size d, unless they are divided by it. With attend = "
+            "CrossAttention(1024, 16, 1) and x = torch.randn(1, 3, 1024), print the weights after the softmax"
+        )
+
+
 BLIND = (
     f"the output does not depend on the context: with {EXAMPLE}, parameters that have been moved a little (a zero-"
     "initialised output is right) and another context, the output of every image must change"
@@ -96,12 +116,13 @@ EXERCISE = Exercise(
     library=("__init__",),
     hidden=("attention", "layers", "text", "unet", "unet2d"),
     checks=(
-        check("keeps its contract", 1.0, contract),
-        check("x is added to the result", 1.0, residual),
+        check("keeps its contract", 0.75, contract),
+        check("x is added to the result", 0.75, residual),
         check("the output depends on the context", 1.0, partial(properties.depends_on, SUBJECT, "context", BLIND)),
         check("the weights over the tokens add up to 1", 1.0, weights_add_up),
         check("one token alone gets the weight 1", 0.5, one_token),
         check("each position has a mixture of its own", 0.75, looks),
+        check("a wide fresh layer looks at several tokens", 0.5, divides),
         check("masked tokens have no influence", 1.0, masking.masked_is_unseen),
         check("masking is leaving out", 0.75, masking.masked_is_left_out),
         check("the order of the tokens does not matter", 0.25, permuted),

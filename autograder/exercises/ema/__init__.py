@@ -20,7 +20,7 @@ from autograder.exercises.ema.averages import (
     values_of,
 )
 
-LESSON = "lesson 5.2, “EMA”"
+LESSON = "lesson 5.1, “EMA”"
 NAME = "EMA"
 TRY = "net = nn.Linear(1, 1); ema = EMA(net, decay=0.1); nn.init.zeros_(net.weight); ema.update(net)"
 

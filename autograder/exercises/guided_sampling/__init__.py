@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from autograder.exercises.base import Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import Returned, Thing, call, close, keeps_device, not_by_the_batch, seed_of
-from autograder.exercises.guided_sampling import sampling
+from autograder.exercises.guided_sampling import noise, sampling
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
 GUIDED, SAMPLE = "guided_eps", sampling.SAMPLE
@@ -123,12 +123,14 @@ EXERCISE = Exercise(
         guided("each image has its own label", 0.75, own),
         guided("one call of the model", 0.75, one_call),
         guided("keeps the device", 0.25, device),
-        sampled("keeps its contract", 0.5, sampling.contract),
-        sampled("starts from the generator's noise", 0.75, sampling.starts),
+        sampled("keeps its contract", 0.25, sampling.contract),
+        sampled("starts from the generator's noise", 0.5, sampling.starts),
         sampled("steps down from T - 1", 0.75, sampling.steps),
-        sampled("lands on images of the class", 0.75, sampling.lands),
+        sampled("lands on images of the class", 0.5, sampling.lands),
         sampled("guidance_scale counts", 0.5, sampling.guides),
-        sampled("each step leaves the noise of its timestep", 0.5, sampling.levels),
+        sampled("samples differ as the images of a class do", 0.25, noise.varies),
+        sampled("each step leaves the noise of its timestep", 0.5, noise.levels),
+        sampled("the noise agrees with the clamped x_0", 0.5, noise.rederives),
         sampled("within [-1, 1]", 0.5, sampling.bounded),
         sampled("the generator decides", 0.25, sampling.decided),
         sampled("images do not see one another", 0.25, sampling.alone),

@@ -87,11 +87,10 @@ def runs_of(times: Tensor, start: int) -> list[Tensor]:
 
 
 def steps(probe: Probe, rng: Generator) -> None:
-    g = draw(rng, SHAPE, spread=0.2, apart=0.1)
+    g, images = draw(rng, SHAPE, spread=0.2, apart=0.1), 2
     total = len(g.abar)
     hint = "print the t that your model is given, with num_steps=5"
     for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
-        images = 2
         returned = ask(probe, g, labels_of(rng, g, images), 3.0, count, Seeded(seed_of(rng)))
         times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
@@ -101,6 +100,10 @@ def steps(probe: Probe, rng: Generator) -> None:
             raise Failed(f"the timesteps do not go down: {hint}")
         if not all(count <= len(run.unique()) <= 2 * count and len(run) <= 4 * images * count for run in runs):
             raise Failed(f"num_steps is not the number of timesteps that are visited: {hint}, and again with 10")
+    y = labels_of(rng, g, images)
+    fifty, default = (ask(probe, g, y, 3.0, *n, generator=Seeded(0)) for n in ((50,), ()))
+    if not torch.equal(times_of(fifty), times_of(default)):
+        raise Failed("without num_steps, other timesteps are visited than with num_steps=50, which is the default")
 
 
 def lands(probe: Probe, rng: Generator) -> None:
@@ -126,27 +129,6 @@ def guides(probe: Probe, rng: Generator) -> None:
         out = ask(probe, g, y, **({} if w is None else {"guidance_scale": w}), generator=Seeded(seed_of(rng)))
         right = g.centre(y, 4.0 if w is None else w)
         close(out.tensor((3, *SHAPE)), right, text, example, rtol=0, atol=LANDED)
-
-
-def levels(probe: Probe, rng: Generator) -> None:
-    shape, images = (3, 8, 8), 8
-    g = draw(rng, shape, spread=0.0, apart=0.6)
-    y = labels_of(rng, g, 1).repeat(images)  # one class, so that the order of images and halves does not matter
-    for count in (len(g.abar), 11):
-        returned = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng)), shape=shape)
-        times = times_of(returned).clamp(0, len(g.abar) - 1)
-        for t in times.unique().tolist():
-            x = shown_at(returned, times, t, shape)
-            if len(x) < images:  # the child keeps no more, or the answer shows the model some of its images elsewhere
-                continue
-            abar, mean = g.abar[t].double(), g.mean[y[0]].double()
-            noise = (x.double() - abar.sqrt() * mean) / (1 - abar).sqrt()  # (N, C, H, W), 1,536 different numbers
-            if not 0.85 < noise.std() < 1.15 or (noise * mean.sign()).mean().abs() > 0.18:
-                raise Failed(
-                    "on the way, the images that a model is shown, which knows exactly one image of each class, do not "
-                    f"hold the noise of their timestep, of the variance 1 - abar[t]: {EXACT}; print ((x - a(t).sqrt() "
-                    "* picture(y)) / (1 - a(t)).sqrt()).std() at every call, which should stay near 1"
-                )
 
 
 def bounded(probe: Probe, rng: Generator) -> None:

@@ -9,6 +9,8 @@ from autograder.child import functions
 from autograder.child.functions import Reply
 from ddpm_core.schedule import DiffusionSchedule
 
+SHOWN = 400  # images that are kept, and no more than a call's beyond
+
 
 class Model(nn.Module):
     """The exact denoiser of images that are normal around a linear picture of their embedding.
@@ -25,6 +27,7 @@ class Model(nn.Module):
         self.register_buffer("abar", abar)
         self.null_class = len(table) - 1
         self.times: set[int] = set()
+        self.shown: list[tuple[Tensor, Tensor]] = []  # timesteps and images of the first calls
 
     def embed_class(self, labels: Tensor) -> Tensor:
         return self.class_emb(labels)  # (B,) -> (B, D)
@@ -42,6 +45,8 @@ class Model(nn.Module):
                 f"{tuple(class_emb.shape)}; t must be (B,) and class_emb (B, D) for these x"
             )
         self.times.update(int(i) for i in t)
+        if sum(len(x) for _, x in self.shown) < SHOWN:
+            self.shown.append((t.detach()[:1].clone(), x.detach().clone()))
         t = (t + torch.zeros_like(x.flatten(1)[:, 0])).long()  # as in a network, t meets x's device
         a = self.abar.gather(0, t)[:, None, None, None]  # (B, 1, 1, 1)
         mu = (class_emb @ self.paint).view(x.shape)  # (B, D) @ (D, C·H·W)
@@ -51,7 +56,8 @@ class Model(nn.Module):
 def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """functions.call, with a model and a schedule among the arguments where their tensors are sent.
 
-    Also returns the timesteps at which the model was called, `times`.
+    Also returns the timesteps at which the model was called, `times`, and of the first calls the timestep (`times`, a
+    tensor) and the images (`shown0`, `shown1`, …).
     """
     if "model.table" not in x:
         return functions.call(answers, header, x)
@@ -59,4 +65,7 @@ def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) 
     x |= {name: nn.Parameter(x[name]) for name in ("model.table", "model.paint")}
     model = Model(x["model.table"], x["model.paint"], x["model.spread"], abar).eval()
     about, out = functions.call(answers, header, x, {"model": model, "schedule": DiffusionSchedule(abar)})
+    if out and model.shown:
+        out |= {"times": torch.cat([t for t, _ in model.shown])}
+        out |= {f"shown{i}": x for i, (_, x) in enumerate(model.shown)}
     return about | {"times": sorted(model.times)[:2000]}, out

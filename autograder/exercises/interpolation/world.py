@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Probe, finite
-from autograder.exercises.calls import Seeded, Thing, call
+from autograder.exercises.base import Failed, Probe, finite
+from autograder.exercises.calls import Returned, Seeded, Thing, call
+from autograder.exercises.levels import Shown
 
 ROW = "interpolate_classes"
 THINGS = Thing("model"), Thing("schedule")
@@ -71,13 +72,34 @@ def two(rng: Generator) -> tuple[int, int]:
     return a, b
 
 
-def ask(
+def asked(
     probe: Probe, w: World, classes: tuple[int, int], count: int, generator: int | None, seed: int = 0, **kwargs: Any
-) -> tuple[Tensor, dict]:
+) -> Returned:
     """The row (num_interp, C, H, W), and what else the child says."""
     kwargs = {"num_steps": STEPS, "generator": None if generator is None else Seeded(generator), **kwargs}
     kwargs = {k: v for k, v in kwargs.items() if v is not None}
-    row = call(probe, ROW, *THINGS, *classes, count, w.shape, besides=w.tensors, seed=seed, **kwargs)
+    return call(probe, ROW, *THINGS, *classes, count, w.shape, besides=w.tensors, seed=seed, **kwargs)
+
+
+def ask(
+    probe: Probe, w: World, classes: tuple[int, int], count: int, generator: int | None, seed: int = 0, **kwargs: Any
+) -> tuple[Tensor, dict]:
+    """The images in float64, and the child's words; Failed where they are not what the contract asks for."""
+    row = asked(probe, w, classes, count, generator, seed, **kwargs)
     images = row.tensor((count, *w.shape), torch.float32)
     row.unchanged()
     return finite(images, f"{ROW}'s images").double(), row.about
+
+
+def shown(row: Returned, w: World) -> Shown:
+    """What the model was shown at which timestep, as far as the child has kept it."""
+    times = row.after.get("times")
+    if times is None or times.dim() != 1 or times.is_floating_point():
+        raise Failed("the model is never called: print t in a call with num_steps=5")
+    found = []
+    for i, t in enumerate(times.clamp(0, len(w.abar) - 1).tolist()):
+        x = row.after.get(f"shown{i}")
+        if x is None or x.dim() != 4 or tuple(x.shape[1:]) != w.shape or not x.is_floating_point():
+            raise Failed("the model is shown images of another shape than image_shape: print x.shape at every call")
+        found.append((t, x))
+    return found

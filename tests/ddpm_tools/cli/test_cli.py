@@ -146,7 +146,7 @@ def test_ctrl_c_among_the_imports_is_one_line():
 import sys
 class Finder:
     def find_spec(self, name, path, target=None):
-        if name == "ddpm_tools.cli.train":
+        if name == "ddpm_tools.cli.draw":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Finder())
 from ddpm_tools.cli.main import main

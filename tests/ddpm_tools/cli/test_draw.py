@@ -150,3 +150,8 @@ def test_autoguidance_by_a_snapshot(monkeypatch, tmp_path, capsys):
     checkpoint.write(tmp_path / "other", tensors, {**record["config"], "schedule": "linear"})
     said = sentence(capsys, *argv, "--weak", tmp_path / "other")
     assert "has other schedule than" in said and "a snapshot of the same run" in said
+
+
+def test_a_walk_is_linear_at_w_2_unless_told_otherwise():
+    given = parser().parse_args(["interpolate", "--pair", "3", "8"])
+    assert (given.w, given.mode) == (2.0, "linear")  # measured: scripts/lesson_5_3_records.py walks

@@ -1,0 +1,86 @@
+"""Hints for `autograder check`: after each failure of a check one more, from general to specific, three in all.
+
+The first is the check's own message. The others are data: `hints.txt` in the exercise's folder, and beside the folders
+for what exercises share. How often a check has failed is kept in a file beside the notebook, until the check holds.
+"""
+
+import contextlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from autograder import exercises
+from autograder.exercises.base import Exercise
+from autograder.grading.results import NotebookResult, Test
+
+FILE = "hints.txt"
+
+
+def after(result: NotebookResult, notebook: Path) -> str:
+    """What to mend first, and the next hint for it; "" where nothing is to be said. Keeps count beside the notebook."""
+    counts = {name: n for name, n in read(notebook).items() if name in failing(result)}
+    test = first_to_mend(result)
+    if test:
+        counts[test.name] = counts.get(test.name, 0) + 1
+    keep(notebook, counts)
+    if not test:
+        return ""
+    every = (test.output, *hints(result.exercise, test.name))
+    level = min(counts[test.name], len(every))
+    more = " Another failure of it gives the next one." if level < len(every) else ""
+    return f"Begin with “{test.name}”. Hint {level} of {len(every)}: {every[level - 1]}{more}"
+
+
+def failing(result: NotebookResult) -> dict[str, Test]:
+    """The lines that failed, in the exercise's order."""
+    return {t.name: t for t in result.all_tests() if not t.passed}
+
+
+def first_to_mend(result: NotebookResult) -> Test | None:
+    """The first check that failed by itself: not where an answer was not even loaded, and all its lines say so."""
+    failed = failing(result)
+    for check in result.exercise.checks:
+        same = [failed[c.name].output for c in result.exercise.checks_of(check.answer or "") if c.name in failed]
+        if check.name in failed and (len(same) < 2 or len(set(same)) > 1):
+            return failed[check.name] if result.outcome == "graded" else None
+    return None
+
+
+def hints(exercise: Exercise, check: str) -> Sequence[str]:
+    """The second and the third hint for a check; nothing where none are written."""
+    shared = check.partition(": ")[2] or check
+    return table(exercises.HERE / exercise.name / FILE).get(check) or table(exercises.HERE / FILE).get(shared) or ()
+
+
+@cache
+def table(file: Path) -> dict[str, tuple[str, ...]]:
+    """Hints by the name of their check: blocks with the name in the first line, and a hint in each further one."""
+    if not file.is_file():
+        return {}
+    blocks = file.read_text(encoding="utf-8").strip().split("\n\n")
+    lines = (block.splitlines() for block in blocks if not block.startswith("#"))
+    return {name: tuple(rest) for name, *rest in lines}
+
+
+def counts_file(notebook: Path) -> Path:
+    return notebook.with_name(f".{notebook.stem}_hints.json")
+
+
+def read(notebook: Path) -> dict[str, int]:
+    """How often each check has failed; nothing where the file is none of ours."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(counts_file(notebook).read_text(encoding="utf-8"))
+        if isinstance(found, dict) and all(type(n) is int for n in found.values()):
+            return found
+    return {}
+
+
+def keep(notebook: Path, counts: dict[str, int]) -> None:
+    """Write the counts, or take the file away where all is well; a folder that takes no file forgets."""
+    file = counts_file(notebook)
+    with contextlib.suppress(OSError):
+        if counts:
+            file.write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
+        else:
+            file.unlink(missing_ok=True)

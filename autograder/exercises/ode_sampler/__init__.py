@@ -1,0 +1,149 @@
+"""The ode_sampler exercise: one step of Euler's and of Heun's method along a velocity field that is known exactly."""
+
+import math
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Generator
+
+from autograder.exercises.base import Exercise, Failed, Probe, check_of
+from autograder.exercises.calls import Thing, close, keeps_device
+from autograder.exercises.ode_sampler.asking import SHAPES, TRY, draw, hops, step, walked
+
+EULER, HEUN = "euler_step", "heun_step"
+EVALUATIONS = {EULER: 1, HEUN: 2}
+COUNTS = (16, 32, 64)  # of steps
+
+
+def contract(name: str, probe: Probe, rng: Generator) -> None:
+    for shape in SHAPES:
+        flow, xt = draw(rng, shape[1:]), torch.randn(shape, generator=rng)
+        for t, s in hops(rng, up=False)[:2]:
+            step(probe, name, flow, xt, t, s).unchanged().tensor(shape, torch.float32)
+
+
+def follows(name: str, up: bool, text: str, probe: Probe, rng: Generator) -> None:
+    """The step in closed form, at points of the flow and beside it."""
+    for shape in SHAPES:
+        flow, xt = draw(rng, shape[1:]), 2 * torch.randn(shape, generator=rng)
+        right = {EULER: flow.euler, HEUN: flow.heun}[name]
+        for t, s in hops(rng, up):
+            out = step(probe, name, flow, xt, t, s).tensor(shape)
+            close(out, right(xt, t, s), text, EXAMPLES[name, up], rtol=1e-4, atol=1e-4)
+
+
+EXAMPLES = {
+    (EULER, False): f"{TRY}: the velocity is 1 there and the step goes back by a half, so -0.5 must come out",
+    (HEUN, False): f"{TRY}: the velocity is 1 at the one end and 0.5 at the other, their mean 0.75, so -0.375 must "
+    "come out",
+    (EULER, True): "exchange t and t_next of a step that is right: with the same field it must go the other way. The "
+    "length of the step is t_next - t, with its sign",
+    (HEUN, True): "exchange t and t_next of a step that is right: with the same field it must go the other way. The "
+    "length of the step is t_next - t, with its sign",
+}
+
+
+def evaluations(name: str, probe: Probe, rng: Generator) -> None:
+    flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
+    returned = step(probe, name, flow, xt, 0.8, 0.5)
+    returned.tensor()
+    calls, wanted = returned.about.get("calls"), EVALUATIONS[name]
+    if calls != wanted:
+        raise Failed(
+            f"{name} asks the field {str(calls)[:9]} times for one step, where {wanted} must do: put a print into a "
+            "field of your own and count. Evaluations are what sampling costs; keep a velocity that you need twice"
+        )
+
+
+def asked(name: str, probe: Probe, rng: Generator) -> None:
+    """Where and when the velocities are taken: at (xt, t), and for Heun also where Euler's step lands, at t_next."""
+    for shape in SHAPES:
+        flow, xt = draw(rng, shape[1:]), torch.randn(shape, generator=rng)
+        for t, s in hops(rng, up=False)[1:]:
+            probed = step(probe, name, flow, xt, t, s)
+            probed.tensor()
+            for x, moment, where in ((xt.double(), t, START), (flow.euler(xt, t, s), s, LANDING))[: EVALUATIONS[name]]:
+                if not visited(probed.after, x, moment):
+                    raise Failed(where)
+
+
+START = (
+    "no velocity is taken at the point where the step starts, at its time t: put a print into a field of your own and "
+    "look at the x and the t that it is given first"
+)
+LANDING = (
+    "the second velocity is not the one at the point where an Euler step lands, at the time t_next: put a print into a "
+    "field of your own and look at both times that it is given, and at both points"
+)
+
+
+def visited(seen: dict[str, torch.Tensor], x: torch.Tensor, moment: float) -> bool:
+    moments = seen.get("moments")
+    if moments is None or moments.dim() != 1:
+        return False
+    points = [seen.get(f"point{i}") for i in range(len(moments))]
+    return any(
+        p is not None and p.shape == x.shape and abs(float(m) - moment) < 1e-4 and (p - x).abs().max() < 1e-3
+        for p, m in zip(points, moments)
+    )
+
+
+def order(name: str, probe: Probe, rng: Generator) -> None:
+    """How the error at t = 0 falls as the steps get smaller, against the closed form; all in float64."""
+    flow = draw(rng, (2, 4, 4))
+    noise = torch.randn(6, 2, 4, 4, generator=rng, dtype=torch.float64)
+    errors = [float((walked(probe, name, flow, noise, n) - flow.arrival(noise)).abs().mean()) for n in COUNTS]
+    slopes = [math.log2(max(a, 1e-12) / max(b, 1e-12)) for a, b in pairwise(errors)]
+    wanted = EVALUATIONS[name]  # the order of both methods is their number of evaluations
+    if abs(slopes[-1] - wanted) > 0.35 or errors[-1] > 0.1:
+        raise Failed(
+            f"the order of {name} is not {wanted}: twice as many steps from t = 1 to t = 0 must leave "
+            f"{'half' if wanted == 1 else 'a quarter'} of the error. Plot it as the picture of the notebook does"
+        )
+
+
+def stands_still(probe: Probe, rng: Generator) -> None:
+    flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
+    for t in (0.0, 0.4, 1.0):
+        out = step(probe, HEUN, flow, xt, t, t).tensor(SHAPES[0])
+        close(out, xt, "a step of no length changes the point", f"with {TRY.split(', t =')[0]} and t_next = t")
+
+
+def device(name: str, probe: Probe, rng: Generator) -> None:
+    flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
+    moments = torch.tensor(0.8), torch.tensor(0.5)
+    keeps_device(probe, name, Thing("field"), xt, *moments, rename=("field", "xt", "t", "t_next"), besides=flow.tensors)
+
+
+euler = partial(check_of, EULER, "lesson 5.4, “Euler and Heun”")
+heun = partial(check_of, HEUN, "lesson 5.4, “Euler and Heun”")
+EXERCISE = Exercise(
+    assignment="5_4_flow",
+    position=2,
+    name="ode_sampler",
+    answers=(EULER, HEUN),
+    library=("__init__",),
+    hidden=("flow", "edm", "samplers"),
+    checks=(
+        euler("keeps its contract", 0.5, partial(contract, EULER)),
+        euler("follows the velocity", 1.75, partial(follows, EULER, False, "the step does not follow the velocity")),
+        euler("asks where the step starts", 0.25, partial(asked, EULER)),
+        euler("one evaluation", 0.25, partial(evaluations, EULER)),
+        euler("goes up as well as down", 0.5, partial(follows, EULER, True, "a step towards the noise goes wrong")),
+        euler("first order", 0.5, partial(order, EULER)),
+        euler("keeps the device", 0.25, partial(device, EULER)),
+        heun("keeps its contract", 0.5, partial(contract, HEUN)),
+        heun(
+            "the mean of two velocities", 2.0,
+            partial(follows, HEUN, False, "the step does not follow the mean of the velocities at its two ends"),
+        ),
+        heun("asks at both ends", 0.5, partial(asked, HEUN)),
+        heun("two evaluations", 0.5, partial(evaluations, HEUN)),
+        heun("goes up as well as down", 0.5, partial(follows, HEUN, True, "a step towards the noise goes wrong")),
+        heun("second order", 1.5, partial(order, HEUN)),
+        heun("a step of no length", 0.25, stands_still),
+        heun("keeps the device", 0.25, partial(device, HEUN)),
+    ),
+    written=("ode_sampler_written",),
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""`autograder release --variants N`: exercises with other numbers for each student, and a record of who has which."""
+
+import copy
+import os
+import random
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import nbformat
+from nbformat.notebooknode import NotebookNode
+from traitlets.config import Config
+
+from autograder import travel
+from autograder.grading.private import write_text
+from autograder.intake import variants
+from autograder.intake.student_ids import folder_of
+from autograder.intake.variants import Variants
+from autograder.release import bundle
+from autograder.release.generate import load_config, release_notebook
+from autograder.release.numbers import alternatives, draw, texts, with_numbers
+
+EXERCISES, SOLUTIONS = "exercises", "solutions"
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same variant gives the same bytes
+
+
+def release(
+    out: Path, course: Path, number: int, record: Path, people: Iterable[str] = (), seed: int | None = None
+) -> Path:
+    """The bundle without exercises at `out`, and beside it the folder `variants`, which is returned.
+
+    `variants/students/` holds a zip for each of `people`, or where nobody is named for each variant;
+    `variants/answers/V/` the solutions with the numbers of variant V, for whoever marks. `record` says who has which:
+    a later release keeps what it says, draws further variants where `number` is larger, and gives newcomers theirs.
+    """
+    known = variants.read(record) if record.is_file() else None
+    if known and (number < known.number or seed not in (None, known.seed)):
+        said = f"{record} tells of {known.number} variants of seed {known.seed}"
+        raise ValueError(f"{said}; release at least as many, without --seed, or move it away to draw all anew")
+    seed = known.seed if known else int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    files = list(marked(course, seed))
+    if not files:
+        raise ValueError(f"no solution of {course} has numbers that vary (docs/instructors.md: “Variants”)")
+    drawn = [{name: choices[v % len(choices)] for name, _, choices in files} for v in range(number + 1)]
+    given = Variants(
+        seed,
+        assigned(people, number, seed, known.students if known else {}),
+        {name: [texts(nb, each[name]) for each in drawn] for name, nb, _ in files},
+    )
+    bundle.make(out, course, exercises=False)
+    made = bundle.replace(out.with_name("variants"), partial(_write, course=course, given=given, drawn=drawn))
+    write_text(record, given.as_json())
+    return made
+
+
+def marked(course: Path, seed: int) -> Iterator[tuple[str, NotebookNode, list[tuple[int, ...]]]]:
+    """Each solution with numbers that vary: ASSIGNMENT/NAME, the notebook, and its choices; variant 0 is as written."""
+    for path in sorted((course / SOLUTIONS).glob("*/*.ipynb")):
+        nb, name = nbformat.read(path, as_version=4), f"{path.parent.name}/{path.stem}"
+        try:
+            counts = alternatives(nb)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if counts:
+            written = (0,) * len(counts)
+            yield name, nb, [written, *(choice for choice in draw(seed, name, counts) if choice != written)]
+
+
+def assigned(people: Iterable[str], number: int, seed: int, known: dict[str, int]) -> dict[str, int]:
+    """A variant for each student, the rarest so far, drawn among equals; who has one keeps it."""
+    given, rng = dict(known), random.Random(seed)
+    for student in sorted(set(people) - known.keys()):
+        count = Counter(given.values())
+        fewest = min(count[v] for v in range(1, number + 1))
+        given[student] = rng.choice([v for v in range(1, number + 1) if count[v] == fewest])
+    return given
+
+
+def _write(out: Path, course: Path, given: Variants, drawn: list[dict[str, tuple[int, ...]]]) -> None:
+    """Zips for students and folders of answers, in a folder that does not exist yet."""
+    config = load_config(course)
+    (out / "students").mkdir(parents=True)
+    holders = {folder_of(s): v for s, v in given.students.items()}
+    digits = len(str(given.number))
+    labels = {v: f"{v:0{digits}}" for v in range(1, given.number + 1)}
+    holders = holders or {f"variant_{label}": v for v, label in labels.items()}
+    for v in range(1, given.number + 1):
+        names = [name for name, variant in holders.items() if variant == v]
+        released = exercises(course, drawn[v], config) if names else {}
+        for name in names:
+            _zip(out / "students" / f"{name}.zip", released)
+        for name, choice in drawn[v].items():
+            nb = with_numbers(nbformat.read(course / SOLUTIONS / f"{name}.ipynb", as_version=4), choice)
+            file = out / "answers" / labels[v] / f"{name}.ipynb"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(nb, file)
+
+
+def exercises(course: Path, drawn: dict[str, tuple[int, ...]], config: Config) -> dict[str, bytes]:
+    """The files of exercises/ by their paths, with a variant's numbers."""
+    released = {}
+    for file in travel.files(course / EXERCISES):
+        name = file.relative_to(course / EXERCISES).with_suffix("").as_posix()
+        content = file.read_bytes()
+        if file.suffix == ".ipynb" and name in drawn:
+            theirs = copy.deepcopy(config)
+            theirs.Numbers.drawn = list(drawn[name])
+            assignment = name.split("/")[0]
+            nb = release_notebook(course / SOLUTIONS / f"{name}.ipynb", assignment, theirs)
+            content = (nbformat.writes(nb) + "\n").encode()
+        released[file.relative_to(course).as_posix()] = content
+    return released
+
+
+def _zip(path: Path, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED)

@@ -1,0 +1,134 @@
+"""Do the checks see one small mistake, wherever it is made? Every first-order mutant of the 19 model solutions.
+
+    python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--again] [--report]
+
+Records go to build/mutants.jsonl, and what is there is not judged again; --again judges anew all that lost no points.
+--quick takes a random sample, in five minutes. --report writes docs/mutants.md from the records. The last line is one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from autograder.authoring.machine import accepted, banks, judged, of_solution
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS, PAGE = ROOT / "build/mutants.jsonl", ROOT / "docs/mutants.md"
+QUICK, QUICK_S = 400, 300
+
+
+def read() -> dict[tuple[str, str], dict]:
+    """The newest record of each mutant, by (answer, source)."""
+    lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
+    return {(r["answer"], r["source"]): r for r in map(json.loads, lines)}
+
+
+def figures(records: list[dict]) -> dict[str, float]:
+    count = Counter(r["outcome"] for r in records)
+    allowed = sum((r["answer"], r["change"]) in accepted() for r in records if r["outcome"] == "survived")
+    other = len(records) - count["equivalent"] - allowed
+    survivors = count["survived"] - allowed + count["by chance"]
+    return {
+        **{"mutants": len(records), "equivalent": count["equivalent"], "right_too": allowed},
+        **{"wrong": other, "lose_points": other - survivors, "survivors": survivors},
+        "share": round(1 - survivors / other, 4) if other else 1.0,
+    }
+
+
+def page(records: list[dict]) -> str:
+    """docs/mutants.md."""
+    rows = []
+    for name, part in [
+        *((b.answer, [r for r in records if r["answer"] == b.answer]) for b in banks()), ("all", records)
+    ]:  # fmt: skip
+        f = figures(part)
+        counts = " | ".join(f"{f[k]:,}" for k in ("mutants", "equivalent", "right_too", "wrong", "lose_points"))
+        rows.append(f"| `{name}` | {counts} | {100 * f['share']:.1f} % |")
+    operators = []
+    for operator, n in Counter(r["operator"] for r in records).most_common():
+        f = figures([r for r in records if r["operator"] == operator])
+        operators.append(f"| {operator} | {n:,} | {f['wrong']:,} | {f['lose_points']:,} |")
+    let_go = [r for r in records if r["outcome"] in ("survived", "by chance")]
+    named = {(r["answer"], r["change"]): accepted().get((r["answer"], r["change"])) for r in let_go}
+    unknown = [f"- `{a}`: `{c}`" for (a, c), reason in named.items() if reason is None]
+    known = [f"- `{a}`: `{c}`: {reason}" for (a, c), reason in named.items() if reason]
+    return TEXT.format(*map("\n".join, (rows, operators, unknown or ["None."], known or ["None."])), **figures(records))
+
+
+TEXT = """# Mutants by machine
+
+Written by `python benchmarks/machine_mutants.py --report`, from the records of a whole sweep: do not edit.
+
+Every first-order mutant of the 19 model solutions, by the operators of mutmut and cosmic-ray and some of the field's
+own (`autograder/authoring/operators.py`). Each is judged in three seeds, and must lose points in every one of them. A
+mutant that replies to all that the checks ask just as the model solution does, in two further seeds, is equivalent.
+Some others are right answers too: the exercise leaves open what they change. The gates and the checks of time take no
+part.
+
+Of {mutants:,} mutants {equivalent:,} are equivalent and {right_too:,} right too. Of the other {wrong:,},
+{lose_points:,} lose points.
+
+| answer cell | mutants | equivalent | right too | wrong | lose points | share |
+|---|---|---|---|---|---|---|
+{0}
+
+| operator | mutants | wrong | lose points |
+|---|---|---|---|
+{1}
+
+**Wrong ones that keep full marks:**
+
+{2}
+
+**Right too, and why:**
+
+{3}
+"""
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--answer", action="append", help="default: all")
+    p.add_argument("--quick", action="store_true", help=f"a random {QUICK}, at most {QUICK_S} seconds")
+    p.add_argument("--again", action="store_true", help="judge anew what lost no points")
+    p.add_argument("--report", action="store_true", help="write docs/mutants.md, and judge nothing")
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    todo = [(b, m) for b in banks(*(a.answer or ())) for m in of_solution(b)]
+    here = {(b.answer, m.source) for b, m in todo}
+    records = {key: r for key, r in read().items() if key in here}
+    if a.report:
+        PAGE.write_text(page(list(records.values())), encoding="utf-8")
+    elif a.quick:
+        todo = random.Random(time.time_ns()).sample(todo, min(QUICK, len(todo)))
+        records = {}
+    if not a.report:
+        done = {key for key, r in records.items() if not a.again or r["outcome"] == "killed"}
+        RECORDS.parent.mkdir(exist_ok=True)
+        start = time.monotonic()
+        with RECORDS.open("a", encoding="utf-8") as file:
+            for bank, m in tqdm(todo, unit="mutant", disable=not sys.stderr.isatty()):
+                if (bank.answer, m.source) in done or (a.quick and time.monotonic() - start > QUICK_S):
+                    continue
+                outcome, by = judged(bank, m)
+                r = {"answer": bank.answer, "operator": m.operator, "change": m.change, "outcome": outcome, "by": by}
+                if outcome in ("survived", "by chance") and (bank.answer, m.change) not in accepted():
+                    print(f"{outcome}: {bank.answer}, {m.operator}: {m.change} {by}", flush=True)
+                file.write(json.dumps({**r, "source": m.source}) + "\n")
+                file.flush()
+                records[bank.answer, m.source] = r
+    print(json.dumps(figures(list(records.values()))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A page of HTML, CSS and JavaScript modules as one file, which opens from a disk too: browsers load modules from a
+web server alone. Each module becomes a function that returns what it exports, in the order in which they need each
+other. No tool of the JavaScript world is needed, and the sources stay what the browser runs while one works on them.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+LAB = Path(__file__).resolve().parents[2] / "playground/lab/index.html"  # the guidance laboratory
+
+IMPORT = re.compile(r'^import (\* as \w+|\{[^}]*\}) from "([^"]+)";\n', re.M)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|let|class) ([\w$]+))", re.M)
+
+
+def modules(entry: Path) -> list[Path]:
+    """The module and all that it imports, each after those that it needs. ValueError where a file is missing."""
+    order: list[Path] = []
+    seen: set[Path] = set()
+
+    def visit(file: Path, importer: Path) -> None:
+        if file in seen:
+            return
+        seen.add(file)
+        if not file.is_file():
+            raise ValueError(f"{importer.name} imports {file.name}, which is not there")
+        for _, target in IMPORT.findall(file.read_text(encoding="utf-8")):
+            visit((file.parent / target).resolve(), file)
+        order.append(file)
+
+    visit(entry.resolve(), entry)
+    return order
+
+
+def as_function(file: Path, number: dict[Path, int]) -> str:
+    """A module as a constant that holds its exports."""
+    text = file.read_text(encoding="utf-8")
+
+    def taken(match: re.Match) -> str:
+        names, target = match.groups()
+        names = names.removeprefix("* as ").replace(" as ", ": ")
+        return f"const {names} = m{number[(file.parent / target).resolve()]};\n"
+
+    exports = ", ".join(EXPORT.findall(text))
+    body = EXPORT.sub("", IMPORT.sub(taken, text))
+    if left := re.search(r"^(import|export)\b.*", body, re.M):
+        raise ValueError(f"{file.name}: cannot join '{left.group()}'; write plain imports and exports")
+    return f"// {file.name}\nconst m{number[file]} = (() => {{\n{body}\nreturn {{ {exports} }};\n}})();\n"
+
+
+def one_page(page: Path, links: Iterable[tuple[str, str]] = ()) -> str:
+    """The page with its style sheet and modules inside; links (title, address) stand where it has <!-- links -->."""
+    html = page.read_text(encoding="utf-8")
+    style = re.search(r'<link rel="stylesheet" href="([^"]+)" />', html)
+    script = re.search(r'<script type="module" src="([^"]+)"></script>', html)
+    if not (style and script):
+        raise ValueError(f"{page.name} must have one style sheet and one module script")
+    files = modules(page.parent / script[1])
+    number = {file: i for i, file in enumerate(files)}
+    code = "".join(as_function(file, number) for file in files).replace("</script", "<\\/script")
+    sheet = (page.parent / style[1]).read_text(encoding="utf-8")
+    bar = "".join(f'<a href="{address}">{title}</a>' for title, address in links)
+    html = html.replace("<!-- links -->", f'<nav aria-label="Course">{bar}</nav>' if bar else "")
+    html = html.replace("'self'", "'unsafe-inline'")  # in the page's content security policy: there is nothing else
+    html = html.replace(style[0], f"<style>\n{sheet}</style>")
+    return html.replace(script[0], f'<script type="module">\n{code}</script>')  # a module: after the page, and strict
