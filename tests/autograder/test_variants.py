@@ -147,6 +147,15 @@ def test_model_answers_are_right_for_their_own_numbers(row):
     assert number(r"sqrt 2 \\approx (\d+)", said) == round(math.sqrt(n / 2))
 
 
+@pytest.mark.parametrize(("row", "by"), [(0, 2), (1, 3), (2, 4)])
+def test_the_costs_of_smaller_patches_are_those_of_their_number(row, by):
+    said = {4: ("four", "fourfold"), 9: ("nine", "ninefold"), 16: ("sixteen", "sixteenfold"), 81: ("", "81-fold")}
+    said[256] = "", "256-fold"
+    asked, answer = words("5_4_flow/dit_block", row)
+    assert f"makes {said[by**2][0]} times as many tokens" in asked
+    assert f"grows {said[by**4][1]};" in answer and f"by itself, {said[by**2][1]}." in answer
+
+
 def test_as_it_is_written_a_variant_is_what_exercises_holds():
     written = {name: (0,) * len(numbers.alternatives(solution(name))) for name in NOTEBOOKS}
     made = variants.exercises(ROOT, written, load_config(ROOT))
