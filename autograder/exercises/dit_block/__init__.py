@@ -9,7 +9,7 @@ from autograder.exercises.base import Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import call, keeps_device
 from autograder.exercises.dit_block import block
 
-LESSON = "lesson 5.4, “A small transformer”"
+LESSON = "lesson 5.4, “A transformer in the U-Net's place”"
 CUT, PASTE = "patchify", "unpatchify"
 CASES = (
     ((2, 3, 4, 6), 2),

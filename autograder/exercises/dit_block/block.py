@@ -12,6 +12,7 @@ from autograder.exercises.module import SAME, SEES, Batch, Subject
 
 BLOCK = "DiTBlock"
 LARGE = 1e4  # tokens beside which whatever a normalised branch gives is small
+BENT = 0.02  # of what the block adds to one token: less than 0.001 without an activation, 0.19 and more with one
 SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
 
@@ -89,14 +90,34 @@ def normalised(probe: Probe, rng: Generator) -> None:
         )
 
 
+def bends(probe: Probe, rng: Generator) -> None:
+    """One token alone, so that attention is linear in it: without an activation in the MLP all of the block would be.
+
+    Four tokens of one length, in pairs with the same sum, and large: what the branches read is then their direction.
+    """
+    dim = SUBJECT.args[0]
+    square = torch.linalg.qr(torch.cat([torch.ones(dim, 1), torch.randn(dim, 3, generator=rng)], 1))[0]
+    a, b, c = (LARGE / 10 * (dim / 2) ** 0.5 * square[:, 1:]).unbind(1)  # (dim,) each, of mean 0, at right angles
+    x = torch.stack([a + b, a - b, a + c, a - c])[:, None]  # (4, 1, dim)
+    cond = torch.randn(1, SUBJECT.args[1], generator=rng).repeat(4, 1)
+    (out,) = SUBJECT.finite(probe, rng, {"x": x, "cond": cond})
+    added = (out.double() - x)[:, 0]  # (4, dim)
+    if (added[0] + added[1] - added[2] - added[3]).norm() < BENT * added.norm(dim=1).mean():
+        raise Failed(
+            "no activation stands in the MLP, or there is no MLP: for a single token, what the block adds is a linear "
+            "function of the normalised token. The MLP is a linear layer, a GELU, and another linear layer"
+        )
+
+
 def checks(lesson: str) -> tuple[Check, ...]:
     check = partial(check_of, BLOCK, lesson)
     blind = f"the output does not depend on cond: with {SUBJECT.example}, {MOVED}, and another cond, it must change"
     return (
         check("keeps its contract", 0.5, contract),
-        check("the identity at the start", 1.0, identity),
+        check("the identity at the start", 0.75, identity),
         check("tokens see each other", 0.75, attends),
         check("tokens have no order", 0.25, equivariant),
+        check("an activation in the MLP", 0.25, bends),
         check("the branches are normalised", 0.25, normalised),
         check("the output depends on cond", 0.25, partial(properties.depends_on, SUBJECT, "cond", blind)),
         *properties.of_every_module(SUBJECT, lesson, SCALES),

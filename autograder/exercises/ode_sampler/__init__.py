@@ -135,11 +135,11 @@ EXERCISE = Exercise(
         euler("keeps the device", 0.25, partial(device, EULER)),
         heun("keeps its contract", 0.5, partial(contract, HEUN)),
         heun(
-            "the mean of two velocities", 2.0,
+            "the mean of two velocities", 2.25,
             partial(follows, HEUN, False, "the step does not follow the mean of the velocities at its two ends"),
         ),
         heun("asks at both ends", 0.5, partial(asked, HEUN)),
-        heun("two evaluations", 0.5, partial(evaluations, HEUN)),
+        heun("two evaluations", 0.25, partial(evaluations, HEUN)),
         heun("goes up as well as down", 0.5, partial(follows, HEUN, True, "a step towards the noise goes wrong")),
         heun("second order", 1.5, partial(order, HEUN)),
         heun("a step of no length", 0.25, stands_still),
