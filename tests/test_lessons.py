@@ -36,11 +36,8 @@ CHECKS: dict[str, Callable[[dict], None]] = {
     "5_2_guidance": guidance.holds,
     "5_3_conditioning": conditioning.holds,
 }
-SAID = {  # MEASURED, CLAIMS, SETTINGS
-    "5_1_unconditional": unconditional,
-    "5_2_guidance": guidance,
-    "5_3_conditioning": conditioning,
-}
+# Modules with MEASURED, CLAIMS and SETTINGS.
+SAID = {"5_1_unconditional": unconditional, "5_2_guidance": guidance, "5_3_conditioning": conditioning}
 FIGURES = {"5_1_unconditional": 24, "5_2_guidance": 15, "5_3_conditioning": 22}  # at least
 
 
@@ -129,12 +126,11 @@ def test_a_lesson_is_worked_not_read(lesson: str):
     assert "RESULTS" not in "".join(c.source for c in code)
     assert [line for c in code for line in c.source.splitlines() if len(line) > 88] == []
     answers, seen = student_answers(), set()
-    for cell in nb.cells:
-        plugged = set(re.findall(r"student\(\s*\"(\w+)\"", cell.source)) if cell.cell_type == "code" else set()
+    for cell in code:
+        plugged = set(re.findall(r"student\(\s*\"(\w+)\"", cell.source))
         assert plugged <= answers
-        shown = re.findall(r"\bshow\(([^)]*)\)", cell.source) if cell.cell_type == "code" else []
+        shown, folded = (re.findall(rf"\b{f}\(([^)]*)\)", cell.source) for f in ("show", "fold"))
         assert not answers & set(re.findall(r"\w+", " ".join(shown))), "an exercise's answer is printed"
-        folded = re.findall(r"\bfold\(([^)]*)\)", cell.source) if cell.cell_type == "code" else []
         assert answers & set(re.findall(r"\w+", " ".join(folded))) <= seen, "folded before the student's own"
         seen |= plugged
     assert len(seen) >= 3
