@@ -1,7 +1,7 @@
 """The README's moving pictures, from what ships: `python scripts/readme_pictures.py` writes docs/*.webp in a minute.
 
-    docs/guidance.webp  the guidance laboratory, at w = 1 and then at w = 4 (the page itself, in Chromium)
-    docs/digits.webp    ten digits of 28×28 on their way from noise, by the shipped checkpoint
+docs/guidance.webp  the guidance laboratory, at w = 1 and then at w = 4 (the page itself, in Chromium)
+docs/digits.webp    ten digits of 28×28 on their way from noise, by the shipped checkpoint
 """
 
 import functools
