@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
-from tests.lesson_claims import Claim, conditioning, guidance, unclaimed, unconditional, wrong
+from tests.lesson_claims import Claim, conditioning, flows, guidance, unclaimed, unconditional, wrong
 from website.lessons import keep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,10 +35,15 @@ CHECKS: dict[str, Callable[[dict], None]] = {
     "5_1_unconditional": unconditional.holds,
     "5_2_guidance": guidance.holds,
     "5_3_conditioning": conditioning.holds,
+    "5_4_flow": flows.holds,
 }
-# Modules with MEASURED, CLAIMS and SETTINGS.
-SAID = {"5_1_unconditional": unconditional, "5_2_guidance": guidance, "5_3_conditioning": conditioning}
-FIGURES = {"5_1_unconditional": 24, "5_2_guidance": 15, "5_3_conditioning": 22}  # at least
+SAID = {  # MEASURED, CLAIMS, SETTINGS
+    "5_1_unconditional": unconditional,
+    "5_2_guidance": guidance,
+    "5_3_conditioning": conditioning,
+    "5_4_flow": flows,
+}
+FIGURES = {"5_1_unconditional": 24, "5_2_guidance": 15, "5_3_conditioning": 22, "5_4_flow": 18}  # at least
 
 
 def read(lesson: str) -> NotebookNode:
@@ -183,12 +188,7 @@ import ddpm_tools.lessons
 ddpm_tools.lessons.EXERCISES = Path({str(ROOT / "solutions")!r})
 """
 
-MORE = {  # what else a test cannot afford
-    "5_1_unconditional": "SEEDS, N_IMAGES, SWEEP = (0,), 30, (1, 2)",
-    "5_2_guidance": "N = 24",
-    "5_3_conditioning": """
-N_IMAGES, N_SWEEP, N_HELDOUT, N_TEXT, N_WALKS = 20, 20, 10, 4, 2
-UNET = replace(UNET, channels=(32,) * len(UNET.channels))  # a conditioner may count on multiples of 32
+EMOJI = """
 noise_data = load_data
 
 def load_data(name, split, root, size=None):
@@ -197,7 +197,17 @@ def load_data(name, split, root, size=None):
         return noise_data(name, split, root)
     data = real(name, split, root, size=size)
     return replace(data, images=data.images[:400], labels=data.labels[:400], captions=data.captions[:400])
+"""
+
+MORE = {  # what else a test cannot afford
+    "5_1_unconditional": "SEEDS, N_IMAGES, SWEEP = (0,), 30, (1, 2)",
+    "5_2_guidance": "N = 24",
+    "5_3_conditioning": EMOJI
+    + """
+N_IMAGES, N_SWEEP, N_HELDOUT, N_TEXT, N_WALKS = 20, 20, 10, 4, 2
+UNET = replace(UNET, channels=(32,) * len(UNET.channels))  # a conditioner may count on multiples of 32
 """,
+    "5_4_flow": EMOJI + "DIT = replace(DIT, channels=(16,), blocks_per_level=1); N, PAIRS, LIVE_STEPS = 20, 40, 3",
 }
 
 
@@ -219,6 +229,6 @@ def test_the_other_presets_run_the_same_cells(lesson: str, preset: str, own_kern
     if lesson in SAID:
         assert ("yours, from exercise" in said) == solved and ("the library's, since" in said) != solved
     if lesson != "5_1_unconditional":  # which needs none
-        measured = {"5_2_guidance": "sweep", "5_3_conditioning": "swept"}[lesson]
+        measured = {"5_2_guidance": "sweep", "5_3_conditioning": "swept", "5_4_flow": "live"}[lesson]
         assert bool(results.get(measured)) == (preset == "cifar10")  # for which a classifier ships
         assert (f"No classifier ships for {preset}" in said) == (preset != "cifar10")
