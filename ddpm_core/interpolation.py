@@ -18,8 +18,9 @@ def interpolate_embeddings(a: Tensor, b: Tensor, alphas: Tensor, mode: str = "li
     """From a (D,) at alpha = 0 to b (D,) at alpha = 1: alphas (N,) -> (N, D). ValueError for an unknown mode.
 
     "spherical" moves the direction along the arc between the two (Shoemake 1985), and the length linearly; where the
-    arc is not defined (parallel, antiparallel or zero vectors) it is linear too. Tensors of any other shape, such as
-    noises or tokens, are taken as one long vector.
+    arc is not defined (parallel, antiparallel or zero vectors) it is linear too. It is for noises. Half-way between two
+    embeddings at right angles its weights add up to 1.41, which drives the network too hard (lesson 5.3). Tensors of
+    any other shape, such as noises or tokens, are taken as one long vector.
     """
     if mode not in MODES:
         raise ValueError(f"unknown mode '{mode}'; known: {', '.join(MODES)}")

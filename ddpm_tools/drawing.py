@@ -10,7 +10,7 @@ from torch import Tensor
 from ddpm_core.checkpoint import Loaded
 from ddpm_core.diffusion import Diffusion
 from ddpm_core.guidance import guide, mixture
-from ddpm_core.interpolation import interpolate, interpolate_embeddings
+from ddpm_core.interpolation import InterpolationConfig, interpolate, interpolate_embeddings
 from ddpm_core.samplers import SampleConfig, last, sample, solve, spaced_timesteps
 
 PAIRS = (("3", "8"), ("1", "7"), ("4", "9"), ("0", "6"))
@@ -60,24 +60,21 @@ def between(
     ends: Sequence[int],
     alphas: Tensor,
     noises: Tensor,
-    path: str = "linear",
     w: float = 2.0,
-    steps: int = 20,
-    config: SampleConfig | None = None,
+    how: InterpolationConfig | None = None,
 ) -> Tensor:
     """Walks between two classes from many noises (walks, C, H, W), in one batch: images (walks·N, C, H, W), in order.
 
-    path is "linear" or "spherical" between the embeddings, or "scores", which mixes the network's two answers. The
-    solver draws no noise of its own.
+    Of `how`, the path (mode), the steps and the solver count, which draws no noise of its own.
     """
-    diffusion, config = diffusion.to(noises.device), config or SampleConfig()
+    diffusion, how = diffusion.to(noises.device), how or InterpolationConfig()
     a, b = torch.tensor(ends, device=noises.device)  # (), ()
     alphas, xt = alphas.to(noises), noises.repeat_interleave(len(alphas), 0)  # (N,), (walks·N, C, H, W)
-    if path == "scores":
+    if how.mode == "scores":
         shares = alphas.repeat(len(noises))  # (walks·N,)
         branches = mixture(diffusion, (a.expand(len(xt)), b.expand(len(xt))), torch.stack([1 - shares, shares]))
-        times = spaced_timesteps(diffusion.schedule, steps, config.spacing)
-        return last(solve(guide(diffusion, branches, w), xt, diffusion.schedule, times, config))
+        times = spaced_timesteps(diffusion.schedule, how.steps, how.sampling.spacing)
+        return last(solve(guide(diffusion, branches, w), xt, diffusion.schedule, times, how.sampling))
     first, second = diffusion.network.embed_class(torch.stack([a, b]))  # (D,), (D,)
-    conds = interpolate_embeddings(first, second, alphas, path).repeat(len(noises), 1)  # (walks·N, D)
-    return interpolate(diffusion.on_embeddings(), conds, xt, w, steps, config)
+    conds = interpolate_embeddings(first, second, alphas, how.mode).repeat(len(noises), 1)  # (walks·N, D)
+    return interpolate(diffusion.on_embeddings(), conds, xt, w, how.steps, how.sampling)

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
 from ddpm_core.diffusion import Diffusion
-from ddpm_core.interpolation import PATHS, interpolate, interpolate_embeddings
+from ddpm_core.interpolation import PATHS, InterpolationConfig, interpolate, interpolate_embeddings
 from ddpm_core.samplers import SampleConfig, initial_noise
 from ddpm_core.streams import stream
 from ddpm_tools.datasets.vision import CIFAR10_CLASSES
@@ -80,7 +80,14 @@ def walks() -> dict:
                         "sum": (2 * torch.sin(angle / 2) / torch.sin(angle)).item()})  # fmt: skip
         for w in SCALES:
             for path in PATHS:
-                images = between(diffusion, ends, torch.tensor(ALPHAS), noises, path, w, STEPS, HOW)
+                images = between(
+                    diffusion,
+                    ends,
+                    torch.tensor(ALPHAS),
+                    noises,
+                    w,
+                    InterpolationConfig(mode=path, steps=STEPS, sampling=HOW),
+                )
                 each = torch.tensor(grain(images)).view(NOISES, len(ALPHAS))
                 for alpha, drawn in zip(ALPHAS, each.T.tolist()):
                     about = {"pair": [first, second], "w": w, "path": path, "alpha": alpha}

@@ -77,7 +77,7 @@ BOOK = 2_850  # lines of ddpm_core, comments and blank lines included
 FLOORS = {
     "ddpm_tools": (
         {"cli"},
-        {"demo"},
+        {"demo", "guided_exercise"},
         {"reports", "diagnosis", "export"},
         {"evaluation", "train", "tables", "captions", "presets"},
         {"datasets", "drawing", "lessons", "outputs", "unet2d", "attention_maps", "plain_pairs"},

@@ -22,8 +22,9 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
     """The answer's module in eval mode; its weights depend on the seed alone.
 
     `weights`: "fresh"; "perturbed", as after some training, since a fresh module need not react yet (zero-initialised
-    outputs are right); "awake", moved only where all of a parameter is zero; or "zero", all of them. No parameter is
-    moved by almost nothing, as a normal draw would now and then: a single gate may decide what the whole module shows.
+    outputs are right); "awake", fresh, with only what is zero moved, as far as torch would start it; or "zero", all of
+    them. No parameter is moved by almost nothing, as a normal draw would now and then: a single gate may decide what
+    the whole module shows.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(header["seed"])
@@ -34,8 +35,9 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
     with torch.no_grad():
         for p in module.parameters():
             if header["weights"] == "perturbed" or (header["weights"] == "awake" and not p.any()):
+                moved = MOVED if header["weights"] == "perturbed" else max(p.shape[-1:], default=1) ** -0.5
                 sign = torch.randint(2, p.shape, generator=rng) * 2 - 1
-                p.add_((MOVED * sign * (0.5 + torch.rand(p.shape, generator=rng))).to(p.dtype))
+                p.add_((moved * sign * (0.5 + torch.rand(p.shape, generator=rng))).to(p.dtype))
             elif header["weights"] == "zero":
                 p.zero_()
     return module.eval()

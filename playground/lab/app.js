@@ -58,7 +58,7 @@ function draw() {
     byId("legend").replaceChildren(...colours.map(([colour, text]) => element("span", {}, swatch(colour), text)));
   }
   if (s.view === "guidance") {
-    say("far", model.distanceAt(s, s.t).toFixed(2));
+    say("far", model.distance(s).toFixed(2));
     say("chance", `by chance ${model.chance(s).toFixed(2)}`);
     drawCurve(byId("curve"), model.curve(s, 2), model.chance(s), s.t);
   }
@@ -86,6 +86,7 @@ function swatch(colour) {
 function setPlaying(playing) {
   page.playing = playing;
   byId("play").textContent = playing ? "Pause" : "Play";
+  byId("sentence").ariaLive = playing ? "off" : "polite"; // numbers that run past are not read aloud
   if (playing) before = performance.now();
   redraw();
 }

@@ -81,7 +81,7 @@ function modeSlider(name) {
 function arrowLine({ name, title, colour }) {
   const swatch = element("i", {});
   swatch.style.background = `var(--${colour})`;
-  return element("li", {}, swatch, title, element("output", { id: `arrow-${name}` }));
+  return element("li", {}, swatch, title, element("b", { id: `arrow-${name}` }));
 }
 
 /** Show a number beside its slider. */

@@ -71,6 +71,8 @@ export function distanceAt(s, t) {
   return slicedWasserstein(positionsAt(way(s), t), target(s, levelOf(s.sampler, t)));
 }
 
+export const distance = (s) => once("distance", [wayKey(s), s.t].join(), () => distanceAt(s, s.t));
+
 /** What distance as many draws of the formula itself have, by chance. */
 export function chance(s) {
   return once("chance", guidanceKey(s), () =>

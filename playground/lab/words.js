@@ -11,11 +11,12 @@ const FAR = 2.5; // distances above this many times chance are called far
 function ofGuidance(s) {
   if (s.w === 0) return "w = 0 ignores the class: the points go to all of the data, as the grey does.";
   const promise = s.w === 1 ? `the density of class ${s.y}` : `p(x)·p(${s.y}|x)^${+s.w.toFixed(1)}`;
+  const [far, chance] = [model.distance(s), model.chance(s)];
   if (s.t > 0) {
-    return `w = ${+s.w.toFixed(1)}: ${model.N} points on their way from noise to class ${s.y}, with exact scores. Grey: where the
-      formula wants them at this t, ${promise} with noise on it.`;
+    const left = far < FAR * chance ? "" : " They have left it.";
+    return `w = ${+s.w.toFixed(1)}: ${model.N} points on their way from noise to class ${s.y}, with exact scores. Grey:
+      where the formula wants them at this t, ${promise} with noise on it.${left}`;
   }
-  const [far, chance] = [model.distanceAt(s, 0), model.chance(s)];
   if (far < FAR * chance) return `w = ${+s.w.toFixed(1)}: the points are on the grey, ${promise}, as the formula promises.`;
   const { mode, promised, found } = model.emptied(s);
   const places = model.mixtureOfState(s).filter((m) => CLASSES[m.owner] === s.y).length;
@@ -63,9 +64,14 @@ export function legend(s) {
   }
   const classes = CLASSES.map((name, k) => ["abc"[k], `class ${name}`]);
   if (s.view === "forward") return [...classes, ["grey", "p_t(x), all the data with noise of this t"]];
-  if (s.view === "scores") return [["grey", "p_t(x), all the data with noise of this t"]];
+  const arrows = ARROWS.map(({ title, colour }) => [colour, `arrow: ${title}`]);
+  if (s.view === "scores") return [["grey", "p_t(x), all the data with noise of this t"], ...arrows];
   const at = s.t > 0 ? ", with noise of this t" : "";
-  return [["abc"[CLASSES.indexOf(s.y)], `points guided to ${s.y}`], ["grey", `what the formula promises${at}`]];
+  return [
+    ["abc"[CLASSES.indexOf(s.y)], `points guided to ${s.y}`],
+    ["grey", `what the formula promises${at}`],
+    ...arrows,
+  ];
 }
 
 /** The arrows' lengths at the probe, and what they say: { sizes: name -> size, text }. */

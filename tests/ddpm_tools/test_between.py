@@ -23,8 +23,8 @@ def test_a_batch_of_walks_is_the_walks_one_by_one(path):
     diffusion = checkpoint.load(DATA_DIR / "checkpoints/digits").diffusion()
     rngs = [torch.Generator().manual_seed(k) for k in range(2)]
     noises = torch.cat([torch.randn((1, 1, 8, 8), generator=torch.Generator().manual_seed(k)) for k in range(2)])
-    together = between(diffusion, (3, 8), torch.linspace(0, 1, 3), noises, path, 2.0, 4)
     how = InterpolationConfig(mode=path, steps=4)
+    together = between(diffusion, (3, 8), torch.linspace(0, 1, 3), noises, 2.0, how)
     alone = torch.cat([interpolate_classes(diffusion, 3, 8, 3, 2.0, rng, how) for rng in rngs])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
     assert (together[:3] - together[3:]).abs().max() > 0.1  # each walk has a noise of its own
@@ -45,7 +45,8 @@ def test_the_grain_on_record_is_that_of_the_shipped_network():
     ends, middle = [CIFAR10_CLASSES.index(name) for name in ("cat", "dog")], torch.tensor([0.5])
     for path in PATHS:
         (row,) = [r for r in record["rows"] if (r["pair"][0], r["w"], r["path"], r["alpha"]) == ("cat", 3, path, 0.5)]
-        images = between(diffusion, ends, middle, noises, path, 3.0, record["steps"], SampleConfig(record["sampler"]))
+        how = InterpolationConfig(mode=path, steps=record["steps"], sampling=SampleConfig(record["sampler"]))
+        images = between(diffusion, ends, middle, noises, 3.0, how)
         assert grain(images) == pytest.approx(row["grain"][:2], abs=2e-3)
 
 

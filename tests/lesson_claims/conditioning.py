@@ -22,7 +22,7 @@ RESULTS = {
     "votes": {" ".join(k): {n: h.float().mean(0).tolist() for n, h in v.items()} for k, v in votes.items()},
     "grain": {f"{p[0]} {w:g} {path} {a:g}": _row(p, w, path, a) for p in COLOUR_PAIRS for w in (2.0, 3.0)
               for path in walks.MARKS for a in (0.0, 0.5, 1.0)},
-    "beside": beside, "arc_weights": walked["arc_weights_half_way"][0], "one_noise": one_noise["apart"],
+    "beside": beside, "arc_weights": walked["arc_weights_half_way"], "one_noise": one_noise["apart"],
     "reruns": {k: {"mean": d["mean"], "t": d["t"], "above": sum(a > b for a, b in d["pairs"]), "n": len(d["pairs"])}
                for k, d in reruns["differences"].items()},
     "averaged": averaged,
@@ -70,7 +70,8 @@ def holds(results: dict) -> None:
     for pair in ("cat", "airplane", "automobile", "bird"):
         for w in ("2", "3"):
             middle = {path: grain[f"{pair} {w} {path} 0.5"] for path in ("linear", "spherical", "scores")}
-            assert middle["spherical"] > 1.1 * max(middle["linear"], middle["scores"])
+            more = middle["spherical"] / max(middle["linear"], middle["scores"])
+            assert more > 1.3 or (1 < more < 1.15 and pair == "automobile")  # "hardly show it"
             assert abs(middle["scores"] / grain[f"{pair} {w} scores 0"] - 1) < 0.2  # the ends' own grain
     assert results["one_noise"][0] < 1e-5 < 0.1 < results["one_noise"][1]
     swept = results["swept"]
@@ -120,10 +121,10 @@ CLAIMS = [
     Claim("grain-reading", r"against ([\d.]+) and ([\d.]+) at the ends", grain("cat 3 linear 0", "cat 3 linear 1"),
           0.0006),
     Claim("grain-reading", r"less of it: ([\d.]+), ([\d.]+) and ([\d.]+)\.", middle("cat", "2"), 0.0006),
-    Claim("grain-reading", r"add up to ([\d.]+) \(at (\d+)°", lambda r: [r["arc_weights"]["sum"],
-          r["arc_weights"]["angle"]], 0.5),
-    Claim("grain-reading", r"midpoint \*times ([\d.]+)\*", lambda r: [r["arc_weights"]["sum"]], 0.006),
-    Claim("grain-reading", r"reads ([\d.]+) times too strongly", lambda r: [r["arc_weights"]["sum"]], 0.006),
+    Claim("grain-reading", r"add up to ([\d.]+) \(at (\d+)°", lambda r: [r["arc_weights"][0]["sum"],
+          r["arc_weights"][0]["angle"]], 0.5),
+    Claim("grain-reading", r"midpoint \*times ([\d.]+)\*", lambda r: [r["arc_weights"][0]["sum"]], 0.006),
+    Claim("grain-reading", r"reads ([\d.]+) times too strongly", lambda r: [r["arc_weights"][0]["sum"]], 0.006),
     Claim("grain-reading", r"line's ([\d.]+), either", lambda r: [r["beside"]["line"]], 0.0006),
     Claim("grain-reading", r"leads to ([\d.]+) or ([\d.]+), both",
           lambda r: [r["beside"]["line and what all rows share"], r["beside"]["line and what sets these two apart"]],
@@ -131,6 +132,8 @@ CLAIMS = [
     Claim("grain-reading", r"the arc, to ([\d.]+);", lambda r: [r["beside"]["arc"]], 0.0006),
     Claim("grain-reading", r"random directions only to ([\d.]+)\.",
           lambda r: [r["beside"]["line and random vectors as long as the detour"]], 0.0006),
+    Claim("grain-reading", r"truck are (\d+)° apart, so that the arc's weights add up to ([\d.]+) only",
+          lambda r: [r["arc_weights"][2]["angle"], r["arc_weights"][2]["sum"]], 0.5),
     Claim("exercise-sweep-reading", r"adherence rises from ([\d.]+) to ([\d.]+)\.",
           lambda r: [r["swept"]["1"]["adherence"], r["swept"]["2"]["adherence"]], 0.011),
     Claim("exercise-class-reading", r"one class at ([\d.]+):", lambda r: [min(row[1] for row in

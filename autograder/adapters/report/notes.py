@@ -34,12 +34,12 @@ class Notes:
     """All of it, for the report and the table."""
 
     people: dict[str, Person] = field(default_factory=dict)
-    variants: dict[str, int] = field(default_factory=dict)  # of the exercises, by student
     late: tuple[Late, ...] = ()
     to_mark: tuple[tuple[str, str, str], ...] = ()  # (student, assignment, notebook)
     flagged: tuple[tuple[str, str, str], ...] = ()  # in formgrader, by a marker
     flags: tuple[Problem, ...] = ()  # the grader's own remarks on single notebooks
     asked: tuple[Problem, ...] = ()  # for a regrade, and without an answer
+    variants: dict[str, int] = field(default_factory=dict)  # of the exercises, by student
 
     def who(self, student: str) -> str:
         """The name and the id, or the id alone; and the variant."""

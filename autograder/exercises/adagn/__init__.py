@@ -102,6 +102,15 @@ def per_channel(probe: Probe, rng: Generator) -> None:
 
 def conditioned(probe: Probe, rng: Generator) -> None:
     a = draw(rng, 4, SUBJECT.args)
+    one, large = SUBJECT.finite(probe, rng, a, {**a, "cond": 1e3 * a["cond"]})
+    scale, shift, _ = scale_and_shift(a["x"], one, 8)  # (B, C)
+    if torch.corrcoef(torch.stack([scale.flatten(), shift.flatten()]))[0, 1].abs() > 0.999:
+        raise Failed(
+            f"scale and shift are the same numbers: with {SUBJECT.example}, cond must give 32 of the one and 32 others "
+            "of the other, so the layer that reads cond has 64 outputs, and all of them are used"
+        )
+    if scale_and_shift(a["x"], large, 8)[0].abs().clamp(max=2).mean() < 0.1:
+        raise Failed("the scale vanishes where cond is large: it is h * (1 + scale), not h / (1 + scale)")
     one, two = SUBJECT.finite(probe, rng, a, {**a, "cond": draw(rng, 4, SUBJECT.args)["cond"]})
     for what, p, q in zip(("scale", "shift"), scale_and_shift(a["x"], one, 8), scale_and_shift(a["x"], two, 8)):
         if ((finite(p, what) - q).abs() > 1e-3).float().mean(1).min() < 0.8:

@@ -12,7 +12,7 @@ from autograder.exercises.cross_attention.asking import EXAMPLE, NAME, SIZES, SU
 from autograder.exercises.module import SAME, SEES
 
 LESSON = "lesson 5.3, “Cross-attention”"
-LARGEST = 0.6  # of eight weights: 0.15 to 0.35 where scores are divided, above 0.75 where not
+LARGEST = 0.133, 0.6  # of eight weights: 0.15 to 0.35 where scores are divided, above 0.75 where not, 0.127 by d itself
 LARGE = 1e4  # image tokens beside which whatever the context adds is small
 
 
@@ -91,14 +91,21 @@ def divides(probe: Probe, rng: Generator) -> None:
     wide, tokens = (1024, 24, 1), 8
     a = bare(draw(rng, 2, wide, 6, tokens))
     alone = [{**a, "context": a["context"][:, s : s + 1]} for s in range(tokens)]
-    all_, *each = update(SUBJECT, probe, rng, a, *alone, args=wide, weights="awake")  # (B, L, D) each
+    whole, *each = update(SUBJECT, probe, rng, a, *alone, args=wide, weights="awake")  # (B, L, D) each
     values = torch.stack([one[:, 0] for one in each], 2)  # (B, D, S)
-    weights = torch.linalg.lstsq(values, all_.mT).solution  # (B, S, L)
-    if not weights.amax(1).mean() < LARGEST:
+    weights = torch.linalg.lstsq(values, whole.mT).solution  # (B, S, L)
+    if not (values @ weights - whole.mT).abs().max() < 0.01 * whole.abs().max():
         raise Failed(
-            "a fresh layer with wide heads gives nearly all of each position's attention to a single token: scores "
-            "grow with the square root of a head's size d, unless they are divided by it. With attend = "
-            "CrossAttention(1024, 16, 1) and x = torch.randn(1, 3, 1024), print the weights after the softmax"
+            "with one head, what a position gets is no mixture of what the tokens give alone, with one weight for "
+            "each: num_heads is the number of heads, and image_dim // num_heads their size, not the other way round"
+        )
+    largest = float(weights.amax(1).mean())
+    if not LARGEST[0] < largest < LARGEST[1]:
+        raise Failed(
+            f"a fresh layer with wide heads gives {'all tokens the same' if largest < LARGEST[0] else 'one token all'} "
+            "attention: a product of queries and keys of size d grows with the square root of d, by which scores are "
+            "divided. With attend = CrossAttention(1024, 16, 1) and x = torch.randn(1, 3, 1024), print the weights "
+            "after the softmax"
         )
 
 
@@ -122,7 +129,7 @@ EXERCISE = Exercise(
         check("the weights over the tokens add up to 1", 1.0, weights_add_up),
         check("one token alone gets the weight 1", 0.5, one_token),
         check("each position has a mixture of its own", 0.75, looks),
-        check("a wide fresh layer looks at several tokens", 0.5, divides),
+        check("one wide head mixes several tokens", 0.5, divides),
         check("masked tokens have no influence", 1.0, masking.masked_is_unseen),
         check("masking is leaving out", 0.75, masking.masked_is_left_out),
         check("the order of the tokens does not matter", 0.25, permuted),

@@ -84,7 +84,7 @@ def visited(seen: dict[str, torch.Tensor], x: torch.Tensor, moment: float) -> bo
         return False
     points = [seen.get(f"point{i}") for i in range(len(moments))]
     return any(
-        p is not None and p.shape == x.shape and abs(float(m) - moment) < 1e-4 and (p - x).abs().max() < 1e-3
+        p is not None and p.shape == x.shape and abs(float(m) - moment) < 1e-4 and (p.double() - x).abs().max() < 1e-3
         for p, m in zip(points, moments)
     )
 

@@ -64,4 +64,4 @@ def walked(probe: Probe, name: str, flow: Flow, start: Tensor, count: int) -> Te
         raise Failed(f"{name} returns {returned(about)} where a tensor is asked for")
     if out["out"].shape != start.shape:
         raise Failed(f"{name} changes the shape of the points after several steps: let it return one of xt's shape")
-    return finite(out["out"], f"after {count} steps the result")
+    return finite(out["out"].double(), f"after {count} steps the result")

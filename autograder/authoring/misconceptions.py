@@ -1,0 +1,121 @@
+"""As which known mistake does a wrong answer behave? Named for the instructor, where its replies tell.
+
+A wrong answer of the bank stands for its kind, and its name says which. The candidates fail the same checks as the
+answer, or nearly; among these, the one whose replies to the very same questions agree. What tells is a question to
+which the answer replies otherwise than the model solution. Modules agree only where they are built alike, so many stay
+unnamed: a name is given where nearly all telling replies agree, and never for answers that stop with an error.
+
+    python -m autograder.authoring.misconceptions NOTEBOOK...
+
+prints the names for solved notebooks, each in a sandbox. Nothing of this reaches a student.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from autograder.authoring.machine import Recording, alike, banks, loaded, source_of
+from autograder.authoring.mutants import Bank, InProcess
+from autograder.child.protocol import Message, Tensors
+from autograder.exercises.base import Failed
+from autograder.intake.extract import Unreadable, extract
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.session import session
+from ddpm_core.streams import stream
+
+SURE, TELLING, CANDIDATES = 0.95, 4, 8  # share of telling replies, how many there must be, how many mistakes are tried
+ALIKE = 0.6  # of the failed checks of either, those that both fail
+
+
+@dataclass(frozen=True)
+class Named:
+    """`agree` of `telling` replies are those of the known mistake."""
+
+    name: str
+    agree: int
+    telling: int
+
+
+Asked = list[tuple[dict, Tensors, Message]]
+
+
+def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozenset[str], Asked]:
+    """The checks that a source fails, and all that was asked of it, with its replies: nothing if it does not load."""
+    recording = Recording(child)
+    try:
+        probe = loaded(bank, source, recording)
+    except Failed:
+        return frozenset(c.name for c in bank.checks), []
+    failed = set()
+    for check in bank.checks:
+        try:
+            check.run(probe, stream(seed, check.name))
+        except Exception:  # no points, whatever it was
+            failed.add(check.name)
+    return frozenset(failed), [k for k in recording.kept if k[0]["op"] != "load"]
+
+
+def in_process(bank: Bank) -> InProcess:
+    return InProcess(import_module(bank.exercise.questions))
+
+
+@cache
+def patterns(answer: str, seed: int) -> dict[str, frozenset[str]]:
+    """The checks that each known mistake of a cell fails."""
+    (bank,) = banks(answer)
+    return {name: examined(bank, w.source, seed, in_process(bank))[0] for name, w in bank.wrong.items()}
+
+
+def candidates(bank: Bank, failed: frozenset[str], seed: int) -> list[str]:
+    """Known mistakes that fail much the same checks, the likest first."""
+    likeness = {n: len(failed & f) / len(failed | f) for n, f in patterns(bank.answer, seed).items() if failed | f}
+    return sorted((n for n, v in likeness.items() if v >= ALIKE), key=lambda n: -likeness[n])[:CANDIDATES]
+
+
+def replies(bank: Bank, source: str, asked: Asked) -> list[Message]:
+    child = in_process(bank)
+    loaded(bank, source, child)
+    return [child.ask(header, tensors) for header, tensors, _ in asked]
+
+
+def agreement(bank: Bank, name: str, asked: Asked) -> Named:
+    """How far the replies of an answer are those of a known mistake, where they are not those of the model solution."""
+    right = replies(bank, source_of(bank), asked)
+    telling = [k for k, r in zip(asked, right) if "error" not in k[2][0] and not alike(k[2], r)]
+    wrong = replies(bank, bank.wrong[name].source, telling)
+    return Named(name, sum(alike(k[2], w) for k, w in zip(telling, wrong)), len(telling))
+
+
+def named(bank: Bank, source: str, seed: int, child: object | None = None) -> tuple[Named | None, Asked]:
+    """The known mistake as which an answer behaves, if one is sure enough; and what was asked for it."""
+    failed, asked = examined(bank, source, seed, child or in_process(bank))
+    found = [agreement(bank, n, asked) for n in candidates(bank, failed, seed)] if failed and asked else []
+    best = max(found, key=lambda f: f.agree, default=None)
+    sure = best is not None and best.telling >= TELLING and best.agree >= SURE * best.telling
+    return (best if sure else None), asked
+
+
+def report(files: Iterable[Path], seed: int = 0) -> Iterable[str]:
+    """One line for each answer of solved notebooks that behaves as a known mistake."""
+    for file in files:
+        for bank in (b for b in banks() if b.exercise.name == file.stem and not b.exercise.judged_as_pair):
+            try:
+                source = extract(file, bank.exercise.answers).cells[bank.answer]
+            except (Unreadable, KeyError) as e:
+                yield f"{file}, {bank.answer}: {e}"
+                continue
+            with session(bank.exercise, Limits()) as child:
+                best, _ = named(bank, source, seed, child)
+            if best:
+                yield f"{file}, {bank.answer}: behaves as if “{best.name}” ({best.agree} of {best.telling} replies)"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for line in report(map(Path, sys.argv[1:])):
+        print(line)

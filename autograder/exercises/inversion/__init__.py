@@ -1,0 +1,190 @@
+"""The inversion exercise: DDIM backwards, from an image to its noise, and the step that inpaints (inpainting.py)."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import Exercise, Failed, Probe, check_of, finite
+from autograder.exercises.calls import Returned, Thing, call, close, keeps_device, seed_of
+from autograder.exercises.inversion import inpainting
+
+INVERT = "invert_ddim"
+SHAPE = (3, 2, 4, 5)
+NAMES = ("denoise", "x0", "schedule", "timesteps")
+
+
+@dataclass(frozen=True)
+class World:
+    """Images whose pixels are normally distributed, so that the denoiser of questions.py is exact; here in float64."""
+
+    mean: Tensor  # (C, H, W)
+    width: Tensor  # (C, H, W)
+    abar: Tensor  # (T,)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return {"denoiser.mean": self.mean, "denoiser.width": self.width, "schedule.alphas_cumprod": self.abar}
+
+    def level(self, t: int | None) -> Tensor:
+        """abar at t; 1 at None, the clean image."""
+        return self.abar.double()[t] if t is not None else torch.ones((), dtype=torch.float64)
+
+    def eps(self, x: Tensor, t: int) -> Tensor:
+        a = self.level(t)
+        return (1 - a).sqrt() * (x - a.sqrt() * self.mean) / (a * self.width.double() ** 2 + 1 - a)
+
+    def hop(self, x: Tensor, at: int | None, to: int | None, asked: int) -> Tensor:
+        """DDIM's step from one noise level to another, with the eps that the denoiser sees at timestep `asked`."""
+        a, b, eps = self.level(at), self.level(to), self.eps(x, asked)
+        return b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
+
+    def inverted(self, x0: Tensor, times: list[int]) -> Tensor:
+        """Up through the descending times, from the clean image."""
+        x, at = x0.double(), None
+        for to in reversed(times):
+            x, at = self.hop(x, at, to, to if at is None else at), to
+        return x
+
+    def sampled(self, z: Tensor, times: list[int]) -> Tensor:
+        """DDIM down through the same times (Song et al. 2021, eq. 12)."""
+        x = z.double()
+        for at, to in zip(times, [*times[1:], None]):
+            x = self.hop(x, at, to, at)
+        return x
+
+    def images(self, rng: Generator, count: int) -> Tensor:
+        return self.mean + self.width * torch.randn(count, *self.mean.shape, generator=rng)
+
+
+def draw(rng: Generator, shape: tuple[int, ...] = SHAPE) -> World:
+    """With a schedule of 60 to 120 timesteps, whose first leaves almost no noise."""
+    steps = int(torch.randint(60, 120, (), generator=rng))
+    u = (torch.arange(steps).double() + 0.6) / (steps + 1)
+    abar = (torch.cos(u * math.pi / 2) ** 2).float()
+    return World(torch.rand(shape[1:], generator=rng) - 0.5, 0.2 + 0.5 * torch.rand(shape[1:], generator=rng), abar)
+
+
+def lists(rng: Generator, world: World) -> list[list[int]]:
+    """Descending timesteps down to 0: few, uneven, and all of them."""
+    last = len(world.abar) - 1
+    some = torch.randperm(last - 1, generator=rng)[: int(torch.randint(4, 12, (), generator=rng))] + 1
+    return [[last, last // 2, 0], sorted({last, 0, *some.tolist()}, reverse=True), list(range(last, -1, -1))]
+
+
+def invert(probe: Probe, world: World, x0: Tensor, times: list[int], **more: object) -> Returned:
+    given = Thing("denoise"), x0, Thing("schedule"), torch.tensor(times)
+    return call(probe, INVERT, *given, rename=NAMES, besides=world.tensors, **more)
+
+
+def contract(probe: Probe, rng: Generator) -> None:
+    for shape in (SHAPE, (1, 1, 6, 6), (4, 4, 4, 4)):
+        world = draw(rng, shape)
+        last = len(world.abar) - 1
+        for times in ([last, last // 2, last // 3], [last - 3, 5], list(range(last, -1, -7))):
+            x0 = world.images(rng, shape[0])
+            finite(invert(probe, world, x0, times).unchanged().tensor(shape, torch.float32), "the result")
+
+
+def asked_where_it_starts(probe: Probe, rng: Generator) -> None:
+    world = draw(rng)
+    for times in lists(rng, world):
+        returned = invert(probe, world, world.images(rng, 3), times)
+        returned.tensor()
+        seen = returned.after.get("times")
+        seen = seen.flatten().tolist() if seen is not None else []
+        up = times[::-1]
+        if seen not in ([up[0], *up[:-1]], up[:-1]):  # the first step may ask at 0, or ask nothing
+            raise Failed(
+                "the denoiser is not asked once a step, at the timestep where the step starts, from the image up: "
+                "print the t that your denoiser is given. With timesteps 9, 6, 3, 0 it should be 0, 0, 3, 6, the first "
+                "0 for the clean image, which has no timestep of its own; never 9, where the last step ends"
+            )
+
+
+def levels(probe: Probe, rng: Generator) -> None:
+    """Every step in closed form; down to 0, where it matters little how the clean image is taken."""
+    for _ in range(2):
+        world = draw(rng)
+        for times in lists(rng, world):
+            x0 = world.images(rng, 3)
+            close(
+                invert(probe, world, x0, times).tensor(SHAPE), world.inverted(x0, times), "a step does not lead to the "
+                "next noise level", "take a denoiser that always answers eps = 0: then each step only changes the "
+                "factor of the image, and at timestep t the root of alphas_cumprod[t] must be left of x0. With "
+                "one that always answers eps = 1, x0 = 0 must become the root of 1 - alphas_cumprod[t]",
+                rtol=3e-3, atol=3e-3,
+            )  # fmt: skip
+
+
+def first_step(probe: Probe, rng: Generator) -> None:
+    for share in (0.3, 0.7):
+        world = draw(rng)
+        times, x0 = [int(share * len(world.abar))], world.images(rng, 3)
+        close(
+            invert(probe, world, x0, times).tensor(SHAPE), world.inverted(x0, times), "the first step does not start "
+            "from the clean image", "with a single timestep in the list, the step goes from abar = 1, where x0 is all "
+            "image, to alphas_cumprod[t]; the noise is the denoiser's at t, the image is x0 itself",
+            rtol=1e-3, atol=1e-3,
+        )  # fmt: skip
+
+
+def leads_back(probe: Probe, rng: Generator) -> None:
+    """DDIM, done by the parent, makes the image again: as nearly as from the right noise."""
+    world = draw(rng)
+    times, x0 = list(range(len(world.abar) - 1, -1, -1)), world.images(rng, 3)
+    z = finite(invert(probe, world, x0, times).tensor(SHAPE), "the noise")
+    right = (world.sampled(world.inverted(x0, times), times) - x0).abs().mean()
+    if (world.sampled(z, times) - x0).abs().mean() > 1.5 * right + 0.005:
+        raise Failed(
+            "DDIM does not lead back from the noise to the image: invert an image with all timesteps, run DDIM without "
+            "eta from what comes out, and look at the difference"
+        )
+
+
+def certain(probe: Probe, rng: Generator) -> None:
+    world = draw(rng)
+    times, x0 = lists(rng, world)[1], world.images(rng, 3)
+    one, two = (invert(probe, world, x0, times, seed=seed_of(rng)).tensor(SHAPE) for _ in range(2))
+    if not torch.equal(one, two):
+        raise Failed("two inversions of one image differ: no noise is drawn, the noise is what the image decides")
+
+
+def alone(probe: Probe, rng: Generator) -> None:
+    world = draw(rng)
+    times, x0 = lists(rng, world)[1], world.images(rng, 3)
+    whole = invert(probe, world, x0, times).tensor(SHAPE)
+    each = torch.cat([invert(probe, world, one, times).tensor((1, *SHAPE[1:])) for one in x0.split(1)])
+    if not torch.allclose(whole, each, rtol=1e-4, atol=1e-4):
+        raise Failed("an image's noise depends on other images of the batch: invert two images together and each alone")
+
+
+def device(probe: Probe, rng: Generator) -> None:
+    world = draw(rng)
+    given = Thing("denoise"), world.images(rng, 3), Thing("schedule"), torch.tensor(lists(rng, world)[0])
+    keeps_device(probe, INVERT, *given, rename=NAMES, besides=world.tensors)
+
+
+check = partial(check_of, INVERT, inpainting.LESSON)
+EXERCISE = Exercise(
+    assignment="5_4_flow",
+    position=4,
+    name="inversion",
+    answers=(INVERT, inpainting.STEP),
+    library=("__init__",),
+    hidden=("editing", "samplers", "diffusion", "guidance"),
+    checks=(
+        check("keeps its contract", 0.5, contract),
+        check("asks where a step starts", 0.5, asked_where_it_starts),
+        check("each step leads to the next noise level", 2.0, levels),
+        check("starts from the clean image", 0.5, first_step),
+        check("DDIM leads back", 1.25, leads_back),
+        check("draws nothing", 0.5, certain),
+        check("images do not see one another", 0.5, alone),
+        check("keeps the device", 0.25, device),
+        *inpainting.checks(),
+    ),
+    written=("inversion_written",),
+)

@@ -1,0 +1,59 @@
+"""Is a known mistake named rightly? Of machine mutants that lose points, from the records of machine_mutants.py.
+
+    python benchmarks/misconceptions.py [--n 200] [--answer q_sample]
+
+A name is right where the known mistake also foretells the mutant's replies to questions drawn anew: at least as large a
+share of the telling ones as naming asks for. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from autograder.authoring.machine import banks, of_solution, source_of
+from autograder.authoring.misconceptions import SURE, agreement, examined, in_process, named
+
+RECORDS = Path(__file__).resolve().parents[1] / "build/mutants.jsonl"
+NEW_SEED = 5  # of the questions with which a name is tried
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--n", type=int, default=200, help="mutants, drawn at random")
+    p.add_argument("--answer", action="append", help="default: all that are judged one by one")
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    lines = RECORDS.read_text(encoding="utf-8").splitlines()
+    records = {(r["answer"], r["source"]): r["by"] for r in map(json.loads, lines)}
+    found = [
+        (b, m)
+        for b in banks(*(a.answer or ()))
+        for m in of_solution(b)
+        if not b.exercise.judged_as_pair and records.get((b.answer, m.source), "").startswith(b.answer)
+    ]
+    counts = Counter()
+    for bank, m in tqdm(random.Random(0).sample(found, min(a.n, len(found))), disable=not sys.stderr.isatty()):
+        source = source_of(bank, m.source)
+        best, _ = named(bank, source, seed=0)
+        if best:
+            new = agreement(bank, best.name, examined(bank, source, NEW_SEED, in_process(bank))[1])
+            right = new.agree >= SURE * new.telling
+            counts["right" if right else "false"] += 1
+            print(f"{'right' if right else 'FALSE'}: {bank.answer}: {m.change}: “{best.name}”", flush=True)
+        else:
+            counts["unnamed"] += 1
+    given = counts["right"] + counts["false"]
+    share = {"precision": round(counts["right"] / given, 4)} if given else {}
+    print(json.dumps({"mutants": sum(counts.values()), "named": given, "right": counts["right"], **share}))
+
+
+if __name__ == "__main__":
+    main()
