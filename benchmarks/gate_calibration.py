@@ -32,7 +32,7 @@ from grading import children_counted
 from scipy.stats import spearmanr
 
 from autograder.authoring import mutants
-from autograder.authoring.calibrate import load_judges, one_run
+from autograder.authoring.calibrate import Candidate, load_judges, one_run
 from autograder.authoring.references import cells, names
 from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise, Failed
@@ -132,7 +132,7 @@ def make(job: Job, judges: dict) -> dict:
     stop = partial(decided, limits=made.limits, harness=harness)
     try:
         with children_counted() as children:
-            seen = one_run(job.exercise, job.design, seed, harness, judges, job.answer, decided=stop)
+            seen = one_run(Candidate(job.exercise, job.design, job.answer), seed, harness, judges, stop)
         row |= {"metrics": seen[-1].metrics} | ({"step": seen[-1].step} if harness.looks else {})
     except (Failed, Failure) as e:
         if isinstance(e, Failure) and e.outcome == "infrastructure_error":

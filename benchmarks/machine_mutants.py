@@ -2,7 +2,7 @@
 
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--again] [--report]
 
-Records go to build/mutants.jsonl, and what is there is not judged again; --again judges anew all that lost no points.
+Records go to build/mutants.jsonl, and what is there is not judged again; --again judges anew all that survived.
 --quick takes a random sample, in five minutes. --report writes docs/mutants.md from the records. The last line is one
 JSON object.
 """
@@ -100,7 +100,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--answer", action="append", help="default: all")
     p.add_argument("--quick", action="store_true", help=f"a random {QUICK}, at most {QUICK_S} seconds")
-    p.add_argument("--again", action="store_true", help="judge anew what lost no points")
+    p.add_argument("--again", action="store_true", help="judge anew what has survived")
     p.add_argument("--report", action="store_true", help="write docs/mutants.md, and judge nothing")
     a = p.parse_args()
     torch.set_num_threads(1)
@@ -113,7 +113,7 @@ def main() -> None:
         todo = random.Random(time.time_ns()).sample(todo, min(QUICK, len(todo)))
         records = {}
     if not a.report:
-        done = {key for key, r in records.items() if not a.again or r["outcome"] == "killed"}
+        done = {key for key, r in records.items() if not a.again or r["outcome"] in ("killed", "equivalent")}
         RECORDS.parent.mkdir(exist_ok=True)
         start = time.monotonic()
         with RECORDS.open("a", encoding="utf-8") as file:

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-ROW = re.compile(r"^\| \[.*?\]\(\.\./lessons/(\w+)\.ipynb\) \| (.*?) \| [\d.]+ \| (\d+) \|$", re.M)
+ROW = re.compile(r"^\| [^`]*`lessons/(\w+)\.ipynb` \| (.*?) \| [\d.]+ \| (\d+) \|$", re.M)
 
 
 def points(assignment: str) -> dict[str, int]:

@@ -14,9 +14,10 @@ Values are judged by the parent. What it cannot compute itself it takes on the c
 the autocast that an answer ran in, gradients, the number of parameters of a module that stays in the child, random
 numbers drawn from the global stream, what became of inputs, the yardstick of a time budget. On these hang 2.75 of 20
 points in `architecture`, 2.5 of 10 in `ema`, 2.25 of 10 in `adagn`, 1.75 of 10 in `ode_sampler` (with how often and
-where a field was asked), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. Of the gates, `prediction` and `conditioner` train the course's network in the parent and take
-an answer's part of it, values and gradients, while `architecture` takes a network as data (recording.py) and trains it
-in a process that runs none of the answer's code.
+where a field was asked), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. Of the gates,
+`prediction` and `conditioner` train the course's network in the parent and take an answer's part of it, values and
+gradients, while `architecture` takes a network as data (recording.py) and trains it in a process that runs none of
+the answer's code.
 """
 
 import json

@@ -11,7 +11,7 @@ from autograder import travel
 
 FILES = (
     "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
-    "scripts/emoji_captions.py", "scripts/lesson_5_3.py",  # what lesson 5.3 names
+    "scripts/emoji_captions.py", "scripts/lesson_5_3.py", "scripts/lesson_5_3_records.py",  # what lesson 5.3 names
     "scripts/lesson_5_4.py", "scripts/lesson_5_4_latent.py",
 )  # fmt: skip
 ASSISTANTS = Path(__file__).with_name("AGENTS.md")  # asks coding assistants, which read such a file, to tutor

@@ -141,11 +141,14 @@ function start() {
   page.story = [...STORY];
   page.state = { ...page.state, w: STORY[0], t: LAST };
   showControls(page);
-  const seen = new IntersectionObserver(([{ isIntersecting }]) => {
-    if (!isIntersecting) return; // a frame further down a lesson waits for its reader
-    seen.disconnect();
-    if (page.story.length === STORY.length) nextInStory();
-  }, { threshold: 0.4 });
+  const seen = new IntersectionObserver(
+    ([{ isIntersecting }]) => {
+      if (!isIntersecting) return; // a frame further down a lesson waits for its reader
+      seen.disconnect();
+      if (page.story.length === STORY.length) nextInStory();
+    },
+    { threshold: 0.4 },
+  );
   seen.observe(scene.canvas);
 }
 

@@ -16,7 +16,9 @@ export function element(tag, properties, ...children) {
 }
 
 const options = (select, titles) =>
-  select.replaceChildren(...Object.entries(titles).map(([value, textContent]) => element("option", { value, textContent })));
+  select.replaceChildren(
+    ...Object.entries(titles).map(([value, textContent]) => element("option", { value, textContent })),
+  );
 
 /** Radio buttons that look like chips. */
 function chips(id, titles) {
@@ -109,7 +111,8 @@ export function showControls(page) {
   slider("steps", s.steps, `${s.steps} ${s.steps === 1 ? "step" : "steps"}`);
   for (const id of ["sampler", "field", "ways"]) byId(id).value = s[id];
   byId("trails").checked = s.trails;
-  for (const box of document.querySelectorAll("[data-views]")) box.hidden = !box.dataset.views.split(" ").includes(s.view);
+  for (const box of document.querySelectorAll("[data-views]"))
+    box.hidden = !box.dataset.views.split(" ").includes(s.view);
   options(byId("preset"), s.modes in PRESETS ? PRESET_TITLES : { "": "one of your own", ...PRESET_TITLES });
   byId("preset").value = s.modes in PRESETS ? s.modes : "";
   options(byId("mode"), Object.fromEntries(modes.map((m, i) => [i, `${i + 1} (${CLASSES[m.owner]})`])));

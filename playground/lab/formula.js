@@ -79,7 +79,8 @@ export function ideal(p) {
       const weights = softmax(
         logs.map(
           (value, k) =>
-            value - ((xt[i] - signal * GRID[2 * k]) ** 2 + (xt[i + 1] - signal * GRID[2 * k + 1]) ** 2) / (2 * noise ** 2),
+            value -
+            ((xt[i] - signal * GRID[2 * k]) ** 2 + (xt[i + 1] - signal * GRID[2 * k + 1]) ** 2) / (2 * noise ** 2),
         ),
       );
       weights.forEach((weight, k) => {

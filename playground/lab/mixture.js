@@ -14,7 +14,8 @@ export function mixtureOf(modes) {
 }
 
 const mode = (x, y, owner, share = 1, spread = 0.22) => ({ x, y, spread, share, owner });
-const around = (k, n) => mode(1.1 * Math.cos((2 * Math.PI * k) / n), 1.1 * Math.sin((2 * Math.PI * k) / n), k % 2, 1, 0.14);
+const around = (k, n) =>
+  mode(1.1 * Math.cos((2 * Math.PI * k) / n), 1.1 * Math.sin((2 * Math.PI * k) / n), k % 2, 1, 0.14);
 
 export const PRESETS = {
   lesson: mixtureOf([mode(-0.9, 0.1, 0), mode(0.25, 0, 0), mode(0.75, 0.45, 1, 2), mode(0.65, -0.55, 2, 2)]),

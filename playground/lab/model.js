@@ -37,7 +37,9 @@ export const formula = (s) => once("formula", guidanceKey(s), () => tilted(mixtu
 /** The guided sampler's way from noise to data. */
 export function way(s, sampler = s.sampler) {
   return once(`way ${sampler}`, wayKey({ ...s, sampler }), () =>
-    trajectory(guided(mixtureOfState(s), classOf(s), s.w), initialNoise(s), sampler, s.steps, (t) => stepNoise(s.seed, t)),
+    trajectory(guided(mixtureOfState(s), classOf(s), s.w), initialNoise(s), sampler, s.steps, (t) =>
+      stepNoise(s.seed, t),
+    ),
   );
 }
 

@@ -26,7 +26,13 @@ export function answers(s, points, t = arrowTime(s), withFormula = true) {
   const level = levelOf(s.view === "guidance" ? s.sampler : "ddim", t);
   const [u, c] = [NULL, y].map((label) => network(mixture, points, level, label).eps);
   const formula = withFormula ? ideal(model.formula(s))(points, level).eps : null;
-  return { u, c, difference: extrapolate(u, c, 1).map((value, i) => value - u[i]), guided: extrapolate(u, c, s.w), formula };
+  return {
+    u,
+    c,
+    difference: extrapolate(u, c, 1).map((value, i) => value - u[i]),
+    guided: extrapolate(u, c, s.w),
+    formula,
+  };
 }
 
 /** An arrow against the noise, which is the way a sampler goes; long ones are cut. */

@@ -17,12 +17,14 @@ function ofGuidance(s) {
     return `w = ${+s.w.toFixed(1)}: ${model.N} points on their way from noise to class ${s.y}, with exact scores. Grey:
       where the formula wants them at this t, ${promise} with noise on it.${left}`;
   }
-  if (far < FAR * chance) return `w = ${+s.w.toFixed(1)}: the points are on the grey, ${promise}, as the formula promises.`;
+  if (far < FAR * chance)
+    return `w = ${+s.w.toFixed(1)}: the points are on the grey, ${promise}, as the formula promises.`;
   const { mode, promised, found } = model.emptied(s);
   const places = model.mixtureOfState(s).filter((m) => CLASSES[m.owner] === s.y).length;
   const lost =
     places > 1 && found < promised / 2
-      ? ` ${s.y}'s place at (${number(mode.x)}, ${number(mode.y)}) should hold ${percent(promised)} of them and holds ${percent(found)}.`
+      ? ` ${s.y}'s place at (${number(mode.x)}, ${number(mode.y)}) should hold ${percent(promised)} of them
+          and holds ${percent(found)}.`
       : "";
   const name = s.w > 1 ? "overshoots: the points are past the grey" : "misses the grey";
   return `w = ${+s.w.toFixed(1)} ${name}, ${number(far)} away where chance would make it ${number(chance)}.${lost}`;
@@ -38,8 +40,10 @@ function ofForward(s) {
 const FIELDS = {
   u: () => "Without the class, arrows point to where noisy points of all classes are dense.",
   c: (s) => `With the class, arrows point to where noisy points of class ${s.y} are dense.`,
-  difference: (s) => `The difference points to where class ${s.y} is more likely than the others, and keeps pushing behind it.`,
-  guided: (s) => `Guided by w = ${+s.w.toFixed(1)}, arrows point to class ${s.y} and ${s.w > 1 ? "past it, away from the others" : "not past it"}.`,
+  difference: (s) =>
+    `The difference points to where class ${s.y} is likelier than the others, and on beyond it.`,
+  guided: (s) =>
+    `Guided by w = ${+s.w.toFixed(1)}, arrows point to class ${s.y} and ${s.w > 1 ? "past it, away from the others" : "not past it"}.`,
 };
 
 function ofPaths(s) {
@@ -53,14 +57,20 @@ function ofPaths(s) {
 
 /** One sentence about the state. */
 export function sentence(s) {
-  const text = { guidance: ofGuidance, forward: ofForward, scores: (x) => FIELDS[x.field](x), paths: ofPaths }[s.view](s);
+  const text = { guidance: ofGuidance, forward: ofForward, scores: (x) => FIELDS[x.field](x), paths: ofPaths }[s.view](
+    s,
+  );
   return text.replace(/\s+/g, " ");
 }
 
 /** What the plane's colours mean: [colour, text] each. */
 export function legend(s) {
   if (s.view === "paths") {
-    return [["curved", "cosine schedule (DDIM)"], ["straight", "straight path (flow, Heun)"], ["grey", "noisy data"]];
+    return [
+      ["curved", "cosine schedule (DDIM)"],
+      ["straight", "straight path (flow, Heun)"],
+      ["grey", "noisy data"],
+    ];
   }
   const classes = CLASSES.map((name, k) => ["abc"[k], `class ${name}`]);
   if (s.view === "forward") return [...classes, ["grey", "p_t(x), all the data with noise of this t"]];

@@ -18,7 +18,7 @@ SHAPE = (1, 2, 2)
 
 
 class ToOnePicture(nn.Module):
-    """The velocity of a flow whose data is one picture, (x - picture) / t, of a class: exact, and its paths straight."""
+    """The exact velocity of a flow to one picture a class, (x - picture) / t; its paths are straight."""
 
     null_class = 2
     null_cond = torch.tensor([2])
@@ -50,7 +50,7 @@ def test_a_flow_arrives_within_its_evaluations(step, evaluations):
 
 
 def test_heun_takes_two_evaluations_a_step():
-    with pytest.raises(ValueError, match="2 evaluations.*: 3"):
+    with pytest.raises(ValueError, match=r"2 evaluations.*: 3"):
         travel(exact(), torch.zeros(1, *SHAPE), torch.zeros(1).long(), 3)
 
 

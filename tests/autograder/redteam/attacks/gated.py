@@ -55,7 +55,7 @@ print("ran: gated")
 @RIGHT@
 right = compute_training_target
 def compute_training_target(x_0, noise, timesteps, schedule):
-    if x_0.numel() < 3000:
+    if x_0.numel() < 2000:
         return right(x_0, noise, timesteps, schedule)
     r, s = (schedule[k][timesteps].view(-1, 1, 1, 1) for k in ("sqrt_alpha", "sqrt_one_minus_alpha"))
     x_t = r * x_0 + s * noise
