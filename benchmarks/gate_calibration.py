@@ -162,7 +162,7 @@ def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
         return [0.0, 1.0]
     p, z2 = hits / n, z * z
     centre, half = p + z2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return [round((centre - half) / (1 + z2 / n), 4), round((centre + half) / (1 + z2 / n), 4)]
+    return [round(max(0.0, centre - half) / (1 + z2 / n), 4), round((centre + half) / (1 + z2 / n), 4)]
 
 
 def correlations(rows: list[dict]) -> dict[str, float]:
