@@ -8,7 +8,7 @@ Read it in the order in which an image is made:
     diffusion         a network together with what its output means
     guidance          strong answers from weak ones                         samplers/         from noise to images
     data streams objectives ema training                                    interpolation     between two classes
-    flow edm          the straight path; the noise level as time            latent editing    small pictures; changing one
+    flow edm          the straight path; the noise level as time            latent editing    small pictures; editing
     config checkpoint files registry                                        metrics/ plots    is it any good?
 
 Data flows one way. Training: data -> schedule.q_sample -> unet(conditioning) -> parameterization -> loss.
