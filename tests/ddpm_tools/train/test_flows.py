@@ -56,10 +56,10 @@ def test_heun_takes_two_evaluations_a_step():
 
 def test_pairs_belong_together():
     flow = exact()
-    eps, images, y = pairs(flow, 7, seed=3, evaluations=4, batch_size=3)
-    assert y.tolist() == [0, 1, 0, 1, 0, 1, 0]
+    eps, images, y = pairs(flow, 8, seed=3, evaluations=4, batch_size=3)
+    assert y.tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
     torch.testing.assert_close(images[4:5], travel(flow, eps[4:5], y[4:5], 4))
-    torch.testing.assert_close(images, pairs(flow, 7, seed=3, evaluations=4, batch_size=7)[1])
+    torch.testing.assert_close(images, pairs(flow, 8, seed=3, evaluations=4, batch_size=8)[1])
 
 
 class Guess(nn.Module):
@@ -73,6 +73,7 @@ class Guess(nn.Module):
         self.table = nn.Embedding(3, 4)
 
     def forward(self, z, k, y):
+        self.asked = z, k
         return self.table(y).view(-1, *SHAPE)
 
 
@@ -89,3 +90,12 @@ def test_reflow_learns_the_velocity_of_its_pairs():
     assert state.step == 300
     learnt = state.averaged.network.table.weight[:2].detach()
     torch.testing.assert_close(learnt, torch.tensor([[0.7] * 4, [-0.3] * 4]), atol=0.02, rtol=0)
+
+
+def test_reflow_asks_where_the_straight_path_is():
+    flow = replace(exact(), network=Guess())
+    x0, eps = torch.full((1, *SHAPE), 0.4), torch.full((1, *SHAPE), -1.0)
+    next(reflow(flow, (eps, x0, torch.zeros(1).long()), TrainConfig(steps=1, batch_size=8)))
+    z, k = flow.network.asked
+    t = ((k + 1) / 1001).view(-1, 1, 1, 1)
+    torch.testing.assert_close(z * ((1 - t) ** 2 + t**2).sqrt(), (1 - t) * x0 + t * eps)
