@@ -11,11 +11,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from autograder.exercises.base import Probe
+from ddpm_core.samplers import SampleConfig
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]  # (xt, t, y) -> eps, or x0 where the harness says so
 Progress = Callable[[float], None]  # the share done
 TRAINING = 0.8  # of a run's time; the rest is sampling
-LATER = {"looks": (), "sampler": "ddim"}  # fields that a description leaves out at these values: it is older than they
+SAMPLER = SampleConfig().sampler
+LATER = {"looks": (), "sampler": SAMPLER}  # fields that a description leaves out at these values: it is older than they
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Harness:
     probes: int = 36  # held-out images in every query
     chunk: int = 25  # training steps between two signs of life
     looks: tuple[int, ...] = ()  # after so many steps the run is measured; none: at the end alone
-    sampler: str = "ddim"
+    sampler: str = SAMPLER
 
     @property
     def ends(self) -> tuple[int, ...]:
