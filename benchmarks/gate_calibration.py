@@ -32,7 +32,7 @@ from grading import children_counted
 from scipy.stats import spearmanr
 
 from autograder.authoring import mutants
-from autograder.authoring.calibrate import load_judges, one_run
+from autograder.authoring.calibrate import Candidate, load_judges, one_run
 from autograder.authoring.references import cells, names
 from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise, Failed
@@ -132,7 +132,7 @@ def make(job: Job, judges: dict) -> dict:
     stop = partial(decided, limits=made.limits, harness=harness)
     try:
         with children_counted() as children:
-            seen = one_run(job.exercise, job.design, seed, harness, judges, job.answer, decided=stop)
+            seen = one_run(Candidate(job.exercise, job.design, job.answer), seed, harness, judges, stop)
         row |= {"metrics": seen[-1].metrics} | ({"step": seen[-1].step} if harness.looks else {})
     except (Failed, Failure) as e:
         if isinstance(e, Failure) and e.outcome == "infrastructure_error":
@@ -162,7 +162,7 @@ def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
         return [0.0, 1.0]
     p, z2 = hits / n, z * z
     centre, half = p + z2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return [round((centre - half) / (1 + z2 / n), 4), round((centre + half) / (1 + z2 / n), 4)]
+    return [round(max(0.0, centre - half) / (1 + z2 / n), 4), round((centre + half) / (1 + z2 / n), 4)]
 
 
 def correlations(rows: list[dict]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Do the checks see one small mistake, wherever it is made? Every first-order mutant of the 19 model solutions.
+"""Do the checks see one small mistake, wherever it is made? Every first-order mutant of the model solutions.
 
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--again] [--report]
 
@@ -45,15 +45,15 @@ def figures(records: list[dict]) -> dict[str, float]:
     }
 
 
-def page(records: list[dict]) -> str:
-    """docs/mutants.md."""
+def page(records: list[dict], made: Counter) -> str:
+    """docs/mutants.md; `made` counts the mutants of each cell, judged or not."""
     rows = []
-    for name, part in [
-        *((b.answer, [r for r in records if r["answer"] == b.answer]) for b in banks()), ("all", records)
-    ]:  # fmt: skip
-        f = figures(part)
+    for name in (*(b.answer for b in banks()), "all"):
+        f = figures([r for r in records if name in ("all", r["answer"])])
         counts = " | ".join(f"{f[k]:,}" for k in ("mutants", "equivalent", "right_too", "wrong", "lose_points"))
-        rows.append(f"| `{name}` | {counts} | {100 * f['share']:.1f} % |")
+        whole = made.total() if name == "all" else made[name]
+        share = f"{100 * f['share']:.1f} %" if f["wrong"] else "–"
+        rows.append(f"| `{name}` | {whole:,} | {counts} | {share} |")
     operators = []
     for operator, n in Counter(r["operator"] for r in records).most_common():
         f = figures([r for r in records if r["operator"] == operator])
@@ -67,19 +67,19 @@ def page(records: list[dict]) -> str:
 
 TEXT = """# Mutants by machine
 
-Written by `python benchmarks/machine_mutants.py --report`, from the records of a whole sweep: do not edit.
+Written by `python benchmarks/machine_mutants.py --report`, from the sweep's records: do not edit.
 
-Every first-order mutant of the 19 model solutions, by the operators of mutmut and cosmic-ray and some of the field's
+First-order mutants of the model solutions, by the operators of mutmut and cosmic-ray and some of the field's
 own (`autograder/authoring/operators.py`). Each is judged in three seeds, and must lose points in every one of them. A
 mutant that replies to all that the checks ask just as the model solution does, in two further seeds, is equivalent.
 Some others are right answers too: the exercise leaves open what they change. The gates and the checks of time take no
-part.
+part. Where fewer are judged than made, the sweep of that cell was not finished.
 
-Of {mutants:,} mutants {equivalent:,} are equivalent and {right_too:,} right too. Of the other {wrong:,},
-{lose_points:,} lose points.
+Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and {right_too:,} right too. Of the other
+{wrong:,}, {lose_points:,} lose points.
 
-| answer cell | mutants | equivalent | right too | wrong | lose points | share |
-|---|---|---|---|---|---|---|
+| answer cell | made | judged | equivalent | right too | wrong | lose points | share |
+|---|---|---|---|---|---|---|---|
 {0}
 
 | operator | mutants | wrong | lose points |
@@ -108,7 +108,7 @@ def main() -> None:
     here = {(b.answer, m.source) for b, m in todo}
     records = {key: r for key, r in read().items() if key in here}
     if a.report:
-        PAGE.write_text(page(list(records.values())), encoding="utf-8")
+        PAGE.write_text(page(list(records.values()), Counter(b.answer for b, _ in todo)), encoding="utf-8")
     elif a.quick:
         todo = random.Random(time.time_ns()).sample(todo, min(QUICK, len(todo)))
         records = {}

@@ -45,7 +45,8 @@ def compare(exercise: Exercise, design: str, threads: int, one_look: bool) -> di
     torch.set_num_threads(threads)  # of this process, where most of a gate's sums are made; below, of the child
     gate = gate_of(exercise.name)
     harness = gate.harness if one_look else gate.graded()[0]
-    after = calibrate.one_run(exercise, design, before["seed"], harness, judges, threads=threads)[-1].metrics
+    what = calibrate.Candidate(exercise, design, threads=threads)
+    after = calibrate.one_run(what, before["seed"], harness, judges)[-1].metrics
     about = {
         "exercise": exercise.name,
         "design": design,

@@ -17,7 +17,7 @@ FILES = [
     for f in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
     if f
 ]
-TEXTS = [f for f in FILES if f.is_file() and f.suffix not in (".png", ".gif", ".safetensors", ".zip", ".npz")]
+TEXTS = [f for f in FILES if f.is_file() and f.suffix not in (".png", ".gif", ".webp", ".safetensors", ".zip", ".npz")]
 LOCK = {
     r.name.lower().replace("_", "-"): r
     for line in (ROOT / "requirements.lock").read_text().splitlines()

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -52,24 +52,32 @@ def memoriser(xt: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
     return ((flat - abar.sqrt() * x0) / (1 - abar).sqrt()).view_as(xt)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """What is to be run, and on how many threads."""
+
+    exercise: Exercise
+    design: str
+    answer: dict[str, str] | None = None  # cells that are not among the references
+    threads: int = THREADS
+
+
 def one_run(
-    exercise: Exercise,
-    design: str,
+    what: Candidate,
     seed: int,
     harness: Harness,
     judges: dict[str, Judge],
-    answer: dict[str, str] | None = None,
-    threads: int = THREADS,
     decided: Callable[[Look], bool] = unlimited,
 ) -> list[Look]:
-    """The looks at one rerun of one design; `answer` gives cells that are not among the references."""
+    """The looks at one rerun of one design."""
+    exercise, design = what.exercise, what.design
     if design == "memoriser":
         seen = harness.labels
         images, y, loss = draw_samples(lambda xt, t, y: memoriser(xt, t, y if seen else None), harness, seed)
         return [Look(harness.ends[-1], measure(images, y, loss, judges), math.inf, images)]
-    with session(exercise, GENEROUS, threads=threads) as child:
+    with session(exercise, GENEROUS, threads=what.threads) as child:
         probe = Probe(child, GENEROUS.wall_s)
-        probe("load", cells=answer or cells(exercise.name, design), operations=exercise.operations)
+        probe("load", cells=what.answer or cells(exercise.name, design), operations=exercise.operations)
         seen = []
         for look in looks(probe, judges, harness, seed, shuffled=design == "shuffled"):
             seen.append(look)
@@ -103,7 +111,7 @@ def calibrate(exercise: Exercise, out: Path, reruns: int = 8, one_look: bool = F
     done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
     for design, role, i in tqdm([p for p in plan if p not in done], unit="run", desc=f"calibrating {exercise.name}"):
         start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
-        seen = one_run(exercise, design, seed, harness, judges)
+        seen = one_run(Candidate(exercise, design), seed, harness, judges)
         row = {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": seen[-1].metrics}
         if harness.looks:
             row["looks"] = [stored(look) for look in seen]

@@ -87,7 +87,10 @@ def agreement(bank: Bank, name: str, asked: Asked) -> Named:
     """How far the replies of an answer are those of a known mistake, where they are not those of the model solution."""
     right = replies(bank, source_of(bank), asked)
     telling = [k for k, r in zip(asked, right) if "error" not in k[2][0] and not alike(k[2], r)]
-    wrong = replies(bank, bank.wrong[name].source, telling)
+    try:
+        wrong = replies(bank, bank.wrong[name].source, telling)
+    except Failed:  # a known mistake that does not even load
+        return Named(name, 0, len(telling))
     return Named(name, sum(alike(k[2], w) for k, w in zip(telling, wrong)), len(telling))
 
 
