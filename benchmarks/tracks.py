@@ -3,6 +3,7 @@
     python benchmarks/tracks.py                      (5 seeds of every design, about an hour on one core; resumes)
     python benchmarks/tracks.py --every-metric       (those too that the gate's calibration has trained: another hour)
     python benchmarks/tracks.py --track prediction   (one track)
+    python benchmarks/tracks.py --track few-steps-4 --seeds 6   (nothing is trained: minutes; also with --judge course)
     python benchmarks/tracks.py --quick              (1 seed of every baseline, 10 minutes)
     python benchmarks/tracks.py --report             (the figures of the runs so far; trains nothing)
 
@@ -27,6 +28,7 @@ from autograder.challenges import figures, pictures, quick, testing
 from autograder.challenges.examples import Example, examples
 from autograder.challenges.leaderboard import SAMPLES
 from autograder.challenges.tracks import METRICS, TRACKS, Track
+from autograder.grading.provenance import JUDGES
 from ddpm_core.checkpoint import write_text
 from ddpm_tools.outputs import json_text
 from ddpm_tools.tables import aligned
@@ -34,33 +36,35 @@ from ddpm_tools.train import quick_gate
 
 
 def plan(
-    tracks: list[Track], seeds: int, kinds: tuple[str, ...], file: Path, again: bool = False
+    tracks: list[Track], seeds: int, kinds: tuple[str, ...], file: Path, again: bool = False, judge: str | None = None
 ) -> Iterator[tuple[Track, Example, int]]:
     """What is not there yet, seed by seed, so that an interrupted benchmark has pairs.
 
     `again`: nor from this benchmark itself, where the gate's calibration has a run of the same seed.
     """
+    judge = judge or figures.judge_name()
     done = {(r["track"], r["design"], r["seed"], r["harness"], r["judge"]) for r in figures.rows(file)}
     if not again:
         for t in tracks:
-            made_with = figures.harness_digest(t), figures.judge_name()
+            made_with = figures.harness_digest(t), judge
             done |= {(t.name, n, seed, *made_with) for n, runs in figures.known_runs(t, file).items() for seed in runs}
     for i in range(seeds):
         for t in tracks:
-            made_with = figures.harness_digest(t), figures.judge_name()
+            made_with = figures.harness_digest(t), judge
             for e in examples(t.name, *kinds):
                 if (t.name, e.name, figures.seed_of(t, i), *made_with) not in done:
                     yield t, e, i
 
 
-def measure(t: Track, e: Example, i: int, sandboxed: bool) -> dict:
+def measure(t: Track, e: Example, i: int, sandboxed: bool, judge: str | None = None) -> dict:
     """One run as a row; the first seed's samples become the leaderboard's picture."""
-    o = quick.run(quick.Job(t.name, e.cells(), figures.seed_of(t, i), figures.judge_name(), sandboxed))
+    judge = judge or figures.judge_name()
+    o = quick.run(quick.Job(t.name, e.cells(), figures.seed_of(t, i), judge, sandboxed))
     if o.ours:
         raise SystemExit(f"{t.name}, {e.name}: {o.reason}")
     if i == 0 and o.images is not None:
         pictures.of_samples(t, o.images, SAMPLES / f"{t.name}-{e.name}.png")
-    made_with = {"harness": figures.harness_digest(t), "judge": figures.judge_name(), "sandboxed": sandboxed}
+    made_with = {"harness": figures.harness_digest(t), "judge": judge, "sandboxed": sandboxed}
     about = {"track": t.name, "design": e.name, "rerun": i, "seed": o.seed, **made_with}
     return {**about, "metrics": o.metrics, "reason": o.reason, "seconds": round(o.seconds, 1)}
 
@@ -121,6 +125,7 @@ def main() -> None:
     p.add_argument("--track", choices=tuple(TRACKS), action="append", help="default: all")
     p.add_argument("--seeds", type=int, default=5)
     p.add_argument("--every-metric", action="store_true", help="train again what the gate's calibration has trained")
+    p.add_argument("--judge", choices=tuple(JUDGES), help="default: the judge of record; the bundle's is course")
     p.add_argument("--report", action="store_true", help="train nothing")
     p.add_argument("--limit", type=int, help="at most so many new runs")
     p.add_argument("--unsandboxed", action="store_true", help="the designs are ours; every row says so")
@@ -128,20 +133,17 @@ def main() -> None:
     a = p.parse_args()
     tracks = [TRACKS[name] for name in a.track or TRACKS]
     kinds = ("baseline",) if a.quick else ()
-    todo = (
-        []
-        if a.report
-        else list(plan(tracks, 1 if a.quick else a.seeds, kinds, a.out, a.every_metric or a.quick))[: a.limit]
-    )
+    again = a.every_metric or a.quick or a.judge is not None
+    todo = [] if a.report else list(plan(tracks, 1 if a.quick else a.seeds, kinds, a.out, again, a.judge))[: a.limit]
     for done, (t, e, i) in enumerate(todo, 1):
-        row = measure(t, e, i, not a.unsandboxed)
+        row = measure(t, e, i, not a.unsandboxed, a.judge)
         append(a.out, row)
         print(f"{done} of {len(todo)}: {t.name}, {e.name}, seed {i}: {row['metrics'] or row['reason']}", flush=True)
     found = {t.name: report(t, a.out) for t in tracks}
     if a.out == figures.RUNS:
         kept = {
             "command": "python benchmarks/tracks.py --report",
-            "designs": {n: passes(t, a.out) for n, t in TRACKS.items()},
+            "designs": {n: passes(t, a.out) for n, t in TRACKS.items() if not t.evaluations},
         }
         write_text(quick_gate.PASSES, json.dumps(kept, indent=1) + "\n")
     told = {n: {k: v for k, v in f.items() if k != "pairs"} for n, f in found.items()}

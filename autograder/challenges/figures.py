@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 from autograder.challenges.examples import EXAMPLES
 from autograder.challenges.tracks import METRICS, Track
-from autograder.exercises import gate_of
 from autograder.gate.harness import Harness, describe
 from autograder.grading.provenance import JUDGES
 from ddpm_core.checkpoint import digest
@@ -33,8 +32,8 @@ def seed_of(track: Track, i: int) -> int:
 
 
 def harness_digest(track: Track, harness: Harness | None = None) -> str:
-    """What runs must have been made with to be compared: the gate's harness, or this one."""
-    return digest(json.loads(json.dumps(describe(harness or gate_of(track.exercise.name).harness))))
+    """What runs must have been made with to be compared: the track's harness, or this one."""
+    return digest(json.loads(json.dumps(describe(harness or track.harness))))
 
 
 def judge_name() -> str:
@@ -47,8 +46,9 @@ def known_runs(track: Track, file: Path = RUNS) -> dict[str, Runs]:
     exercise, right, judge = track.exercise.name, harness_digest(track), judge_name()
     names = {e.file: e.name for e in EXAMPLES if e.track == track.name and e.kind != "wrong"}
     found: dict[str, dict[int, dict[str, float]]] = {}
-    gate = json.loads((DATA_DIR / f"gates/{exercise}.json").read_text(encoding="utf-8"))
-    if digest(gate["harness"]) == right:
+    calibration = DATA_DIR / f"gates/{exercise}.json"
+    gate = {} if track.evaluations else json.loads(calibration.read_text(encoding="utf-8"))
+    if gate and digest(gate["harness"]) == right:
         for r in gate["runs"]:
             if r["role"] == "reference":
                 name = names.get(r["design"], r["design"].replace("_", "-"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from autograder.adapters.table import csv_text
 from autograder.challenges import TEMPLATES, figures, published
 from autograder.challenges.leaderboard import Row
-from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, TRACKS, Track
+from autograder.challenges.tracks import EXTRACTOR, METRICS, TRACKS, Track
 from ddpm_core.checkpoint import write_text
 from ddpm_tools.outputs import json_text
 from ddpm_tools.reports import html
@@ -19,22 +19,20 @@ MARK = {"better": "▲ better", "worse": "▼ worse"}
 def text(track: Track, table: Sequence[Row]) -> str:
     """For the terminal: the quick tier on the left, the published results on the right."""
     shown = [m for m in ("distance", "adherence", "heldout_loss") if m in track.metrics]
-    head = ["", "entry", "kind", "seeds", *(METRICS[m].title for m in shown), f"Δ from {track.baseline}", "|"]
-    lines = [[*head, *(f"FID {s}" for s in published.SCALES)]]
+    head = ["", "entry", "kind", "seeds", *(METRICS[m].title for m in shown), f"Δ from {track.baseline}"]
+    beside = () if track.evaluations else published.SCALES
+    lines = [[*head, *(["|"] if beside else []), *(f"FID {s}" for s in beside)]]
     for r in table:
         own = [figures.shown(r.means.get(m), m) for m in shown]
         change = figures.shown(r.difference, "distance") + f" {r.against}" if r.difference else r.against or "–"
-        lines.append(
-            [str(r.rank or ""), r.entry, r.kind, str(r.seeds or "–"), *own, change, "|", *map(r.fid, published.SCALES)]
-        )
-    return "\n".join([track.name, *aligned(lines), NOTES])
+        lines.append([str(r.rank or ""), r.entry, r.kind, str(r.seeds or "–"), *own, change])
+        lines[-1] += ["|", *map(r.fid, beside)] if beside else []
+    measured = f"{track.protocol}; distances in {EXTRACTOR}; mean over seeds with its 95 % interval, Δ paired by seed"
+    notes = [f"left of the bar: the quick tier: {measured}", NOTE] if beside else [measured]
+    return "\n".join([track.name, *aligned(lines), *notes])
 
 
-NOTES = (
-    f"left of the bar: the quick tier ({PROTOCOL}; distances in {EXTRACTOR}), mean over seeds with its 95 % "
-    "interval, Δ paired by seed\n"
-    f"right of it: published ({published.PROTOCOL}; {published.EXTRACTOR}); the two cannot be compared"
-)
+NOTE = f"right of it: published ({published.PROTOCOL}; {published.EXTRACTOR}); the two cannot be compared"
 
 
 def as_csv(tables: Mapping[str, Sequence[Row]]) -> str:
@@ -80,7 +78,7 @@ def write_html(tables: Mapping[str, Sequence[Row]], out: Path, waiting: Mapping[
         there = sorted((r for r in table if r.published), key=lambda r: r.published.fid.get("small", float("inf")))
         tracks.append((TRACKS[name], metrics, [_shown(r, metrics) for r in ran], there, waiting.get(name, ())))
     shown = {"title": "Challenge leaderboard", "tracks": tracks, "log_head": head, "published": published}
-    constants = {"METRICS": METRICS, "PROTOCOL": PROTOCOL, "EXTRACTOR": EXTRACTOR}
+    constants = {"METRICS": METRICS, "EXTRACTOR": EXTRACTOR}
     return html.write(out / "leaderboard.html", TEMPLATES / "leaderboard.html", **shown, **constants)
 
 

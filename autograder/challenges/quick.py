@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autograder.challenges import few_steps
 from autograder.challenges.figures import judge_name, seed_of
 from autograder.challenges.tracks import METRICS, Track, track
-from autograder.exercises import gate_of
 from autograder.exercises.base import Failed, Probe
 from autograder.gate import looking
 from autograder.gate.harness import Harness
@@ -51,7 +51,7 @@ class Tier:
     at_least: int = 2  # below two there is nothing to pair; a slow machine takes longer then
     at_most: int = 6
     jobs: int = 2  # seeds at a time
-    harness: Harness | None = None  # None: the gate's; another one is for tests of this program
+    harness: Harness | few_steps.Harness | None = None  # None: the track's; another one is for tests of this program
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Job:
     seed: int
     judge: str = "judge"
     sandboxed: bool = True
-    harness: Harness | None = None
+    harness: Harness | few_steps.Harness | None = None
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,20 @@ class Outcome:
 
 
 def run(job: Job) -> Outcome:
-    """Train, sample and score one seed."""
+    """Train if designs are, sample and score one seed."""
     torch.set_num_threads(1)
     t, start = track(job.track), time.monotonic()
-    harness = job.harness or gate_of(t.exercise.name).harness
+    harness, measured = job.harness or t.harness, few_steps.run if t.evaluations else looking.run
     judge, traces = Judge.of(load_classifier(JUDGES[job.judge])), []
     try:
         with session(t.exercise, Limits(), sandboxed=job.sandboxed) as child, of_the_answer(traces.append):
             probe = Probe(child, TRAIN_S)
             probe("load", cells=job.cells, operations=t.exercise.operations)
-            scores, images = looking.run(probe, {job.judge: judge}, harness, job.seed)
+            scores, images = measured(probe, {job.judge: judge}, harness, job.seed)
             metrics = {**scores[job.judge], **by_features(judge, images)}
             kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
             if wrong := [METRICS[name].title for name, value in kept.items() if not math.isfinite(value)]:
-                raise Failed(f"of the samples of the trained network, {wrong[0]} is not finite")
+                raise Failed(f"of the samples, {wrong[0]} is not finite")
     except Failed as e:
         reason, ours = str(e), False
     except Failure as e:
@@ -121,12 +121,12 @@ def seeds(
     t: Track, cells: dict[str, str], tier: Tier, sandboxed: bool, spent: float, tell: Callable[[str], None]
 ) -> Iterator[Outcome]:
     """Outcomes seed by seed, in order, up to the first without metrics; `spent` are the test's seconds so far."""
-    begin, done = time.monotonic() - spent, 0
+    begin, done, at_least = time.monotonic() - spent, 0, min(max(tier.at_least, t.at_least), tier.at_most)
     with worker(tier.jobs) as work:
         while done < tier.at_most:
             round_ = range(done, min(done + tier.jobs, tier.at_most))
             start = time.monotonic()
-            tell(f"seeds {round_[0] + 1} to {round_[-1] + 1} of {tier.at_least} to {tier.at_most}")
+            tell(f"seeds {round_[0] + 1} to {round_[-1] + 1} of {at_least} to {tier.at_most}")
             jobs = [Job(t.name, cells, seed_of(t, i), judge_name(), sandboxed, tier.harness) for i in round_]
             for outcome in work(jobs):
                 yield outcome
@@ -134,7 +134,7 @@ def seeds(
                     return
             done += len(jobs)
             now = time.monotonic()
-            if done >= tier.at_least and now + (now - start) > begin + tier.seconds:
+            if done >= at_least and now + (now - start) > begin + tier.seconds:
                 return
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from autograder.challenges import attempts, figures, record
 from autograder.challenges.tracks import Track
-from autograder.gate.bands import load_bands, too_good
+from autograder.gate.bands import FAR, FLOOR, load_bands, too_good
 from autograder.grading.grader import band_file
 
 CONFIRM = "confirm"  # the kind of the log's entry
@@ -21,7 +21,22 @@ def means(track: Track, runs: figures.Runs) -> dict[str, float]:
 
 def look(track: Track, runs: figures.Runs) -> list[str]:
     """In what a design is too good to be believed unseen; empty for most."""
+    if track.evaluations:
+        return _sampled(track, means(track, runs))
     return too_good(means(track, runs), load_bands(band_file(track.exercise, one_look=True), figures.judge_name()))
+
+
+def _sampled(track: Track, found: dict[str, float]) -> list[str]:
+    """The same where nothing is trained: against the runs of the known designs, which make no bands."""
+    known = [m for runs in figures.known_runs(track).values() for m in runs.values()]
+    far, out = FAR["distance"] * min((m["distance"] for m in known), default=0.0), []
+    most = max([FLOOR["copies"], *(2 * m["copies"] for m in known)])
+    if found["distance"] < far:
+        best = f"{FAR['distance']:g} times the best known run's"
+        out.append(f"distance {found['distance']:.3g}, below {far:.3g}: {best}")
+    if found["copies"] > most:
+        out.append(f"{found['copies']:.0%} of the images are copies of training images")
+    return out
 
 
 def confirmed(entries: Sequence[dict[str, Any]], track: str) -> set[str]:

@@ -7,13 +7,14 @@ from autograder.challenges import TEMPLATES
 from autograder.challenges.attempts import LIMIT
 from autograder.challenges.examples import examples
 from autograder.challenges.published import SCALES, figures
-from autograder.challenges.tracks import EXTRACTOR, METRICS, PROTOCOL, Track
+from autograder.challenges.tracks import EXTRACTOR, METRICS, Track
 from ddpm_tools.reports.html import render
 
 SETUP = {
     "conditioning": "\nfrom ddpm_core.layers import AdaLNBlock, CrossAttentionLayer",
     "prediction": "",
     "architecture": "\nimport os",
+    "few_steps": "\nfrom ddpm_core.schedule import DiffusionSchedule",
 }
 IMPORTS = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
 
@@ -23,16 +24,18 @@ def notebook(track: Track) -> str:
     fids = {name: [row.shown(scale) for scale in SCALES] for name, row in figures(track.name).items()}
     designs = [(e, fids.get(e.name, ["–"] * len(SCALES))) for e in examples(track.name)]
     titles = [METRICS[m].title for m in track.metrics]
+    kind = "few_steps" if track.evaluations else track.name
     cells = [
         _cell(
             "markdown",
             "intro",
             f"# Challenge: {track.name}\n\nOpen: {track.open}. Everything else is the course's own.",
         ),
-        _cell("code", "setup", IMPORTS + SETUP[track.name]),
-        _cell("markdown", "contract", _text(f"contract_{track.name}")),
+        _cell("code", "setup", IMPORTS + SETUP[kind]),
+        _cell("markdown", "contract", _text(f"contract_{kind}", n=track.evaluations)),
         *(_cell("code", name, source, opened=True) for name, source in track.stub.items()),
-        _cell("markdown", "baselines", _text("baselines", designs=designs, PROTOCOL=PROTOCOL, EXTRACTOR=EXTRACTOR)),
+        *([_cell("code", "try", _text("try_few_steps", n=track.evaluations))] if track.evaluations else ()),
+        _cell("markdown", "baselines", _text("baselines", track=track, designs=designs, EXTRACTOR=EXTRACTOR)),
         _cell("markdown", "testing", _text("testing", track=track, titles=titles, LIMIT=LIMIT)),
     ]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}

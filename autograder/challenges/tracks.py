@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from textwrap import indent
+from typing import Any
 
-from autograder.exercises import EXERCISES
+from autograder.challenges import designs, few_steps
+from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise
 
 
@@ -29,11 +31,12 @@ METRICS = {
 }
 EXTRACTOR = "64 features of a digits classifier"
 PROTOCOL = "8×8 handwritten digits, 200 to 250 training steps on a CPU, 20 DDIM steps, all 1,797 digits as reference"
+SHIPPED = "8×8 handwritten digits, the shipped network, 500 images a seed, all 1,797 digits as reference"
 
 
 @dataclass(frozen=True)
 class Track:
-    """One of the three. Its exercise lends the child's questions, most of the checks and the harness."""
+    """One of the tracks. Its exercise lends the child's questions, most of the checks and the harness."""
 
     name: str
     exercise: Exercise
@@ -41,10 +44,26 @@ class Track:
     labels: bool  # whether samples are asked for by class
     open: str  # in words: what may change
     stub: dict[str, str]  # the open cells of the starter notebook
+    evaluations: int = 0  # of the shipped network, where nothing is trained; 0: the designs are
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return tuple(m for m in METRICS if self.labels or m != "adherence")
+        left_out = {"adherence": not self.labels, "heldout_loss": bool(self.evaluations)}
+        return tuple(m for m in METRICS if not left_out.get(m))
+
+    @property
+    def harness(self) -> Any:
+        """What a run is made with: the gate's harness, or that of the few-steps tracks."""
+        return few_steps.harness(self.evaluations) if self.evaluations else gate_of(self.exercise.name).harness
+
+    @property
+    def at_least(self) -> int:
+        """Seeds of a test, however slow the machine; the tier may ask for more."""
+        return 6 if self.evaluations else 0
+
+    @property
+    def protocol(self) -> str:
+        return SHIPPED if self.evaluations else PROTOCOL
 
 
 def exercise(name: str) -> Exercise:
@@ -80,6 +99,17 @@ TRACKS = {
         open="the network: `build_model(device)`",
         stub={"build_model": f"def build_model(device):\n{TODO}"},
     ),
+}
+
+TRACKS |= {
+    f"few-steps-{n}": Track(
+        *(f"few-steps-{n}", few_steps.exercise(n), "ddim"),
+        labels=True,
+        open=f"the sampler, which may ask the shipped network {few_steps.times(n)}: `few_steps`",
+        stub=designs.cells(designs.ddim),
+        evaluations=n,
+    )
+    for n in few_steps.BUDGETS
 }
 
 

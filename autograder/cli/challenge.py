@@ -8,7 +8,7 @@ from pathlib import Path
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option
 
-TRACKS = ("conditioning", "prediction", "architecture")
+TRACKS = ("conditioning", "prediction", "architecture", "few-steps-1", "few-steps-2", "few-steps-4")
 RECORD = Path("build/challenges")
 
 
@@ -92,7 +92,7 @@ def leaderboard(a: argparse.Namespace) -> None:
 
 
 def register(command: Callable[..., argparse.ArgumentParser]) -> None:
-    about = "The three tracks of designs of your own: begin, test three times at most, submit one, compare."
+    about = "The tracks of designs of your own: begin, test three times at most, submit one, compare."
     p = command("challenge", init, about, "init conditioning --out mine.ipynb", course=False)
     sub = p.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -111,7 +111,11 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     q.add_argument("track", choices=TRACKS)
     q.add_argument("--out", type=Path, metavar="FILE", help="default: TRACK.ipynb")
 
-    q = action("test", test, "Check the contract, then train and sample on several seeds. Three times at most.")
+    q = action(
+        "test",
+        test,
+        "Check the contract, then train (few-steps: not) and sample on several seeds. Three times at most.",
+    )
     q.add_argument("notebook", type=Path)
     q.add_argument("--unsandboxed", action="store_true", help="run the design without walls; the log says so")
 

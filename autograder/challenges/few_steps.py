@@ -1,0 +1,172 @@
+"""The few-steps tracks: one shipped network, a fixed number of evaluations of it, and a sampler that decides where.
+
+Nothing is trained. The network, the noise and the count are the parent's; the answer's process is asked for the next
+(x, t), is told the network's answer there, and gives images in the end.
+"""
+
+import functools
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+
+from autograder.exercises.base import Check, Exercise, Failed, Probe, finite, relative_change, returned, tensor
+from autograder.gate.judge import Judge, measure
+from ddpm_core.checkpoint import file_digest, load_diffusion
+from ddpm_core.config import DATA_DIR
+from ddpm_core.diffusion import Denoiser, Diffusion
+from ddpm_core.guidance import plain
+from ddpm_core.samplers import initial_noise
+from ddpm_core.streams import derive_seed, stream
+
+NETWORK = DATA_DIR / "checkpoints/digits"
+ANSWER = "few_steps"
+BUDGETS = 1, 2, 4
+SHAPE = 1, 8, 8
+AGAIN = 8  # images of every run that are drawn a second time, without the others
+SAME = 0.02  # mean difference of an image up to which it is the same one: rounding depends on the batch
+SPILL = 1e-3  # beyond [-1, 1], for rounding
+
+
+@dataclass(frozen=True)
+class Harness:
+    """What runs must have in common to be compared."""
+
+    evaluations: int
+    network: str  # its file's digest
+    samples: int = 500
+
+
+@functools.cache
+def network() -> Diffusion:
+    """The averaged weights, with their schedule."""
+    return load_diffusion(NETWORK)
+
+
+@functools.cache
+def harness(evaluations: int) -> Harness:
+    return Harness(evaluations, file_digest(NETWORK))
+
+
+def draw(probe: Probe, noise: Tensor, y: Tensor, evaluations: int, denoise: Denoiser | None = None) -> Tensor:
+    """The answer's images (B, C, H, W) from noise (B, C, H, W) for labels y (B,), by the shipped network (w = 1) or
+    by `denoise`. Failed where it asks for more than `evaluations`, or for what cannot be asked."""
+    denoise = denoise or plain(network(), y)
+    about, out = probe.both("begin", {"noise": noise, "y": y}, evaluations=evaluations)
+    if about.get("generates") is False:
+        what = returned(about)
+        raise Failed(f"{ANSWER} is no generator, it returns {what}: ask the network with `x0, eps = yield x, t`")
+    for asked in range(evaluations + 1):
+        if about.get("asks") is not True:
+            return images_of(about, out, tuple(noise.shape), asked)
+        if asked == evaluations:
+            raise Failed(f"{ANSWER} asks the network more than {times(evaluations)}: return images after that")
+        x, t = question(about, out, tuple(noise.shape))
+        with torch.no_grad():
+            x0, eps = denoise(x, torch.full((len(x),), t))
+        about, out = probe.both("go_on", {"x0": x0, "eps": eps})
+    raise AssertionError("the loop returns or raises")
+
+
+def times(evaluations: int) -> str:
+    """In words."""
+    return {1: "once", 2: "twice"}.get(evaluations, f"{evaluations} times")
+
+
+def question(about: dict, out: dict[str, Tensor], shape: tuple[int, ...]) -> tuple[Tensor, int]:
+    """(x, t) of one question."""
+    if "x" not in out:
+        raise Failed(f"{ANSWER} yields {returned(about)} where it must `yield x, t`, a tensor and a timestep")
+    x = finite(tensor(out, "x", shape, "the x that is yielded"), "the x that is yielded")
+    steps = network().schedule.timesteps
+    if "t" not in out or out["t"].numel() != 1:
+        raise Failed(f"the t that is yielded is no whole number: one timestep for all images, 0 to {steps - 1}")
+    if not 0 <= (t := int(out["t"])) < steps:
+        raise Failed(f"the t that is yielded lies outside of 0 to {steps - 1}")
+    return x, t
+
+
+def images_of(about: dict, out: dict[str, Tensor], shape: tuple[int, ...], asked: int) -> Tensor:
+    """What the generator returned, if it can be judged."""
+    if not asked:
+        raise Failed(f"{ANSWER} ends without asking the network once: the images must come from it")
+    if "images" not in out:
+        raise Failed(f"{ANSWER} ends with {returned(about)} where the images are asked for: `return images`")
+    images = finite(tensor(out, "images", shape, "what is returned"), "an image")
+    if images.abs().max() > 1 + SPILL:
+        raise Failed("the images leave [-1, 1]: return images.clamp(-1, 1)")
+    return images
+
+
+def run(probe: Probe, judges: dict[str, Judge], harness: Harness, seed: int) -> tuple[dict, Tensor]:
+    """Sample and score one seed of noise: ({name of judge: metrics}, images (N, 1, 8, 8)).
+
+    `heldout_loss` is 0: no network of the answer's is there to have one.
+    """
+    y = torch.arange(harness.samples) % 10
+    noise = initial_noise(range(harness.samples), SHAPE, derive_seed(seed, "samples"))  # (N, 1, 8, 8)
+    images = draw(probe, noise, y, harness.evaluations)
+    some = torch.randperm(len(y), generator=stream(seed, "again"))[:AGAIN]
+    again = draw(probe, noise[some], y[some], harness.evaluations)
+    if differ(again, images[some]):
+        raise Failed("an image is another one when it is drawn without the others: noise and label alone decide it")
+    return measure(images, y, 0.0, judges), images
+
+
+def differ(a: Tensor, b: Tensor) -> bool:
+    """Whether an image of a is not that of b, both (B, C, H, W)."""
+    return bool((a - b).abs().flatten(1).mean(1).max() > SAME)
+
+
+def some(rng: Generator, count: int = 6) -> tuple[Tensor, Tensor]:
+    """Noise (B, 1, 8, 8) and labels (B,)."""
+    return torch.randn(count, *SHAPE, generator=rng), torch.randint(10, (count,), generator=rng)
+
+
+def interface(probe: Probe, rng: Generator, evaluations: int) -> None:
+    for count in (6, 1):
+        draw(probe, *some(rng, count), evaluations)
+
+
+def deterministic(probe: Probe, rng: Generator, evaluations: int) -> None:
+    given = some(rng)
+    if differ(draw(probe, *given, evaluations), draw(probe, *given, evaluations)):
+        raise Failed("the same noise gives other images the second time: take all randomness from `noise`")
+
+
+def alone(probe: Probe, rng: Generator, evaluations: int) -> None:
+    noise, y = some(rng)
+    each = torch.cat([draw(probe, *one, evaluations) for one in zip(noise.split(1), y.split(1))])
+    if differ(draw(probe, noise, y, evaluations), each):
+        raise Failed("an image depends on the others of its batch: draw two images together and each alone")
+
+
+def from_the_network(probe: Probe, rng: Generator, evaluations: int) -> None:
+    """Another network, whose x0 is moved by three pixels, must give other images."""
+    noise, y = some(rng)
+    honest, abar = plain(network(), y), network().schedule.alphas_cumprod
+
+    def moved(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        x0, a = honest(xt, t)[0].roll(3, -1), abar[t].view(-1, 1, 1, 1)
+        return x0, (xt - a.sqrt() * x0) / (1 - a).sqrt()
+
+    images = [draw(probe, noise, y, evaluations, denoise) for denoise in (honest, moved)]
+    if relative_change(*images).min() < 0.5:
+        raise Failed("the images hardly change with the network's answers: they must come from it")
+
+
+def exercise(evaluations: int) -> Exercise:
+    """What the child may use and the checks before any test; its name is that of all three, which share their noise."""
+    checks = (
+        ("interface", interface),
+        ("deterministic", deterministic),
+        ("images come from the network", from_the_network),
+        ("images do not see one another", alone),
+    )
+    return Exercise(
+        **{"assignment": "challenges", "position": 0, "name": ANSWER, "answers": (ANSWER,), "operations": "few_steps"},
+        library=("__init__", "schedule"),
+        hidden=("samplers", "editing", "flow", "edm"),
+        checks=tuple(Check(name, 1.0, partial(check, evaluations=evaluations)) for name, check in checks),
+    )
