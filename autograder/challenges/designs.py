@@ -64,4 +64,4 @@ def jump(noise, y, evaluations):
 
 def cells(design: Callable) -> dict[str, str]:
     """The answer cell of a design."""
-    return {"few_steps": inspect.getsource(design).replace(f"def {design.__name__}(", "def few_steps(", 1)}
+    return {"few_steps": inspect.getsource(design).replace(f"def {design.__name__}(", "def few_steps(", 1).rstrip("\n")}
