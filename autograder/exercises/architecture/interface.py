@@ -60,10 +60,14 @@ def reads_the_environment(probe: Probe, rng: Generator) -> None:
     if count(probe, environment("128,128,128,128")) <= small:
         raise Failed(
             "the network is no larger with BLOCK_OUT_CHANNELS=128,128,128,128 than with 64,64,64,64; read the variable "
-            "in build_model, with os.environ, each time that it is called"
+            "in build_model, with os.environ, each time that it is called, and keep layers in an nn.ModuleList, since "
+            "those of a plain list are no parameters of the network"
         )
     if count(probe, environment(layers=3)) <= small:
-        raise Failed("the network is no larger with LAYERS_PER_BLOCK=3 than with 1; read the variable in build_model")
+        raise Failed(
+            "the network is no larger with LAYERS_PER_BLOCK=3 than with 1; read the variable in build_model, and "
+            "keep layers in an nn.ModuleList, since those of a plain list are no parameters of the network"
+        )
 
 
 def small_enough(probe: Probe, rng: Generator) -> None:

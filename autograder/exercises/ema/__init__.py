@@ -154,7 +154,7 @@ EXERCISE = Exercise(
         check("frozen, in eval mode", 1.0, frozen),
         check("leaves the model alone", 1.0, leaves_alone),
         check("old and new in the right shares", 2.0, partial(
-            follows, (0.03, 0.15), 4, "the average is not decay times the old one plus 1 - decay times the model",
+            follows, (0.03, 0.09), 4, "the average is not decay times the old one plus 1 - decay times the model",
             f"{TRY}; a tenth of ema.module.weight should be left, as the warm-up does not matter for so small a decay",
         )),
         check("the warm-up of the decay", 2.0, partial(

@@ -114,7 +114,8 @@ def levels(probe: Probe, rng: Generator) -> None:
                 invert(probe, world, x0, times).tensor(SHAPE), world.inverted(x0, times), "a step does not lead to the "
                 "next noise level", "take a denoiser that always answers eps = 0: then each step only changes the "
                 "factor of the image, and at timestep t the root of alphas_cumprod[t] must be left of x0. With "
-                "one that always answers eps = 1, x0 = 0 must become the root of 1 - alphas_cumprod[t]",
+                "one that always answers eps = 1, x0 = 0 must become the root of 1 - alphas_cumprod[t]. If both do, "
+                "the levels are right, and the denoiser is asked at another timestep than where the step starts",
                 rtol=3e-3, atol=3e-3,
             )  # fmt: skip
 
