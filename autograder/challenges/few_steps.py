@@ -107,9 +107,9 @@ def run(probe: Probe, judges: dict[str, Judge], harness: Harness, seed: int) -> 
     y = torch.arange(harness.samples) % 10
     noise = initial_noise(range(harness.samples), SHAPE, derive_seed(seed, "samples"))  # (N, 1, 8, 8)
     images = draw(probe, noise, y, harness.evaluations)
-    some = torch.randperm(len(y), generator=stream(seed, "again"))[:AGAIN]
-    again = draw(probe, noise[some], y[some], harness.evaluations)
-    if differ(again, images[some]):
+    picked = torch.randperm(len(y), generator=stream(seed, "again"))[:AGAIN]
+    again = draw(probe, noise[picked], y[picked], harness.evaluations)
+    if differ(again, images[picked]):
         raise Failed("an image is another one when it is drawn without the others: noise and label alone decide it")
     return measure(images, y, 0.0, judges), images
 

@@ -105,7 +105,7 @@ TRACKS |= {
     f"few-steps-{n}": Track(
         *(f"few-steps-{n}", few_steps.exercise(n), "ddim"),
         labels=True,
-        open=f"the sampler, which may ask the shipped network {few_steps.times(n)}: `few_steps`",
+        open=f"the sampler, which may evaluate the shipped network {few_steps.times(n)} at most: `few_steps`",
         stub=designs.cells(designs.ddim),
         evaluations=n,
     )
