@@ -64,7 +64,7 @@ def training_curves(runs: Sequence[dict], live: Tensor, name: str) -> Figure:
 def by_strategy(
     values: Mapping[str, Mapping[str, Sequence[float]]], errors: Mapping[str, Mapping[str, float]]
 ) -> Figure:
-    """values[metric][strategy]: a number a seed. The control is off the scale of all panels but the loss."""
+    """`values[metric][strategy]`: a number a seed. The control is off the scale of all panels but the loss."""
     fig, axes = figure(3.9 * len(values) + 0.5, 4, len(values))
     for ax, (metric, of) in zip(axes, values.items()):
         shown = [n for n in of if n != "none" or metric == "heldout_loss"]

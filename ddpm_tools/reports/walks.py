@@ -21,7 +21,7 @@ def kinds(votes: Tensor, a: int, b: int) -> dict[str, Tensor]:
 
 
 def vote_curves(alphas: Tensor, votes: Mapping[tuple[str, str], Mapping[str, Tensor]], title: str) -> Figure:
-    """votes[mode, pair][kind]: hits (walks, points). A row a mode, a column a pair, Wilson's 95 % intervals."""
+    """`votes[mode, pair][kind]`: hits (walks, points). A row a mode, a column a pair, Wilson's 95 % intervals."""
     modes, pairs = (list(dict.fromkeys(key[i] for key in votes)) for i in (0, 1))
     size = (2.7 * len(pairs) + 0.6, 2.1 * len(modes) + 0.7)
     fig = Figure(figsize=size, layout="constrained", dpi=110)
