@@ -160,7 +160,7 @@ def test_independent_right_answers_do_not_match(exercise):
     released = next(ROOT.glob(f"exercises/*/{exercise}.ipynb"))
     sources = [Source(f"s{i}", "\n\n".join(cells)) for i, cells in enumerate(independent(exercise))]
     fingerprints(sources, similarity.notebook_code(released))
-    assert len(sources) > 1 or exercise == "architecture"
+    assert len(sources) > 1 or exercise in ("architecture", "flow_matching")  # of eps - x0 there is no second text
     assert [(m.a.name, m.b.name, m.similarity) for m in matches(sources, 0.8)] == []
 
 

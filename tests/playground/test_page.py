@@ -122,7 +122,7 @@ KEYS = [  # where to begin, what to press, what changes
     ("#to", ["ArrowDown"], {"to": "9"}),
     ("#pair", ["ArrowDown"], {"class": "3", "to": "8", "mix": 0.5}),
     ("#mix", ["End"], {"mix": 1}),
-    ("input[name=path]:checked", ["ArrowRight"], {"path": "linear"}),
+    ("input[name=path]:checked", ["ArrowRight"], {"path": "spherical"}),
     ("#seed", ["Control+a", "4", "2"], {"seed": 42}),
     ("#steps", ["ArrowRight"], {"steps": STEPS + 1}),
     ("#sampler", ["ArrowDown"], {"sampler": "dpm++"}),

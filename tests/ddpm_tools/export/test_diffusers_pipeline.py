@@ -47,7 +47,7 @@ def test_ddim_pipeline_makes_our_images(tmp_path, conditioning, classes, schedul
     preset = Preset("digits", conditioning, schedule, parameterization, replace(UNET, num_classes=classes))
     model = loaded(tmp_path, preset)
     out = export_pipeline(model, tmp_path / "out")
-    exact = DDIMScheduler.from_pretrained(out, subfolder=EXACT if schedule == "cosine" else "scheduler")
+    exact = DDIMScheduler.from_pretrained(out, subfolder="scheduler" if schedule == "linear" else EXACT)
     pipeline = DDIMPipeline.from_pretrained(out, scheduler=exact)
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(

@@ -8,7 +8,7 @@ from ddpm_core.conditioning import strategy
 from ddpm_core.data import digits
 from ddpm_core.diffusion import Diffusion
 from ddpm_core.objectives import mse, uniform_times
-from ddpm_core.parameterization import BLEND, EPSILON, PARAMETERIZATIONS, X0, V
+from ddpm_core.parameterization import BLEND, EPSILON, FLOW, PARAMETERIZATIONS, X0, V
 from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainState, batches, train
@@ -105,7 +105,7 @@ def first_step(kind, **options):
 @pytest.mark.parametrize("snr", [False, True], ids=["plain", "min-SNR, stratified"])
 def test_a_training_step_is_the_formula(kind, snr):
     """Ho et al. 2020, algorithm 1, with nothing of the loop but its random streams."""
-    if snr and kind is BLEND:
+    if snr and kind in (BLEND, FLOW):
         return
     options = {"loss": min_snr(kind), "times": stratified_times} if snr else {}
     report, net = first_step(kind, **options)
@@ -117,7 +117,7 @@ def test_a_training_step_is_the_formula(kind, snr):
     abar = SCHEDULE.alphas_cumprod[t].view(-1, 1, 1, 1)
     xt = abar.sqrt() * x0 + (1 - abar).sqrt() * eps
     v = abar.sqrt() * eps - (1 - abar).sqrt() * x0
-    target = {"epsilon": eps, "v": v, "x0": x0, "blend": (1 - abar) * eps + abar * v}[kind.name]
+    target = {"epsilon": eps, "v": v, "x0": x0, "blend": (1 - abar) * eps + abar * v, "flow": eps - x0}[kind.name]
     error = (net(xt, t, y) - target).square()
     if snr:
         ratio = abar / (1 - abar)
