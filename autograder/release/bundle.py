@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from autograder import travel
+from ddpm_tools.reports.one_page import one_page
 
 FILES = (
     "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
     "scripts/emoji_captions.py", "scripts/lesson_5_3.py", "scripts/lesson_5_3_records.py",  # what lesson 5.3 names
     "scripts/lesson_5_4.py", "scripts/lesson_5_4_latent.py",
 )  # fmt: skip
+LAB = Path("playground/lab/index.html")
 ASSISTANTS = Path(__file__).with_name("AGENTS.md")  # asks coding assistants, which read such a file, to tutor
 MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
 
@@ -76,3 +78,6 @@ def write(out: Path, course: Path, exercises: bool = True) -> None:
     travel.copy((*chosen, *(course / f for f in FILES)), course, out)
     (out / "README.md").write_text((course / "docs/students.md").read_text(encoding="utf-8"), encoding="utf-8")
     shutil.copyfile(ASSISTANTS, out / ASSISTANTS.name)
+    if (course / LAB).is_file():  # to which lesson 5.2 leads; as one file, which needs no server
+        (out / LAB).parent.mkdir(parents=True)
+        (out / LAB).write_text(one_page(course / LAB), encoding="utf-8")
