@@ -41,7 +41,7 @@ def test_nothing_in_it_gives_an_answer_away(students):
 
 def test_the_laboratory_that_a_lesson_leads_to_needs_no_server(students):
     page = (students / "playground/lab/index.html").read_text(encoding="utf-8")
-    assert "Guidance laboratory" in page and 'type="module"' not in page and 'rel="stylesheet"' not in page
+    assert "Guidance laboratory" in page and ' src="' not in page and 'rel="stylesheet"' not in page
 
 
 def test_assistants_are_asked_to_tutor(students):
