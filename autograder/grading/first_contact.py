@@ -53,4 +53,10 @@ def reason(e: BaseException) -> str:
     while isinstance(e, OSError) and not e.strerror and isinstance(e.__cause__, Exception):
         e = e.__cause__
     said = (getattr(e, "strerror", None) or str(e)).strip().splitlines()
-    return said[0] if said else "it is silent" if isinstance(e, TimeoutError) else type(e).__name__
+    if said:
+        return said[0]
+    from distributed.comm import CommClosedError
+
+    # Dask's own error for a call that ended comes with words, or, when the end comes early enough, without
+    known = {TimeoutError: "it is silent", CommClosedError: "the connection was closed"}
+    return next((words for kind, words in known.items() if isinstance(e, kind)), type(e).__name__)
