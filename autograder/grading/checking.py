@@ -58,6 +58,7 @@ def child_of(j: Judging) -> Iterator[Probe]:
             yield Probe(child, timeout_s=j.grader.check_s, notes=j.notes, stops=j.stops)
         finally:
             noted = j.result.instructor
+            child.close()  # first, so that everything printed has arrived
             noted["printed"] = noted.get("printed", "") + child.printed
             noted["peak_bytes"] = max(noted.get("peak_bytes", 0), child.peak_bytes)
 
