@@ -17,6 +17,16 @@ from ddpm_tools.evaluation.scores import Scores
 LABELS = {"adherence": "label adherence", "distance": "Fréchet distance", "diversity": "diversity (real = 1)"}
 
 
+def apart(values: Sequence[float], share: float = 0.12) -> list[float]:
+    """Those of the values that an axis has room to name: each at least this share of the range beyond the last one."""
+    named: list[float] = []
+    room = share * (max(values) - min(values))
+    for value in sorted(set(values)):
+        if not named or value - named[-1] >= room:
+            named.append(value)
+    return named
+
+
 def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "") -> Figure:
     """Adherence, Fréchet distance and diversity against the guidance scale, with 95 % intervals."""
     fig = Figure(figsize=(10, 3.1), layout="constrained", dpi=140)
@@ -25,7 +35,9 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
         values = [x.value for x in e]
         bars = [[x.value - x.low for x in e], [x.high - x.value for x in e]]
         ax.errorbar(scales, values, yerr=bars, marker="o", capsize=3, color="tab:blue")
-        ax.set_xticks(list(scales))
+        named = apart(scales)
+        ax.set_xticks(named, [f"{w:g}" for w in named])
+        ax.set_xticks(list(scales), minor=True)
         ax.set_xlabel("guidance scale w")
         ax.set_ylabel(LABELS[name])
         ax.grid(alpha=0.3)

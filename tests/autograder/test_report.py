@@ -15,6 +15,7 @@ from autograder.adapters import asked, report, table
 from autograder.adapters.classlist import Person
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import entries
+from autograder.adapters.report.gates import axes
 from autograder.adapters.report.needs import needs
 from autograder.adapters.report.notes import Late, Notes, flags
 from autograder.exercises import EXERCISES
@@ -187,6 +188,20 @@ def test_the_report_tells_what_stands_out(tmp_path):
     assert "1 of 4 graded without a sandbox" in shown
     with pytest.raises(ValueError, match="no record to report on"):
         report.write([], tmp_path)
+
+
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES.values() if e.gate_cell], ids=lambda e: e.name)
+def test_the_zones_are_the_limits_that_the_grader_judged_with(exercise):
+    """A dot lies in the zone of the credit that the grader gave for its value."""
+    limits = batch.make_grader(exercise, 0).bands
+    for metric, band in limits.items():
+        for value, credit in ((band.full * 0.99, "held"), (band.half * 0.99, "part"), (band.half * 1.01, "failed")):
+            metrics = {"adherence": 1.0, "distance": 1.0, "heldout_loss": 0.01, "copies": 0.0}
+            metrics |= {"adherence": 1 - value} if metric == "error" else {metric: value}
+            (entry,) = entries([record("ada", exercise.assignment, [made(exercise, metrics=metrics)])])
+            axis = axes([entry])[list(limits).index(metric)]
+            ((at, _, _),) = axis.dots
+            assert [name for name, left, width in axis.zones if left <= at <= left + width] == [credit], metric
 
 
 def test_the_samples_are_cut_out_of_the_gates_picture(picture, tmp_path):

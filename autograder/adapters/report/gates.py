@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.adapters.report.entries import FAILED, PART, Entry
+from autograder.exercises import EXERCISES
 from autograder.gate.bands import Band, turned
 from autograder.gate.plot import LABELS, samples_of
-from ddpm_core.config import DATA_DIR
+from autograder.grading.grader import band_file
 from ddpm_tools.reports.html import data_uri, percent
 
 MOST = 60  # sample grids of an exercise in the page, about 15 KB each
@@ -61,8 +62,9 @@ def gate(group: Sequence[Entry], out: Path) -> Gate | None:
 
 
 def axes(trained: Sequence[Entry], judge: str = "judge") -> list[Axis]:
-    file = DATA_DIR / f"gates/{trained[0].exercise}.json" if trained else None
-    if file is None or not file.is_file():
+    """Among the limits that the grader judged with; none where the course has no such exercise any more."""
+    exercise = EXERCISES.get((trained[0].assignment, trained[0].exercise)) if trained else None
+    if exercise is None or not exercise.gate_cell or not (file := band_file(exercise)).is_file():
         return []
     calibration = json.loads(file.read_text(encoding="utf-8"))
     runs = [turned(r["metrics"][judge]) for r in calibration["runs"] if r["role"] == "reference"]
