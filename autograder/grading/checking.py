@@ -51,14 +51,14 @@ def noted(result: NotebookResult, what: str, trace: str) -> None:
 @contextmanager
 def child_of(j: Judging) -> Iterator[Probe]:
     """A child to ask; how long it took to start, what it printed and the memory that it used go into the result."""
-    start = time.monotonic()
-    with session(j.exercise, j.grader.limits, sandboxed=j.grader.sandboxed) as child:
-        count(j.result.timings, "start", start)
-        try:
+    start, child = time.monotonic(), None
+    try:
+        with session(j.exercise, j.grader.limits, sandboxed=j.grader.sandboxed) as child:
+            count(j.result.timings, "start", start)
             yield Probe(child, timeout_s=j.grader.check_s, notes=j.notes, stops=j.stops)
-        finally:
+    finally:
+        if child is not None:  # it started, and has ended by now: everything that it printed has arrived
             noted = j.result.instructor
-            child.close()  # first, so that everything printed has arrived
             noted["printed"] = noted.get("printed", "") + child.printed
             noted["peak_bytes"] = max(noted.get("peak_bytes", 0), child.peak_bytes)
 
