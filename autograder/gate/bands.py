@@ -1,8 +1,8 @@
 """The reference gate: one-sided limits between the reference designs and the known-bad controls.
 
 Every metric is turned so that less is better. With r the worst reference and c the best control, full credit reaches
-to the geometric mean sqrt(r·c) and half credit to r^(1/4)·c^(3/4): a better design can never fail, and the bands widen
-with the gap that calibration found.
+to the geometric mean sqrt(r·c) and half credit to r^(3/8)·c^(5/8): a better design can never fail, and the bands widen
+with the gap that calibration found. A quarter of the way further, r^(1/4)·c^(3/4), fresh controls were seen within it.
 
 A run far better than every reference is one to look at, and costs nothing. No right design on record comes near those
 limits; a training ten times as long goes beyond them, and so does a mixture of images that somebody kept.
@@ -66,7 +66,7 @@ def bands(runs: Iterable[dict], judge: str, controls: dict[str, tuple[str, ...]]
             raise ValueError(f"{metric}: a control ({best:.3g}) is no worse than a reference ({r:.3g}); no limit fits")
         first = min([m[metric] for _, role, m in rows if role == "reference"])
         far = FAR.get(metric, 0.0) * first
-        limits[metric] = Band(full=math.sqrt(r * best), half=r**0.25 * best**0.75, far=far)
+        limits[metric] = Band(full=math.sqrt(r * best), half=r**0.375 * best**0.625, far=far)
     return limits
 
 
