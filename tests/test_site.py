@@ -14,6 +14,7 @@ import sys
 import threading
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -201,9 +202,10 @@ def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     def load(name: str):
         monkeypatch.syspath_prepend(ROOT)
-        for file in ("website.fingerprint", f"website.{name}"):
-            monkeypatch.setattr(importlib.import_module(file), "ROOT", tmp_path)
-        return importlib.import_module(f"website.{name}")
+        loaded = [importlib.import_module(file) for file in (f"website.{name}", "website.fingerprint")]
+        for changed in loaded:  # after the import: others keep the repository's root
+            monkeypatch.setattr(changed, "ROOT", tmp_path)
+        return loaded[0]
 
     (tmp_path / "lessons").mkdir()
     return load
@@ -269,3 +271,20 @@ def test_a_lesson_that_fails_is_named_with_its_error(module, tmp_path: Path):
     lessons = module("lessons")
     with pytest.raises(lessons.LessonError, match=r"one\.ipynb: ZeroDivisionError"):
         lessons.execute(source)
+
+
+def test_public_addresses_appear_once_they_are_filled_in(module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    addresses, settings = module("addresses"), tmp_path / "mkdocs.yml"
+    source = tmp_path / "lessons/one.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Title")]), source)
+    for repository, colab in (("", 0), ("https://git.example.org/a/b", 0), ("https://github.com/a/b/", 1)):
+        settings.write_text(f'site_url: ""\nrepo_url: "{repository}"\n')
+        module("pages").notebook_page(source, tmp_path / "out")
+        page = (tmp_path / "out/lessons/one.md").read_text()
+        assert page.count("https://colab.research.google.com/github/a/b/blob/main/lessons/one.ipynb") == colab
+        assert page.count("https://mybinder.org/v2/gh/a/b/main?labpath=lessons/one.ipynb") == colab
+        for name, source_name in (("lessons/one.md", "lessons/one.ipynb"), ("gallery/index.md", None)):
+            shown = SimpleNamespace(file=SimpleNamespace(src_uri=name), edit_url="left over")
+            addresses.on_page_context({}, shown, SimpleNamespace(repo_url=repository), None)
+            wanted = f"{repository.rstrip('/')}/edit/main/{source_name}" if repository and source_name else None
+            assert shown.edit_url == wanted
