@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from website import gallery, lab, lessons, npm, pages, reference
+from website import gallery, lab, lessons, npm, pages, reference, validity
 from website.fingerprint import ROOT
 
 HERE = Path(__file__).parent
@@ -79,6 +79,7 @@ def stage(out: Path, how: str, built: Path) -> list:
     guides = sorted((ROOT / "docs").glob("*.md"))
     for page in guides:
         pages.markdown_page(page, out)
+    validity.write(out / validity.PAGE)
     notebooks = sorted((ROOT / "lessons").glob("*.ipynb"))
     executed = lessons.all_executed() if how == "executed" else [None] * len(notebooks)
     for source, notebook in zip(notebooks, executed):
@@ -96,7 +97,8 @@ def stage(out: Path, how: str, built: Path) -> list:
         {"Exercises": [{lesson: places} for lesson, places in exercises.items()]},
         {"Gallery": gallery.write(out)},
         {"Playground": "playground.md"},
-        {"Guides": [f"docs/{g.name}" for g in guides]},
+        {"Guides": [f"docs/{g.name}" for g in guides if f"docs/{g.name}" != validity.PAGE]},
+        {validity.TITLE: validity.PAGE},
         {"Reference": reference.write(out)},
     ]
 
