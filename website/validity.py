@@ -30,7 +30,8 @@ seconds, draws with it, and compares the result with limits.
 
 Each mark is a fresh training run that set no limit: {right} of right designs, {wrong} of wrong ones. Left of the line
 is full credit. {missed} of the right ones lie right of it, and {passed} of the wrong ones left of it; what is known of
-such errors stands below. To try the grader on answers of your own, begin with [the page for instructors](instructors.md).
+such errors stands below. To try the grader on answers of your own, begin
+with [the page for instructors](instructors.md).
 """
 
 
