@@ -15,7 +15,11 @@ PAGE = "docs/grading_validity.md"
 PICTURE = "grading_validity.png"
 GATES = {"conditioner": "conditioner_looks", "prediction": "prediction_looks", "architecture": "architecture"}
 RIGHT, WRONG, END = "#3f51b5", "#d84315", 4.0
-INTRODUCTION = """# {title}
+INTRODUCTION = """---
+hide: [navigation]
+---
+
+# {title}
 
 Marks that a program gives must be worth what a careful colleague's are: a right answer keeps its points however it is
 written, a wrong one loses them, and nobody gets at the marks by another way. This page says how far that holds here,
@@ -26,7 +30,7 @@ Answers are judged by what they *do*: checks call them and compare numbers, and 
 seconds, draws with it, and compares the result with limits.
 
 ![Runs of right designs lie left of the limit, those of wrong ones right of it]({picture})
-{{: .figure }}
+{{: .figure .wide }}
 
 Each mark is a fresh training run that set no limit: {right} of right designs, {wrong} of wrong ones. Left of the line
 is full credit. {missed} of the right ones lie right of it, and {passed} of the wrong ones left of it; what is known of
@@ -71,7 +75,7 @@ def draw(found: list[dict], path: Path) -> None:
     axes.set_xticks([0.5, 0.7, 1, 1.5, 2, 3, END], ["0.5", "0.7", "limit", "1.5", "2", "3", "4 and more"])
     axes.minorticks_off()
     axes.set_yticks([-i for i in range(len(GATES))], list(GATES))
-    axes.set_ylim(0.85 - len(GATES), 0.85)
+    axes.set_ylim(0.6 - len(GATES), 0.85)
     axes.set_xlabel("the worst of a run's figures, in multiples of its limit")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper right", fontsize=9, frameon=False)
