@@ -51,6 +51,7 @@ playground: setup
 # Ten minutes of CPU the first time, for the lessons; then as long as what changed takes.
 site: setup
 	@sh scripts/install-debian.sh npm npm
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m playground.build
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m website.build $(if $(LESSONS),--lessons $(LESSONS)) $(ARGS)
 
 # Its kernels are this environment's, whatever others the user has.

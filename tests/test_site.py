@@ -135,6 +135,7 @@ def test_the_search_index_holds_no_tex(site: Path):
     index = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))["docs"]
     prose = [re.sub(r"<(pre|code)>.*?</\1>", "", entry["title"] + entry["text"], flags=re.S) for entry in index]
     assert [text for text in prose if re.search(r"\\[(\[]|\\(frac|sqrt|bar|alpha|text|math\w+)\b", text)] == []
+    assert (site / "search/search_index.json").stat().st_size < 900_000  # every page fetches it
     assert any("√(abar_t) x_0 + √(1-abar_t) ε" in text for text in prose)  # what becomes of one
 
 

@@ -53,8 +53,8 @@ def formulas(out: Path) -> None:
 
 
 def playground(out: Path, built: Path) -> None:
-    """The page with the playground in it, if `make playground` has made it."""
-    where = "It is not part of this build: `make playground`, then `make site`."
+    """The page with the playground in it, if it has been made: `make site` does so first."""
+    where = "It is not part of this build; `make site` would have made it first."
     if (built / "index.html").is_file():
         shutil.copytree(built, out / "playground")
         where = EMBEDDED

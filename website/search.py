@@ -1,4 +1,7 @@
-"""The search index without TeX: a formula becomes what one would type, such as "abar_t" for \\bar\\alpha_t."""
+"""The search index without TeX and listings: a formula becomes what one would type, "abar_t" for \\bar\\alpha_t.
+
+Every page fetches the index, and listings were the larger half of it; their names stand in headings and texts as well.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FORMULA = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
+LISTING = re.compile(r"<pre>.*?</pre>", re.S)
 SIGNS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "eta": "η", "theta": "θ",
     "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ", "psi": "ψ",
@@ -45,5 +49,7 @@ def on_post_build(config: Any) -> None:
     index = json.loads(file.read_text(encoding="utf-8"))
     for entry in index["docs"]:
         for field in ("title", "text"):
+            if not entry["location"].startswith("docs/"):  # there listings are commands
+                entry[field] = LISTING.sub("", entry[field])
             entry[field] = FORMULA.sub(lambda m: spoken(m[1] or m[2]), entry[field])
     file.write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
