@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from autograder import samples
 from autograder.adapters import TEMPLATES, report, table
@@ -35,12 +36,22 @@ def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path("."))
     return path
 
 
+def graded(record: dict) -> dict[str, Any]:
+    """One sample submission as the page shows it: who it is, what became of it, and the share of the points."""
+    extra = record["extra_data"]
+    student, result = extra["student"], extra["notebooks"][samples.EXERCISE]
+    made = samples.who(student) if student in samples.STUDENTS else ""
+    share = (result["score"] or 0) / result["max_score"]
+    return {"student": student, "who": made, "share": share, "right": student in samples.RIGHT} | result
+
+
 def write_page(out: Path, records: list[dict], folder: str = "grades/") -> Path:
     """The demo's page with the grades below the pictures; the records lie in out/folder."""
     return demo_page.write(
         *(out, TEMPLATES / "demo_with_grades.html"),
         unsandboxed=not all(r["extra_data"].get("sandboxed", True) for r in records),
-        grades_header=table.HEADER,
-        grades=table.rows(records),
+        report=f"{folder}report.html",
+        exercise=samples.EXERCISE,
+        graded=[graded(r) for r in records],
         submissions=table.submissions(records, folder),
     )
