@@ -17,6 +17,17 @@ from ddpm_tools.reports import demo_page
 def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path(".")) -> Path:
     """Pictures, then grades; prints the table and the page's path. What is there already is kept."""
     demo.run(out, DATA_DIR / "checkpoints/digits", seed, retrain=train)
+    records = grade_samples(out, seed, course)
+    path = write_page(out, records)
+    print(table.text(records))
+    if why := child_process.available():
+        print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
+    print(f"\n{path.resolve()}")
+    return path
+
+
+def grade_samples(out: Path, seed: int, course: Path) -> list[dict]:
+    """The records of the sample submissions, which are written to out/submitted and graded in out/grades."""
     why = child_process.available()
     students = [s for s in samples.STUDENTS if why is None or s not in samples.HOSTILE]
     submitted, grades = out / "submitted", out / "grades"
@@ -28,12 +39,7 @@ def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path("."))
         table.write_csv(records, grades / "grades.csv")
         report.write(records, grades)
         write_gradebook(records, submitted, grades, None, course)
-    path = write_page(out, records)
-    print(table.text(records))
-    if why:
-        print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
-    print(f"\n{path.resolve()}")
-    return path
+    return records
 
 
 def graded(record: dict) -> dict[str, Any]:
