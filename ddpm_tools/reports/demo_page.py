@@ -14,7 +14,7 @@ from ddpm_tools.tables import value_and_interval
 TEMPLATE = html.TEMPLATES / "demo.html"
 LAB = "lab.html"  # the guidance laboratory, beside the page
 TITLE = "Conditional diffusion, drawn on this machine"
-DIGITS = "Digits of 8×8, as scikit-learn has them: small enough to train a network in a minute."
+DIGITS = "Digits of 8×8, as scikit-learn has them: small enough that a network learns them in about a minute."
 
 
 @dataclass(frozen=True)
