@@ -43,7 +43,8 @@ async function drawPictures(mine, model, beside) {
   page.live = { entry, settings, frames, other };
   take(page.live);
   showModel(page.manifest, entry, milliseconds(entry, { ...settings, strip: "" }));
-  tell(`${plural(settings.steps, "step")} in ${duration(took)}, computed here.`);
+  const what = other ? "Two pictures" : plural(settings.steps, "step");
+  tell(`${what} in ${duration(other ? performance.now() - begun : took)}, computed here.`);
   for (const [way, of] of [[frames, model], [other, beside]]) {
     const read = way ? await readings(of, way.map(({ x0 }) => x0)) : [];
     read.forEach((reading, i) => (way[i].reading = reading));

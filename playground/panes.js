@@ -48,7 +48,8 @@ export function showPanes(entry, settings, frames, i, others) {
   }
   show("xt", xt, entry.shape);
   if (!beside) {
-    caption("xt", "x<sub>t</sub>", "image so far");
+    caption("xt", "x<sub>t</sub>", x0 ? "image so far" : "the noise that it starts from");
+    caption("x0", "x̂<sub>0</sub>", x0 ? "what the network believes the clean image is" : "unknown until the network is here");
     show("x0", x0, entry.shape);
     return;
   }

@@ -16,7 +16,7 @@ export const TRIES = [
     "Put w = 1 beside w = 4. What does guidance change?",
     `${DIGIT}&w=4&sampler=dpm%2B%2B&seed=6&beside=w&other=1`,
     "From this noise, the model's own answer (B) is no clear 3; guided (A), the classifier reads 3 with over 90 %. The " +
-      "strokes are thicker, too: guidance goes past what the data look like, and its pictures differ less.",
+      "strokes are thicker, too: guidance exaggerates what sets the class apart.",
   ],
   [
     "Go to the first step. What does the network believe when it sees noise alone?",
@@ -33,7 +33,7 @@ export const TRIES = [
   [
     "Walk from 3 to 8. Where does the one become the other?",
     `${DIGIT}&w=2&sampler=dpm%2B%2B&seed=3&strip=walk`,
-    "Between 60 % and 70 %, at once: the classifier reads 3 with 90 % and more before, and 8 with 90 % and more after. " +
+    "Between 60 % and 70 %, at once: the classifier reads 3 with about 90 % before, and 8 with about 90 % after. " +
       "The class embedding moves evenly; what the network draws does not.",
   ],
   [

@@ -1,9 +1,13 @@
 """The playground as an explainer: its opening, a step taken apart, two pictures beside each other, things to try."""
 
 import re
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
+
+from tests.playground.conftest import Visit
+from website import gallery
 
 OPENING = 3e6  # bytes that a visit may weigh before anything is touched
 
@@ -27,8 +31,6 @@ def weighed(page):
 
 @pytest.fixture(scope="module")
 def opened(site, browser):
-    from tests.playground.conftest import Visit
-
     return Visit(browser, site, before=weighed, viewport={"width": 1280, "height": 800})
 
 
@@ -84,7 +86,7 @@ def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_a
     noise = page.evaluate("""async () => { const { normals } = await import("./random.js");
         return [...normals(11, 0, 3 * 32 * 32)]; }""")
     np.testing.assert_allclose(canvas(page, "#xt")[:, 0], pixels(noise[:1024]), atol=1)
-    assert page.locator("#x0").evaluate("(e) => getComputedStyle(e).visibility") == "hidden"
+    assert not canvas(page, "#x0").any() and "unknown until" in page.inner_text("#stage")  # transparent
     assert page.locator("#load").is_visible() and page.locator("#way").is_hidden()
     assert "told after the first one" in page.inner_text("#model-hint")
     other.page.close()
@@ -176,6 +178,19 @@ def test_the_picture_stays_in_sight_and_the_columns_end_together(visit):
     ends = [page.locator(f"{column} > :last-child").bounding_box() for column in ("#left", "#right")]
     assert abs(ends[0]["y"] + ends[0]["height"] - ends[1]["y"] - ends[1]["height"]) < 2
     page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.parametrize("name", gallery.LIVE)
+def test_the_gallery_s_addresses_mean_what_they_say(visit, name):
+    told = visit.page.evaluate(
+        """async (hash) => {
+            const { fit, fromAddress } = await import("./settings.js");
+            const asked = fromAddress(hash), { models } = playground.page.manifest;
+            return fit(asked, models.find(({ name }) => name === asked.model)); }""",
+        gallery.LIVE[name],
+    )
+    for key, value in parse_qsl(gallery.LIVE[name].removeprefix("#")):
+        assert str(told[key]) == value, key
 
 
 # What each answer says about its own link: an expression that must be true of the page.
