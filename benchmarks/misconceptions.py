@@ -22,7 +22,7 @@ from gate_calibration import wilson
 from tqdm.auto import tqdm
 
 from autograder.authoring.machine import banks, of_solution, source_of
-from autograder.authoring.misconceptions import agreement, examined, in_process, named
+from autograder.authoring.misconceptions import agreement, examined, in_process, named, telling
 
 RECORDS = Path(__file__).resolve().parents[1] / "build/mutants.jsonl"
 NEW_SEED = 5  # of the questions with which a name is tried
@@ -55,7 +55,8 @@ def main() -> None:
         source = source_of(bank, m.source)
         best, _ = named(bank, source, seed=0)
         if best:
-            new = agreement(bank, best.name, examined(bank, source, NEW_SEED, in_process(bank))[1])
+            asked = examined(bank, source, NEW_SEED, in_process(bank))[1]
+            new = agreement(bank, best.name, telling(bank, asked))
             right = new.agree >= RIGHT * new.telling
             counts["right" if right else "false"] += 1
             sure = f"{best.agree} of {best.telling} replies, {new.agree} of {new.telling} new ones"
