@@ -1,11 +1,11 @@
-"""What travels where: to students, into the sandboxed kernel, to Gradescope; and what a grade depends on.
+"""What travels where: to students, into the sandboxed kernel, to other graders; and what a grade depends on.
 
 All of it follows from folders and from what modules import, so that a new file finds its place by itself:
 
 * students get what they can use: no folder that holds answers or makes the course, and no module that needs one of
   these, or nbgrader, to be imported at all;
 * the kernel in which notebooks run sees the libraries and the data of the students' bundle;
-* Gradescope gets what its grader imports;
+* another grader's machine gets what grading there imports;
 * a grade depends on what judging a notebook imports: no report, no adapter and no command.
 
 What the child of an answer sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
@@ -68,9 +68,12 @@ def to_kernel(course: Path = ROOT) -> list[Path]:
     return [f for folder in (*LIBRARIES, "data") for f in files(course / folder) if not is_private(f, course)]
 
 
-def to_gradescope(course: Path, assignment: str) -> list[Path]:
-    """What grades an assignment there: code, data, and the solutions that stand in for what an answer builds on."""
-    code = reached([*judging_modules(course), "autograder.adapters.gradescope"], course)
+def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
+    """What grades an assignment elsewhere: code, data, and the solutions that stand in for what an answer builds on.
+
+    `adapter` is the module that is started there.
+    """
+    code = reached([*judging_modules(course), adapter], course)
     more = (f for folder in (*DATA, f"solutions/{assignment}") for f in files(course / folder))
     return sorted(code) + [f for f in more if not f.name.startswith(".")]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, collect, export, release
+from autograder.cli import challenge, collect, export, package, release
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option, positive
@@ -66,14 +66,6 @@ def cmd_demo(a: argparse.Namespace) -> None:
     run(outputs.made(a.out), a.seed, a.train, a.course)
 
 
-def cmd_package_gradescope(a: argparse.Namespace) -> None:
-    from autograder.adapters import gradescope
-
-    out = a.out or Path(f"build/gradescope_{a.assignment}.zip")
-    print(gradescope.package(a.assignment, out, a.course, tuple(a.notebook), not a.unsandboxed))
-    print(gradescope.advice(a.assignment, a.course, tuple(a.notebook)))
-
-
 def cmd_similarity(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
@@ -90,7 +82,7 @@ def share(text: str) -> float:
 # By task, in the order of a term; what is not named here is the last of them.
 TASKS = {
     "For students": ("check", "challenge"),
-    "Release": ("release", "package-gradescope"),
+    "Release": ("release", "package"),
     "Collect": ("collect", "roster"),
     "Grade": ("grade", "status", "similarity"),
     "Give back": ("export", "return"),
@@ -146,16 +138,10 @@ def parser() -> Root:
     json_option(p)
 
     release.register(command)
+    package.register(command)
     challenge.register(command)
     collect.register(command)
     export.register(command)
-
-    about = "Make the zip that Gradescope's autograder takes: set-up, grader, data, solutions."
-    p = command("package-gradescope", cmd_package_gradescope, about, "5_2_guidance --out build/guidance.zip")
-    p.add_argument("assignment")
-    p.add_argument("--out", type=Path, help="default: build/gradescope_ASSIGNMENT.zip")
-    p.add_argument("--notebook", **once)
-    p.add_argument("--unsandboxed", action="store_true", help="for images without bubblewrap; every record says so")
 
     about = "Find answers of SUBMITTED that were copied, renamed or reordered. Runs none of them."
     p = command("similarity", cmd_similarity, about, "submitted --assignment 5_3_conditioning --out build/similarity")
