@@ -200,7 +200,7 @@ def course_of(given: Path) -> Path:
 def sentence_of(error: Exception) -> str:
     """What went wrong; of the system's errors without their numbers, and with a remedy."""
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in GRADERS:
-        return f"this needs the package {error.name}: type `pip install 'conditional-diffusion-course[grader]'`"
+        return f"this needs {error.name}, one of the packages of the extra `grader`: type `pip install {error.name}`"
     if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
         return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
