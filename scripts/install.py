@@ -71,7 +71,7 @@ def run(*words: str | Path, env: Mapping[str, str] | None = None) -> bool:
 
 
 def find_uv(pip: Sequence[str]) -> str | None:
-    """The user's uv, or this environment's, which is installed where it is missing; None where there is none to have."""
+    """The user's uv, or this environment's, which is installed where it is missing; None where it cannot be had."""
     own = Path(sys.executable).with_name("uv")
     if found := shutil.which("uv") or (str(own) if own.exists() else None):
         return found
@@ -94,15 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if a.torch == "cpu":
             lock, more = str(Path(sys.prefix) / "cpu.lock"), ("--torch-backend", "cpu")
             Path(lock).write_text(without_cuda((ROOT / LOCK).read_text(encoding="utf-8")), encoding="utf-8")
-        if run(*install, "--quiet", "--compile-bytecode", *more, "-r", lock, env=env) and run(
-            *install, *clone, env=env
-        ):
+        everything = (*install, "--quiet", "--compile-bytecode", *more, "-r", lock)
+        if run(*everything, env=env) and run(*install, *clone, env=env):
             return 0
     if a.torch == "cpu":
-        print(
-            "torch for CPUs alone could not be installed: that takes uv, and access to torch's own index",
-            file=sys.stderr,
-        )
+        why = "torch for CPUs alone could not be installed: that takes uv, and access to torch's own index"
+        print(why, file=sys.stderr)
         return 1
     if uv:
         print("uv could not install the lock; pip takes over", file=sys.stderr)
