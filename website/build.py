@@ -83,7 +83,8 @@ def stage(out: Path, how: str, built: Path) -> list:
     shutil.copytree(HERE / "assets", out / "assets")
     formulas(out)
     lab.write(out)
-    pages.markdown_page(ROOT / "README.md", out)
+    for page in ("README.md", "CHANGELOG.md"):
+        pages.markdown_page(ROOT / page, out)
     guides = sorted((ROOT / "docs").glob("*.md"))
     for page in guides:
         pages.markdown_page(page, out)
@@ -106,6 +107,7 @@ def stage(out: Path, how: str, built: Path) -> list:
         {"Playground": "playground.md"},
         {"Guides": [f"docs/{g.name}" for g in guides]},
         {"Reference": reference.write(out)},
+        {"What changed": "CHANGELOG.md"},
     ]
 
 
