@@ -30,6 +30,7 @@ from autograder.grading.provenance import grader_hash
 from autograder.sandbox import bubblewrap, seccomp
 from autograder.sandbox.limits import Limits
 from ddpm_core.config import COURSE
+from ddpm_tools.reports.one_page import LAB, one_page
 
 def told(main, *words):
     try:
@@ -39,6 +40,7 @@ def told(main, *words):
     return 0
 
 done = {"course": str(COURSE), "hash": grader_hash(), "files": [str(f) for f in travel.to_kernel()]}
+done["lab"] = "Guidance laboratory" in one_page(LAB)  # with the modules that it shares with the playground
 small = "--n", 20, "--steps", 2
 done["evaluate"] = told(tools.main, "evaluate", *small, "--repeats", 2, "--out", "evaluation")
 done["sweep"] = told(tools.main, "sweep", *small, "--w", 1, 4, "--out", "sweep")
@@ -151,7 +153,7 @@ def test_it_works_far_from_the_repository(installed, tmp_path):
     seen, files = done.pop("seen", "[[], []]"), done.pop("files")
     assert seen == "[[], []]"  # by what runs in the sandbox
     assert not [f for f in files if "/solutions/" in f or "/judges/" in f] and any("/data/gates/" in f for f in files)
-    expected = {"evaluate": 0, "sweep": 0, "demo": 2, "check": 0, "blank": 1, "grade": 0}
+    expected = {"lab": True, "evaluate": 0, "sweep": 0, "demo": 2, "check": 0, "blank": 1, "grade": 0}
     assert done == expected, run.stdout + run.stderr
     assert "no checkpoint at nowhere" in run.stderr and "--train" in run.stderr
     assert not (tmp_path / "demo/checkpoint").exists()
