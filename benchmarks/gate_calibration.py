@@ -67,7 +67,7 @@ LONG = {  # enough designs for an order, and few enough for a night
     ),
 }  # fmt: skip
 SHORT = {True: ("right", "wrong"), False: ("whole",)}  # kinds of runs that long ones are compared with, by one_look
-# Keys of runs made while half credit reached further. With the present limits each would have ended at the same look, or
+# Keys of runs made while half credit reached further. With the present limits each would have ended at the same look or
 # earlier without credit; so the credit of where it ended, by the limits as they are now, is at least what it would get.
 WIDER_HALF = {"conditioner": "36a1ac5fc6db", "prediction": "d52d1a0593ab"}
 
