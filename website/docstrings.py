@@ -104,7 +104,7 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
         rows = [
             (f.name, f.annotation, f.value, comment(f))
             for f in fields
-            if not f.name.startswith("_") and "ClassVar" not in str(f.annotation)
+            if not f.name.startswith("_") and "instance-attribute" in f.labels
         ]
     elif isinstance(function, griffe.Function):
         rows = [(p.name, p.annotation, p.default, "") for p in function.parameters if p.name not in ("self", "cls")]
@@ -139,6 +139,7 @@ class Tables(griffe.Extension):
 
     def walk(self, thing: griffe.Object, outer: list[str]) -> None:
         texts = [thing.docstring.value, *outer] if thing.docstring else outer
+        inner = texts if thing.parent else []  # what a whole package says is too far away
         if thing.docstring and isinstance(thing, griffe.Function | griffe.Class):
             thing.docstring.parsed = sections(thing, texts)
         for member in thing.members.values():
@@ -147,4 +148,4 @@ class Tables(griffe.Extension):
             if thing.is_module and member.is_attribute and not member.docstring and comment(member):
                 member.docstring = griffe.Docstring(comment(member), parent=member)  # a type that has a name
             if member.is_module or member.is_class or member.is_function:
-                self.walk(member, texts)
+                self.walk(member, inner)
