@@ -34,7 +34,7 @@ PLAIN = (
 
 def spoken(tex: str) -> str:
     """A formula as plain text: signs for their names, a/b for fractions, nothing that only lays it out."""
-    tex, before = re.sub(r"\\(?:begin|end)\{\w+\*?\}|&amp;|\\\\|\\[,;:!> ]", " ", tex), ""
+    tex, before = re.sub(r"\\(?:begin|end)\{\w+\*?\}|&(?:amp;)?|\\\\|\\[,;:!> ]", " ", tex), ""
     while tex != before:
         before = tex
         for pattern, plain in PLAIN:
