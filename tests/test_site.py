@@ -65,7 +65,7 @@ def broken(site: Path) -> list[str]:
             path = unquote(url.path)
             target = (site / path.lstrip("/") if absolute else file.parent / path).resolve() if path else file
             target = target / "index.html" if target.is_dir() else target
-            anchors = pages[target].ids if target in pages else {url.fragment}
+            anchors = pages[target].ids if target in pages else {unquote(url.fragment)}
             if not target.is_file() or (url.fragment and unquote(url.fragment) not in anchors):
                 faults.append(f"{file.relative_to(site)} -> {link}")
     return faults
@@ -109,6 +109,8 @@ def test_every_text_and_every_module_has_its_place(site: Path):
         name = ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         assert name in ids or name in ("ddpm_core", "ddpm_tools", "ddpm_tools.cli.__main__"), name
     assert "Here one plays" in (site / "playground/index.html").read_text()
+    live = [link for link in Page(site / "gallery/index.html").links if "playground/index.html#model=" in link]
+    assert len(live) == 6  # what their addresses say is tested beside the playground
     assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif", "cifar10/interpolate_cat_dog.gif"} <= set(
         Page(site / "gallery/index.html").loads
     )

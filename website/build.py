@@ -75,7 +75,8 @@ def stage(out: Path, how: str, built: Path) -> list:
     shutil.copytree(HERE / "assets", out / "assets")
     formulas(out)
     lab.write(out)
-    pages.markdown_page(ROOT / "README.md", out)
+    for page in ("README.md", "CHANGELOG.md"):
+        pages.markdown_page(ROOT / page, out)
     guides = sorted((ROOT / "docs").glob("*.md"))
     for page in guides:
         pages.markdown_page(page, out)
@@ -100,6 +101,7 @@ def stage(out: Path, how: str, built: Path) -> list:
         {"Guides": [f"docs/{g.name}" for g in guides if f"docs/{g.name}" != validity.PAGE]},
         {validity.TITLE: validity.PAGE},
         {"Reference": reference.write(out)},
+        {"What changed": "CHANGELOG.md"},
     ]
 
 
