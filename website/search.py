@@ -39,7 +39,7 @@ def spoken(tex: str) -> str:
         before = tex
         for pattern, plain in PLAIN:
             tex = pattern.sub(plain, tex)
-    tex = re.sub(r"\\([A-Za-z]+)\s*", lambda m: SIGNS.get(m[1], " "), tex)
+    tex = re.sub(r"\\([A-Za-z]+)", lambda m: SIGNS.get(m[1], " "), tex)
     return re.sub(r"\s+", " ", re.sub(r"[{}]|\\.", "", tex)).strip()
 
 
