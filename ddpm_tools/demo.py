@@ -154,13 +154,14 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
 
 
 def matching_checkpoint(path: Path, out: Path, seed: int, retrain: bool) -> Path:
-    """The shipped checkpoint where it fits the code, else (or on request) one trained here; trained once, then kept."""
+    """The shipped checkpoint, or on request one trained here, once. CheckpointError where the shipped one is missing or
+    does not fit the code: nobody waits for a training that they did not ask for."""
     if not retrain:
         try:
             checkpoint.load(path)
             return path
         except CheckpointError as e:
-            print(f"training, since {e}")
+            raise CheckpointError(f"{e}; or say --train, and the demo trains one, for a minute or two") from e
     return train_run(shortened(PRESETS["digits"], None, seed), out / "checkpoint/digits")
 
 

@@ -12,6 +12,7 @@ from autograder import samples
 from autograder.exercises import EXERCISES
 from autograder.grading.results import GATE, NotebookResult, Test, record
 from ddpm_core import checkpoint
+from ddpm_core.checkpoint import CheckpointError
 from ddpm_core.config import DATA_DIR
 from ddpm_core.data import to_uint8
 from ddpm_core.samplers import SampleConfig, sample
@@ -108,17 +109,15 @@ def test_running_it_again_reuses_what_is_there(pictures, monkeypatch):
     demo.run(pictures, DATA_DIR / "checkpoints/digits", sizes=SMALL)
 
 
-def test_without_a_matching_checkpoint_it_trains_once(tmp_path, monkeypatch):
-    calls = []
+def test_it_trains_where_it_is_asked_to_and_never_of_itself(tmp_path, monkeypatch):
+    calls, shipped = [], DATA_DIR / "checkpoints/digits"
     monkeypatch.setattr(demo, "train_run", lambda config, out: calls.append(config.train.seed) or out)
-    path = demo.matching_checkpoint(tmp_path / "none", tmp_path, 3, retrain=False)
-    assert calls == [3] and path == tmp_path / "checkpoint/digits"
-    demo.matching_checkpoint(DATA_DIR / "checkpoints/digits", tmp_path, 3, retrain=True)
-    assert calls == [3, 3]
-    assert (
-        demo.matching_checkpoint(DATA_DIR / "checkpoints/digits", tmp_path, 3, False) == DATA_DIR / "checkpoints/digits"
-    )
-    assert calls == [3, 3]
+    assert demo.matching_checkpoint(shipped, tmp_path, 3, retrain=False) == shipped
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*none.*; or say --train"):
+        demo.matching_checkpoint(tmp_path / "none", tmp_path, 3, retrain=False)
+    assert calls == []
+    assert demo.matching_checkpoint(tmp_path / "none", tmp_path, 3, retrain=True) == tmp_path / "checkpoint/digits"
+    assert calls == [3]
 
 
 def test_without_a_sandbox_the_hostile_samples_are_left_out_and_named(pictures, monkeypatch, capsys):

@@ -87,8 +87,13 @@ def classes_panel(ax: Axes, images: Tensor, classifier: Classifier, classes: Seq
     ax.set_title("is it the digit that was asked for?", fontsize=10)
 
 
-def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, classifier: Classifier) -> Figure:
-    """The whole picture. `record` is the band file; labels count where its limits hold an error."""
+def figure(
+    record: dict, judge: str, metrics: dict[str, float], images: Tensor, classifier: Classifier, ended: str = ""
+) -> Figure:
+    """The whole picture. `record` is the band file; labels count where its limits hold an error.
+
+    `ended`: when the run ended (sequential.at); the dots are calibration runs at the end of theirs.
+    """
     bands = {k: Band(**v) for k, v in record["limits"][judge].items()}
     own = turned({"adherence": 0.0, **metrics})
     fig = Figure(figsize=(3.0 * len(bands) + 1.2, 7.2), layout="constrained", dpi=120)
@@ -97,7 +102,9 @@ def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, 
     for i, (ax, (metric, band)) in enumerate(zip(axes, bands.items())):
         limits_panel(ax, metric, band, record["runs"], judge, own[metric], names=i == 0)
     top.legend(loc="outside upper right", ncols=3, fontsize=8, frameon=False)
-    top.suptitle("where your run fell (to the left is better)", fontsize=10, x=0.3)
+    top.suptitle(
+        f"where your run fell{f' {ended}' * bool(ended)} (to the left is better)", fontsize=10, x=0.02, ha="left"
+    )
     classes = digits().classes if "error" in bands else None
     panels = bottom.subplots(1, 2 if classes else 1, squeeze=False)[0]
     samples_panel(panels[0], images, classes)
@@ -106,10 +113,12 @@ def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, 
     return fig
 
 
-def save(file: Path, band_file: Path, judge: str, metrics: dict[str, Any], images: Tensor, c: Classifier) -> Path:
+def save(
+    file: Path, band_file: Path, judge: str, metrics: dict[str, Any], images: Tensor, c: Classifier, ended: str = ""
+) -> Path:
     """Write the picture to `file`."""
     record = json.loads(band_file.read_text(encoding="utf-8"))
-    return plots.save(figure(record, judge, metrics, images, c), file)
+    return plots.save(figure(record, judge, metrics, images, c, ended), file)
 
 
 def samples_of(file: Path, labelled: bool, side: int = 8) -> Image.Image:

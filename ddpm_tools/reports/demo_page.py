@@ -64,7 +64,7 @@ def models(out: Path) -> dict[str, Drawn]:
 
 def write(out: Path, template: Path = TEMPLATE, **more: Any) -> Path:
     """Write out/index.html; another template may show `more` below the pictures."""
-    if one_page.LAB.is_file():  # a checkout has it, an installed package does not
+    if one_page.LAB.is_file():  # the students' bundle has it made already
         write_text(out / LAB, one_page.one_page(one_page.LAB, [("The demo", "index.html")]))
         more["lab"] = LAB
     return html.write(out / "index.html", template, title=TITLE, models=models(out), **{"lab": None} | more)

@@ -16,7 +16,7 @@ from autograder.adapters import asked, report, table
 from autograder.adapters.classlist import Person
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import entries
-from autograder.adapters.report.gates import axes
+from autograder.adapters.report.gates import axes, gate
 from autograder.adapters.report.needs import needs
 from autograder.adapters.report.notes import Late, Notes, flags
 from autograder.exercises import EXERCISES
@@ -203,6 +203,21 @@ def test_the_zones_are_the_limits_that_the_grader_judged_with(exercise):
             axis = axes([entry])[list(limits).index(metric)]
             ((at, _, _),) = axis.dots
             assert [name for name, left, width in axis.zones if left <= at <= left + width] == [credit], metric
+
+
+def test_a_sample_grid_says_when_its_run_ended(picture, tmp_path):
+    exercise = EXERCISES["5_3_conditioning", "conditioner"]
+    for ended in ("after 200 training steps, at look 2 of 4", ""):
+        result = made(exercise, metrics={"adherence": 0.9, "distance": 4.0, "heldout_loss": 0.3, "copies": 0.01})
+        result.ended = ended
+        rec = record("ada", exercise.assignment, [result])
+        if not ended:  # as it was written before runs had several looks
+            del rec["extra_data"]["notebooks"]["conditioner"]["gate_ended"]
+        (entry,) = entries([rec])
+        (tmp_path / entry.picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, tmp_path / entry.picture)
+        (sample,) = gate([entry], tmp_path).samples
+        assert sample.caption == "distance 4.0, adherence 90%" + f", {ended}" * bool(ended)
 
 
 def test_the_samples_are_cut_out_of_the_gates_picture(picture, tmp_path):

@@ -118,4 +118,5 @@ def _samples(e: Entry, out: Path) -> Samples | None:
     grid.save(file, "WEBP", lossless=True)
     shown = [f"distance {e.metrics['distance']:.1f}"] if "distance" in e.metrics else []
     shown += [f"adherence {percent(e.metrics['adherence'])}"] if "adherence" in e.metrics else []
+    shown += [e.gate_ended] if e.gate_ended else []
     return Samples(e.student, e.gate, data_uri(file.getvalue(), "webp"), ", ".join(shown))
