@@ -44,6 +44,7 @@ def test_it_opens_moving_and_light_with_what_was_recorded(opened, site):
             break
         page.wait_for_timeout(50)
     assert opened.get("at") is None and len(seen) > 2  # it was on its way, and arrived
+    print(f"{sum(page.sizes.values())} bytes, first picture after {opened.get('firstAfter'):.0f} ms")
     assert sum(page.sizes.values()) < OPENING and not [url for url in page.sizes if url.endswith((".wasm", ".onnx"))]
     assert "Recorded" in page.inner_text("#recorded") and opened.get("settings.model") == "cifar10"
     image = canvas(page, "#xt")
