@@ -168,7 +168,8 @@ async function start() {
   wireSaving(page, () => toAddress(page.settings));
   showTries(byId("tries"), page.manifest);
   window.addEventListener("hashchange", () => change(fromAddress(location.hash)));
-  if (location.pathname.includes("/playground/")) linkLessons();
+  if (self !== top) document.documentElement.dataset.embedded = ""; // the page around it has a header and links
+  else if (location.pathname.includes("/playground/")) linkLessons();
   const bare = location.hash.length < 2 && page.opening;
   const run = change(bare ? { ...DEFAULTS, ...page.opening.settings } : fromAddress(location.hash));
   const first = page.at === null && isRecorded(page.opening, page.settings);

@@ -81,6 +81,17 @@ def test_who_wants_no_motion_sees_the_picture_at_once(site, visit_another):
     other.page.close()
 
 
+def test_in_another_page_it_has_no_header_of_its_own(site, browser):
+    page = browser.new_page(viewport={"width": 900, "height": 700})
+    page.goto(f"{site}licences.txt")
+    page.evaluate("(src) => document.body.append(Object.assign(document.createElement('iframe'), { src }))", site)
+    page.frame_locator("iframe").locator("#recorded").wait_for()
+    inside = page.frames[1]
+    inside.evaluate("playground.idle()")
+    assert inside.locator("header").is_hidden() and inside.locator("#load").is_visible()
+    page.close()
+
+
 def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_another):
     other = visit_another(f"{site}#model=cifar10&class=ship&seed=11&w=4")
     page = other.page
