@@ -70,9 +70,16 @@ def page(records: list[dict], made: Counter, others: list[dict]) -> str:
     unknown = [f"- `{a}`: `{c}`" for (a, c), reason in named.items() if reason is None]
     known = [f"- `{a}`: `{c}`: {reason}" for (a, c), reason in named.items() if reason]
     lists = map("\n".join, (rows, operators, unknown or ["None."], known or ["None."]))
-    return TEXT.format(*lists, **figures(records), **{f"other_{k}": v for k, v in figures(others).items()}, seed=SEED)
+    text = (
+        OTHERS.format(**figures(others), seed=SEED) if others else "Of the bank's other right answers none was swept."
+    )
+    return TEXT.format(*lists, **figures(records), others=text)
 
 
+NO_OTHERS = "Of the bank's other right answers none was swept."
+OTHERS = """From the bank's other right answers a sample was drawn (`--right 2`, seed {seed}; none of `build_model`,
+whose mutants take a minute each). Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and
+{right_too:,} right too. Of the other {wrong:,}, {lose_points:,} lose points."""
 TEXT = """# Mutants by machine
 
 Written by `python benchmarks/machine_mutants.py --report`, from the sweep's records: do not edit.
@@ -90,9 +97,7 @@ Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and {righ
 |---|---|---|---|---|---|---|---|
 {0}
 
-**Other right answers.** From the bank's other right answers a sample was drawn (`--right 2`, seed {seed}; none of
-`build_model`, whose mutants take a minute each). Of {other_mutants:,} mutants that were judged, {other_equivalent:,}
-are equivalent and {other_right_too:,} right too. Of the other {other_wrong:,}, {other_lose_points:,} lose points.
+**Other right answers.** {others}
 
 The operators, of the model solutions' mutants alone:
 
