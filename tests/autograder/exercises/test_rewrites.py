@@ -55,6 +55,15 @@ def test_each_kind_makes_its_change(name):
     assert any(m and MADE[name] in m for m in made), made[0]
 
 
+def test_kinds_add_up():
+    source = SOURCE.replace("nn.init", "torch.nn.init")
+    for seed in range(8):
+        other = rewrites.rewritten(source, "other initialisation", random.Random(seed))
+        assert other and "torch.self" not in other
+    split = rewrites.rewritten(source, "split projections", random.Random(0))
+    assert "    [nn.init.zeros_(part.weight) for part in self.both]" in split
+
+
 def test_the_same_seed_is_the_same_rewrite():
     one, two = rewrites.drawn(5), rewrites.drawn(5)
     assert one == two and one.source != one.original and one.kinds
