@@ -102,13 +102,13 @@ def alike(one: protocol.Message, two: protocol.Message) -> bool:
     )  # fmt: skip
 
 
-def equivalent(bank: Bank, source: str, original: str = "") -> bool:
-    """Does it reply as the original, or the model solution, does to all that the checks ask of that one?"""
+def equivalent(bank: Bank, source: str, original: str) -> bool:
+    """Does it reply as the right answer that it was made from does to all that the checks ask of that one?"""
     questions = import_module(bank.exercise.questions)
     for seed in OTHER_SEEDS:
         recording, other = Recording(InProcess(questions)), InProcess(questions)
-        if first_failure(bank, original or source_of(bank), seed, recording) is not None:
-            raise ValueError(f"{bank.answer}: the original loses points in seed {seed}")
+        if first_failure(bank, original, seed, recording) is not None:
+            raise ValueError(f"{bank.answer}: a right answer loses points in seed {seed}")
         loaded(bank, source, other)
         for header, tensors, reply in recording.kept:
             if header["op"] != "load" and not alike(reply, other.ask(header, tensors)):
@@ -116,7 +116,7 @@ def equivalent(bank: Bank, source: str, original: str = "") -> bool:
     return True
 
 
-def verdict(bank: Bank, source: str) -> tuple[str, str]:
+def verdict(bank: Bank, source: str, original: str) -> tuple[str, str]:
     """(outcome, the check): killed in every seed, killed in some, equivalent, survived."""
     failed = [first_failure(bank, source, SEEDS[0])]
     for seed in SEEDS[1:]:  # what one check has seen it sees again, mostly
@@ -127,7 +127,7 @@ def verdict(bank: Bank, source: str) -> tuple[str, str]:
         return "killed", str(failed[0])
     if any(failed):
         return "by chance", next(f for f in failed if f)
-    return ("equivalent" if equivalent(bank, source) else "survived"), ""
+    return ("equivalent" if equivalent(bank, source, original) else "survived"), ""
 
 
 def in_fork(work: Callable[[], tuple[str, str]], limit_s: int) -> tuple[str, str]:
@@ -153,10 +153,12 @@ def in_fork(work: Callable[[], tuple[str, str]], limit_s: int) -> tuple[str, str
     return "killed", "time" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM else "crash"
 
 
-def judged(bank: Bank, mutant: Mutant) -> tuple[str, str]:
+def judged(bank: Bank, mutant: Mutant, original: str = "") -> tuple[str, str]:
+    """(outcome, the check) of a mutant of the model solution, or of another right answer: the `original`."""
     limit_s = LIMIT_S * (5 if bank.exercise.name == "architecture" else 1)
     solutions()  # read once, not in every fork
-    return in_fork(lambda: verdict(bank, source_of(bank, mutant.source)), limit_s)
+    source = mutant.source if original else source_of(bank, mutant.source)
+    return in_fork(lambda: verdict(bank, source, original or source_of(bank)), limit_s)
 
 
 @cache
