@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from autograder import exercises
-from autograder.imports import ROOT, module_of, named, reached
+from autograder.imports import PACKAGES, ROOT, module_of, named, reached
+from ddpm_core.config import COURSE
 
 LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
@@ -37,9 +38,19 @@ def files(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(set(names) - junk))
 
 
+def place(name: str, course: Path) -> Path:
+    """Where `data/gates` and the like lie; of an installed course not beside its packages, but in a folder there."""
+    return (COURSE if course == ROOT and name.partition("/")[0] not in PACKAGES else course) / name
+
+
+def name_of(file: Path, course: Path) -> str:
+    """The other way: `data/gates/ema.json`, wherever the file lies."""
+    return file.relative_to(COURSE if course == ROOT and file.is_relative_to(COURSE) else course).as_posix()
+
+
 def is_private(file: Path, course: Path) -> bool:
     """Whether a file holds answers or makes the course."""
-    return file.name in PRIVATE_TEXTS or any(file.is_relative_to(course / folder) for folder in PRIVATE)
+    return file.name in PRIVATE_TEXTS or any(file.is_relative_to(place(folder, course)) for folder in PRIVATE)
 
 
 def of_no_use(course: Path) -> set[Path]:
@@ -65,7 +76,7 @@ def to_students(course: Path) -> list[Path]:
 
 def to_kernel(course: Path = ROOT) -> list[Path]:
     """What notebooks import and read."""
-    return [f for folder in (*LIBRARIES, "data") for f in files(course / folder) if not is_private(f, course)]
+    return [f for folder in (*LIBRARIES, "data") for f in files(place(folder, course)) if not is_private(f, course)]
 
 
 def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
@@ -92,14 +103,14 @@ def decisive(course: Path = ROOT) -> list[Path]:
     found = reached(judging_modules(course), course)
     for e in exercises.discovered().values():
         found |= {course / f"ddpm_core/{module}.py" for module in e.library}
-        found |= set((course / "data/gates").glob(f"{e.name}*.json")) if e.gate_cell else set()
-        found |= {course / f"solutions/{e.assignment}/{e.name}.ipynb"} if e.needs else set()
-    return sorted(file for file in found if file.is_file())
+        found |= set(place("data/gates", course).glob(f"{e.name}*.json")) if e.gate_cell else set()
+        found |= {place(f"solutions/{e.assignment}/{e.name}.ipynb", course)} if e.needs else set()
+    return sorted((file for file in found if file.is_file()), key=lambda file: name_of(file, course))
 
 
 def copy(chosen: Iterable[Path], course: Path, out: Path) -> None:
     """Copy files of the course to the same places below `out`."""
     for file in chosen:
-        to = out / file.relative_to(course)
+        to = out / name_of(file, course)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, to)

@@ -10,9 +10,13 @@ not get full credit, a false pass a known-bad one that gets any. The last line i
 Wilson's 95 % intervals, over all right designs and over those that set no limit; seconds are processor seconds of
 training and looks (grader and child), which do not hang on what else the machine does.
 
-`--one-look` is about the run of the challenge tracks, which is measured once, at its end. There `--long` adds runs ten
-times longer, with which its order of designs is compared: Spearman's rank correlation of the Fréchet distances (means
-over the short runs), averaged over the exercises.
+`--one-look` is about the run of the challenge tracks, which is measured once, at its end.
+
+`--long` adds runs ten times longer, with which the gate's order of designs is compared: Spearman's rank correlation of
+the Fréchet distances, with its 95 % interval (Bonett & Wright 2000, Psychometrika 65). Where a gate has looks, the
+short distance is that of the look to which references are run, the last one or Gate.enough: each design is run once
+more to there ("whole"), since at the look that decides all right designs lie just within the limit. Else it is the mean
+of the short runs.
 """
 
 from __future__ import annotations
@@ -38,6 +42,7 @@ from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise, Failed
 from autograder.gate.bands import Band, judge_run, load_bands
 from autograder.gate.harness import Harness, describe
+from autograder.gate.looking import Look
 from autograder.gate.sequential import decided
 from autograder.grading.grader import band_file
 from autograder.intake import model_solutions
@@ -50,11 +55,18 @@ RUNS = Path(__file__).resolve().parents[1] / "data/gates/runs.jsonl"
 BY_NAME = {e.name: e for e in EXERCISES.values() if e.gate_cell}
 GATED = tuple(BY_NAME)
 LONGER = 10
-LONG = {  # enough designs for an order, and few enough for an afternoon
-    "conditioner": ("add", "adaln_zero", "cross_attention", "film", "ignored"),
-    "prediction": ("epsilon", "v", "x0", "flow"),
-    "architecture": ("own_unet", "flat", "pointwise", "the library's blocks, zero at the end"),
-}
+LONG = {  # enough designs for an order, and few enough for a night
+    "conditioner": (
+        *("add", "ignored", "film", "concat", "table", "squeeze", "negligible", "low_rank", "small_signal", "adain"),
+        *("adaln_zero", "cross_attention", "depthwise", "zero_everything"),
+    ),
+    "prediction": ("epsilon", "v", "x0", "flow", "inconsistent", "no_division", "small_x0", "large_noise"),
+    "architecture": (
+        *("own_unet", "flat", "pointwise", "the library's blocks, zero at the end", "patches and a transformer"),
+        *("zero_everything", "deep_narrow", "no levels"),
+    ),
+}  # fmt: skip
+SHORT = {True: ("right", "wrong"), False: ("whole",)}  # kinds of runs that long ones are compared with, by one_look
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class Setting:
     """What runs are made with; those with another `key` say nothing about it. Where a run stops hangs on the limits."""
 
     harness: Harness
+    enough: int  # steps of a run of ordinary length
     limits: dict[str, Band]
     key: str
 
@@ -72,7 +85,7 @@ class Job:
 
     exercise: Exercise
     design: str
-    kind: str  # right, wrong or long
+    kind: str  # right, wrong, whole or long
     rerun: int
     answer: dict[str, str]
     one_look: bool = False
@@ -85,11 +98,12 @@ class Job:
 @cache
 def setting(name: str, one_look: bool) -> Setting:
     """Of an exercise's submissions, or of its challenge track."""
-    gate = gate_of(name)
-    harness, exercise = gate.harness if one_look else gate.graded()[0], BY_NAME[name]
+    gate, exercise = gate_of(name), BY_NAME[name]
+    harness = gate.harness if one_look else gate.graded()[0]
+    enough = harness.ends[-1] if one_look else gate.enough or harness.ends[-1]
     limits = load_bands(band_file(exercise, one_look), "judge")
     about = describe(harness) | ({"limits": {k: asdict(b) for k, b in limits.items()}} if harness.looks else {})
-    return Setting(harness, limits, digest(about)[:12])
+    return Setting(harness, enough, limits, digest(about)[:12])
 
 
 def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
@@ -116,30 +130,39 @@ def plan(exercises: list[Exercise], reruns: int, one_look: bool, long: bool) -> 
         most = max(map(len, own))
         own = [jobs[i % len(jobs) :] + jobs[: i % len(jobs)] for jobs in own]
         yield from (jobs[n] for n in range(most) for jobs in own if n < len(jobs))
+    kinds = ("long",) if one_look else ("whole", "long")
     for e in exercises if long else ():
-        yield from (Job(e, d, "long", 0, known[e.name][d][1], one_look) for d in LONG[e.name])
+        yield from (Job(e, d, kind, 0, known[e.name][d][1], one_look) for d in LONG[e.name] for kind in kinds)
 
 
 def make(job: Job, judges: dict) -> dict:
     """The run as it is stored; one that fails is a result as well."""
     made = setting(job.exercise.name, job.one_look)
-    harness, began = made.harness, time.process_time()
-    if job.kind == "long":
-        steps, warmup = (LONGER * harness.train[k] for k in ("steps", "warmup"))
-        harness = replace(harness, train={**harness.train, "steps": steps, "warmup": warmup})
+    harness, began = longer(made) if job.kind == "long" else made.harness, time.process_time()
     seed, start = derive_seed("gate benchmark", job.exercise.name, job.rerun), time.monotonic()
     row = dict(zip(("exercise", "design", "kind", "rerun", "harness"), job.key), seed=seed)
-    stop = partial(decided, limits=made.limits, harness=harness)
+
+    def stop(look: Look) -> bool:
+        if job.kind in SHORT[True]:
+            return decided(look, made.limits, harness)
+        return look.step >= made.enough
+
     try:
         with children_counted() as children:
             seen = one_run(Candidate(job.exercise, job.design, job.answer), seed, harness, judges, stop)
-        row |= {"metrics": seen[-1].metrics} | ({"step": seen[-1].step} if harness.looks else {})
+        row |= {"metrics": seen[-1].metrics} | ({"step": seen[-1].step} if made.harness.looks else {})
     except (Failed, Failure) as e:
         if isinstance(e, Failure) and e.outcome == "infrastructure_error":
             raise
         row["failed"] = str(e)
     row["cpu_s"] = round(time.process_time() - began + sum(children.values()), 1)
     return row | {"seconds": round(time.monotonic() - start, 1)}
+
+
+def longer(made: Setting) -> Harness:
+    """A run ten times as long, with the whole schedule of the learning rate, and measured at its end."""
+    steps, warmup = LONGER * made.enough, LONGER * made.harness.train["warmup"]
+    return replace(made.harness, train={**made.harness.train, "steps": steps, "warmup": warmup}, looks=())
 
 
 def read(file: Path, exercises: list[Exercise], one_look: bool = False) -> list[dict]:
@@ -165,24 +188,31 @@ def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
     return [round(max(0.0, centre - half) / (1 + z2 / n), 4), round((centre + half) / (1 + z2 / n), 4)]
 
 
-def correlations(rows: list[dict]) -> dict[str, float]:
-    """Spearman's rho of short and long runs by exercise, where at least three designs have both."""
+def correlations(rows: list[dict], one_look: bool = False) -> dict[str, dict]:
+    """Spearman's rho of short and long runs' distances by exercise, where at least four designs have both."""
     found = {}
     for name in dict.fromkeys(r["exercise"] for r in rows):
-        long = {r["design"]: r["metrics"]["judge"]["distance"] for r in rows if is_long(r, name)}
-        short = {
-            d: [r["metrics"]["judge"]["distance"] for r in rows
-                if r["exercise"] == name and r["design"] == d and r["kind"] != "long" and "metrics" in r]
-            for d in long
-        }  # fmt: skip
-        both = [d for d in long if short[d]]
-        if len(both) >= 3:
-            found[name] = round(float(spearmanr([fmean(short[d]) for d in both], [long[d] for d in both])[0]), 3)
+        long, short = distances(rows, name, ("long",)), distances(rows, name, SHORT[one_look])
+        both = [d for d in long if d in short]
+        if len(both) >= 4:
+            rho = float(spearmanr([short[d] for d in both], [long[d] for d in both])[0])
+            found[name] = {"rho": round(rho, 3), "interval": spearman_interval(rho, len(both)), "designs": len(both)}
     return found
 
 
-def is_long(row: dict, exercise: str) -> bool:
-    return row["exercise"] == exercise and row["kind"] == "long" and "metrics" in row
+def distances(rows: list[dict], exercise: str, kinds: tuple[str, ...]) -> dict[str, float]:
+    """The mean Fréchet distance of each design's runs of these kinds."""
+    own = [r for r in rows if r["exercise"] == exercise and r["kind"] in kinds and "metrics" in r]
+    seen: dict[str, list[float]] = {}
+    for r in own:
+        seen.setdefault(r["design"], []).append(r["metrics"]["judge"]["distance"])
+    return {d: fmean(values) for d, values in seen.items()}
+
+
+def spearman_interval(rho: float, n: int, z: float = 1.96) -> list[float]:
+    """95 % interval of a rank correlation of n >= 4 pairs (Bonett & Wright 2000, eq. 3)."""
+    middle, half = math.atanh(min(max(rho, -0.9999), 0.9999)), z * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return [round(math.tanh(middle - half), 3), round(math.tanh(middle + half), 3)]
 
 
 def seconds(rows: list[dict]) -> dict[str, float]:
@@ -193,7 +223,7 @@ def seconds(rows: list[dict]) -> dict[str, float]:
 
 def report(rows: list[dict], one_look: bool = False) -> dict:
     """All figures; also printed design by design."""
-    short = [r for r in rows if r["kind"] != "long"]
+    short = [r for r in rows if r["kind"] in ("right", "wrong")]
     for key in dict.fromkeys((r["exercise"], r["kind"], r["design"]) for r in short):
         shares = [share(r, one_look) for r in short if (r["exercise"], r["kind"], r["design"]) == key]
         print(f"{key[0]:13} {key[1]:6} {key[2]:38} credit {' '.join(f'{s:g}' for s in shares)}")
@@ -203,7 +233,6 @@ def report(rows: list[dict], one_look: bool = False) -> dict:
     passes, full = sum(credit(r) > 0 for r in wrong), sum(credit(r) == 1 for r in wrong)
     fresh = [r for r in right if r["design"] not in names(r["exercise"], "reference")]
     missed = sum(credit(r) < 1 for r in fresh)
-    rho = correlations(rows) if one_look else {}
     return {
         "runs": len(short), "right": len(right), "wrong": len(wrong),
         "false_fail": round(fails / max(1, len(right)), 4), "false_fail_interval": wilson(fails, len(right)),
@@ -212,7 +241,7 @@ def report(rows: list[dict], one_look: bool = False) -> dict:
         "false_pass": round(passes / max(1, len(wrong)), 4), "false_pass_interval": wilson(passes, len(wrong)),
         "false_pass_with_full_credit": full,
         "cpu_s_right": seconds(right), "cpu_s_wrong": seconds(wrong),
-        "rank_correlation": round(fmean(rho.values()), 3) if rho else None, "rank_correlations": rho,
+        "rank_correlations": correlations(rows, one_look),
     }  # fmt: skip
 
 
@@ -224,7 +253,7 @@ def main() -> None:
         "--part", default="1/1", help="2/3: every third run from the second on, so that three work at a time"
     )
     p.add_argument("--one-look", action="store_true", help="the run of the challenge tracks")
-    p.add_argument("--long", action="store_true", help="with --one-look: also the runs ten times longer")
+    p.add_argument("--long", action="store_true", help="after the others: the runs ten times longer")
     p.add_argument("--quick", action="store_true", help="one right and one wrong design an exercise, kept nowhere")
     p.add_argument("--report", action="store_true", help="no new runs")
     p.add_argument("--runs", type=Path, default=RUNS)
@@ -233,12 +262,12 @@ def main() -> None:
     exercises = [e for e in EXERCISES.values() if e.name in (a.exercise or GATED)]
     rows, judges = [] if a.quick else read(a.runs, exercises, a.one_look), load_judges(("judge",))
     done = {tuple(r[k] for k in ("exercise", "design", "kind", "rerun", "harness")) for r in rows}
-    planned = [] if a.report else plan(exercises, a.reruns, a.one_look, a.long and a.one_look)
+    planned = [] if a.report else plan(exercises, a.reruns, a.one_look, a.long)
     part, parts = map(int, a.part.split("/"))
     jobs = [j for i, j in enumerate(planned) if i % parts == part - 1 and j.key not in done]
     if a.quick:
         chosen = {e.name: (names(e.name, "reference")[0], names(e.name, "control")[0]) for e in exercises}
-        jobs = [j for j in jobs if j.rerun == 0 and j.kind != "long" and j.design in chosen[j.exercise.name]]
+        jobs = [j for j in jobs if j.rerun == 0 and j.kind in SHORT[True] and j.design in chosen[j.exercise.name]]
     for i, job in enumerate(jobs):
         row = make(job, judges)
         rows.append(row)

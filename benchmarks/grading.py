@@ -1,7 +1,7 @@
 """Seconds and peak memory of each stage of grading one gated submission; or how many submissions go through a minute.
 
     python benchmarks/grading.py [--quick]
-    python benchmarks/grading.py --every        the model solution of every exercise: seconds, and those of a processor
+    python benchmarks/grading.py --every        the model solution of every exercise: seconds of a processor
     python benchmarks/grading.py --batch 200 [--jobs 2] [--notebook schedules]
 
 `--batch N` grades N copies of a model solution, as so many students, and gives submissions per minute, the share of the
@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -38,6 +39,7 @@ from autograder.intake.extract import grade_id
 from autograder.sandbox.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[1]
+IDLE = 0.5  # load of the last minute: at more, seconds by the clock tell what else the machine had to do
 
 
 def submission(folder: Path, design: str) -> Path:
@@ -52,27 +54,30 @@ def submission(folder: Path, design: str) -> Path:
     return path
 
 
-def every() -> dict[str, dict[str, float]]:
-    """Seconds to grade the model solution of each exercise, child's start and gate included.
+def every(load: float) -> dict[str, Any]:
+    """Processor seconds to grade the model solution of each exercise, child's start and gate included; of the gated
+    ones the median and the slowest, too.
 
-    By the clock, and of a processor, which do not hang on what else the machine does; of each the median and the
-    slowest of the gated exercises.
+    By the clock as well where the machine was idle before: `load`.
     """
-    took: dict[str, dict[str, float]] = {"seconds": {}, "cpu_s": {}}
+    took: dict[str, Any] = {"load_before": round(load, 1), "cpu_s": {}} | ({"seconds": {}} if load < IDLE else {})
+    kinds = [kind for kind in ("cpu_s", "seconds") if kind in took]
     for exercise in EXERCISES.values():
         path = ROOT / "solutions" / exercise.assignment / f"{exercise.name}.ipynb"
         grader, began, own = batch.make_grader(exercise, seed=0), time.perf_counter(), time.process_time()
         with children_counted() as children:
             result, _ = judge_notebook(exercise, path, grader)
         used = time.process_time() - own + sum(children.values())
-        for kind, value in (("seconds", time.perf_counter() - began), ("cpu_s", used)):
+        for kind, value in zip(kinds, (used, time.perf_counter() - began)):
             took[kind][exercise.name] = round(value, 2)
-        now = f"{took['seconds'][exercise.name]:6.1f} s, {used:6.1f} s of a processor"
-        print(f"{exercise.name:16} {now}  {result.score:g} of {exercise.max_score:g}", flush=True)
+        score = f"{result.score:g} of {exercise.max_score:g}"
+        print(f"{exercise.name:16} {used:6.1f} s of a processor  {score}", flush=True)
     gated = [e.name for e in EXERCISES.values() if e.gate_cell]
-    for kind in ("seconds", "cpu_s"):
+    for kind in kinds:
         values = [took[kind][name] for name in gated]
         took[f"gated_{kind}"] = {"median": statistics.median(values), "slowest": max(values)}
+    if load >= IDLE:
+        print(f"the machine was not idle (load {load:.1f}): no seconds by the clock")
     return took
 
 
@@ -137,14 +142,14 @@ def main() -> None:
     torch.set_num_threads(1)
     if a.batch:
         return print(json.dumps(grade_class(a.batch, a.jobs, a.notebook)))
-    rows = []
+    rows, load = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         samples.write(folder / "burn-in", ROOT / "exercises", ("carl-ignores-label",))
         grader = batch.make_grader(EXERCISE, seed=0)
         judge_notebook(EXERCISE, next((folder / "burn-in").rglob("*.ipynb")), grader)
         if a.every:
-            return print(json.dumps(every()))
+            return print(json.dumps(every(load)))
         path = submission(folder, "cross_attention")
         for _ in range(1 if a.quick else 3):
             result, _ = judge_notebook(EXERCISE, path, grader)

@@ -3,10 +3,10 @@
     python benchmarks/threads.py [--out data/gates/threads.json] [--only EXERCISE]
 
 For every gate, one reference design is trained with a seed of its calibration, where one thread was used, and compared
-with the run on record; where a gate has several looks, once more with these, up to the last one. Before that the
-cheapest one is run again with one thread, to see that the machine gives the recorded numbers at all. What is done is
-kept in the file, with some runs in which the child alone had two threads; the last line is one JSON object: by gate and
-metric, the largest factor by which two threads moved it.
+with the run on record; where a gate has several looks, once more with these, up to the last one of references. Before
+that the cheapest one is run again with one thread, to see that the machine gives the recorded numbers at all. What is
+done is kept in the file, with some runs in which the child alone had two threads; the last line is one JSON object: by
+gate and metric, the largest factor by which two threads moved it.
 
 The share of copies was defined anew after the calibration (near held-out images count, too): its change between two
 values below 0.02 is that, and far below where the limits begin.
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import platform
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from autograder.authoring import calibrate
 from autograder.exercises import EXERCISES, gate_of
 from autograder.exercises.base import Exercise
 from autograder.gate.bands import turned
+from autograder.gate.looking import unlimited
 from autograder.grading.grader import band_file
 from ddpm_core.checkpoint import write_text
 
@@ -46,7 +48,8 @@ def compare(exercise: Exercise, design: str, threads: int, one_look: bool) -> di
     gate = gate_of(exercise.name)
     harness = gate.harness if one_look else gate.graded()[0]
     what = calibrate.Candidate(exercise, design, threads=threads)
-    after = calibrate.one_run(what, before["seed"], harness, judges)[-1].metrics
+    stop = unlimited if one_look else partial(calibrate.enough, gate=gate, role="reference")
+    after = calibrate.one_run(what, before["seed"], harness, judges, stop)[-1].metrics
     about = {
         "exercise": exercise.name,
         "design": design,

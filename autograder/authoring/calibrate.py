@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,9 +20,10 @@ from autograder.authoring.references import cells, names
 from autograder.exercises import gate_of
 from autograder.exercises.base import Exercise, Probe
 from autograder.gate.bands import bands
-from autograder.gate.harness import Harness, describe
+from autograder.gate.harness import Gate, Harness, describe
 from autograder.gate.judge import Judge, measure
 from autograder.gate.looking import Look, draw_samples, looks, unlimited
+from autograder.gate.sequential import hopeless
 from autograder.grading.grader import JUDGES
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.session import THREADS, session
@@ -92,6 +94,15 @@ def stored(look: Look) -> dict:
     return {"step": look.step, "metrics": look.metrics, "hope": hope}
 
 
+def enough(look: Look, gate: Gate, role: str) -> bool:
+    """Whether a run for the limits may stop here, where the gate says so: more training makes a reference's last look
+    no worse, and a control is given up there in grading as well.
+    """
+    if not gate.enough:
+        return False
+    return look.step >= gate.enough if role == "reference" else hopeless(look, gate.graded()[0].labels)
+
+
 def calibrate(exercise: Exercise, out: Path, reruns: int = 8, one_look: bool = False) -> dict:
     """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only.
 
@@ -111,7 +122,8 @@ def calibrate(exercise: Exercise, out: Path, reruns: int = 8, one_look: bool = F
     done = {(r["design"], r["role"], r["rerun"]) for r in record["runs"]}
     for design, role, i in tqdm([p for p in plan if p not in done], unit="run", desc=f"calibrating {exercise.name}"):
         start, seed = time.monotonic(), derive_seed("calibration", exercise.name, i)
-        seen = one_run(Candidate(exercise, design), seed, harness, judges)
+        stop = unlimited if one_look else partial(enough, gate=gate, role=role)
+        seen = one_run(Candidate(exercise, design), seed, harness, judges, stop)
         row = {"design": design, "role": role, "rerun": i, "seed": seed, "metrics": seen[-1].metrics}
         if harness.looks:
             row["looks"] = [stored(look) for look in seen]

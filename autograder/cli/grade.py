@@ -182,7 +182,8 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         print(f"\nwhat your code printed:\n{printed}")
     if images is not None:
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
-        plot.save(picture, band_file(exercise), "course", result.metrics, images, grader.judge.classifier)
+        judge = grader.judge.classifier
+        plot.save(picture, band_file(exercise), "course", result.metrics, images, judge, result.ended)
         print(f"\nwhere the trained answer fell, and what it drew: {picture}")
     if hint:
         print(f"\n{hint}")

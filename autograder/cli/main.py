@@ -92,6 +92,10 @@ TASKS = {
 TASK = {name: task for task, names in TASKS.items() for name in names}
 
 
+# Packages of the extra `grader`, which a student's installation lacks.
+GRADERS = ("nbgrader", "nbformat", "sqlalchemy", "psycopg", "dask", "distributed", "copydetect")
+
+
 def parser() -> Root:
     root = Root([], prog="autograder", description="From submitted notebooks to grades.")
     sub = root.add_subparsers(dest="command", metavar="COMMAND", prog="autograder", parser_class=Parser)
@@ -102,7 +106,8 @@ def parser() -> Root:
         p = sub.add_parser(name, help=about, description=about, epilog=epilog)
         p.set_defaults(run=run)
         if course:
-            p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here)")
+            p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here; "
+                           "else the one that was installed with the grader)")  # fmt: skip
         return p
 
     once = {"action": "append", "default": [], "metavar": "NAME", "help": "only this one (may be repeated)"}
@@ -172,8 +177,17 @@ def parser() -> Root:
     return root
 
 
+def course_of(given: Path) -> Path:
+    """The course's folder; where none is named and here is none, the one that a wheel brought along."""
+    from ddpm_core.config import COURSE, PACKAGES
+
+    return COURSE if given == Path(".") and COURSE != PACKAGES and not (given / "solutions").is_dir() else given
+
+
 def sentence_of(error: Exception) -> str:
     """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in GRADERS:
+        return f"this needs {error.name}, one of the packages of the extra `grader`: type `pip install {error.name}`"
     if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
         return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
@@ -186,6 +200,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     a = parse(argv, lambda command: parser())
     try:
         if a is not None:
+            if "course" in a:
+                a.course = course_of(a.course)
             a.run(a)
     except (ValueError, OSError, ImportError) as e:
         print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)

@@ -25,6 +25,7 @@ class Harness:
     """One run. Changing a value means calibrating the bands again: a test compares them with the band file."""
 
     labels: ClassVar[bool] = True  # samples are asked for by class
+    timed: ClassVar[bool] = False  # the answer is what uses the time: without use of it there is no hope
     output: ClassVar[str] = "epsilon"
 
     train: dict = field(
@@ -82,6 +83,8 @@ class Gate:
     controls: dict[str, tuple[str, ...]]
     sequential: Harness | None = None  # what answers are graded by; None: the harness
     decisive: dict[str, tuple[str, ...]] = field(default_factory=dict)  # `controls` of the sequential run
+    # The look to which references are run for the limits; a control then stops where there is no hope. 0: the last one.
+    enough: int = 0
 
     def graded(self) -> tuple[Harness, dict[str, tuple[str, ...]]]:
         """The run of a submission, and the controls that its limits come from."""

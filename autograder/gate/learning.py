@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -84,6 +85,8 @@ class RecordedNetwork(Unconditional):
     in a third, which never saw an image to learn from (before the last look it lies beside the second); in neither of
     them any of the answer's code is.
     """
+
+    timed: ClassVar[bool] = True
 
     def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
         """Failed where it cannot be recorded, or its loss is not finite."""

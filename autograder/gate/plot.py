@@ -87,8 +87,13 @@ def classes_panel(ax: Axes, images: Tensor, classifier: Classifier, classes: Seq
     ax.set_title("is it the digit that was asked for?", fontsize=10)
 
 
-def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, classifier: Classifier) -> Figure:
-    """The whole picture. `record` is the band file; labels count where its limits hold an error."""
+def figure(
+    record: dict, judge: str, metrics: dict[str, float], images: Tensor, classifier: Classifier, ended: str = ""
+) -> Figure:
+    """The whole picture. `record` is the band file; labels count where its limits hold an error.
+
+    `ended`: when the run ended (sequential.at); the dots are calibration runs at the end of theirs.
+    """
     bands = {k: Band(**v) for k, v in record["limits"][judge].items()}
     own = turned({"adherence": 0.0, **metrics})
     fig = Figure(figsize=(3.0 * len(bands) + 1.2, 7.2), layout="constrained", dpi=120)
@@ -97,7 +102,9 @@ def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, 
     for i, (ax, (metric, band)) in enumerate(zip(axes, bands.items())):
         limits_panel(ax, metric, band, record["runs"], judge, own[metric], names=i == 0)
     top.legend(loc="outside upper right", ncols=3, fontsize=8, frameon=False)
-    top.suptitle("where your run fell (to the left is better)", fontsize=10, x=0.3)
+    top.suptitle(
+        f"where your run fell{f' {ended}' * bool(ended)} (to the left is better)", fontsize=10, x=0.02, ha="left"
+    )
     classes = digits().classes if "error" in bands else None
     panels = bottom.subplots(1, 2 if classes else 1, squeeze=False)[0]
     samples_panel(panels[0], images, classes)
@@ -106,16 +113,19 @@ def figure(record: dict, judge: str, metrics: dict[str, float], images: Tensor, 
     return fig
 
 
-def save(file: Path, band_file: Path, judge: str, metrics: dict[str, Any], images: Tensor, c: Classifier) -> Path:
+def save(
+    file: Path, band_file: Path, judge: str, metrics: dict[str, Any], images: Tensor, c: Classifier, ended: str = ""
+) -> Path:
     """Write the picture to `file`."""
     record = json.loads(band_file.read_text(encoding="utf-8"))
-    return plots.save(figure(record, judge, metrics, images, c), file)
+    return plots.save(figure(record, judge, metrics, images, c, ended), file)
 
 
-def samples_of(file: Path, labelled: bool, side: int = 260) -> Image.Image:
-    """The grid of samples cut out of a picture that `save` wrote; OSError where there is none.
+def samples_of(file: Path, labelled: bool, side: int = 8) -> Image.Image:
+    """The grid of samples cut out of a picture that `save` wrote, a pixel a pixel; OSError where there is none.
 
-    It fills the lower part, or, where the samples have labels, the left half of it, and is black by far the most.
+    A sample has `side` pixels a side, and a white line of one between it and the next. The grid
+    fills the lower part, or, where the samples have labels, the left half of it, and is black by far the most.
     """
     with Image.open(file) as picture:
         width, height = picture.size
@@ -126,5 +136,5 @@ def samples_of(file: Path, labelled: bool, side: int = 260) -> Image.Image:
     if not len(ys) or not len(xs):
         raise OSError(f"{file} is not a picture of a gate")
     part = part.crop((int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1))
-    part.thumbnail((side, side))
-    return part
+    rows, step = round(GRID * part.height / part.width), side + 1
+    return part.resize((GRID * step, rows * step), Image.NEAREST).crop((1, 1, GRID * step, rows * step))

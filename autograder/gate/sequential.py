@@ -30,6 +30,13 @@ def hopeless(look: Look, labels: bool) -> bool:
     return not math.isinf(look.hope) and look.hope < (LABEL_Z if labels else FALL)
 
 
+def at(step: int, harness: Harness) -> str:
+    """At which look a run ended, in words: "after 200 training steps, at look 2 of 4"."""
+    ends = harness.ends
+    which = f", at look {ends.index(step) + 1} of {len(ends)}" if len(ends) > 1 else ""
+    return f"after {step} training steps{which}"
+
+
 def decided(look: Look, limits: dict[str, Band], harness: Harness, judge: str = "judge") -> bool:
     """Whether the run may stop here: its verdict is then that of this look's metrics (bands.judge_run)."""
     share = judge_run(look.metrics[judge], limits).share

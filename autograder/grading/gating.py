@@ -55,11 +55,16 @@ def decider(grader: Grader) -> Callable[[looking.Look], bool]:
 def gate(j: Judging, probe: Probe) -> Tensor | None:
     """Train what is loaded in the child; the samples that it drew, None where it came to none."""
     start, result, grader, points = time.monotonic(), j.result, j.grader, j.exercise.gate_points
-    training = replace(probe, timeout_s=TRAIN_S)
+    training, decide = replace(probe, timeout_s=TRAIN_S), decider(grader)
+
+    def decided(look: looking.Look) -> bool:
+        result.ended = sequential.at(look.step, grader.run)
+        return decide(look)
+
     try:
         judges = {"judge": grader.judge}
         with judging(j, GATE):
-            how = {"progress": partial(j.progress, "gate"), "decided": decider(grader)}
+            how = {"progress": partial(j.progress, "gate"), "decided": decided}
             metrics, images = looking.run(training, judges, grader.run, j.seed, **how)
             verdict = judge_run(metrics["judge"], grader.bands)
     except Failed as e:

@@ -9,7 +9,7 @@ from autograder.exercises.base import Exercise
 OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
 GATE = "reference gate"  # the gate's line
 UNUSABLE = "unusable_result"  # the code of a notebook in which a check stopped at what the answer returned
-GRADER_VERSION = "2"  # part of every record's key: raise it when a change of the grader changes a grade
+GRADER_VERSION = "3"  # part of every record's key: raise it when a change of the grader changes a grade
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class NotebookResult:
     tests: list[Test] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)  # of the gate, by the judge of record
     gate: float | None = None  # share of the gate's points, None where it was not run
+    ended: str = ""  # at which look the gate's run ended, in words (gate.sequential.at)
     code: str | None = None  # machine-readable cause where there is one, such as imported_answer
     instructor: dict[str, Any] = field(default_factory=dict)  # never in results.json, which students may see
     timings: dict[str, float] = field(default_factory=dict)
@@ -112,6 +113,7 @@ def record(student: str, assignment: str, notebooks: list[NotebookResult], **ext
                     "max_score": n.exercise.max_score,
                     "cells": n.cells(),
                     "metrics": n.metrics,
+                    "gate_ended": n.ended,
                     "timings": n.timings,
                 }
                 for n in notebooks

@@ -56,7 +56,8 @@ def grade_notebook(
     if images is not None:
         judge = grader.judge.classifier
         with contextlib.suppress(Unusable), of_the_answer(partial(noted, result, "picture")):  # no marks hang on it
-            plot.save(folder / f"{exercise.name}.png", band_file(exercise), "judge", result.metrics, images, judge)
+            file = folder / f"{exercise.name}.png"
+            plot.save(file, band_file(exercise), "judge", result.metrics, images, judge, result.ended)
     return result
 
 

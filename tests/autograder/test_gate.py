@@ -225,6 +225,7 @@ def test_the_picture_shows_the_run_among_the_others(name, tmp_path):
     metrics = {"adherence": 0.8, "distance": 12.0, "heldout_loss": 0.11, "copies": 0.0}
     classifier = load_classifier(DATA_DIR / "judges/digits")
     fig = plot.figure(RECORDS[name], "judge", metrics, digits("heldout").floats()[:200], classifier)
+    assert "look" not in fig.subfigs[0].get_suptitle()
     axes = [ax for sub in fig.subfigs for ax in sub.axes]
     assert all(ax.get_xlabel() for ax in axes if ax.get_xticks().size)
     controls = list(made_with(name)[1])
@@ -232,4 +233,12 @@ def test_the_picture_shows_the_run_among_the_others(name, tmp_path):
     stars = [ax.collections[-1].get_offsets()[0] for ax in panels]
     assert stars[controls.index("distance")][0] == pytest.approx(12.0)
     assert [t.get_text() for t in panels[0].get_yticklabels()][-1] == "your run"
-    assert plot.save(tmp_path / "a.png", FILES[name], "judge", metrics, digits().floats()[:100], classifier).is_file()
+    given = FILES[name], "judge", metrics, digits().floats()[:100], classifier
+    assert plot.save(tmp_path / "a.png", *given).is_file()
+
+
+def test_the_picture_says_at_which_look_the_run_ended():
+    metrics = {"adherence": 0.8, "distance": 12.0, "heldout_loss": 0.11, "copies": 0.0}
+    given = RECORDS["prediction_looks"], "judge", metrics, digits().floats()[:100], None
+    title = plot.figure(*given, ended="after 200 training steps, at look 2 of 4").subfigs[0].get_suptitle()
+    assert "after 200 training steps, at look 2 of 4" in title

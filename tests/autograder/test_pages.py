@@ -55,7 +55,6 @@ def demo_page(out):
         folder.mkdir(exist_ok=True)
         (folder / "sweep.json").write_text(sweep)
         (folder / "interpolate_<script>.png").write_bytes(b"")
-        (folder / "<script>.gif").write_bytes(b"")
     (out / "cifar10/model.json").write_text(json.dumps({"note": EVIL}))
     return demo.write_page(out, evil_records())
 

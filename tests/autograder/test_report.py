@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from autograder.adapters import asked, report, table
 from autograder.adapters.classlist import Person
 from autograder.adapters.report import class_results
 from autograder.adapters.report.entries import entries
-from autograder.adapters.report.gates import axes
+from autograder.adapters.report.gates import axes, gate
 from autograder.adapters.report.needs import needs
 from autograder.adapters.report.notes import Late, Notes, flags
 from autograder.exercises import EXERCISES
@@ -204,10 +205,30 @@ def test_the_zones_are_the_limits_that_the_grader_judged_with(exercise):
             assert [name for name, left, width in axis.zones if left <= at <= left + width] == [credit], metric
 
 
+def test_a_sample_grid_says_when_its_run_ended(picture, tmp_path):
+    exercise = EXERCISES["5_3_conditioning", "conditioner"]
+    for ended in ("after 200 training steps, at look 2 of 4", ""):
+        result = made(exercise, metrics={"adherence": 0.9, "distance": 4.0, "heldout_loss": 0.3, "copies": 0.01})
+        result.ended = ended
+        rec = record("ada", exercise.assignment, [result])
+        if not ended:  # as it was written before runs had several looks
+            del rec["extra_data"]["notebooks"]["conditioner"]["gate_ended"]
+        (entry,) = entries([rec])
+        (tmp_path / entry.picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, tmp_path / entry.picture)
+        (sample,) = gate([entry], tmp_path).samples
+        assert sample.caption == "distance 4.0, adherence 90%" + f", {ended}" * bool(ended)
+
+
 def test_the_samples_are_cut_out_of_the_gates_picture(picture, tmp_path):
     grid = plot.samples_of(picture, labelled=True)
-    assert grid.mode == "L" and max(grid.size) == 260 and 0.97 < grid.size[0] / grid.size[1] < 1.03
-    assert grid.resize((1, 1)).getpixel((0, 0)) < 140  # digits on black, and no margin of white
+    assert grid.mode == "L" and grid.size == (89, 89)  # ten digits of eight pixels, and nine lines
+    first = [torch.nonzero(digits().labels == k)[j, 0] for k in range(10) for j in range(10)]
+    drawn = digits().floats()[first][:, 0].add(1).mul(127.5)  # (100, 8, 8)
+    for i, digit in enumerate(drawn):  # every pixel as it was drawn
+        top, left = 9 * (i // 10), 9 * (i % 10)
+        shown = np.asarray(grid)[top : top + 8, left : left + 8]
+        torch.testing.assert_close(torch.from_numpy(shown.astype("float32")), digit, atol=3, rtol=0)
     with pytest.raises(OSError):
         plot.samples_of(tmp_path / "none.png", labelled=True)
 

@@ -9,9 +9,10 @@ import torch
 from autograder.authoring.calibrate import memoriser
 from autograder.gate.bands import Band, bands, judge_run
 from autograder.gate.harness import Harness, Unconditional, describe
-from autograder.gate.learning import PairInNetwork, chunks
-from autograder.gate.looking import Look, label_gain
-from autograder.gate.sequential import FALL, LABEL_Z, decided, hopeless
+from autograder.gate.learning import PairInNetwork, RecordedNetwork, chunks
+from autograder.gate.looking import USED, Look, hope, label_gain, time_gain
+from autograder.gate.sequential import FALL, LABEL_Z, at, decided, hopeless
+from ddpm_core.schedule import DiffusionSchedule
 
 LOOKS, RUNS, TRIALS = 4, 8, 1500
 CONTROLS = {"distance": ("bad",)}
@@ -36,8 +37,8 @@ def metrics(distance: float) -> dict[str, float]:
 
 def credit(path: np.ndarray, hopes: np.ndarray, limits: dict[str, Band]) -> float:
     """What a run gets that ends where the rule says."""
-    for k, (distance, hope) in enumerate(zip(path, hopes)):
-        look = Look(k, {"judge": metrics(distance)}, math.inf if k == 0 else hope, None)
+    for k, (distance, left) in enumerate(zip(path, hopes)):
+        look = Look(k, {"judge": metrics(distance)}, math.inf if k == 0 else left, None)
         if decided(look, limits, Unconditional()):
             break
     return judge_run(look.metrics["judge"], limits).share
@@ -105,6 +106,37 @@ def test_a_label_without_use_gains_nothing_and_one_of_use_does():
     assert label_gain(seeing, 3, n=60) > LABEL_Z
     noise = [label_gain(lambda xt, t, y: xt + 0.1 * torch.randn(xt.shape), seed, n=60) for seed in range(60)]
     assert np.mean(np.abs(noise) > LABEL_Z) < 0.05 and 0.5 < np.std(noise) < 1.6  # a standard normal number
+
+
+def wiener(abar_at):
+    """The best linear denoiser of digits whose pixels had mean 0 and variance 0.5, at the timesteps it is told."""
+    abar = DiffusionSchedule.named().alphas_cumprod
+
+    def denoise(xt, t, y):
+        a = abar[abar_at(t)].view(-1, 1, 1, 1)
+        return (1 - a).sqrt() * xt / (0.5 * a + 1 - a)
+
+    return denoise
+
+
+def test_a_timestep_without_use_gains_nothing_and_one_of_use_does():
+    """A filter that learns no picture uses its time, too: what learns slowly is not given up for that."""
+    told, blind = wiener(lambda t: t), wiener(lambda t: torch.full_like(t, 500))
+    assert all(time_gain(blind, seed) == 0.0 and time_gain(told, seed) > 1.2 * USED for seed in range(5))
+    assert all(time_gain(wiener(lambda t: 999 - t), seed) < -3 for seed in range(5))
+
+
+def test_hope_without_labels_is_the_fall_of_the_loss_and_none_where_a_network_of_ones_own_has_no_use_of_the_time():
+    told, blind = wiener(lambda t: t), wiener(lambda t: torch.full_like(t, 500))
+    own, course = RecordedNetwork(), Unconditional()
+    assert hope(blind, own, 1, 0.1, None) == hope(told, course, 1, 0.1, None) == math.inf
+    assert hope(told, own, 1, 0.09, 0.1) == hope(blind, course, 1, 0.09, 0.1) == 1 - 0.09 / 0.1
+    assert hope(blind, own, 1, 0.09, 0.1) == 0.0
+
+
+def test_where_a_run_ended_is_said_in_words():
+    assert at(200, Harness(looks=(120, 200, 300))) == "after 200 training steps, at look 2 of 3"
+    assert at(250, Harness()) == "after 250 training steps"
 
 
 def test_looks_change_nothing_of_what_is_trained_before_them():

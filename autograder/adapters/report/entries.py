@@ -41,6 +41,7 @@ class Entry:
     checks: tuple[CheckResult, ...]
     metrics: dict[str, float]
     timings: dict[str, float]
+    gate_ended: str = ""  # at which look, in words; records made before runs had several have none
 
     @property
     def share(self) -> float | None:
@@ -72,7 +73,8 @@ def entries(records: Iterable[dict[str, Any]]) -> list[Entry]:
         for name, n in extra["notebooks"].items():
             own = n["outcome"], n["reason"], n["score"], n["max_score"]
             results = _check_results(known_checks(extra["assignment"], name), tests[name])
-            found.append(Entry(extra["student"], extra["assignment"], name, *own, results, n["metrics"], n["timings"]))
+            of_gate = n["metrics"], n["timings"], n.get("gate_ended", "")
+            found.append(Entry(extra["student"], extra["assignment"], name, *own, results, *of_gate))
     order = list(EXERCISES)
     return sorted(found, key=lambda e: (position(order, (e.assignment, e.exercise)), e.student))
 

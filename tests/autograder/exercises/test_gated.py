@@ -68,6 +68,7 @@ def test_a_look_on_the_way_changes_nothing_of_the_last_one(exercise, tmp_path):
         run = replace(grader.run, looks=looks, train={**grader.run.train, "steps": 2, "warmup": 1})
         result, _ = judge_notebook(only_the_gate(exercise), path, replace(grader, run=run, bands=open_end))
         assert result.outcome == "graded" and result.gate == 0.5, result.tests
+        assert result.ended == "after 2 training steps" + ", at look 2 of 2" * bool(looks)
         metrics.append(result.metrics)
     assert metrics[0] == metrics[1]
 
