@@ -35,8 +35,8 @@ def show(nb: NotebookNode, assignment: str, notebook: str) -> None:
     exercise = exercises.EXERCISES.get((assignment, notebook))
     if not exercise or not exercise.written or not (criteria := read(notebook)):
         return
-    rows = "\n".join(f"| {points:g} | {what} |" for points, what in criteria)
-    text = f"**Rubric** (for whoever marks; students do not see it)\n\n| points | for |\n|---|---|\n{rows}"
+    lines = "\n".join(f"- **{points:g}**: {what}" for points, what in criteria)
+    text = f"**Rubric** (for whoever marks; students do not see it)\n\n{lines}"
     for at, cell in enumerate(nb.cells):
         if grade_id(cell) == exercise.written[0]:
             nb.cells.insert(at + 1, new_markdown_cell(text, id=MARK, metadata={MARK: True}))
