@@ -95,10 +95,11 @@ def interpolate(
         rng = Generator().manual_seed(derive_seed(how.seed, "interpolate", a, b))
         row = interpolate_classes(diffusion, *labels, n, w, rng, config).cpu()
         names = [f"{i / max(1, n - 1):.1f}" for i in range(n)]
+        path = "mixed scores" if mode == "scores" else f"{mode} class embedding"
         title = {
-            "class": f"{a} → {b}: one noise, {mode} class embedding, w = {w:g}",
+            "class": f"{a} → {b}: one noise, {path}, w = {w:g}",
             "noise": f"class {a}: from one noise to another, w = {w:g}",
-            "both": f"{a} → {b}: {mode} class embedding, and from one noise to another, w = {w:g}",
+            "both": f"{a} → {b}: {path}, and from one noise to another, w = {w:g}",
         }[vary]
         share = "the second noise" if vary == "noise" else f"class {b}"
         strip = plots.grid(row, n, (), names, title, column_label=f"share of {share}", cell=0.7)
@@ -143,7 +144,8 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
     how = Drawing(sizes.colour_n, steps=sizes.colour_steps, seed=seed, config=SampleConfig("dpm++"), progress=True)
     sweep(loaded, out, COLOUR_SCALES, how)
     way(loaded, out, seed, sizes.way_steps)
-    interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=WAY_W, steps=2 * sizes.colour_steps))
+    # At this w a linear path burns out half-way, which mixed scores do not.
+    interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=WAY_W, steps=2 * sizes.colour_steps), "scores")
     told, millions = loaded.record["provenance"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
     note = (
         f"A small network ({millions:.1f} million parameters), trained for {told['minutes']:.0f} minutes on "
