@@ -8,6 +8,8 @@ function fit(formula) {
   if (share < 1 && formula.clientWidth) formula.style.fontSize = `${Math.max(0.75, share * 0.99)}em`;
 }
 
+const WIDE = ".md-typeset__scrollwrap, table, div.arithmatex, .katex-display, p.wide, pre > code";
+
 /** What scrolls sideways can be reached by keyboard, but only as long as it does. */
 function reach(element) {
   if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
@@ -16,7 +18,7 @@ function reach(element) {
 
 function arrange() {
   document.querySelectorAll(".katex-display").forEach(fit);
-  document.querySelectorAll(".md-typeset__scrollwrap, div.arithmatex, .katex-display, p.wide, pre > code").forEach(reach);
+  document.querySelectorAll(WIDE).forEach(reach);
 }
 addEventListener("load", arrange);
 addEventListener("resize", arrange);
