@@ -15,7 +15,10 @@ STATES = [
 
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_nothing_serious(site, browser, state):
-    page = browser.new_page(bypass_csp=True, viewport={"width": 1280, "height": 900})
+    size = {"width": 1280, "height": 900}
+    page = browser.new_page(
+        bypass_csp=True, viewport=size, reduced_motion="reduce"
+    )  # no colour is on its way to another
     page.goto(site + state)
     if "lab" not in state:
         page.evaluate("playground.idle()")
