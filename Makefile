@@ -1,13 +1,16 @@
-# Two front doors: `make demo` and `make test`. Each sets up all it needs in .venv, from requirements.lock.
+# Two front doors: `make demo` and `make test`. Each sets up all it needs in .venv, from requirements.lock: with uv where
+# it is present or can be had, else with pip (WITH=pip: with pip in any case). TORCH=cpu: without CUDA.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 TRAIN ?=
+WITH ?= uv
+TORCH ?= default
 # Two tests at a time; each uses one thread, and some start a child that uses another.
 JOBS ?= 2
 
-.PHONY: help setup sandbox tools demo test lint exercises lock clean playground site lab
+.PHONY: help setup sandbox tools demo test lint exercises lock wheel clean playground site lab
 
 help:
 	@echo "make demo          pictures and a graded batch, in build/demo (TRAIN=1 trains the model first)"
@@ -17,7 +20,8 @@ help:
 	@echo "make site          lessons, reference and gallery as a web site, in build/site (LESSONS=plain: not executed)"
 	@echo "make lint          ruff check and ruff format"
 	@echo "make exercises     exercises/ anew from solutions/"
-	@echo "make lock          requirements.lock anew from what is installed"
+	@echo "make lock          requirements.lock anew from pyproject.toml (ARGS=--upgrade: the newest versions; needs uv)"
+	@echo "make wheel         a wheel with all that ships, in build/dist"
 
 setup: $(DONE)
 
@@ -25,8 +29,7 @@ setup: $(DONE)
 $(DONE): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name yours with: make PYTHON=python3"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python scripts/install.py --with $(WITH) --torch $(TORCH)
 	@touch $@
 
 # bubblewrap walls student code in. Without it the demo leaves the hostile samples out, and says so.
@@ -51,6 +54,7 @@ playground: setup
 # Ten minutes of CPU the first time, for the lessons; then as long as what changed takes.
 site: setup
 	@sh scripts/install-debian.sh npm npm
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m playground.build
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m website.build $(if $(LESSONS),--lessons $(LESSONS)) $(ARGS)
 
 # Its kernels are this environment's, whatever others the user has.
@@ -65,9 +69,17 @@ lint: setup
 exercises: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m autograder.release.generate
 
-# torch's CUDA packages exist for Linux alone; elsewhere they are left out.
+# For every system and Python from 3.11 on. What pyproject.toml still allows keeps its version. No hosts, no folders.
 lock: setup
-	$(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed -E 's/^((nvidia|cuda)-[^;]*|triton==.*)$$/\1 ; sys_platform == "linux"/' > requirements.lock
+	PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --no-annotate --no-header --output-file requirements.lock $(ARGS)
+
+# From a copy of the files that git knows: an earlier build leaves nothing in it.
+wheel: setup
+	rm -rf build/wheel build/dist
+	git checkout-index --all --prefix=build/wheel/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/dist ./build/wheel
+	@ls build/dist/*.whl
 
 clean:
 	rm -rf build $(VENV)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from autograder import samples
 from autograder.adapters import TEMPLATES, report, table
@@ -16,6 +17,17 @@ from ddpm_tools.reports import demo_page
 def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path(".")) -> Path:
     """Pictures, then grades; prints the table and the page's path. What is there already is kept."""
     demo.run(out, DATA_DIR / "checkpoints/digits", seed, retrain=train)
+    records = grade_samples(out, seed, course)
+    path = write_page(out, records)
+    print(table.text(records))
+    if why := child_process.available():
+        print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
+    print(f"\n{path.resolve()}")
+    return path
+
+
+def grade_samples(out: Path, seed: int, course: Path) -> list[dict]:
+    """The records of the sample submissions, which are written to out/submitted and graded in out/grades."""
     why = child_process.available()
     students = [s for s in samples.STUDENTS if why is None or s not in samples.HOSTILE]
     submitted, grades = out / "submitted", out / "grades"
@@ -27,12 +39,16 @@ def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path("."))
         table.write_csv(records, grades / "grades.csv")
         report.write(records, grades)
         write_gradebook(records, submitted, grades, None, course)
-    path = write_page(out, records)
-    print(table.text(records))
-    if why:
-        print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
-    print(f"\n{path.resolve()}")
-    return path
+    return records
+
+
+def graded(record: dict) -> dict[str, Any]:
+    """One sample submission as the page shows it: who it is, what became of it, and the share of the points."""
+    extra = record["extra_data"]
+    student, result = extra["student"], extra["notebooks"][samples.EXERCISE]
+    made = samples.who(student) if student in samples.STUDENTS else ""
+    share = (result["score"] or 0) / result["max_score"]
+    return {"student": student, "who": made, "share": share, "right": student in samples.RIGHT} | result
 
 
 def write_page(out: Path, records: list[dict], folder: str = "grades/") -> Path:
@@ -40,7 +56,8 @@ def write_page(out: Path, records: list[dict], folder: str = "grades/") -> Path:
     return demo_page.write(
         *(out, TEMPLATES / "demo_with_grades.html"),
         unsandboxed=not all(r["extra_data"].get("sandboxed", True) for r in records),
-        grades_header=table.HEADER,
-        grades=table.rows(records),
+        report=f"{folder}report.html",
+        exercise=samples.EXERCISE,
+        graded=[graded(r) for r in records],
         submissions=table.submissions(records, folder),
     )

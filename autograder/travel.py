@@ -1,11 +1,11 @@
-"""What travels where: to students, into the sandboxed kernel, to Gradescope; and what a grade depends on.
+"""What travels where: to students, into the sandboxed kernel, to other graders; and what a grade depends on.
 
 All of it follows from folders and from what modules import, so that a new file finds its place by itself:
 
 * students get what they can use: no folder that holds answers or makes the course, and no module that needs one of
   these, or nbgrader, to be imported at all;
 * the kernel in which notebooks run sees the libraries and the data of the students' bundle;
-* Gradescope gets what its grader imports;
+* another grader's machine gets what grading there imports;
 * a grade depends on what judging a notebook imports: no report, no adapter and no command.
 
 What the child of an answer sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
@@ -17,13 +17,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from autograder import exercises
-from autograder.imports import ROOT, module_of, named, reached
+from autograder.imports import PACKAGES, ROOT, module_of, named, reached
+from ddpm_core.config import COURSE
 
 LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
 # Known answers, and what makes the course; the judge of record is not for training on.
 PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges")
-PRIVATE_TEXTS = ("mutants.txt", "references.txt")  # of an exercise
+PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # of an exercise
 INSTRUCTORS = ("nbgrader", "jupyter_client")  # packages without which a module is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")
@@ -37,9 +38,19 @@ def files(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(set(names) - junk))
 
 
+def place(name: str, course: Path) -> Path:
+    """Where `data/gates` and the like lie; of an installed course not beside its packages, but in a folder there."""
+    return (COURSE if course == ROOT and name.partition("/")[0] not in PACKAGES else course) / name
+
+
+def name_of(file: Path, course: Path) -> str:
+    """The other way: `data/gates/ema.json`, wherever the file lies."""
+    return file.relative_to(COURSE if course == ROOT and file.is_relative_to(COURSE) else course).as_posix()
+
+
 def is_private(file: Path, course: Path) -> bool:
     """Whether a file holds answers or makes the course."""
-    return file.name in PRIVATE_TEXTS or any(file.is_relative_to(course / folder) for folder in PRIVATE)
+    return file.name in PRIVATE_TEXTS or any(file.is_relative_to(place(folder, course)) for folder in PRIVATE)
 
 
 def of_no_use(course: Path) -> set[Path]:
@@ -65,12 +76,15 @@ def to_students(course: Path) -> list[Path]:
 
 def to_kernel(course: Path = ROOT) -> list[Path]:
     """What notebooks import and read."""
-    return [f for folder in (*LIBRARIES, "data") for f in files(course / folder) if not is_private(f, course)]
+    return [f for folder in (*LIBRARIES, "data") for f in files(place(folder, course)) if not is_private(f, course)]
 
 
-def to_gradescope(course: Path, assignment: str) -> list[Path]:
-    """What grades an assignment there: code, data, and the solutions that stand in for what an answer builds on."""
-    code = reached([*judging_modules(course), "autograder.adapters.gradescope"], course)
+def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
+    """What grades an assignment elsewhere: code, data, and the solutions that stand in for what an answer builds on.
+
+    `adapter` is the module that is started there.
+    """
+    code = reached([*judging_modules(course), adapter], course)
     more = (f for folder in (*DATA, f"solutions/{assignment}") for f in files(course / folder))
     return sorted(code) + [f for f in more if not f.name.startswith(".")]
 
@@ -89,14 +103,14 @@ def decisive(course: Path = ROOT) -> list[Path]:
     found = reached(judging_modules(course), course)
     for e in exercises.discovered().values():
         found |= {course / f"ddpm_core/{module}.py" for module in e.library}
-        found |= set((course / "data/gates").glob(f"{e.name}*.json")) if e.gate_cell else set()
-        found |= {course / f"solutions/{e.assignment}/{e.name}.ipynb"} if e.needs else set()
-    return sorted(file for file in found if file.is_file())
+        found |= set(place("data/gates", course).glob(f"{e.name}*.json")) if e.gate_cell else set()
+        found |= {place(f"solutions/{e.assignment}/{e.name}.ipynb", course)} if e.needs else set()
+    return sorted((file for file in found if file.is_file()), key=lambda file: name_of(file, course))
 
 
 def copy(chosen: Iterable[Path], course: Path, out: Path) -> None:
     """Copy files of the course to the same places below `out`."""
     for file in chosen:
-        to = out / file.relative_to(course)
+        to = out / name_of(file, course)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, to)

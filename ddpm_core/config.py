@@ -17,7 +17,9 @@ from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainConfig
 from ddpm_core.unet import ARCHITECTURES, UNetConfig
 
-DATA_DIR = Path(__file__).resolve().parents[1] / "data"  # what ships: checkpoints, classifiers, reference bands
+PACKAGES = Path(__file__).resolve().parents[1]  # the clone; a wheel keeps what ships beside the code in a folder there
+COURSE = next(p for p in (PACKAGES / "conditional_diffusion_course", PACKAGES) if p.is_dir())
+DATA_DIR = COURSE / "data"  # checkpoints, classifiers, reference bands
 T = TypeVar("T")
 
 

@@ -80,9 +80,7 @@ def read(path: Path | str, skip: str = "no such prefix") -> tuple[dict[str, Tens
     except (SafetensorError, OSError) as e:
         raise CheckpointError(f"{weights} is truncated or damaged; restore it or train again") from e
     if meta.get("config") != digest(config):
-        raise CheckpointError(
-            f"{weights.name} belongs to another config than {text.name}; they must be copied together"
-        )
+        raise CheckpointError(f"{weights.name} belongs to another config than {text.name}; copy both together")
     return tensors, record
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Generator
 from tqdm.auto import tqdm
 
-from ddpm_core import checkpoint, plots
+from ddpm_core import checkpoint, plots, samplers
 from ddpm_core.checkpoint import CheckpointError, Loaded
 from ddpm_core.config import DATA_DIR, PRESETS
 from ddpm_core.interpolation import InterpolationConfig, interpolate_classes
@@ -25,7 +25,7 @@ from ddpm_tools.evaluation.reference import shipped_reference
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.scores import ReferenceStatistics, score
 from ddpm_tools.outputs import json_text
-from ddpm_tools.reports import demo_page
+from ddpm_tools.reports import demo_page, moving
 from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
@@ -33,6 +33,7 @@ from ddpm_tools.train.runs import class_index, shortened, train_run
 SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
 COLOUR_SCALES = (1, 2, 4, 8)
+WAY_W = 4.0  # of the moving pictures, and of the walks in colour: at 2 their classes can hardly be told
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Sizes:
     steps: int = 50
     colour_n: int = 100  # of CIFAR-10, a scale: sixteen times the pixels of a digit take a CPU that much longer
     colour_steps: int = 10  # of DPM-Solver++(2M), which needs fewer than DDIM
+    way_steps: int = 24  # frames of the moving pictures
 
 
 def reference_statistics(data: str, judge: Judge) -> ReferenceStatistics:
@@ -116,6 +118,17 @@ def ema_against_raw(loaded: Loaded, out: Path, w: float = 1.0, steps: int = 50, 
     return plots.save(plots.grid(rows, k, names, classes, title, column_label="class asked for"), out / "ema_raw.png")
 
 
+def way(loaded: Loaded, out: Path, seed: int, steps: int, w: float = WAY_W) -> list[Path]:
+    """From noise to one picture a class, moving, and the last frame for who wants none to move."""
+    classes = classes_of(loaded)
+    taken = samplers.sample_trajectory(
+        *(loaded.diffusion(), torch.arange(len(classes)), w, steps, seed, SampleConfig("dpm++"), steps)
+    )
+    shown = moving.denoising(taken, classes, w)
+    shown[-1][0].save(out / "way.png")
+    return [moving.write(shown, out / "way.webp"), out / "way.png"]
+
+
 def write_json(path: Path, value: Any) -> None:
     checkpoint.write_text(path, json_text(value, indent=1) + "\n")
 
@@ -129,24 +142,26 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
         return
     how = Drawing(sizes.colour_n, steps=sizes.colour_steps, seed=seed, config=SampleConfig("dpm++"), progress=True)
     sweep(loaded, out, COLOUR_SCALES, how)
-    interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=2.0, steps=2 * sizes.colour_steps))
+    way(loaded, out, seed, sizes.way_steps)
+    interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=WAY_W, steps=2 * sizes.colour_steps))
     told, millions = loaded.record["provenance"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
     note = (
-        f"A small network ({millions:.1f} million parameters) after {told['step']:,} steps of "
-        f"{loaded.preset.train.batch_size} images on {told['device']}, {told['minutes']:.0f} minutes: something to "
-        "look at, which a laptop can train, and no measure of the method."
+        f"A small network ({millions:.1f} million parameters), trained for {told['minutes']:.0f} minutes on "
+        f"{'a CPU' if told['device'] == 'cpu' else told['device']}: something to look at, which a laptop can train, "
+        "and no measure of the method."
     )
     write_json(out / "model.json", {"note": note})
 
 
 def matching_checkpoint(path: Path, out: Path, seed: int, retrain: bool) -> Path:
-    """The shipped checkpoint where it fits the code, else (or on request) one trained here; trained once, then kept."""
+    """The shipped checkpoint, or on request one trained here, once. CheckpointError where the shipped one is missing or
+    does not fit the code: nobody waits for a training that they did not ask for."""
     if not retrain:
         try:
             checkpoint.load(path)
             return path
         except CheckpointError as e:
-            print(f"training, since {e}")
+            raise CheckpointError(f"{e}; or say --train, and the demo trains one, for a minute or two") from e
     return train_run(shortened(PRESETS["digits"], None, seed), out / "checkpoint/digits")
 
 
@@ -163,6 +178,7 @@ def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Size
         images = draw(loaded, torch.arange(len(classes)).repeat_interleave(10), how)
         plots.save(plots.class_grid(images, classes, f"w = 3, {sizes.steps} DDIM steps"), out / "grid.png")
         sweep(loaded, out, SCALES, replace(how, n=sizes.sweep_n, steps=sizes.sweep_steps))
+        way(loaded, out, seed, sizes.way_steps)
         interpolate(loaded, out, known_pairs(classes), replace(how, w=2.0))
         ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
         colour(out / "cifar10", seed, sizes)

@@ -17,9 +17,9 @@ from typing import Any
 
 from IPython.display import Markdown, display
 
-from ddpm_core.config import DATA_DIR
+from ddpm_core.config import COURSE
 
-EXERCISES = DATA_DIR.parent / "exercises"
+EXERCISES = COURSE / "exercises"
 UNSOLVED = re.compile(r"^[ \t]*raise NotImplementedError\b", re.M)  # the released stub
 
 

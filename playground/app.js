@@ -1,111 +1,105 @@
-// The page: settings in, pictures out. What is drawn is decided in generate.js; here it is asked for and shown.
+// The page: settings in, pictures out. What is drawn is decided in draw.js; here it is asked for, in order.
 import { connectControls, showControls, showModel } from "./controls.js";
-import { evaluations, imageSteps, last, seededNoise, stripSteps } from "./generate.js";
-import { offerModel } from "./models.js";
+import { drawImage, drawStrip, readings } from "./draw.js";
+import { evaluations, imageSteps, last } from "./generate.js";
+import { duration, offer, offerModel, reason } from "./models.js";
+import { isRecorded, loadOpening } from "./opening.js";
+import { wirePlay } from "./play.js";
 import { wireSaving } from "./saving.js";
-import { fit, fromAddress, toAddress } from "./settings.js";
-import { byId, showFilm, showFrame, showNothing, showReading, showStrip, tell } from "./views.js";
-import { item } from "./vectors.js";
+import { DEFAULTS, fit, fromAddress, second, toAddress } from "./settings.js";
+import { milliseconds, page, showStep, showWaiting, take } from "./stage.js";
+import { markTry, showTries } from "./tries.js";
+import { byId, plural, showStrip, tell } from "./views.js";
 
 const PATIENCE = 400; // milliseconds: a picture that takes longer is given up for newer settings
 const LONG = 10_000; // milliseconds: a strip that takes longer is drawn when asked for, not after every change
-const page = {
-  manifest: null, settings: null, model: null, // what there is, what is wanted, what runs
-  shown: null, frames: [], strip: null, at: null, // settings and steps drawn; `at` is the step seen, null the last
-  rate: 2e6, // multiplications a millisecond: a guess, until the first picture has been timed
-  firstAfter: null, // milliseconds from the page's beginning to its first picture
-};
 let wanted = 0; // counts what was asked for ...
 let drawn = 0; // ... and what has been drawn, so that of many requests during one run the last is met
 let running = null;
 let slow = false;
+let film = null;
 
-const milliseconds = (entry, settings) => (evaluations(settings) * entry.macs) / page.rate;
-const overtaken = (mine) => mine !== wanted;
-
-/** Every step on the way to the picture, shown as it comes; false where newer settings came in between. */
-async function drawImage(mine) {
-  const { model, settings } = page;
+/** The picture, and the one beside it, from the same noise; false where newer settings came in between. */
+async function drawPictures(mine, model, beside) {
+  const { settings } = page;
   const { entry } = model;
+  const stop = () => mine !== wanted && slow;
+  const moving = (frames) => {
+    if (!slow || page.at !== null || frames.length < 2) return;
+    Object.assign(page, { entry, frames, other: null, shown: settings });
+    showStep(null);
+  };
   const begun = performance.now();
-  const noise = seededNoise(settings.seed, model.size);
-  const frames = [];
-  let before = noise.initial(1);
-  for await (const { t, xt, x0 } of imageSteps(model, entry, settings, noise)) {
-    if (overtaken(mine) && slow) return false;
-    frames.push({ t, xt: before, x0 });
-    before = xt;
-    if (slow && page.at === null) showFrame(entry, frames, frames.length - 1, settings.steps);
-  }
-  frames.push({ t: null, xt: before, x0: before });
+  const frames = await drawImage(model, settings, stop, moving);
+  if (!frames) return false;
+  slow = performance.now() - begun > PATIENCE;
+  page.drawnAfter ??= performance.now();
+  byId("recorded").hidden = true;
+  take({ entry, settings, frames, other: null });
+  const other = beside && (await drawImage(beside, second(settings), stop, () => {}));
+  if (beside && !other) return false;
   const took = performance.now() - begun;
-  slow = took > PATIENCE;
-  page.rate = (evaluations({ ...settings, strip: "" }) * entry.macs) / took;
-  [page.frames, page.shown] = [frames, settings];
-  page.firstAfter ??= performance.now();
-  showFilm(entry, frames);
+  const asked = [settings, other && second(settings)].filter(Boolean);
+  page.rates[entry.name] = (asked.reduce((n, one) => n + evaluations({ ...one, strip: "" }), 0) * entry.macs) / took;
+  page.live = { entry, settings, frames, other };
+  take(page.live);
+  showModel(page.manifest, entry, milliseconds(entry, { ...settings, strip: "" }));
+  const what = other ? "Two pictures" : plural(settings.steps, "step");
+  tell(`${what} in ${duration(took)}, computed here.`);
+  for (const [way, of] of [[frames, model], [other, beside]]) {
+    const read = way ? await readings(of, way.map(({ x0 }) => x0)) : [];
+    read.forEach((reading, i) => (way[i].reading = reading));
+  }
   showStep(page.at);
-  const read = await readings(model, frames.map(({ x0 }) => x0));
-  frames.forEach((frame, i) => (frame.reading = read[i]));
-  showStep(page.at);
-  tell(`${settings.steps} steps in ${(took / 1000).toFixed(took < 1000 ? 2 : 1)} s`);
   return true;
 }
 
-/** The classifier's answers to some images, or none where there is no classifier for them. */
-async function readings(model, images) {
-  const classifier = await model.classifier();
-  if (!classifier) return images.map(() => null);
-  const all = new Float32Array(images.length * images[0].length);
-  images.forEach((image, i) => all.set(image, i * image.length));
-  return classifier(all);
+async function drawRow(mine, model) {
+  tell(`Drawing the strip: about ${duration(milliseconds(model.entry, page.settings))}`, "strip-text");
+  const strip = await drawStrip(model, page.settings, () => mine !== wanted);
+  if (strip) showStrip(model.entry, (page.strip = strip));
 }
 
-async function drawStrip(mine) {
-  const { model, settings } = page;
-  const seconds = milliseconds(model.entry, settings) / 1000;
-  tell(`Drawing the strip: about ${Math.max(1, Math.round(seconds))} s`, "strip-text");
-  let images = null;
-  for await (const { xt } of stripSteps(model, model.entry, settings)) {
-    if (overtaken(mine)) return;
-    images = xt;
+/** The model of some settings; its errors are marked as those of loading. */
+async function model(settings, before) {
+  try {
+    return await offerModel(page, settings, before);
+  } catch (error) {
+    throw Object.assign(error, { loading: true });
   }
-  const n = images.length / model.size;
-  const each = Array.from({ length: n }, (_, i) => item(images, i, n));
-  page.strip = { images: each, settings, readings: await readings(model, each) };
-  showStrip(model.entry, page.strip);
 }
 
-function showStep(at) {
-  page.at = at;
-  if (!page.frames.length) return;
-  const { entry } = page.model;
-  const i = Math.min(at ?? page.frames.length - 1, page.frames.length - 1);
-  showFrame(entry, page.frames, i, page.frames.length - 1);
-  showReading(entry, page.shown, page.frames[i].reading);
+async function draw(mine) {
+  const { settings } = page;
+  const [other, before] = [second(settings), () => showWaiting(settings)];
+  const first = await model(settings, before);
+  const beside = first && other && (await model(other, before));
+  if (!first || (other && !beside)) return;
+  page.model = first;
+  if (mine !== wanted && slow) return;
+  if ((await drawPictures(mine, first, beside)) && settings.strip && mine === wanted) await drawRow(mine, first);
 }
 
-/** Nothing of another model stays on the page while a large one waits to be loaded. */
-function clear() {
-  [page.frames, page.strip] = [[], null];
-  showNothing();
-  showStrip(null, null);
+/** Say what failed and offer it again; what is there stays, under its own settings. */
+function failed(error, settings) {
+  const what = error.loading ? `${settings.model} could not be loaded: ${reason(error)}.` : `That did not work: ${error.message}`;
+  tell("");
+  if (page.live) {
+    setSettings({ ...page.live.settings, strip: "" });
+    take(page.live);
+  }
+  tell(page.live ? `${what} The picture is still that of ${page.live.entry.name}.` : what, "error");
+  offer("Try again", () => change(settings));
 }
 
 async function drawAll() {
   while (drawn !== wanted) {
     const mine = wanted;
+    const { settings } = page;
     try {
-      tell("", "error");
-      page.model = await offerModel(page, milliseconds);
-      if (page.model) {
-        if (!overtaken(mine) || !slow) await drawImage(mine);
-        if (page.settings.strip && !overtaken(mine)) await drawStrip(mine);
-      } else {
-        clear();
-      }
+      await draw(mine);
     } catch (error) {
-      tell(`That did not work: ${error.message}`, "error");
+      if (mine === wanted) failed(error, settings);
     }
     drawn = mine;
   }
@@ -115,6 +109,7 @@ async function drawAll() {
 /** Draw what the settings say, as soon as what is being drawn is done. */
 function redraw() {
   wanted++;
+  tell("", "error");
   running ??= drawAll();
   return running;
 }
@@ -125,34 +120,61 @@ function writeAddress() {
   writing = setTimeout(() => history.replaceState(null, "", toAddress(page.settings)), 200);
 }
 
-/** Take over some settings, show them and draw. */
-function change(some) {
+/** Make the page's controls and its address those of the settings. */
+function setSettings(settings) {
   const { models } = page.manifest;
-  const entry = models.find(({ name }) => name === (some.model ?? page.settings.model)) ?? models[0];
-  page.settings = fit({ ...page.settings, ...some }, entry);
-  if (!("strip" in some) && milliseconds(entry, page.settings) > LONG) page.settings.strip = "";
+  const entry = models.find(({ name }) => name === settings.model) ?? models[0];
+  page.settings = fit(settings, entry);
+  page.at = page.settings.at === "" ? null : page.settings.at;
   if (!page.settings.strip) page.strip = null;
   showModel(page.manifest, entry, milliseconds(entry, { ...page.settings, strip: "" }));
   showControls(page.settings, entry);
+  markTry(toAddress(page.settings));
   if (!page.strip) showStrip(entry, null);
   writeAddress();
+  return entry;
+}
+
+/** Take over some settings, show them and draw. */
+function change(some) {
+  film.stop();
+  const entry = setSettings({ ...page.settings, ...some });
+  if (!("strip" in some) && milliseconds(entry, page.settings) > LONG) setSettings({ ...page.settings, strip: "" });
   return redraw();
 }
 
-async function start() {
-  page.manifest = await (await fetch("./models/manifest.json")).json();
-  page.settings = fromAddress(location.hash);
-  connectControls(page, { change, showStep, redraw });
-  wireSaving(page, () => toAddress(page.settings));
-  window.addEventListener("hashchange", () => change(fromAddress(location.hash)));
-  if (location.pathname.includes("/playground/")) {
-    // in its place in the site, beside the lessons
-    for (const { title, href } of await (await fetch("./lessons.json")).json()) {
-      byId("lessons").append(Object.assign(document.createElement("a"), { textContent: title, href }));
-    }
-    byId("lessons").hidden = false;
+/** Another step of what is drawn; the address tells of it. */
+function see(at) {
+  film.stop();
+  page.settings.at = at ?? "";
+  showStep(at);
+  writeAddress();
+}
+
+/** In its place in the site, beside the lessons. */
+async function linkLessons() {
+  for (const { title, href } of await (await fetch("./lessons.json")).json()) {
+    byId("lessons").append(Object.assign(document.createElement("a"), { textContent: title, href }));
   }
-  await change({});
+  byId("lessons").hidden = false;
+}
+
+async function start() {
+  const read = async (file) => (await fetch(file)).json();
+  [page.manifest, page.opening] = await Promise.all([read("./models/manifest.json"), loadOpening()]);
+  Object.assign(page, { redraw, see, settings: { ...DEFAULTS } });
+  film = wirePlay(page, showStep, see);
+  connectControls(page, change);
+  wireSaving(page, () => toAddress(page.settings));
+  showTries(byId("tries"), page.manifest);
+  window.addEventListener("hashchange", () => change(fromAddress(location.hash)));
+  if (self !== top) document.documentElement.dataset.embedded = ""; // the page around it has a header and links
+  else if (location.pathname.includes("/playground/")) linkLessons();
+  const bare = location.hash.length < 2 && page.opening;
+  const run = change(bare ? { ...DEFAULTS, ...page.opening.settings } : fromAddress(location.hash));
+  const first = page.at === null && isRecorded(page.opening, page.settings);
+  if (first && !matchMedia("(prefers-reduced-motion: reduce)").matches) film.play();
+  await run;
 }
 
 /** For tests, and for the curious in the console: images from noise of one's own. */
@@ -172,4 +194,4 @@ window.playground = {
   },
 };
 
-const started = start().catch((error) => tell(`The page could not start: ${error.message}`, "error"));
+const started = start().catch((error) => tell(`The page could not start: ${reason(error)}. Reload it to try again.`, "error"));

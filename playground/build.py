@@ -21,6 +21,7 @@ from pathlib import Path
 from ddpm_core import checkpoint
 from ddpm_tools.export.onnx_models import export_onnx
 from ddpm_tools.reports.one_page import LAB, one_page
+from playground import opening
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -80,7 +81,7 @@ def preload(folder: Path) -> None:
     links = "".join(
         f'    <link rel="modulepreload" href="{file.relative_to(folder).as_posix()}" />\n'
         for file in sorted(folder.rglob("*.js"))
-        if file.name != "worker.js"
+        if file.name not in ("worker.js", "disk.js")  # no modules of the page
     )
     page.write_text(page.read_text(encoding="utf-8").replace("  </head>", f"{links}  </head>"), encoding="utf-8")
 
@@ -111,6 +112,7 @@ def build(out: Path, checkpoints: list[Path]) -> Path:
     for path in checkpoints:
         loaded = checkpoint.load(path)
         export_onnx(loaded, draft / "models", path.stem, raw=loaded.raw_or_none is not None)
+    opening.write(draft, checkpoints)
     sizes = {p.name: p.stat().st_size for p in (draft / "ort").glob("*.wasm")}
     (draft / "ort/sizes.json").write_text(json.dumps(sizes), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)

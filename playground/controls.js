@@ -1,6 +1,6 @@
 // The controls: what they show, and what they ask for. All are the browser's own, so all work from the keyboard.
 import { duration, megabytes } from "./models.js";
-import { accept } from "./settings.js";
+import { accept, otherChoices, otherFor } from "./settings.js";
 import { byId, percent } from "./views.js";
 
 function options(select, pairs) {
@@ -22,20 +22,35 @@ function chips(box, name, classes) {
   );
 }
 
-/** The models to choose from, with the size and the time of the one chosen. */
+/** The models to choose from, with their sizes; the time of the one chosen (ms), once it has been measured. */
 export function showModel(manifest, entry, ms) {
   byId("model-box").hidden = manifest.models.length < 2;
   options(byId("model"), manifest.models.map(({ name, shape, files }) => [
     name, `${name}, ${shape[2]}×${shape[1]} pixels, ${megabytes(files.ema.bytes)}`,
   ]));
   byId("model").value = entry.name;
-  byId("model-hint").textContent = `About ${duration(ms)} a picture on this machine, with these settings.`;
+  byId("model-hint").textContent =
+    ms === null ? "How long a picture takes here is told after the first one." : `About ${duration(ms)} for these settings on this machine.`;
+}
+
+const BESIDE = [["", "nothing"], ["w", "another w"], ["class", "another class"], ["sampler", "another sampler"]];
+const MORE = [["steps", "another number of steps"], ["weights", "the other weights"]];
+
+function showBeside(settings, entry) {
+  options(byId("beside"), [...BESIDE, ...MORE].filter(([name]) => name !== "weights" || "raw" in entry.files));
+  byId("beside").value = settings.beside;
+  const choices = otherChoices(settings.beside, entry);
+  if (settings.beside && !choices.some(([value]) => value === settings.other)) choices.unshift([settings.other, settings.other]);
+  options(byId("other-value"), choices);
+  byId("other-value").value = settings.other;
+  byId("other-box").hidden = !settings.beside;
+  byId("difference").checked = settings.difference === "1";
 }
 
 /** Make every control show the settings. */
 export function showControls(settings, entry) {
   chips(byId("class"), "class", entry.classes);
-  options(byId("to"), entry.classes.map((name) => [name, name]));
+  options(byId("to"), entry.classes.filter((name) => name !== settings.class).map((name) => [name, name]));
   options(byId("pair"), [["", "pairs …"], ...entry.pairs.map((pair) => [pair.join("|"), pair.join(" → ")])]);
   byId("pair").hidden = !entry.pairs.length;
   byId("steps").max = Math.min(100, entry.timesteps);
@@ -46,6 +61,7 @@ export function showControls(settings, entry) {
     for (const radio of document.getElementsByName(name)) radio.checked = radio.value === settings[name];
   }
   byId("weights").hidden = !("raw" in entry.files);
+  showBeside(settings, entry);
   byId("w-text").textContent = settings.w.toFixed(1);
   byId("mix-text").textContent = percent(settings.mix);
   const share = `${percent(settings.mix)} of the way from ${settings.class} to ${settings.to}`;
@@ -55,32 +71,21 @@ export function showControls(settings, entry) {
   byId("walk").setAttribute("aria-pressed", settings.strip === "walk");
 }
 
-/** Replays the steps that there are, about two seconds from noise to picture. */
-function wirePlay(page, showStep) {
-  let timer = null;
-  const stop = () => {
-    clearInterval(timer);
-    timer = null;
-    byId("play").textContent = "Play";
-  };
-  byId("play").addEventListener("click", () => {
-    if (timer) return stop();
-    let i = 0;
-    byId("play").textContent = "Pause";
-    timer = setInterval(() => {
-      showStep(i < page.frames.length - 1 ? i++ : null);
-      if (page.at === null) stop();
-    }, Math.max(40, 2000 / page.frames.length));
-  });
-  byId("at").addEventListener("input", ({ target }) => {
-    stop();
-    showStep(Number(target.value) === Number(target.max) ? null : Number(target.value));
-  });
+/** What a control asks for: settings, or nothing where its value makes no sense. */
+function asks(target, page) {
+  const { settings, manifest } = page;
+  if (target.id === "beside") {
+    const entry = manifest.models.find(({ name }) => name === settings.model);
+    return { beside: target.value, other: otherFor(target.value, settings, entry) };
+  }
+  if (target.id === "difference") return { difference: target.checked ? "1" : "" };
+  const name = target.name || target.id;
+  const value = accept(name, target.value);
+  return value === undefined ? null : { [name]: value };
 }
 
-/** change(settings) draws anew, showStep(i or null) shows a step of what is drawn. */
-export function connectControls(page, { change, showStep, redraw }) {
-  page.redraw = redraw;
+/** change(settings) draws anew. */
+export function connectControls(page, change) {
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("controls").addEventListener("input", ({ target }) => {
     if (target.id === "pair") {
@@ -89,13 +94,11 @@ export function connectControls(page, { change, showStep, redraw }) {
       target.value = "";
       return;
     }
-    const name = target.name || target.id;
-    const value = accept(name, target.value);
-    if (value !== undefined) change({ [name]: value });
+    const asked = asks(target, page);
+    if (asked) change(asked);
   });
   byId("dice").addEventListener("click", () => change({ seed: crypto.getRandomValues(new Uint16Array(1))[0] }));
   for (const strip of ["sweep", "walk"]) {
     byId(strip).addEventListener("click", () => change({ strip: page.settings.strip === strip ? "" : strip }));
   }
-  wirePlay(page, showStep);
 }

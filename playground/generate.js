@@ -17,17 +17,24 @@ export function seededNoise(seed, size) {
   };
 }
 
-/** The steps { t, xt, x0 } towards the images whose class is alphas (N) of the way, w a number or N of them. */
-export function steps(model, entry, settings, { alphas, w }, noise = seededNoise(settings.seed, model.size)) {
+/** The steps { t, xt, x0, passes } towards the images whose class is alphas (N) of the way, w a number or N of them. */
+export async function* steps(model, entry, settings, { alphas, w }, noise = seededNoise(settings.seed, model.size)) {
   const schedule = makeSchedule(entry.alphas_cumprod);
   const ends = [settings.class, settings.to].map((name) => model.embedClass(entry.classes.indexOf(name)));
   const cond = interpolateEmbeddings(...ends, alphas, settings.path); // (N·D)
-  const denoise = guided(model.network, schedule, cond, model.nullCond, w, entry.parameterization);
+  const answer = guided(model.network, schedule, cond, model.nullCond, w, entry.parameterization);
+  let passes; // the samplers know nothing of these: what the last answer was made of
+  const denoise = async (xt, t) => {
+    const { x0, eps, passes: outputs } = await answer(xt, t);
+    passes = outputs;
+    return { x0, eps };
+  };
   const times = ddimTimesteps(schedule.timesteps, settings.steps);
-  return SAMPLERS[settings.sampler](denoise, noise.initial(alphas.length), schedule, times, noise.step);
+  const run = SAMPLERS[settings.sampler](denoise, noise.initial(alphas.length), schedule, times, noise.step);
+  for await (const step of run) yield { ...step, passes };
 }
 
-/** The one image that the settings describe. */
+/** The one image that the settings describe: steps { t, xt, x0 }. */
 export function imageSteps(model, entry, settings, noise) {
   return steps(model, entry, settings, { alphas: [settings.mix], w: settings.w }, noise);
 }
@@ -42,10 +49,9 @@ export function stripSteps(model, entry, settings, noise) {
 }
 
 /** How many times one image's network is asked: guidance asks twice. */
-export function evaluations(settings) {
-  if (settings.strip === "sweep") return settings.steps * 2 * SCALES.length;
-  const passes = settings.w === 0 || settings.w === 1 ? 1 : 2;
-  return settings.steps * passes * (settings.strip === "walk" ? ALPHAS.length : 1);
+export function evaluations({ w, steps, strip }) {
+  if (strip === "sweep") return steps * 2 * SCALES.length;
+  return steps * (w === 0 || w === 1 ? 1 : 2) * (strip === "walk" ? ALPHAS.length : 1);
 }
 
 /** The last step's images. */

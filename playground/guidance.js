@@ -1,5 +1,6 @@
 // From a network to a denoiser: ddpm_core/guidance.py.
-// A network is (xt, t, cond) -> Promise of output; a denoiser (xt, t) -> Promise of { x0, eps }.
+// A network is (xt, t, cond) -> Promise of output; a denoiser (xt, t) -> Promise of { x0, eps, passes }, where passes
+// holds the network's outputs that led there: weak (without the class), strong (with it), or one of them alone.
 import { predictX0 } from "./parameterization.js";
 import { concat, repeat } from "./vectors.js";
 
@@ -19,9 +20,12 @@ export function extrapolate(weak, strong, w) {
   return weak.map((x, i) => x + scales[Math.floor(i / size)] * (strong[i] - x));
 }
 
-/** The network's own answer for cond (B·D), without guidance. */
-export function plain(network, schedule, cond, parameterization) {
-  return async (xt, t) => splitOutput(await network(xt, t, cond), xt, t, schedule, parameterization);
+/** The network's own answer for cond (B·D), without guidance; `pass` says which of the two passes it is. */
+export function plain(network, schedule, cond, parameterization, pass = "strong") {
+  return async (xt, t) => {
+    const out = await network(xt, t, cond);
+    return { ...splitOutput(out, xt, t, schedule, parameterization), passes: { [pass]: out } };
+  };
 }
 
 /** Classifier-free guidance in one batched pass: out_u + w·(out_c - out_u).
@@ -30,12 +34,13 @@ export function guided(network, schedule, cond, nullCond, w, parameterization) {
   const nulls = repeat(nullCond, cond.length / nullCond.length); // (B·D)
   if (w === 0 || w === 1) {
     // one half of the doubled batch would be thrown away
-    return plain(network, schedule, w === 1 ? cond : nulls, parameterization);
+    return plain(network, schedule, ...(w === 1 ? [cond, parameterization] : [nulls, parameterization, "weak"]));
   }
   const both = concat(nulls, cond); // (2B·D)
   return async (xt, t) => {
     const out = await network(concat(xt, xt), t, both); // (2B·C·H·W)
     const [weak, strong] = [out.subarray(0, xt.length), out.subarray(xt.length)];
-    return splitOutput(extrapolate(weak, strong, w), xt, t, schedule, parameterization);
+    const guidedOut = extrapolate(weak, strong, w);
+    return { ...splitOutput(guidedOut, xt, t, schedule, parameterization), passes: { weak, strong } };
   };
 }

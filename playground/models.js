@@ -1,63 +1,83 @@
-// Which model runs: its size and time are told before a large one is fetched, and one is held at a time.
+// Which model runs: its size is told before a large one is fetched, and one is held at a time.
 import { connect, makeClassifier, makeNetwork } from "./network.js";
 import { byId, tell } from "./views.js";
 
-const LARGE = 10e6; // bytes: what a page may fetch unasked
+const LARGE = 10e6; // bytes: what a page may fetch without asking again
 const THREADS_FROM = 1e8; // multiplications: below, threads cost more than they save
 const approved = new Set();
 let held = null; // { entry, line, models by weights, classifier }
-const runtimes = fetch("./ort/sizes.json").then((response) => response.json());
+let sizes = null; // of the runtime's files
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
+/** Milliseconds in words. */
 export function duration(ms) {
-  if (ms < 950) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 9500) return `${(ms / 1000).toFixed(ms < 950 ? 2 : 1)} s`;
   return ms < 60_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
-function size(entry, weights) {
-  return entry.files[weights].bytes + (entry.files.classifier?.bytes ?? 0);
+/** The page's one large button, with what it does; none where there is nothing to do. */
+export function offer(text = null, action = null) {
+  const button = byId("load");
+  button.hidden = !text;
+  button.textContent = text ?? "";
+  button.onclick = action;
 }
 
-/** The loaded model that the settings name, or null while a large one awaits the visitor's word. */
-export async function offerModel(page, milliseconds) {
-  const { settings, manifest } = page;
-  const entry = manifest.models.find((m) => m.name === settings.model);
-  const button = byId("load");
-  button.hidden = true;
-  if (held?.entry === entry && held.models.has(settings.weights)) return held.models.get(settings.weights);
-  const [key, bytes] = [`${entry.name}-${settings.weights}`, size(entry, settings.weights)];
+const isHeld = (entry, weights) => held?.entry === entry && held.models.has(weights);
+
+async function runtimeSizes() {
+  sizes ??= await (await fetch("./ort/sizes.json")).json();
+  return sizes;
+}
+
+/** The loaded model that the settings name, or null while a large one awaits the visitor's word. `before` is called
+ *  where there will be a wait: what is on the page is another model's. */
+export async function offerModel(page, settings, before) {
+  const entry = page.manifest.models.find((m) => m.name === settings.model);
+  if (isHeld(entry, settings.weights)) {
+    offer();
+    return held.models.get(settings.weights);
+  }
+  const bytes = entry.files[settings.weights].bytes;
+  const key = `${entry.name}-${settings.weights}`;
+  before(entry);
   if (bytes > LARGE && !approved.has(key)) {
-    const time = duration(milliseconds(entry, { ...settings, strip: "" }));
-    tell(`${entry.name}: ${megabytes(bytes)} to fetch, then about ${time} a picture on this machine.`);
-    button.textContent = `Load ${entry.name} (${megabytes(bytes)})`;
-    button.onclick = () => {
+    const runtime = held ? "" : `, and ${megabytes(Math.min(...Object.values(await runtimeSizes())))} or more for what runs it`;
+    tell(`${entry.name} is not loaded: ${megabytes(bytes)} to fetch${runtime}.`);
+    offer(`Load ${entry.name} (${megabytes(bytes)})`, () => {
       approved.add(key);
       page.redraw();
-    };
-    button.hidden = false;
+    });
     return null;
   }
+  offer();
   return fetchModel(entry, settings.weights, bytes);
 }
 
 const address = (file) => new URL(`./models/${file.file}`, location.href).href;
 
-/** A worker for this checkpoint alone; the one before it ends. */
-function hold(entry) {
-  held?.line.close();
+/** A worker for this checkpoint alone. */
+function begin(entry) {
   const wanted = new URLSearchParams(location.search).get("device"); // ?device=wasm keeps WebGPU out
   const line = connect(wanted, entry.macs >= THREADS_FROM);
-  held = { entry, line, models: new Map(), classifier: lazily(() => loadClassifier(line, entry)) };
+  return { entry, line, models: new Map(), classifier: lazily(() => loadClassifier(line, entry)) };
 }
 
+/** The one before is let go when the new one is there: if that fails, the page still has what it had. */
 async function fetchModel(entry, weights, bytes) {
-  if (held?.entry !== entry) hold(entry);
-  const { line, models, classifier } = held;
-  const runtime = megabytes(Math.min(...Object.values(await runtimes)));
-  tell(`Fetching the model, ${megabytes(bytes)}, and what runs it, ${runtime} or more …`);
-  const progress = (received) => tell(`Fetching the model: ${Math.floor((100 * received) / bytes)} %`);
-  await line.load(weights, address(entry.files[weights]), bytes > LARGE ? progress : undefined);
+  const next = held?.entry === entry ? held : begin(entry);
+  const { line, models, classifier } = next;
+  tell(`Fetching ${entry.name} …`);
+  const progress = (received, total) => tell(`Fetching ${entry.name}: ${Math.floor((100 * received) / total)} % of ${megabytes(total)}`);
+  try {
+    await line.load(weights, { url: address(entry.files[weights]), bytes, sizes: await runtimeSizes() }, progress);
+  } catch (error) {
+    if (next !== held) line.close();
+    throw error;
+  }
+  if (next !== held) held?.line.close();
+  held = next;
   const where = line.device() === "webgpu" ? "your graphics card (WebGPU)" : "your processor (WebAssembly)";
   tell(`Runs on ${where}.`, "runs-on");
   models.set(weights, { entry, classifier, ...makeNetwork(line, weights, entry, weights) });
@@ -67,11 +87,22 @@ async function fetchModel(entry, weights, bytes) {
 /** Something to be made when it is first asked for: the first picture need not wait for the classifier. */
 function lazily(make) {
   let made = null;
-  return () => (made ??= make());
+  return () =>
+    (made ??= make().catch((error) => {
+      made = null; // asked for again, it is fetched again
+      throw error;
+    }));
 }
 
 async function loadClassifier(line, entry) {
-  if (!entry.files.classifier) return null;
-  await line.load("classifier", address(entry.files.classifier));
+  const file = entry.files.classifier;
+  if (!file) return null;
+  await line.load("classifier", { url: address(file), bytes: file.bytes, sizes: {} });
   return makeClassifier(line, "classifier", entry);
+}
+
+/** Why something could not be fetched, in words. */
+export function reason(error) {
+  if (!navigator.onLine) return "this machine is offline";
+  return /fetch|import|network|worker could not start/i.test(error.message) ? "the server did not answer" : error.message;
 }

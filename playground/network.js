@@ -1,15 +1,16 @@
 // The networks as functions: ddpm_core/network.py. What runs them is in worker.js.
 
-/** A line to a worker of its own: load(key, url, onBytes) and run(key, feeds), both promises, device() and close().
+/** A line to a worker of its own: load(key, { url, bytes, sizes }, onBytes) and run(key, feeds), both promises, device()
+ *  and close(). bytes is the file's size, sizes those of the runtime's files; onBytes(received, total) counts both.
  *  wanted is "wasm", or null for the best there is; threads says whether to use them where the browser lets us. */
 export function connect(wanted, threads) {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const waiting = new Map();
   let count = 0;
   let device = null;
-  worker.onmessage = ({ data: { id, result, error, received } }) => {
+  worker.onmessage = ({ data: { id, result, error, received, total } }) => {
     const { resolve, reject, onBytes } = waiting.get(id);
-    if (received !== undefined) return onBytes?.(received);
+    if (received !== undefined) return onBytes?.(received, total);
     waiting.delete(id);
     if (error !== undefined) reject(new Error(error));
     else resolve(result);
@@ -27,8 +28,8 @@ export function connect(wanted, threads) {
     device: () => device,
     close: () => worker.terminate(),
     run: (key, feeds) => ask({ run: { key, feeds } }),
-    async load(key, url, onBytes) {
-      ({ device } = await ask({ load: { key, url, device: wanted, threads } }, onBytes));
+    async load(key, file, onBytes) {
+      ({ device } = await ask({ load: { key, ...file, device: wanted, threads } }, onBytes));
     },
   };
 }

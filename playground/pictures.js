@@ -19,11 +19,11 @@ export function paint(canvas, image, shape) {
   canvas.getContext("2d").putImageData(toPixels(image, shape), 0, 0);
 }
 
-/** A new canvas with an image on it. */
+/** A new canvas with an image on it; without a description what is around it says what it shows. */
 export function picture(image, shape, description) {
   const canvas = document.createElement("canvas");
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", description);
+  canvas.setAttribute(...(description ? ["role", "img"] : ["aria-hidden", "true"]));
+  if (description) canvas.setAttribute("aria-label", description);
   paint(canvas, image, shape);
   return canvas;
 }

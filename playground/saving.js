@@ -9,17 +9,17 @@ function fileName({ model, class: a, to, mix, w, seed }, kind) {
 }
 
 export function wireSaving(page, address) {
-  const shape = () => page.model.entry.shape;
+  const shape = () => page.entry.shape;
   const title = () => `${asked(page.shown)}, w = ${page.shown.w}, seed ${page.shown.seed}`;
   byId("way-png").addEventListener("click", () => {
-    if (!page.frames.length) return;
+    if (page.frames.length < 2) return;
     const shown = filmSteps(page.frames.length).map((i) => page.frames[i]);
     const rows = [shown.map((f) => f.xt), shown.map((f) => f.x0)];
     const labels = shown.map(({ t }) => (t === null ? "picture" : `t = ${t}`));
     savePng(drawSheet(rows, labels, title(), shape()), fileName(page.shown, "steps"));
   });
   byId("way-gif").addEventListener("click", () => {
-    if (!page.frames.length) return;
+    if (page.frames.length < 2) return;
     const sheets = page.frames.map(({ t, xt, x0 }) =>
       drawSheet([[xt, x0]], [t === null ? "picture" : `t = ${t}`, "estimate"], title(), shape()),
     );

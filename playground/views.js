@@ -1,9 +1,11 @@
-// What the page shows: the two large pictures, the classifier's reading, the film and the strips.
+// What the page shows around the large pictures: the classifier's reading, the film and the strips.
 import { ALPHAS, SCALES } from "./generate.js";
-import { paint, picture } from "./pictures.js";
+import { picture } from "./pictures.js";
+import { SAMPLER_NAMES } from "./settings.js";
 
 export const byId = (id) => document.getElementById(id);
 export const percent = (p) => `${Math.round(100 * p)} %`;
+export const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const best = (reading) => reading.indexOf(Math.max(...reading));
 
 function element(tag, properties, ...children) {
@@ -18,25 +20,15 @@ export function tell(text, place = "status") {
   if (place === "error") byId(place).hidden = !text;
 }
 
-/** Step i of n: the noisy image and the estimate, large. */
-export function showFrame(entry, frames, i, n) {
-  const { t, xt, x0 } = frames[i];
-  paint(byId("xt"), xt, entry.shape);
-  paint(byId("x0"), x0, entry.shape);
+/** Where in the frames one is: the slider, its text, and the mark in the film. */
+export function showAt(frames, i) {
+  const [{ t }, n] = [frames[i], frames.length - 1];
   const slider = byId("at");
   slider.max = n;
   slider.value = i;
-  byId("at-text").textContent = t === null ? `after ${n} steps` : `step ${i}, t = ${t}`;
+  byId("at-text").textContent = t === null ? `after ${plural(n, "step")}` : `step ${i}, t = ${t}`;
   slider.setAttribute("aria-valuetext", byId("at-text").textContent);
-  for (const figure of byId("film").children) figure.classList.toggle("now", Number(figure.dataset.step) === i);
-}
-
-/** No picture at all. */
-export function showNothing() {
-  for (const id of ["xt", "x0"]) byId(id).getContext("2d").clearRect(0, 0, byId(id).width, byId(id).height);
-  byId("film").replaceChildren();
-  byId("at-text").textContent = "";
-  byId("reading").hidden = true;
+  for (const frame of byId("film").children) frame.setAttribute("aria-pressed", Number(frame.dataset.step) === i);
 }
 
 /** How many columns the film has: the first step, the picture, and steps between at equal distances. */
@@ -45,16 +37,17 @@ export function filmSteps(count, columns = 10) {
   return n === 1 ? [count - 1] : Array.from({ length: n }, (_, i) => Math.round((i * (count - 1)) / (n - 1)));
 }
 
-export function showFilm(entry, frames) {
+/** The film's columns, each a button that brings its step to the stage: showStep(i), null for the picture. */
+export function showFilm(entry, frames, see) {
   const columns = filmSteps(frames.length).map((i) => {
     const { t, xt, x0 } = frames[i];
     const label = t === null ? "picture" : `t = ${t}`;
-    const figure = element(
-      "figure", {}, picture(xt, entry.shape, `Image at ${label}`), picture(x0, entry.shape, `Estimate at ${label}`),
-      element("figcaption", { textContent: label }),
-    );
-    figure.dataset.step = i;
-    return figure;
+    const pictures = [xt, x0].filter(Boolean).map((image) => picture(image, entry.shape, ""));
+    const button = element("button", { type: "button" }, ...pictures, element("span", { textContent: label }));
+    button.dataset.step = i;
+    button.setAttribute("aria-label", t === null ? "Show the picture" : `Show step ${i}, t = ${t}`);
+    button.addEventListener("click", () => see(t === null ? null : i));
+    return button;
   });
   byId("film").replaceChildren(...columns);
 }
@@ -66,25 +59,32 @@ export function asked({ class: a, to, mix, w }) {
   return mix === 1 ? `Asked for ${to}` : `Asked for ${percent(mix)} of the way from ${a} to ${to}`;
 }
 
-/** The classifier's probabilities as a sentence and as bars; hidden where there is no classifier (null). */
-export function showReading(entry, settings, reading) {
+const read = (entry, reading) => `the classifier reads ${entry.classes[best(reading)]} with ${percent(Math.max(...reading))}`;
+
+function bar(p) {
+  const fill = element("i", {});
+  fill.style.width = percent(p).replace(" ", "");
+  return element("div", { className: "track" }, fill);
+}
+
+/** The classifier's probabilities as a sentence and as bars, those of the picture beside under them; hidden where there
+ *  is no classifier (null). */
+export function showReading(entry, settings, reading, other) {
   if (reading === undefined) return; // not read yet
   byId("reading").hidden = !reading;
   if (!reading) return;
-  const i = best(reading);
-  const reads = `the classifier reads ${entry.classes[i]} with ${percent(reading[i])}`;
-  byId("verdict").textContent = `${asked(settings)}; ${reads}.`;
+  const beside = other ? ` B: ${read(entry, other)}.` : "";
+  byId("verdict").textContent = `${other ? "A: " : ""}${asked(settings)}; ${read(entry, reading)}.${beside}`;
   const wanted = [settings.mix < 1 && settings.class, settings.mix > 0 && settings.to];
   const bars = reading.map((p, k) => {
-    const fill = element("i", {});
-    fill.style.width = percent(p).replace(" ", "");
+    const tracks = element("div", {}, bar(p), ...(other ? [bar(other[k])] : []));
+    const text = other ? `${percent(p)}, ${percent(other[k])}` : percent(p);
     const name = element("span", { textContent: entry.classes[k] });
-    const row = element("div", { className: "bar" }, name, element("div", { className: "track" }, fill));
-    row.append(element("span", { textContent: percent(p) }));
+    const row = element("div", { className: "bar" }, name, tracks, element("span", { textContent: text }));
     row.classList.toggle("asked", settings.w !== 0 && wanted.includes(entry.classes[k]));
     return row;
   });
-  byId("bars").style.gridTemplateRows = `repeat(${Math.ceil(bars.length / 2)}, auto)`; // two columns, read downwards
+  byId("bars").classList.toggle("two", Boolean(other));
   byId("bars").replaceChildren(...bars);
 }
 
@@ -96,7 +96,7 @@ export function stripLabels({ strip, class: a, to }) {
 
 export function stripTitle({ strip, class: a, to, mix, w, seed, steps, sampler, path }) {
   const who = mix === 0 ? `class ${a}` : `${percent(mix)} from ${a} to ${to}`;
-  const how = `${steps} ${sampler} steps, seed ${seed}`;
+  const how = `${plural(steps, `${SAMPLER_NAMES[sampler]} step`)}, seed ${seed}`;
   return strip === "sweep" ? `Guidance sweep, ${who}: ${how}` : `From ${a} to ${to}, ${path}, w = ${w}: ${how}`;
 }
 

@@ -1,6 +1,6 @@
 // ONNX Runtime Web, away from the page's own thread, so that dragging stays smooth while a network thinks.
-// Messages in: { id, load: { key, url, device, threads } } or { id, run: { key, feeds } };
-// out: { id, received } while a file comes, then { id, result } or { id, error }.
+// Messages in: { id, load: { key, url, bytes, sizes, device, threads } } or { id, run: { key, feeds } };
+// out: { id, received, total } while files come, then { id, result } or { id, error }.
 const RUNTIMES = {
   webgpu: ["./ort/ort.webgpu.bundle.min.mjs", "./ort/ort-wasm-simd-threaded.asyncify.wasm"],
   wasm: ["./ort/ort.wasm.bundle.min.mjs", "./ort/ort-wasm-simd-threaded.wasm"],
@@ -20,11 +20,11 @@ async function choose() {
   }
 }
 
-async function runtime(name, threads) {
+async function runtime(name, threads, onBytes) {
   if (!runtimes.has(name)) {
     const [script, binary] = RUNTIMES[name];
-    const ort = await import(script);
-    ort.env.wasm.wasmPaths = { wasm: new URL(binary, import.meta.url).href };
+    const [ort, bytes] = await Promise.all([import(script), download(new URL(binary, import.meta.url).href, onBytes)]);
+    ort.env.wasm.wasmBinary = bytes;
     // Threads need two headers (COOP and COEP) that a static host seldom sends; without them there is one thread.
     ort.env.wasm.numThreads = threads && self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
     ort.env.logLevel = "error";
@@ -33,37 +33,40 @@ async function runtime(name, threads) {
   return runtimes.get(name);
 }
 
-/** The file's bytes; says how far it is. */
-async function download(id, url) {
+/** The file's bytes; onBytes is told how many have come. */
+async function download(url, onBytes) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} could not be read (${response.status})`);
   const parts = [];
-  let received = 0;
   for (const reader = response.body.getReader(); ; ) {
     const { done, value } = await reader.read();
     if (done) break;
     parts.push(value);
-    received += value.length;
-    postMessage({ id, received });
+    onBytes(value.length);
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-async function create(bytes, name, threads) {
-  const ort = await runtime(name, threads);
+async function create(bytes, name, threads, onBytes) {
+  const ort = await runtime(name, threads, onBytes);
   const options = { executionProviders: [name], logSeverityLevel: 3 }; // errors alone: the page tells the rest
   return { ort, session: await ort.InferenceSession.create(bytes, options) };
 }
 
-async function load(id, { key, url, device: wanted, threads }) {
+/** bytes is the size of the file at url, sizes those of the runtime's files. */
+async function load(id, { key, url, bytes: size, sizes, device: wanted, threads }) {
   device ??= wanted === "wasm" ? "wasm" : await choose();
-  const [bytes] = await Promise.all([download(id, url), runtime(device, threads)]);
+  const binary = RUNTIMES[device][1].split("/").pop();
+  const total = size + (runtimes.has(device) ? 0 : sizes[binary]);
+  let received = 0;
+  const onBytes = (count) => postMessage({ id, received: Math.min(total, (received += count)), total });
+  const [bytes] = await Promise.all([download(url, onBytes), runtime(device, threads, onBytes)]);
   try {
-    sessions.set(key, await create(bytes, device, threads));
+    sessions.set(key, await create(bytes, device, threads, onBytes));
   } catch (error) {
     if (device === "wasm") throw error;
     device = "wasm"; // a GPU that promises more than it holds
-    sessions.set(key, await create(bytes, device, threads));
+    sessions.set(key, await create(bytes, device, threads, onBytes));
   }
   return { device };
 }

@@ -1,29 +1,43 @@
-"""The README's moving pictures, from what ships: `python scripts/readme_pictures.py` writes docs/*.webp in a minute.
+"""The README's pictures, from what ships: `python scripts/readme_pictures.py [NAME ...]` writes docs/NAME.webp.
 
-docs/guidance.webp  the guidance laboratory, at w = 1 and then at w = 4 (the page itself, in Chromium)
-docs/digits.webp    ten digits of 28×28 on their way from noise, by the shipped checkpoint
+colour        ten classes from ten noises, and the same noises again as the guidance scale grows (a minute)
+guidance      the guidance laboratory, at w = 1 and then at w = 4: the page itself, in Chromium
+class_report  parts of the class report of the demo's nine sample submissions, which are graded for it (a minute)
+lesson_5_1    digits of 28×28 on their way from noise          lesson_5_2  the laboratory where guidance overshoots
+lesson_5_3    walks from class to class, in colour             lesson_5_4  the laboratory's straight and curved ways
 """
 
 import functools
 import io
+import sys
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from autograder import demo
 from ddpm_core import checkpoint, samplers
 from ddpm_core.config import DATA_DIR
-from ddpm_core.plots import pixels
+from ddpm_core.interpolation import InterpolationConfig, interpolate_classes
 from ddpm_core.samplers import SampleConfig
+from ddpm_tools.datasets.vision import CIFAR10_CLASSES
+from ddpm_tools.drawing import COLOUR_PAIRS
+from ddpm_tools.reports import moving
+from ddpm_tools.reports.moving import HELD, MS, Frame
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
-SCALES, FRAMES, LAST = (1, 4), 24, 999  # pictures from noise to data, a scale
-HELD = 1800  # milliseconds that each end is shown
 CHROMIUM = "/usr/bin/chromium"
+SCALES, FRAMES, LAST = (1, 4), 24, 999  # of the laboratory: pictures from noise to data, a scale
+GROWTH = (1, 8, 21)  # of the guidance scale in colour: from, to, and how many pictures
+SHARP = ("guidance", "class_report")  # letters and lines; noise is costly to keep
+SEED, SOLVER = 0, SampleConfig("dpm++")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -33,58 +47,140 @@ class Quiet(SimpleHTTPRequestHandler):
         """No line a request."""
 
 
-def laboratory() -> list[tuple[Image.Image, int]]:
-    """What the page shows, and for how many milliseconds."""
+@contextmanager
+def browser() -> Iterator[Any]:
+    with sync_playwright() as p:
+        started = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@contextmanager
+def laboratory() -> Iterator[Callable[..., Image.Image]]:
+    """A function that sets the laboratory's state and returns what it shows, with or without the sentence above."""
     handler = functools.partial(Quiet, directory=str(ROOT / "playground"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as p:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, browser() as b:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 560, "height": 900}, color_scheme="light", bypass_csp=True)
+        page = b.new_page(viewport={"width": 560, "height": 900}, color_scheme="light", bypass_csp=True)
         page.goto(f"http://127.0.0.1:{server.server_port}/lab/index.html#t={LAST}")
         page.wait_for_function("window.lab")
         page.add_style_tag(content="#sentence {min-height: 4.4em}")
-        area, shown = page.locator("#sentence, #plane"), []
-        for w in SCALES:
-            for i in range(FRAMES + 1):
-                t = LAST * (1 - i / FRAMES) ** 1.5  # slower where the points find their places
-                page.evaluate("async (s) => { lab.change(s); lab.draw(); }", {"w": w, "t": t})
-                page.evaluate("new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")
-                top, bottom = area.first.bounding_box(), area.last.bounding_box()
-                clip = {"x": bottom["x"], "y": top["y"], "width": bottom["width"]}
-                clip["height"] = bottom["y"] + bottom["height"] - top["y"]
-                picture = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
-                shown.append((picture, HELD if i == FRAMES else 110))
-        browser.close()
+
+        def shown(sentence: bool, **state: Any) -> Image.Image:
+            page.evaluate("async (s) => { lab.change(s); lab.draw(); }", state)
+            page.evaluate("new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")
+            area = page.locator("#sentence, #plane" if sentence else "#plane")
+            top, bottom = area.first.bounding_box(), area.last.bounding_box()
+            clip = {"x": bottom["x"], "y": top["y"], "width": bottom["width"]}
+            clip["height"] = bottom["y"] + bottom["height"] - top["y"]
+            return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+
+        yield shown
         server.shutdown()
+
+
+def guidance() -> list[Frame]:
+    """Points on their way to a class, at one scale after the other."""
+    with laboratory() as lab:
+        steps = [(w, LAST * (1 - i / FRAMES) ** 1.5) for w in SCALES for i in range(FRAMES + 1)]  # slower at the end
+        return [(lab(True, w=w, t=t), MS if t else HELD) for w, t in steps]
+
+
+def lesson_5_2() -> list[Frame]:
+    with laboratory() as lab:
+        return [(thumbnail(lab(False, w=4, t=0), (60, 40)), 0)]
+
+
+def lesson_5_4() -> list[Frame]:
+    with laboratory() as lab:
+        return [(thumbnail(lab(False, view="paths", w=1, t=0), (40, 80)), 0)]
+
+
+def thumbnail(plane: Image.Image, corner: tuple[int, int], width: int = 420) -> Image.Image:
+    """A part of the plane, twice as wide as high."""
+    left, top = corner
+    return plane.crop((left, top, left + width, top + width // 2)).resize((260, 130), Image.LANCZOS)
+
+
+def colour() -> list[Frame]:
+    """Ten classes in two rows: noise turns into pictures at w = 1, and then w grows."""
+    diffusion, y = checkpoint.load(DATA_DIR / "checkpoints/cifar10").diffusion(), torch.arange(10)
+
+    def frame(images: torch.Tensor, title: str) -> Image.Image:
+        return moving.tiles(images, 5, CIFAR10_CLASSES, title)
+
+    way = samplers.sample_trajectory(diffusion, y, 1.0, FRAMES, SEED, SOLVER, FRAMES // 2)
+    shown = [(frame(xt, f"guidance w = 1.0, timestep t = {t}"), MS) for t, xt in zip(way.t, way.xt)]
+    for w in torch.linspace(*GROWTH).tolist():
+        images = samplers.sample(diffusion, y, w, FRAMES, SEED, SOLVER)
+        held = HELD if w in GROWTH[:2] else 2 * MS
+        shown.append((frame(images, f"guidance w = {w:.1f}, the same noise"), held))
     return shown
 
 
-def digits(columns: int = 5, zoom: int = 4) -> list[tuple[Image.Image, int]]:
-    """The ten digits in two rows, step by step."""
-    loaded = checkpoint.load(DATA_DIR / "checkpoints/digits28")
-    diffusion, y, config = loaded.diffusion(), torch.arange(10), SampleConfig("dpm++")
-    times = samplers.spaced_timesteps(diffusion.schedule, FRAMES, config.spacing)
-    xt = samplers.initial_noise(list(range(10)), diffusion.shape, 2)
-    denoise = samplers.denoiser(diffusion, y, 2.0, config)
-    steps = samplers.solve(denoise, xt, diffusion.schedule, times, config, samplers.step_noise(list(range(10)), 0))
-    way = samplers.record(steps, xt, times, FRAMES)
-    shown = []
-    for i, images in enumerate([*way.xt, way.x0_hat[-1]]):  # (10, 1, 28, 28)
-        rows = images.unflatten(0, (-1, columns)).permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2)  # (1, 2·28, 5·28)
-        small = Image.fromarray(pixels(rows))
-        big = small.resize((small.width * zoom, small.height * zoom), Image.NEAREST)
-        shown.append((big, HELD if i == len(way.xt) else 110))
-    return shown
+def lesson_5_1() -> list[Frame]:
+    """Two digits on their way from noise."""
+    diffusion = checkpoint.load(DATA_DIR / "checkpoints/digits28").diffusion()
+    way = samplers.sample_trajectory(diffusion, torch.tensor([3, 8]), 2.0, FRAMES, SEED, SOLVER, 4)
+    steps = torch.stack([*way.xt[:3], way.final], 1)  # (2, 4, 1, 28, 28)
+    return [(moving.tiles(steps.flatten(0, 1), 4, side=60), 0)]
 
 
-def write(shown: list[tuple[Image.Image, int]], path: Path, quality: int) -> None:
-    """An endless WebP: a GIF's 256 colours are too few for shades of grey beside four colours."""
-    first, *rest = (picture for picture, _ in shown)
-    options = {"duration": [ms for _, ms in shown], "loop": 0, "quality": quality, "method": 4}
-    first.save(path, save_all=True, append_images=rest, **options)
-    print(f"wrote {path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB")
+def lesson_5_3() -> list[Frame]:
+    """Two walks, each of four pictures."""
+    diffusion, rows = checkpoint.load(DATA_DIR / "checkpoints/cifar10").diffusion(), []
+    how = InterpolationConfig(steps=FRAMES, sampling=SOLVER)
+    for pair in COLOUR_PAIRS[1:3]:
+        ends = [CIFAR10_CLASSES.index(c) for c in pair]
+        rng = torch.Generator().manual_seed(SEED)
+        rows.append(interpolate_classes(diffusion, *ends, 4, 4.0, rng, how))
+    return [(moving.tiles(torch.cat(rows), 4, side=64), 0)]
+
+
+def class_report() -> list[Frame]:
+    """Beside each other: the report's beginning, and everybody's grade."""
+    with tempfile.TemporaryDirectory() as folder, browser() as b:
+        out = ROOT / "build/demo"  # where `make demo` graded them, or else they are graded here
+        if not (out / "grades/report.html").is_file():
+            out = Path(folder)
+            demo.grade_samples(out, SEED, ROOT)
+        page = b.new_page(viewport={"width": 760, "height": 2000}, color_scheme="light")
+        page.goto((out / "grades/report.html").as_uri())
+        page.add_style_tag(content="nav {display: none !important} h1, h2 {margin-top: 0 !important}")
+        left, right = (
+            [Image.open(io.BytesIO(page.locator(part).first.screenshot())) for part in parts]
+            for parts in (("header", "#needs", "#outcomes"), ("table.heat", ".grids figure:last-child"))
+        )
+    return [(beside(stacked(left), stacked(right)), 0)]
+
+
+def stacked(pictures: list[Image.Image], gap: int = 14) -> Image.Image:
+    whole = Image.new("RGB", (max(p.width for p in pictures), sum(p.height + gap for p in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height + gap
+    return whole
+
+
+def beside(a: Image.Image, b: Image.Image, margin: int = 16) -> Image.Image:
+    size = (a.width + b.width + 4 * margin, max(a.height, b.height) + 2 * margin)
+    whole = Image.new("RGB", size, "white")
+    whole.paste(a, (margin, margin))
+    whole.paste(b, (a.width + 3 * margin, margin))
+    return whole
+
+
+PICTURES = {f.__name__: f for f in (colour, guidance, class_report, lesson_5_1, lesson_5_2, lesson_5_3, lesson_5_4)}
+
+
+def main(names: list[str]) -> None:
+    for name in names or PICTURES:
+        if name not in PICTURES:
+            raise SystemExit(f"there is no picture '{name}'; known: {', '.join(PICTURES)}")
+        path = moving.write(PICTURES[name](), ROOT / f"docs/{name}.webp", quality=80 if name in SHARP else 60)
+        print(f"wrote {path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
 if __name__ == "__main__":
-    write(laboratory(), DOCS / "guidance.webp", quality=80)
-    write(digits(), DOCS / "digits.webp", quality=60)
+    main(sys.argv[1:])

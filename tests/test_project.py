@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import requires, version
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [
@@ -18,20 +20,47 @@ FILES = [
     if f
 ]
 TEXTS = [f for f in FILES if f.is_file() and f.suffix not in (".png", ".gif", ".webp", ".safetensors", ".zip", ".npz")]
-LOCK = {
-    r.name.lower().replace("_", "-"): r
-    for line in (ROOT / "requirements.lock").read_text().splitlines()
-    if (r := Requirement(line))
-}
+LOCKED = [Requirement(line) for line in (ROOT / "requirements.lock").read_text().splitlines()]
+LOCK = {canonicalize_name(r.name): r for r in LOCKED if r.marker is None or r.marker.evaluate()}  # for this system
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+WANTED = [Requirement(r) for r in chain(PROJECT["project"]["dependencies"], *EXTRAS.values())]
 
 
 def test_the_lock_pins_every_dependency_to_a_version_that_pyproject_allows():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for text in [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]:
-        wanted = Requirement(text)
-        pin = str(LOCK[wanted.name.lower()].specifier)
-        assert pin.startswith("==") and wanted.specifier.contains(pin[2:]), text
-    assert all(re.fullmatch(r"==[\w.+!-]+", str(r.specifier)) and not r.url for r in LOCK.values())
+    for wanted in WANTED:
+        pin = str(LOCK[canonicalize_name(wanted.name)].specifier)
+        assert pin.startswith("==") and wanted.specifier.contains(pin[2:]), wanted
+    assert all(re.fullmatch(r"==[\w.+!-]+", str(r.specifier)) and not r.url for r in LOCKED)
+
+
+def needed(wanted):
+    """Names of all that these need, and what those need in turn, by what the installed packages say of themselves."""
+    found, waiting = set(), list(wanted)
+    while waiting:
+        r = waiting.pop()
+        new = {(canonicalize_name(r.name), extra) for extra in r.extras or {""}} - found
+        found |= new
+        for name, extra in new:
+            said = map(Requirement, requires(name) or ())
+            waiting += [s for s in said if s.marker is None or s.marker.evaluate({"extra": extra})]
+    return {name for name, _ in found}
+
+
+def test_the_lock_holds_what_pyproject_needs_and_nothing_else():
+    assert set(LOCK) == needed(WANTED)
+
+
+def test_students_need_no_grader_no_database_and_no_cluster():
+    students = needed(Requirement(r) for r in PROJECT["project"]["dependencies"])
+    for name in ("nbgrader", "sqlalchemy", "psycopg", "dask", "distributed", "copydetect", "mkdocs", "pytest"):
+        assert name in LOCK and name not in students
+    assert {"torch", "jupyterlab", "ipykernel", "scikit-learn"} <= students
+
+
+def test_uv_writes_no_lock_of_its_own():
+    assert PROJECT["tool"]["uv"]["managed"] is False  # its format names a host in every line
+    assert not [f for f in FILES if f.name in ("uv.lock", "pylock.toml")]
 
 
 @pytest.mark.parametrize("name", ["torch", "torchvision", "diffusers", "nbgrader", "clean-fid", "numpy", "scipy"])

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import http.server
 import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -14,12 +15,15 @@ import sys
 import threading
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+
+from tests.axe import serious
 
 ROOT = Path(__file__).resolve().parents[1]
 NPM = shutil.which("npm")
@@ -61,7 +65,7 @@ def broken(site: Path) -> list[str]:
             path = unquote(url.path)
             target = (site / path.lstrip("/") if absolute else file.parent / path).resolve() if path else file
             target = target / "index.html" if target.is_dir() else target
-            anchors = pages[target].ids if target in pages else {url.fragment}
+            anchors = pages[target].ids if target in pages else {unquote(url.fragment)}
             if not target.is_file() or (url.fragment and unquote(url.fragment) not in anchors):
                 faults.append(f"{file.relative_to(site)} -> {link}")
     return faults
@@ -104,11 +108,70 @@ def test_every_text_and_every_module_has_its_place(site: Path):
     for module in (f for package in ("ddpm_core", "ddpm_tools") for f in (ROOT / package).rglob("*.py")):
         name = ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         assert name in ids or name in ("ddpm_core", "ddpm_tools", "ddpm_tools.cli.__main__"), name
-    assert "playground/index.html" in Page(site / "playground.html").links
     assert "Here one plays" in (site / "playground/index.html").read_text()
+    live = [link for link in Page(site / "gallery/index.html").links if "playground/index.html#model=" in link]
+    assert len(live) == 6  # what their addresses say is tested beside the playground
     assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif", "cifar10/interpolate_cat_dog.gif"} <= set(
         Page(site / "gallery/index.html").loads
     )
+
+
+def test_exercises_go_by_their_titles(site: Path):
+    page = (site / "exercises/5_2_guidance/label_dropout.html").read_text(encoding="utf-8")
+    shown = {" ".join(re.sub(r"<[^>]+>", " ", link).split()) for link in re.findall(r"<a [^>]*>(.*?)</a>", page, re.S)}
+    for source in ROOT.glob("exercises/*/*.ipynb"):
+        first = nbformat.read(source, as_version=4).cells[0].source.splitlines()[0]
+        name = first.split("Exercise: ")[1]
+        assert name[0].upper() + name[1:] in shown and source.stem not in shown, source
+    assert "5.2 Guidance" in page and "5.2 guidance" not in page
+
+
+def test_the_playground_stands_in_its_page(site: Path):
+    page = Page(site / "playground.html")
+    assert "playground/index.html" in page.loads and "playground/index.html" in page.links
+    frame = re.search(r'<iframe[^>]*src="playground/index.html"[^>]*>', (site / "playground.html").read_text())[0]
+    assert 'title="Playground"' in frame and 'loading="lazy"' in frame
+
+
+def test_the_search_index_holds_no_tex(site: Path):
+    index = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))["docs"]
+    prose = [re.sub(r"<(pre|code)>.*?</\1>", "", entry["title"] + entry["text"], flags=re.S) for entry in index]
+    assert [text for text in prose if re.search(r"\\[(\[]|\\(frac|sqrt|bar|alpha|text|math\w+)\b", text)] == []
+    assert (site / "search/search_index.json").stat().st_size < 900_000  # every page fetches it
+    assert any("√(abar_t) x_0 + √(1-abar_t) ε" in text for text in prose)  # what becomes of one
+
+
+def test_the_reference_has_tables_with_linked_types_and_formulas(site: Path):
+    def tables(name: str) -> str:
+        page = (site / f"reference/{name.split('.')[1]}.html").read_text(encoding="utf-8")
+        after = page.split(f'id="{name}"')[1]
+        return after[: after.index("Source code in")]
+
+    guide = tables("ddpm_core.guidance.guide")
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", guide, re.S)]
+    assert next(r for r in rows if r[0] == "diffusion")[:2] == ["diffusion", "Diffusion"]
+    assert next(r for r in rows if r[0] == "rescale")[:3] == ["rescale", "float", "0.0"]
+    assert re.search(r'<a [^>]*href="diffusion.html#ddpm_core.diffusion.Diffusion">Diffusion</a>', guide)
+    assert ["returns"] in rows and ["Denoiser"] in rows
+    named = tables("ddpm_core.schedule.DiffusionSchedule.named")
+    assert "<code>ValueError</code>" in named and "raises" in named
+    assert "\\epsilon_u + w" in tables("ddpm_core.guidance.extrapolate")
+
+
+def test_every_formula_of_the_reference_belongs_to_something_documented(site: Path):
+    from website.formulas import FORMULAS
+
+    assert set(FORMULAS) <= set().union(*(Page(file).ids for file in site.glob("reference/*.html")))
+
+
+def test_the_page_for_adopters_counts_every_run(site: Path):
+    page = re.sub(r"\s+", " ", (site / "docs/grading_validity.html").read_text(encoding="utf-8"))
+    assert "<h1" in page and "How we know that the grader is right" in page
+    from website.validity import runs
+
+    right = sum(run["right"] for run in runs())
+    assert right > 20 and f"{right} of right designs, {len(runs()) - right} of wrong ones" in page
+    assert (site / "docs/grading_validity.png").is_file()
 
 
 def test_the_laboratory_stands_in_the_pages_that_speak_of_it(site: Path):
@@ -160,6 +223,35 @@ def test_a_phone_shows_every_kind_of_page(site: Path):
     assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
 
 
+KINDS = (
+    "index.html", "lessons/5_2_guidance.html", "exercises/5_2_guidance/label_dropout.html", "reference/guidance.html",
+    "gallery/index.html", "docs/grading_validity.html", "playground.html",
+)  # fmt: skip
+HIDDEN = """[...document.querySelectorAll("article pre > code, article .katex-display")]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent.slice(0, 80))"""
+
+
+@pytest.mark.timeout(1800)  # a minute on an idle machine
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_every_kind_of_page_can_be_read_by_everybody(site: Path):
+    from playwright.sync_api import sync_playwright
+
+    with served(site) as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for width, scheme in ((1280, "light"), (390, "dark")):  # each width and each theme once
+            tab = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+            for page in KINDS:
+                tab.goto(base + page)
+                if width == 1280:
+                    assert tab.evaluate(HIDDEN) == [], page
+                else:  # the rest of a long page is more of the same, and axe would take half a minute for it
+                    tab.evaluate("document.querySelectorAll('article > :nth-child(n + 80)').forEach((e) => e.remove())")
+                assert serious(tab) == [], (page, width, scheme)
+        tab.set_content('<html lang="en"><title>t</title><img src="data:,"><p style="color:#aaa">pale</p></html>')
+        assert [fault.split(":")[0] for fault in serious(tab)] == ["color-contrast", "image-alt"]  # it does find some
+        browser.close()
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_the_laboratory_follows_the_theme_and_is_as_high_as_it_needs(site: Path):
     from playwright.sync_api import sync_playwright
@@ -201,9 +293,10 @@ def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     def load(name: str):
         monkeypatch.syspath_prepend(ROOT)
-        for file in ("website.fingerprint", f"website.{name}"):
-            monkeypatch.setattr(importlib.import_module(file), "ROOT", tmp_path)
-        return importlib.import_module(f"website.{name}")
+        loaded = [importlib.import_module(file) for file in (f"website.{name}", "website.fingerprint")]
+        for changed in loaded:  # after the import: others keep the repository's root
+            monkeypatch.setattr(changed, "ROOT", tmp_path)
+        return loaded[0]
 
     (tmp_path / "lessons").mkdir()
     return load
@@ -269,3 +362,20 @@ def test_a_lesson_that_fails_is_named_with_its_error(module, tmp_path: Path):
     lessons = module("lessons")
     with pytest.raises(lessons.LessonError, match=r"one\.ipynb: ZeroDivisionError"):
         lessons.execute(source)
+
+
+def test_public_addresses_appear_once_they_are_filled_in(module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    addresses, settings = module("addresses"), tmp_path / "mkdocs.yml"
+    source = tmp_path / "lessons/one.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Title")]), source)
+    for repository, colab in (("", 0), ("https://git.example.org/a/b", 0), ("https://github.com/a/b/", 1)):
+        settings.write_text(f'site_url: ""\nrepo_url: "{repository}"\n')
+        module("pages").notebook_page(source, tmp_path / "out")
+        page = (tmp_path / "out/lessons/one.md").read_text()
+        assert page.count("https://colab.research.google.com/github/a/b/blob/main/lessons/one.ipynb") == colab
+        assert page.count("https://mybinder.org/v2/gh/a/b/main?labpath=lessons/one.ipynb") == colab
+        for name, source_name in (("lessons/one.md", "lessons/one.ipynb"), ("gallery/index.md", None)):
+            shown = SimpleNamespace(file=SimpleNamespace(src_uri=name), edit_url="left over")
+            addresses.on_page_context({}, shown, SimpleNamespace(repo_url=repository), None)
+            wanted = f"{repository.rstrip('/')}/edit/main/{source_name}" if repository and source_name else None
+            assert shown.edit_url == wanted

@@ -7,24 +7,26 @@ python -m website.build --lessons plain   # at once, lessons without outputs
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 
-from website import gallery, lab, lessons, pages, reference
+from website import gallery, lab, lessons, npm, pages, reference, validity
 from website.fingerprint import ROOT
 
 HERE = Path(__file__).parent
 LESSONS = ("executed", "plain")
-PLAYGROUND = """# Playground
+PLAYGROUND = """---
+hide: [navigation, toc]
+---
 
-Draw with the course's model in the browser, without installing anything: choose a class, a guidance scale and a noise,
+# Playground
+
+Draw with the course's models in the browser, without installing anything: choose a class, a guidance scale and a noise,
 and watch the steps.
 
 {where}
@@ -35,23 +37,14 @@ and watch the steps.
 
 {frame}
 """
+EMBEDDED = """<iframe class="playground" src="playground/index.html" title="Playground" loading="lazy"></iframe>
+
+[Open it alone](playground/index.html){ .md-button target=_blank } [What it does, and how](docs/playground.md)"""
 
 
 def formulas(out: Path) -> None:
     """KaTeX beside the pages, in the version that package-lock.json names."""
-    built = ROOT / "build/npm"
-    built.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(HERE / name, built / name)
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]["katex"]
-    package = built / "node_modules/katex/package.json"
-    if not (package.is_file() and json.loads(package.read_text())["version"] == wanted):
-        if shutil.which("npm") is None:
-            raise ValueError("npm is needed for the formulas' script; install it: sudo apt-get install npm")
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=built, capture_output=True, text=True)
-        if done.returncode:
-            raise ValueError(f"npm could not fetch katex {wanted}: {done.stderr.strip()}")
-    dist, assets = package.parent / "dist", out / "assets/katex"
+    dist, assets = npm.packages() / "katex/dist", out / "assets/katex"
     (assets / "fonts").mkdir(parents=True)
     for name in ("katex.min.js", "katex.min.css"):
         shutil.copyfile(dist / name, assets / name)
@@ -60,21 +53,20 @@ def formulas(out: Path) -> None:
 
 
 def playground(out: Path, built: Path) -> None:
-    """The page that leads to the playground, and the playground itself if `make playground` has made it."""
-    where = "It is not part of this build: `make playground`, then `make site`."
+    """The page with the playground in it, if it has been made: `make site` does so first."""
+    where = "It is not part of this build; `make site` would have made it first."
     if (built / "index.html").is_file():
         shutil.copytree(built, out / "playground")
-        where = "[Open the playground](playground/index.html){ .md-button .md-button--primary }"
-    if (out / "docs/playground.md").is_file():
-        where += "\n\n[What it does, and how](docs/playground.md)"
+        where = EMBEDDED
     text = PLAYGROUND.format(where=where, frame=lab.frame("playground.md"))
     (out / "playground.md").write_text(text, encoding="utf-8")
 
 
 def title(notebook: Path) -> str:
-    """'5.1 Unconditional diffusion' of '# 5.1 Unconditional diffusion: undoing noise, step by step'."""
-    first = nbformat.read(notebook, as_version=4).cells[0].source.splitlines()[0]
-    return first.removeprefix("# ").split(":")[0] if "Exercise" not in first else notebook.stem
+    """'5.2 Guidance' of '# 5.2 Guidance: more of it'; 'Label dropout' of '# 5.2 Exercise: label dropout'."""
+    first = nbformat.read(notebook, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
+    name, _, rest = first.partition(": ")
+    return rest[0].upper() + rest[1:] if name.endswith("Exercise") else name
 
 
 def stage(out: Path, how: str, built: Path) -> list:
@@ -83,29 +75,33 @@ def stage(out: Path, how: str, built: Path) -> list:
     shutil.copytree(HERE / "assets", out / "assets")
     formulas(out)
     lab.write(out)
-    pages.markdown_page(ROOT / "README.md", out)
+    for page in ("README.md", "CHANGELOG.md"):
+        pages.markdown_page(ROOT / page, out)
     guides = sorted((ROOT / "docs").glob("*.md"))
     for page in guides:
         pages.markdown_page(page, out)
+    validity.write(out / validity.PAGE)
     notebooks = sorted((ROOT / "lessons").glob("*.ipynb"))
     executed = lessons.all_executed() if how == "executed" else [None] * len(notebooks)
     for source, notebook in zip(notebooks, executed):
         pages.notebook_page(source, out, notebook)
+    titles = {n.stem: title(n) for n in notebooks}
     exercises: dict[str, list] = {}
     for source in sorted((ROOT / "exercises").glob("*/*.ipynb")):
         pages.notebook_page(source, out)
         place = source.relative_to(ROOT).with_suffix(".md").as_posix()
-        lesson = source.parent.name.replace("_", ".", 1).replace("_", " ").capitalize()  # '5.1 unconditional'
-        exercises.setdefault(lesson, []).append({title(source): place})
+        exercises.setdefault(titles[source.parent.name], []).append({title(source): place})
     playground(out, built)
     return [
         {"Home": "README.md"},
-        {"Lessons": [{title(n): f"lessons/{n.stem}.md"} for n in notebooks]},
+        {"Lessons": [{name: f"lessons/{stem}.md"} for stem, name in titles.items()]},
         {"Exercises": [{lesson: places} for lesson, places in exercises.items()]},
         {"Gallery": gallery.write(out)},
         {"Playground": "playground.md"},
-        {"Guides": [f"docs/{g.name}" for g in guides]},
+        {"Guides": [f"docs/{g.name}" for g in guides if f"docs/{g.name}" != validity.PAGE]},
+        {validity.TITLE: validity.PAGE},
         {"Reference": reference.write(out)},
+        {"What changed": "CHANGELOG.md"},
     ]
 
 

@@ -26,6 +26,14 @@ COLOUR_WALK += " --sampler dpm++ --steps 20 --out {out}"
 COMMANDS = (SWEEP, WALK, WAY)
 COLOUR_COMMANDS = (COLOUR_SWEEP, COLOUR_WALK)
 MODEL = "data/checkpoints/cifar10"
+LIVE = {  # the like of each picture in the playground, by its address
+    "SWEEP": "#model=digits&class=3&sampler=dpm%2B%2B&steps=10&strip=sweep",
+    "WALK": "#model=digits&class=3&to=8&w=2&steps=20&strip=walk",
+    "WAY": "#model=digits&class=3&w=3&steps=30&at=0",
+    "RAW": "#model=digits&class=3&steps=20&beside=weights&other=raw&difference=1",
+    "COLOUR_SWEEP": "#model=cifar10&class=horse&sampler=dpm%2B%2B&steps=10&strip=sweep",
+    "COLOUR_WALK": "#model=cifar10&class=cat&to=dog&w=2&sampler=dpm%2B%2B&steps=20&strip=walk",
+}
 
 PAGE = Path(__file__).parent / "templates/gallery.md"
 
@@ -55,6 +63,8 @@ def write(pages: Path, out: Path = OUT) -> str:
         copy = folder / picture.relative_to(out)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(picture.read_bytes())
-    commands = {"SWEEP": SWEEP, "WALK": WALK, "WAY": WAY, "COLOUR_SWEEP": COLOUR_SWEEP, "COLOUR_WALK": COLOUR_WALK}
-    html.write(folder / "index.md", PAGE, PAIRS=PAIRS, COLOUR_PAIRS=drawing.COLOUR_PAIRS, MODEL=MODEL, **commands)
+    names = {"SWEEP": SWEEP, "WALK": WALK, "WAY": WAY, "COLOUR_SWEEP": COLOUR_SWEEP, "COLOUR_WALK": COLOUR_WALK}
+    names |= {"PAIRS": PAIRS, "COLOUR_PAIRS": drawing.COLOUR_PAIRS, "MODEL": MODEL}
+    live = LIVE if (pages / "playground/index.html").is_file() else {}
+    html.write(folder / "index.md", PAGE, LIVE=live, **names)
     return "gallery/index.md"

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from PIL import Image
 from traitlets.config import Config
 
-from website import lab, reference
+from website import addresses, lab, reference
 from website.fingerprint import ROOT
 
 # A target may carry an anchor; code in backticks and fences is left alone.
@@ -132,7 +132,8 @@ def notebook_page(source: Path, out: Path, notebook: NotebookNode | None = None)
             cell.source = lab.framed(with_links(as_python_markdown(cell.source), source, out), inside.as_posix())
     title, _, rest = notebook.cells[0].source.partition("\n")
     about = f"Notebook: [`{inside}`]({source.name}){{ download }}. `make lab` opens the lessons, ready to run."
-    notebook.cells[0].source = f"{title}\n\n{about}\n{rest}"
+    opened = addresses.notebook_links(inside.as_posix(), addresses.setting("repo_url"))
+    notebook.cells[0].source = f"{title}\n\n{about} {opened}\n{rest}"
     exporter = MarkdownExporter(config=CONFIG, raw_template=TEMPLATE.read_text(encoding="utf-8"))
     where = {"unique_key": source.stem, "output_files_dir": f"{source.stem}_files"}
     body, resources = exporter.from_notebook_node(notebook, resources=where)

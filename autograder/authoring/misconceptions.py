@@ -83,24 +83,28 @@ def replies(bank: Bank, source: str, asked: Asked) -> list[Message]:
     return [child.ask(header, tensors) for header, tensors, _ in asked]
 
 
-def agreement(bank: Bank, name: str, asked: Asked) -> Named:
-    """How far the replies of an answer are those of a known mistake, where they are not those of the model solution."""
+def telling(bank: Bank, asked: Asked) -> Asked:
+    """The questions to which an answer replies otherwise than the model solution, and not with an error."""
     right = replies(bank, source_of(bank), asked)
-    telling = [k for k, r in zip(asked, right) if "error" not in k[2][0] and not alike(k[2], r)]
+    return [k for k, r in zip(asked, right) if "error" not in k[2][0] and not alike(k[2], r)]
+
+
+def agreement(bank: Bank, name: str, tells: Asked) -> Named:
+    """How many of the telling replies of an answer are those of a known mistake."""
     try:
-        wrong = replies(bank, bank.wrong[name].source, telling)
+        wrong = replies(bank, bank.wrong[name].source, tells)
     except Failed:  # a known mistake that does not even load
-        return Named(name, 0, len(telling))
-    return Named(name, sum(alike(k[2], w) for k, w in zip(telling, wrong)), len(telling))
+        return Named(name, 0, len(tells))
+    return Named(name, sum(alike(k[2], w) for k, w in zip(tells, wrong)), len(tells))
 
 
 def named(bank: Bank, source: str, seed: int, child: object | None = None) -> tuple[Named | None, Asked]:
     """The known mistake as which an answer behaves, if one is sure enough; and what was asked for it."""
     failed, asked = examined(bank, source, seed, child or in_process(bank))
-    found = [agreement(bank, n, asked) for n in candidates(bank, failed, seed)] if failed and asked else []
+    tells = telling(bank, asked) if failed and asked else []
+    found = [agreement(bank, n, tells) for n in candidates(bank, failed, seed)] if len(tells) >= TELLING else []
     best = max(found, key=lambda f: f.agree, default=None)
-    sure = best is not None and best.telling >= TELLING and best.agree >= SURE * best.telling
-    return (best if sure else None), asked
+    return (best if best is not None and best.agree >= SURE * best.telling else None), asked
 
 
 def report(files: Iterable[Path], seed: int = 0) -> Iterable[str]:

@@ -23,8 +23,9 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
 
     `weights`: "fresh"; "perturbed", as after some training, since a fresh module need not react yet (zero-initialised
     outputs are right); "awake", fresh, with only what is zero moved, as far as torch would start it; or "zero", all of
-    them. No parameter is moved by almost nothing, as a normal draw would now and then: a single gate may decide what
-    the whole module shows.
+    them. `awake` moves by `by` times as much where the header has that, and `unbiased` leaves no biases. No parameter
+    is moved by almost nothing, as a normal draw would now and then: a single gate may decide what the whole module
+    shows.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(header["seed"])
@@ -33,9 +34,12 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
         raise TypeError(f"{header['name']} must be a subclass of nn.Module, this one makes a {type(module).__name__}")
     rng = torch.Generator().manual_seed(header["seed"])
     with torch.no_grad():
-        for p in module.parameters():
-            if header["weights"] == "perturbed" or (header["weights"] == "awake" and not p.any()):
-                moved = MOVED if header["weights"] == "perturbed" else max(p.shape[-1:], default=1) ** -0.5
+        for name, p in module.named_parameters():
+            if header.get("unbiased") and name.endswith("bias"):
+                p.zero_()
+            elif header["weights"] == "perturbed" or (header["weights"] == "awake" and not p.any()):
+                usual = header.get("by", 1.0) * max(p.shape[-1:], default=1) ** -0.5
+                moved = MOVED if header["weights"] == "perturbed" else usual
                 sign = torch.randint(2, p.shape, generator=rng) * 2 - 1
                 p.add_((moved * sign * (0.5 + torch.rand(p.shape, generator=rng))).to(p.dtype))
             elif header["weights"] == "zero":
@@ -87,7 +91,7 @@ def behind(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]
 
 def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """Gradients of a projection of one call's output (onto `weights`): of the inputs named in `of`, and how many of the
-    parameters get one that is not zero, and whether all are finite."""
+    parameters, row by row, get one that is not zero, and whether all are finite."""
     module = build(answers, header).train()
     torch.manual_seed(header["seed"])
     for name in header["of"]:
@@ -96,7 +100,7 @@ def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tenso
     if isinstance(out, Tensor) and out.requires_grad:
         (out * x["weights"]).sum().backward()
     grads = {n: torch.zeros_like(x[n]) if x[n].grad is None else x[n].grad for n in header["of"]}
-    return reached(module), grads
+    return reached(module, by_row=True), grads
 
 
 def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:

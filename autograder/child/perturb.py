@@ -21,9 +21,13 @@ def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def reached(module: nn.Module) -> dict[str, Any]:
-    """How many parameters there are, how many got a gradient that is not zero, and whether all are finite."""
+def reached(module: nn.Module, by_row: bool = False) -> dict[str, Any]:
+    """How many parameters there are, how many got a gradient that is not zero, and whether all are finite.
+
+    A parameter counts as a whole, or `by_row`: part of a joint layer for queries, keys and values may lie idle.
+    """
     grads = [p.grad for p in module.parameters() if p.grad is not None]
-    some = sum(g.numel() for g in grads if bool((g != 0).any()))
+    parts = [row for g in grads for row in (g if by_row and g.dim() else (g,))]
+    some = sum(part.numel() for part in parts if bool((part != 0).any()))
     finite = all(bool(torch.isfinite(g).all()) for g in grads)
     return {"reached": some, "parameters": count(module), "finite": finite}

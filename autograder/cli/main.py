@@ -1,4 +1,4 @@
-"""The command `autograder`: collect, grade, status, return, export, check, release, new-exercise, calibrate, demo."""
+"""The command `autograder`: its parser, by task; each command's own is in its module."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, collect, export, release
+from autograder.cli import challenge, collect, export, package, post, release
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option, positive
@@ -66,14 +66,6 @@ def cmd_demo(a: argparse.Namespace) -> None:
     run(outputs.made(a.out), a.seed, a.train, a.course)
 
 
-def cmd_package_gradescope(a: argparse.Namespace) -> None:
-    from autograder.adapters import gradescope
-
-    out = a.out or Path(f"build/gradescope_{a.assignment}.zip")
-    print(gradescope.package(a.assignment, out, a.course, tuple(a.notebook), not a.unsandboxed))
-    print(gradescope.advice(a.assignment, a.course, tuple(a.notebook)))
-
-
 def cmd_similarity(a: argparse.Namespace) -> None:
     from autograder.adapters import similarity
 
@@ -90,14 +82,18 @@ def share(text: str) -> float:
 # By task, in the order of a term; what is not named here is the last of them.
 TASKS = {
     "For students": ("check", "challenge"),
-    "Release": ("release", "package-gradescope"),
+    "Release": ("release", "package"),
     "Collect": ("collect", "roster"),
     "Grade": ("grade", "status", "similarity"),
-    "Give back": ("export", "return"),
+    "Give back": ("export", "post", "return"),
     "Author": ("new-exercise", "calibrate"),
     "Try": ("demo",),
 }
 TASK = {name: task for task, names in TASKS.items() for name in names}
+
+
+# Packages of the extra `grader`, which a student's installation lacks.
+GRADERS = ("nbgrader", "nbformat", "sqlalchemy", "psycopg", "dask", "distributed", "copydetect")
 
 
 def parser() -> Root:
@@ -110,7 +106,8 @@ def parser() -> Root:
         p = sub.add_parser(name, help=about, description=about, epilog=epilog)
         p.set_defaults(run=run)
         if course:
-            p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here)")
+            p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here; "
+                           "else the one that was installed with the grader)")  # fmt: skip
         return p
 
     once = {"action": "append", "default": [], "metavar": "NAME", "help": "only this one (may be repeated)"}
@@ -146,16 +143,11 @@ def parser() -> Root:
     json_option(p)
 
     release.register(command)
+    package.register(command)
     challenge.register(command)
     collect.register(command)
     export.register(command)
-
-    about = "Make the zip that Gradescope's autograder takes: set-up, grader, data, solutions."
-    p = command("package-gradescope", cmd_package_gradescope, about, "5_2_guidance --out build/guidance.zip")
-    p.add_argument("assignment")
-    p.add_argument("--out", type=Path, help="default: build/gradescope_ASSIGNMENT.zip")
-    p.add_argument("--notebook", **once)
-    p.add_argument("--unsandboxed", action="store_true", help="for images without bubblewrap; every record says so")
+    post.register(command)
 
     about = "Find answers of SUBMITTED that were copied, renamed or reordered. Runs none of them."
     p = command("similarity", cmd_similarity, about, "submitted --assignment 5_3_conditioning --out build/similarity")
@@ -185,8 +177,17 @@ def parser() -> Root:
     return root
 
 
+def course_of(given: Path) -> Path:
+    """The course's folder; where none is named and here is none, the one that a wheel brought along."""
+    from ddpm_core.config import COURSE, PACKAGES
+
+    return COURSE if given == Path(".") and COURSE != PACKAGES and not (given / "solutions").is_dir() else given
+
+
 def sentence_of(error: Exception) -> str:
     """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in GRADERS:
+        return f"this needs {error.name}, one of the packages of the extra `grader`: type `pip install {error.name}`"
     if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
         return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
@@ -199,6 +200,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     a = parse(argv, lambda command: parser())
     try:
         if a is not None:
+            if "course" in a:
+                a.course = course_of(a.course)
             a.run(a)
     except (ValueError, OSError, ImportError) as e:
         print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from autograder.child.protocol import Message
 from autograder.exercises.base import AnswerError, Check, Failed, Probe, check_of, relative_change, tensor
@@ -12,7 +12,10 @@ from autograder.exercises.calls import PLACES, seed_of
 from autograder.exercises.module import SAME, SEES, Batch, Subject, changes, mixed
 
 REACHED = 0.9  # of the parameters; a bias before a norm, for one, gets no gradient and is no error
+ROWS_REACHED = 0.95  # of a block's: an idle query, key or output layer is 6 % and more
 MANY = 10**8  # parameters, beyond which they are told as so many
+STEPS, WAY = 512, 4.0  # from one draw of an input to another, and beyond
+JUMP = 100  # times the usual step: without a division 37 and less, with one mostly 1,000 and more
 BUDGET = 4  # times the parameters of the model solution
 DEVICE_HINT = (
     "make new tensors with device=x.device or torch.zeros_like(x), keep constants with self.register_buffer, and call "
@@ -72,6 +75,22 @@ def stays_finite(subject: Subject, scales: Scales, probe: Probe, rng: Generator)
                     f"the output holds nan or inf for {sizes}: with {subject.example}, multiply by these numbers; "
                     "look for an exp, a division, or a root that needs a small number added"
                 )
+    *_, name = scales
+    a, b = (subject.draw(rng, 1, subject.args) for _ in "ab")
+    way = torch.linspace(-WAY, WAY, STEPS).view(-1, *[1] * (a[name].dim() - 1))
+    same = {k: v.expand(STEPS, *v.shape[1:]) for k, v in a.items()}
+    (out,) = subject.finite(probe, rng, {**same, name: a[name] * (1 - way) + b[name] * way})
+    if jumps(out):
+        raise Failed(
+            f"the output jumps where `{name}` moves a little: with {subject.example}, go from one {name} to another in "
+            "500 small steps; look for a division by something that learns, since it may pass zero"
+        )
+
+
+def jumps(outs: Tensor) -> bool:
+    """Does one of many small steps of an input move the output far more than most do? outs: (STEPS, …)."""
+    steps = (outs[1:].double() - outs[:-1]).flatten(1).norm(dim=1)
+    return bool(steps.max() > JUMP * steps.median())
 
 
 def gradients(subject: Subject, probe: Probe, rng: Generator, batch: Batch, names: tuple[str, ...]) -> Message:
@@ -95,10 +114,10 @@ def reached(subject: Subject, names: tuple[str, ...], probe: Probe, rng: Generat
     number, total = reply.get("reached"), reply.get("parameters")
     if type(number) is not int or type(total) is not int or reply.get("finite") is not True:
         raise Failed(f"the parameters' gradients are nan or infinite: backward() from {subject.example}")
-    if total == 0 or number < REACHED * total:
+    if total == 0 or number < ROWS_REACHED * total:
         raise Failed(
             f"gradient reaches {share(number, total)} of the parameters: a layer is made in __init__ and not used in "
-            "forward, or a .detach() cuts it off"
+            "forward, or only in part (as where queries serve as keys, too), or a .detach() cuts it off"
         )
 
 

@@ -121,10 +121,11 @@ def save(
     return plots.save(figure(record, judge, metrics, images, c, ended), file)
 
 
-def samples_of(file: Path, labelled: bool, side: int = 260) -> Image.Image:
-    """The grid of samples cut out of a picture that `save` wrote; OSError where there is none.
+def samples_of(file: Path, labelled: bool, side: int = 8) -> Image.Image:
+    """The grid of samples cut out of a picture that `save` wrote, a pixel a pixel; OSError where there is none.
 
-    It fills the lower part, or, where the samples have labels, the left half of it, and is black by far the most.
+    A sample has `side` pixels a side, and a white line of one between it and the next. The grid
+    fills the lower part, or, where the samples have labels, the left half of it, and is black by far the most.
     """
     with Image.open(file) as picture:
         width, height = picture.size
@@ -135,5 +136,5 @@ def samples_of(file: Path, labelled: bool, side: int = 260) -> Image.Image:
     if not len(ys) or not len(xs):
         raise OSError(f"{file} is not a picture of a gate")
     part = part.crop((int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1))
-    part.thumbnail((side, side))
-    return part
+    rows, step = round(GRID * part.height / part.width), side + 1
+    return part.resize((GRID * step, rows * step), Image.NEAREST).crop((1, 1, GRID * step, rows * step))

@@ -36,7 +36,7 @@ def sha256(*contents: bytes | str) -> str:
 def grader_hash(root: Path = ROOT) -> str:
     """Of every file whose change may change a grade (travel.decisive); the same wherever the course is the same."""
     files = travel.decisive(root)
-    return sha256(GRADER_VERSION, *(x for f in files for x in (f.relative_to(root).as_posix(), f.read_bytes())))
+    return sha256(GRADER_VERSION, *(x for f in files for x in (travel.name_of(f, root), f.read_bytes())))
 
 
 def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from autograder.exercises.base import Exercise
 OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
 GATE = "reference gate"  # the gate's line
 UNUSABLE = "unusable_result"  # the code of a notebook in which a check stopped at what the answer returned
-GRADER_VERSION = "2"  # part of every record's key: raise it when a change of the grader changes a grade
+GRADER_VERSION = "3"  # part of every record's key: raise it when a change of the grader changes a grade
 
 
 @dataclass(frozen=True)

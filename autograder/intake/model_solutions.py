@@ -6,8 +6,9 @@ from pathlib import Path
 from autograder.exercises.base import Exercise
 from autograder.intake.extract import Unreadable, grade_id, read_notebook, source_of
 from autograder.sandbox.limits import Failure
+from ddpm_core.config import COURSE
 
-SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"  # not in the students' bundle
+SOLUTIONS = COURSE / "solutions"  # not in the students' bundle
 
 
 def reference(exercise: Exercise, names: tuple[str, ...], solutions: Path = SOLUTIONS) -> dict[str, str]:

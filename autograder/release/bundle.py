@@ -11,7 +11,7 @@ from autograder import travel
 from ddpm_tools.reports.one_page import one_page
 
 FILES = (
-    "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
+    "pyproject.toml", "setup.py", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
     "scripts/emoji_captions.py", "scripts/lesson_5_3.py", "scripts/lesson_5_3_records.py",  # what lesson 5.3 names
     "scripts/lesson_5_4.py", "scripts/lesson_5_4_latent.py",
 )  # fmt: skip

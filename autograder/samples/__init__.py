@@ -1,5 +1,6 @@
 """Submissions for the demo and the tests: two right designs and what a grader has to cope with. Never released."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -12,7 +13,20 @@ HERE = Path(__file__).parent
 RIGHT = ("ada-film", "ben-attention")
 # Hostile code runs only where there is a sandbox.
 HOSTILE = ("finn-forger", "eve-endless-loop")
+NO_CODE = {
+    "zoe-blank": "Wrong: the notebook as it was handed out, with nothing in it.",
+    "otto-not-a-notebook": "Wrong: a letter to the instructor where a notebook is asked for.",
+}
 STUDENTS = (*RIGHT, "carl-ignores-label", "dana-first-label", "nina-nan", *HOSTILE, "zoe-blank", "otto-not-a-notebook")
+
+
+def who(student: str) -> str:
+    """What is right or wrong with a student's answer, in a line: the first of its file."""
+    return NO_CODE.get(student) or ast.get_docstring(ast.parse(_file(student).read_text(encoding="utf-8"))) or ""
+
+
+def _file(student: str) -> Path:
+    return HERE / f"{student.replace('-', '_')}.py"
 
 
 def write(submitted: Path, released: Path, students: tuple[str, ...] = STUDENTS) -> None:
@@ -29,7 +43,7 @@ def notebook(student: str, released: Path) -> str:
         return "Dear instructor, my answer is to add the class embedding to the time embedding. Yours, Otto\n"
     nb = json.loads((released / ASSIGNMENT / NOTEBOOK).read_text(encoding="utf-8"))
     if student != "zoe-blank":
-        answers = cells_of_file(HERE / f"{student.replace('-', '_')}.py")
+        answers = cells_of_file(_file(student))
         for cell in nb["cells"]:
             if grade_id(cell) in answers:
                 cell["source"] = answers[grade_id(cell)].splitlines(keepends=True)

@@ -20,6 +20,7 @@ from autograder.sandbox import malloc, seccomp, uids
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.processes import own_threads
 
+COURSE = "conditional_diffusion_course"  # in site-packages: solutions and data, where a wheel is installed
 CODE = "/code"  # where the child finds its code
 LIBRARIES = ("lib", "lib32", "lib64", "libx32")
 SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and /usr/local often hold a repository
@@ -62,7 +63,7 @@ def command(
     args += ["--symlink", "/proc/self/fd", "/dev/fd"]
     args += ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"]
     for path in _visible():
-        args += _mount(path, [*PACKAGES, *hide])  # a copy beside torch would hold answers
+        args += _mount(path, [*PACKAGES, COURSE, *hide])  # a copy beside torch would hold answers
     args += ["--ro-bind", str(code), CODE]
     args += [*more, "--remount-ro", "/", "--chdir", cwd]
     for fd in filter_fds:

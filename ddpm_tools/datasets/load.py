@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ddpm_core.config import DATA_DIR
 from ddpm_core.data import ImageData, digits
 from ddpm_tools.datasets.digits28 import digits28
 from ddpm_tools.datasets.files import Files, counted, open_files
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)  # shown by the commands; warnings elsewhere t
 SHOWN = 20  # classes in a line
 TABLE = re.compile(r"(label|caption|annotation|metadata)[^/]*\.(json\w*|csv|tsv|txt|xlsx|parquet)$")
 OURS = {"digits": digits, "digits28": digits28}  # split -> ImageData, with no download
-EMOJI = Path(__file__).resolve().parents[2] / "data/captions/emoji.zip"  # ships; made by scripts/emoji_captions.py
+EMOJI = DATA_DIR / "captions/emoji.zip"  # ships; made by scripts/emoji_captions.py
 
 
 def summary(name: str, found: Index) -> str:

@@ -1,5 +1,6 @@
 """Results that carry their error bars and everything they depend on, so that only like is compared with like."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -18,6 +19,11 @@ COVERS = {  # what varies behind an interval, in words
 def labelled(reference: str) -> str:
     """With a word on CIFAR-10 kept as JPEG, whose results are not those of the original pictures."""
     return f"{reference}: CIFAR-10 (JPEG)" if reference.startswith("cifar10") and "jpeg" in reference else reference
+
+
+def for_readers(reference: str) -> str:
+    """The same for the text of a picture: without the data's digest, which stands in the results' file."""
+    return re.sub(r", [0-9a-f]{16}\)", ")", labelled(reference))
 
 
 @dataclass(frozen=True)

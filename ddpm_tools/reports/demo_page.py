@@ -7,49 +7,64 @@ from typing import Any
 
 from ddpm_core.checkpoint import write_text
 from ddpm_tools.evaluation.estimates import Estimate
-from ddpm_tools.evaluation.results import labelled
+from ddpm_tools.evaluation.results import for_readers
 from ddpm_tools.reports import html, one_page
 from ddpm_tools.tables import value_and_interval
 
 TEMPLATE = html.TEMPLATES / "demo.html"
 LAB = "lab.html"  # the guidance laboratory, beside the page
-TITLE = "Conditional diffusion: digits, and CIFAR-10"
+TITLE = "Conditional diffusion, drawn on this machine"
+DIGITS = "Digits of 8×8, as scikit-learn has them: small enough that a network learns them in about a minute."
+
+
+@dataclass(frozen=True)
+class Walk:
+    """From one class to another: a strip, and the same forth and back."""
+
+    a: str
+    b: str
+    strip: str
+    gif: str
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A model's guidance sweep and class interpolations."""
+    """A model's pictures, and what its guidance sweep measured."""
 
     folder: str  # of the pictures, seen from the page: "" or "cifar10/"
     note: str  # about the model
     about: dict[str, Any]  # what the sweep's results depend on
     rows: list[list[str]]  # of the sweep: w and the metrics
-    strips: list[str]
-    gifs: list[str]
+    walks: list[Walk]
 
 
-def drawn(folder: Path, below: str = "", note: str = "") -> Drawn:
+def walk(strip: Path) -> Walk:
+    """Of a file that `demo.interpolate` wrote."""
+    a, _, b = strip.stem.removeprefix("interpolate_").partition("_")
+    return Walk(a, b, strip.name, f"{strip.stem}.gif")
+
+
+def drawn(folder: Path, below: str = "", note: str = DIGITS) -> Drawn:
     """What lies in the folder, which is the page's own or the one that `below` names."""
     scores = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     metrics = ("adherence", "distance", "diversity")
     rows = [[f"{s['about']['w']:g}", *(value_and_interval(Estimate(**s[m]), ".3f") for m in metrics)] for s in scores]
-    about = scores[0]["about"] | {"reference": labelled(scores[0]["about"]["reference"])}
-    strips, gifs = (sorted(p.name for p in folder.glob(name)) for name in ("interpolate_*.png", "*.gif"))
-    return Drawn(below, note, about, rows, strips, gifs)
+    about = scores[0]["about"] | {"reference": for_readers(scores[0]["about"]["reference"])}
+    return Drawn(below, note, about, rows, [walk(p) for p in sorted(folder.glob("interpolate_*.png"))])
 
 
 def models(out: Path) -> dict[str, Drawn]:
-    """The demo's models by a prefix for their headings; CIFAR-10's is left out where the demo had none."""
-    found, colour = {"": drawn(out)}, out / "cifar10"
+    """The demo's models by name, colour first; CIFAR-10's is left out where the demo had none."""
+    found, colour = {}, out / "cifar10"
     if (colour / "sweep.json").is_file():
         note = json.loads((colour / "model.json").read_text(encoding="utf-8"))["note"]
-        found["CIFAR-10: "] = drawn(colour, "cifar10/", note)
-    return found
+        found["CIFAR-10"] = drawn(colour, "cifar10/", note)
+    return found | {"Digits": drawn(out)}
 
 
 def write(out: Path, template: Path = TEMPLATE, **more: Any) -> Path:
     """Write out/index.html; another template may show `more` below the pictures."""
-    if one_page.LAB.is_file():  # a checkout has it, an installed package does not
+    if one_page.LAB.is_file():  # the students' bundle has it made already
         write_text(out / LAB, one_page.one_page(one_page.LAB, [("The demo", "index.html")]))
         more["lab"] = LAB
     return html.write(out / "index.html", template, title=TITLE, models=models(out), **{"lab": None} | more)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-LAB = Path(__file__).resolve().parents[2] / "playground/lab/index.html"  # the guidance laboratory
+from ddpm_core.config import COURSE
+
+LAB = COURSE / "playground/lab/index.html"  # the guidance laboratory
 
 IMPORT = re.compile(r'^import (\* as \w+|\{[^}]*\}) from "([^"]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|let|class) ([\w$]+))", re.M)

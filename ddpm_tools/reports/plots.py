@@ -1,6 +1,5 @@
 """What a demo draws besides grids: the plot of a guidance sweep, and a walk between classes as a GIF."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from ddpm_core.plots import pixels
 from ddpm_tools.evaluation.estimates import Estimate
-from ddpm_tools.evaluation.results import labelled
+from ddpm_tools.evaluation.results import for_readers
 from ddpm_tools.evaluation.scores import Scores
 
 LABELS = {"adherence": "label adherence", "distance": "Fréchet distance", "diversity": "diversity (real = 1)"}
@@ -42,8 +41,7 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
         ax.set_ylabel(LABELS[name])
         ax.grid(alpha=0.3)
     about = scores[0].about
-    reference = re.sub(r", [0-9a-f]{16}\)", ")", labelled(about.reference))  # its digest is in sweep.json
-    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights\nreference {reference}"
+    made = f"{about.steps} steps, seed {about.seed}, {about.weights} weights\nreference {for_readers(about.reference)}"
     fig.suptitle(title or f"{about.extractor}, n = {about.n}, {made}", fontsize=10)
     return fig
 

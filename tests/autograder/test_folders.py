@@ -184,7 +184,10 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
         (["similarity", handed_in, "--out", file], f"{file} is no folder; choose another place"),
         (["demo", "--out", file / "below"], f"{file} is no folder; choose another place"),
         (["release", "--out", file], "holds a file"),
-        (["package-gradescope", "5_2_guidance", "--out", tmp_path / "folder"], "cannot be used (Is a directory)"),
+        (
+            ["package", "5_2_guidance", "--format", "gradescope", "--out", tmp_path / "folder"],
+            "cannot be used (Is a directory)",
+        ),
         (["check", tmp_path / "folder"], "is not a graded notebook"),
         (["challenge", "test", tmp_path / "none.ipynb", "--name", "x", "--track", "conditioning"], "there is no noteb"),
         (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", "postgresql+psycopg://me@h:abc/x"], "URL is not"),

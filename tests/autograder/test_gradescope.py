@@ -14,16 +14,16 @@ import pytest
 from autograder.adapters import gradescope
 from autograder.authoring.mutants import banks
 from autograder.cli.main import main
-from autograder.intake.extract import grade_id
+from tests.corpus.one_answer import ASSIGNMENT, NOTEBOOK, handed_in
 
 ROOT = Path(__file__).resolve().parents[2]
-ASSIGNMENT, NOTEBOOK = "5_2_guidance", "label_dropout"
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     out = tmp_path_factory.mktemp("zip") / "g.zip"
-    main(["package-gradescope", ASSIGNMENT, "--notebook", NOTEBOOK, "--out", str(out), "--course", str(ROOT)])
+    words = ["package", ASSIGNMENT, "--format", "gradescope", "--notebook", NOTEBOOK, "--out", str(out)]
+    main([*words, "--course", str(ROOT)])
     return out
 
 
@@ -39,14 +39,6 @@ def image(archive, tmp_path_factory):
     return root
 
 
-def notebook(source):
-    nb = json.loads((ROOT / "exercises" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8"))
-    for cell in nb["cells"]:
-        if grade_id(cell) == "drop_labels":
-            cell["source"] = source
-    return json.dumps(nb)
-
-
 def submit(image, text, folder=".", **env):
     """Run the image's run_autograder on one submission, as Gradescope does, and return (exit status, results)."""
     shutil.rmtree(image / "submission", ignore_errors=True)
@@ -60,7 +52,7 @@ def submit(image, text, folder=".", **env):
 
 def test_a_right_and_a_wrong_answer_get_their_points(image):
     bank = next(banks(NOTEBOOK))
-    done, right = submit(image, notebook(next(iter(bank.right.values()))), folder="5_2_guidance")
+    done, right = submit(image, handed_in(next(iter(bank.right.values()))), folder="5_2_guidance")
     assert done.returncode == 0, done.stderr
     assert right["score"] == 10 and sum(t["max_score"] for t in right["tests"]) == 10
     for t in right["tests"]:
@@ -70,7 +62,7 @@ def test_a_right_and_a_wrong_answer_get_their_points(image):
     assert right["extra_data"]["sandboxed"] and '"seed"' in done.stdout and "seed" not in json.dumps(right)
 
     name, wrong = next(iter(bank.wrong.items()))
-    done, lost = submit(image, notebook(wrong.source))
+    done, lost = submit(image, handed_in(wrong.source))
     failed = {t["name"].removeprefix(f"{NOTEBOOK}: ") for t in lost["tests"] if t["status"] == "failed"}
     assert done.returncode == 0 and set(wrong.loses) <= failed, name
     assert lost["score"] == pytest.approx(sum(t["score"] for t in lost["tests"])) and lost["score"] < 10
@@ -81,7 +73,7 @@ def test_without_a_sandbox_there_is_no_score_rather_than_a_zero(image, tmp_path)
     tools.mkdir()
     for tool in ("bash", "env", "prlimit", "setpriv", "choom"):
         (tools / tool).symlink_to(shutil.which(tool))
-    done, result = submit(image, notebook("def drop_labels(): ..."), PATH=str(tools))
+    done, result = submit(image, handed_in("def drop_labels(): ..."), PATH=str(tools))
     assert done.returncode == 1
     assert "score" not in result and "tests" not in result  # Gradescope then gives none
     assert result["extra_data"]["outcome"] == "infrastructure_error"
@@ -105,7 +97,7 @@ def test_the_zip_has_what_it_needs_and_nothing_else(archive, tmp_path):
         assert not [n for n in names if word in n], word
     for name, content in texts.items():
         assert str(ROOT).encode() not in content and f"{Path.home()}/".encode() not in content, name
-    for name in ("setup.sh", "run_autograder", "requirements.txt", "requirements.lock", "gradescope.json"):
+    for name in ("setup.sh", "run_autograder", "requirements.txt", "requirements.lock", "grader.json"):
         assert not re.search(rb"https?://|index-url|@ file", texts[name]), name
     assert archive.stat().st_size < 20_000_000
     locked = {line.split("==")[0].lower() for line in texts["requirements.lock"].decode().splitlines()}
@@ -126,7 +118,7 @@ def test_the_zip_has_what_it_needs_and_nothing_else(archive, tmp_path):
 def test_what_is_unknown_is_named(words, says, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit):
-        main(["package-gradescope", *words])
+        main(["package", "--format", "gradescope", *words])
     assert says in capsys.readouterr().err
 
 

@@ -20,7 +20,7 @@ COLOUR = UNetConfig(3, 8, 10, (64, 160), 2, cond_dim=320)  # random weights, lar
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """Its address: in a folder `playground`, with a second model."""
+    """Its address: in a folder `playground`, with three of the course's models and one with random weights."""
     if missing := [command for command in ("npm", "chromium") if not shutil.which(command)]:
         pytest.skip(f"needs {' and '.join(missing)}: make tools")
     temporary = tmp_path_factory.getbasetemp()
@@ -30,7 +30,8 @@ def site(tmp_path_factory):
             made(root / "new", COLOUR, data="cifar10")
             other = (root / "new/run.safetensors").rename(root / "new/colour.safetensors")
             (root / "new/run.json").rename(root / "new/colour.json")
-            build(root / "playground", [CHECKPOINT.with_suffix(".safetensors"), other])
+            course = [CHECKPOINT.with_name(f"{name}.safetensors") for name in ("digits", "digits28", "cifar10")]
+            build(root / "playground", [*course, other])
     with server(root) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{web.server_port}/playground/"
@@ -48,12 +49,14 @@ def browser():
 class Visit:
     """A page that remembers what it asked for and what it complained about."""
 
-    def __init__(self, browser, address, **options):
+    def __init__(self, browser, address, before=None, **options):
         self.page = browser.new_page(**options)
         self.requests, self.complaints, self.visits = [], [], 0
         self.page.on("request", lambda r: self.requests.append(r.url))
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        if before:
+            before(self.page)
         self.page.goto(address)
         self.idle()
 
@@ -81,7 +84,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit(site, browser):
-    return Visit(browser, site, viewport={"width": 1280, "height": 900})
+    return Visit(browser, f"{site}#model=digits", viewport={"width": 1280, "height": 900})
 
 
 @pytest.fixture

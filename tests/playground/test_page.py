@@ -20,8 +20,9 @@ STEPS = 8
 
 
 def test_the_first_image_comes_soon_and_everything_from_here(visit, site):
-    """Within 3 s on two idle cores (see docs/playground.md); the bound here allows for a busy machine."""
-    assert visit.get("firstAfter") < 30_000
+    """Within 3 s on two idle cores; the bound here allows for a busy machine."""
+    print(f"the noise after {visit.get('firstAfter'):.0f} ms, the picture after {visit.get('drawnAfter'):.0f} ms")
+    assert visit.get("firstAfter") < visit.get("drawnAfter") < 30_000
     assert "WebAssembly" in visit.page.inner_text("#runs-on") or "WebGPU" in visit.page.inner_text("#runs-on")
     assert len(visit.requests) > 20 and all(url.startswith((site, "blob:")) for url in visit.requests)
     assert visit.page.inner_text("#error") == ""
@@ -108,7 +109,7 @@ def test_every_control_is_reached_by_the_tab_key_and_named_and_shows_its_focus(v
     )
     page.evaluate("document.activeElement.blur()")
     seen = {}
-    for _ in range(len(wanted) + 5):
+    for _ in range(len(wanted) + 20):
         page.keyboard.press("Tab")
         name, outline, label = focused(page)
         seen[name] = (outline, (label or "").strip())
@@ -203,10 +204,10 @@ def test_a_phone_needs_no_sideways_scrolling_and_the_text_stands_out(visit, sche
 def test_another_checkpoint_is_offered_and_a_large_one_announced(visit):
     page = visit.page
     visit.go(f"steps={STEPS}")
-    assert page.locator("#model option").count() == 2
+    assert page.locator("#model option").count() == 4
     page.select_option("#model", "colour")
     visit.idle()
-    assert "MB to fetch" in page.inner_text("#status") and "a picture" in page.inner_text("#status")
+    assert "MB to fetch" in page.inner_text("#status")
     assert not [url for url in visit.requests if "colour" in url]
     assert [o.strip() for o in page.locator("#pair option").all_inner_texts()][1:] == [
         "cat → dog", "airplane → ship", "automobile → truck", "bird → airplane",

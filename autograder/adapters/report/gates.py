@@ -15,7 +15,7 @@ from autograder.gate.plot import LABELS, samples_of
 from autograder.grading.grader import band_file
 from ddpm_tools.reports.html import data_uri, percent
 
-MOST = 60  # sample grids of an exercise in the page, about 15 KB each
+MOST = 60  # sample grids of an exercise in the page, about 4 KB each
 ROWS = 3  # of dots on an axis, so that equal values do not hide one another
 
 
@@ -115,7 +115,7 @@ def _samples(e: Entry, out: Path) -> Samples | None:
     except OSError:  # not there, or no picture
         return None
     file = io.BytesIO()
-    grid.save(file, "WEBP", quality=60)
+    grid.save(file, "WEBP", lossless=True)
     shown = [f"distance {e.metrics['distance']:.1f}"] if "distance" in e.metrics else []
     shown += [f"adherence {percent(e.metrics['adherence'])}"] if "adherence" in e.metrics else []
     shown += [e.gate_ended] if e.gate_ended else []

@@ -15,10 +15,12 @@ from autograder.exercises.calls import same, seed_of
 from autograder.exercises.conditioner import learning
 from autograder.exercises.conditioner.asking import images, perturbed
 from autograder.exercises.module import SAME, SEES, changes, mixed
+from autograder.exercises.properties import WAY, jumps
 from autograder.gate.network import UNET
 from autograder.gate.remote_modules import with_pair
 
 PREPARE, CONDITIONER = "prepare_conditioning", "ClassConditioner"
+STEPS = 2048  # from one embedding to another
 BUDGET = 1.5  # the conditioners' parameters, in units of the rest of the network
 
 
@@ -62,6 +64,26 @@ def stays_finite(probe: Probe, rng: Generator) -> None:
         out = probe("conditioner", {"h": h * scale_h, "class_emb": emb * scale_emb}, seed=seed_of(rng))
         x = tensor(out, "out", (4, 64, 8, 8), "ClassConditioner's output")
         finite(x, f"ClassConditioner's output on features of size {scale_h:g} and an embedding of size {scale_emb:g}")
+    way = torch.linspace(-WAY, WAY, STEPS)[:, None]  # from one embedding to another, and beyond
+    given = {"h": h[:1, :, :4, :4].expand(STEPS, -1, -1, -1), "class_emb": emb[:1] * (1 - way) + emb[1:2] * way}
+    out = tensor(probe("conditioner", given, seed=seed_of(rng)), "out", (STEPS, 64, 4, 4), "ClassConditioner's output")
+    if jumps(out):
+        raise Failed(
+            "ClassConditioner's output jumps where the embedding moves a little: go from one embedding to another in "
+            "2,000 small steps; look for a division by something that learns, since it may pass zero"
+        )
+
+
+def lets_through(probe: Probe, rng: Generator) -> None:
+    h, emb = torch.randn(2, 4, 64, 8, 8, generator=rng), torch.randn(4, 64, generator=rng)
+    seed = seed_of(rng)
+    one, two = (probe("conditioner", {"h": x, "class_emb": emb}, seed=seed, moved=0.0).get("out") for x in h)
+    if one is None or two is None or (relative_change(one, two) < SEES).any():
+        raise Failed(
+            "a fresh ClassConditioner lets nothing of the features through: other features give the same result, so "
+            "that the network starts cut in two. Write the result as h + something; where a gate starts at zero, it "
+            "belongs to that something alone"
+        )
 
 
 def sees_the_label(probe: Probe, rng: Generator) -> None:
@@ -141,7 +163,8 @@ EXERCISE = Exercise(
         Check("what starts at zero opens in training", 0.25, learning.opens, fatal=True),
         Check("runs under bfloat16 autocast", 0.5, autocast),
         Check("deterministic in eval mode", 0.5, deterministic),
-        Check("stays within the parameter budget", 0.5, budget),
+        Check("a fresh conditioner lets the features through", 0.25, lets_through),
+        Check("stays within the parameter budget", 0.25, budget),
     ),
     checks_cell="conditioner_checks",
     gate_cell="conditioner_gate",

@@ -42,7 +42,7 @@ def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Te
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(header["seed"])
         module = answers["ClassConditioner"](h.shape[1], class_emb.shape[1])
-    perturb(module, header["seed"], MOVED)
+    perturb(module, header["seed"], header.get("moved", MOVED))
     with torch.no_grad():
         out = module.eval()(h, class_emb)
     return {}, {"out": returned(out, FORWARD), "h": h, "class_emb": class_emb}

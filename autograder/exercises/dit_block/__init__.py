@@ -1,4 +1,4 @@
-"""The dit_block exercise: images as patches and back, and the transformer block that works on them (block.py)."""
+"""The dit_block exercise: images as patches and back, and the block that works on them (block.py, branches.py)."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from autograder.exercises.base import Exercise, Failed, Probe, check_of
 from autograder.exercises.calls import call, keeps_device
-from autograder.exercises.dit_block import block
+from autograder.exercises.dit_block import block, branches
 
 LESSON = "lesson 5.4, “A transformer in the U-Net's place”"
 CUT, PASTE = "patchify", "unpatchify"
@@ -139,6 +139,7 @@ EXERCISE = Exercise(
         on_paste("keeps the dtype", 0.25, paste_dtype),
         on_paste("keeps the device", 0.25, paste_device),
         *block.checks(LESSON),
+        *branches.checks(LESSON),
     ),
     written=("dit_block_written",),
 )

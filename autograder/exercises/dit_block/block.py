@@ -12,7 +12,6 @@ from autograder.exercises.module import SAME, SEES, Batch, Subject
 
 BLOCK = "DiTBlock"
 LARGE = 1e4  # tokens beside which whatever a normalised branch gives is small
-BENT = 0.02  # of what the block adds to one token: less than 0.001 without an activation, 0.19 and more with one
 SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
 
@@ -35,7 +34,7 @@ MOVED = "its parameters moved a little (p.data += 0.1 * torch.randn_like(p), sin
 
 
 def contract(probe: Probe, rng: Generator) -> None:
-    for args, batch, tokens in (((32, 24, 4), 2, 6), ((48, 16), 1, 1), ((16, 16, 2), 16, 16), ((24, 40, 3), 3, 9)):
+    for args, batch, tokens in (((32, 24, 4), 2, 6), ((40, 16), 1, 1), ((16, 16, 2), 16, 16), ((24, 40, 3), 3, 9)):
         a = draw(rng, batch, args, tokens)
         for weights in ("fresh", "perturbed"):
             SUBJECT.finite(probe, rng, a, args=args, weights=weights)
@@ -88,24 +87,14 @@ def normalised(probe: Probe, rng: Generator) -> None:
             "a branch is not normalised, or x is not added as it is: beside tokens of size 10,000 what the branches "
             f"add must be small. With {SUBJECT.example}, {MOVED}, look at block(1e4 * x, cond) - 1e4 * x"
         )
-
-
-def bends(probe: Probe, rng: Generator) -> None:
-    """One token alone, so that attention is linear in it: without an activation in the MLP all of the block would be.
-
-    Four tokens of one length, in pairs with the same sum, and large: what the branches read is then their direction.
-    """
-    dim = SUBJECT.args[0]
-    square = torch.linalg.qr(torch.cat([torch.ones(dim, 1), torch.randn(dim, 3, generator=rng)], 1))[0]
-    a, b, c = (LARGE / 10 * (dim / 2) ** 0.5 * square[:, 1:]).unbind(1)  # (dim,) each, of mean 0, at right angles
-    x = torch.stack([a + b, a - b, a + c, a - c])[:, None]  # (4, 1, dim)
-    cond = torch.randn(1, SUBJECT.args[1], generator=rng).repeat(4, 1)
-    (out,) = SUBJECT.finite(probe, rng, {"x": x, "cond": cond})
-    added = (out.double() - x)[:, 0]  # (4, dim)
-    if (added[0] + added[1] - added[2] - added[3]).norm() < BENT * added.norm(dim=1).mean():
+    a = draw(rng, 3, SUBJECT.args)
+    small, large = {**a, "x": a["x"] / 8}, {**a, "x": a["x"] * 8}
+    one, two = SUBJECT.finite(probe, rng, small, large, weights="awake", by=1e-3)  # gates a thousandth open
+    one, two = one.double() - small["x"], two.double() - large["x"]
+    if (one - two).norm() > 0.1 * two.norm():  # 0.004 and less with a norm, 0.8 with an eps of 1
         raise Failed(
-            "no activation stands in the MLP, or there is no MLP: for a single token, what the block adds is a linear "
-            "function of the normalised token. The MLP is a linear layer, a GELU, and another linear layer"
+            "small tokens are not normalised: while the gates are almost shut, x / 8 and 8 * x must be given the same, "
+            "since the norm divides by the size of x. Its eps only guards against a division by zero, and is tiny"
         )
 
 
@@ -113,11 +102,10 @@ def checks(lesson: str) -> tuple[Check, ...]:
     check = partial(check_of, BLOCK, lesson)
     blind = f"the output does not depend on cond: with {SUBJECT.example}, {MOVED}, and another cond, it must change"
     return (
-        check("keeps its contract", 0.5, contract),
-        check("the identity at the start", 0.75, identity),
-        check("tokens see each other", 0.75, attends),
+        check("keeps its contract", 0.25, contract),
+        check("the identity at the start", 0.5, identity),
+        check("tokens see each other", 0.5, attends),
         check("tokens have no order", 0.25, equivariant),
-        check("an activation in the MLP", 0.25, bends),
         check("the branches are normalised", 0.25, normalised),
         check("the output depends on cond", 0.25, partial(properties.depends_on, SUBJECT, "cond", blind)),
         *properties.of_every_module(SUBJECT, lesson, SCALES),

@@ -138,8 +138,9 @@ def test_the_clock_is_a_backstop(clock, monkeypatch):
     assert waits.left < 0 and "within 200 s on a busy machine" in waits.failure.message
 
 
-def test_a_starved_child_is_waited_for(tmp_path):
+def test_a_starved_child_is_waited_for(tmp_path, monkeypatch):
     """Two hundredths of a second of work take it seconds beside programs that go first, and none of them is its own."""
+    monkeypatch.setattr(deadline, "SLACK", 100.0)  # other tests want that core as well
     core = min(os.sched_getaffinity(0))
     spinner = [sys.executable, "-c", "while True: pass"]
     with child(tmp_path, COMPUTE % 0.02) as asked:

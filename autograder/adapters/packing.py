@@ -1,0 +1,97 @@
+"""The grader with all that one assignment needs, as files for a machine that knows nothing of the course.
+
+Every package holds model solutions and the judging classifier: it is for the instructor's eyes and the other grader's.
+"""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from autograder import travel
+from autograder.adapters import TEMPLATES
+from autograder.exercises import assignments, of_assignment
+from autograder.exercises.base import Exercise
+from autograder.imports import PACKAGES
+from autograder.intake.extract import grade_id, read_notebook
+
+FILES = ("requirements.lock", "LICENSE")
+NEEDED = (  # packages of the lock that grading imports; the rest of the lock only says which versions
+    *("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "tqdm", "safetensors", "psutil"),
+    "diffusers",  # answers of `architecture` may build on its U-Net
+)
+REQUIREMENTS = "".join(f"{name}\n" for name in NEEDED)
+SETTINGS = "grader.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same course gives the same zip
+
+
+def chosen(assignment: str, notebooks: Sequence[str] = ()) -> list[Exercise]:
+    """The exercises of an assignment, or some of them; ValueError names what is unknown."""
+    if assignment not in assignments():
+        raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
+    known = [e.name for e in of_assignment(assignment)]
+    if unknown := [n for n in notebooks if n not in known]:
+        raise ValueError(f"unknown notebook '{unknown[0]}' of {assignment}; known: {', '.join(known)}")
+    return [e for e in of_assignment(assignment) if not notebooks or e.name in notebooks]
+
+
+def settings(assignment: str, notebooks: Sequence[str], sandboxed: bool) -> bytes:
+    """What `judging_there` is told. `sandboxed=False` is for images in which bubblewrap may not run."""
+    told = {"assignment": assignment, "notebooks": list(notebooks), "sandboxed": sandboxed}
+    return (json.dumps(told, indent=1) + "\n").encode()
+
+
+def grader(course: Path, assignment: str, module: str) -> dict[str, bytes]:
+    """Code, data, solutions and requirements, by path; `module` is the adapter that runs there.
+
+    ValueError where `course` is not the course's folder.
+    """
+    needed = (*PACKAGES, *travel.DATA, *FILES, f"solutions/{assignment}")
+    if missing := [f for f in needed if not (course / f).exists()]:
+        raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (name it with --course)")
+    paths = (*travel.to_grader(course, assignment, module), *(course / name for name in FILES))
+    files = {path.relative_to(course).as_posix(): path.read_bytes() for path in paths}
+    return {"requirements.txt": REQUIREMENTS.encode(), **files}
+
+
+def templates(names: Iterable[str], **values: str) -> dict[str, bytes]:
+    """Files of templates/ by their names, with `@KEY@` replaced by values['key']."""
+    texts = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in names}
+    for key, value in values.items():
+        texts = {name: text.replace(f"@{key.upper()}@", value) for name, text in texts.items()}
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def write_zip(out: Path, files: Mapping[str, bytes], programs: Iterable[str]) -> Path:
+    """Write the files to a zip; `programs` are those that are run."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o755 if name in programs else 0o644) << 16
+            archive.writestr(entry, content)
+    return out
+
+
+def write_folder(out: Path, files: Mapping[str, bytes], programs: Iterable[str]) -> Path:
+    """Write the files below `out`, in place of what an earlier call made; ValueError where it holds anything else."""
+    if out.is_dir() and any(out.iterdir()) and not any(out.rglob(SETTINGS)):
+        raise ValueError(f"{out} holds something else; move that away, or choose another folder with --out")
+    shutil.rmtree(out, ignore_errors=True)
+    for name, content in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+        (out / name).chmod(0o755 if name in programs else 0o644)
+    return out
+
+
+def by_hand(course: Path, exercises: Iterable[Exercise]) -> list[str]:
+    """The written answers, each with its points: "ema_written (3)"."""
+    items = []
+    for e in exercises:
+        cells = read_notebook(course / "solutions" / e.assignment / f"{e.name}.ipynb")["cells"]
+        points = {grade_id(cell): cell["metadata"]["nbgrader"].get("points") for cell in cells if grade_id(cell)}
+        items += [f"{name} ({points[name]:g})" for name in e.written]
+    return items
