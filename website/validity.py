@@ -13,7 +13,7 @@ from website.fingerprint import ROOT
 TITLE = "How we know that the grader is right"
 PAGE = "docs/grading_validity.md"
 PICTURE = "grading_validity.png"
-GATES = {"conditioner": "conditioner_looks", "prediction": "prediction_looks", "architecture": "architecture"}
+GATES = {"conditioner": "conditioner_looks", "prediction": "prediction_looks", "architecture": "architecture_looks"}
 RIGHT, WRONG, END = "#3f51b5", "#d84315", 4.0
 INTRODUCTION = """---
 hide: [navigation]

@@ -11,8 +11,10 @@ which it is within all limits, so it can only gain by looks: at the last one it 
 worst *last* value says. Half credit is for the last look alone.
 
 A run ends early without credit where it is beyond a half limit and there is no hope of more: its label has no effect
-on the denoising of held-out digits by the second look, or, without labels, its held-out loss has stopped falling. A
-design that learns slowly has hope long before it has good samples.
+on the denoising of held-out digits by the second look, or, without labels, its held-out loss has stopped falling or a
+network of the answer's own makes no use of its timestep. A design that learns slowly has hope long before it has good
+samples. Where slow learners need many more steps than references (harness.Gate.enough), the references' worst value is
+that of an earlier look, which can only widen the limits, and a control's looks end where it is given up.
 """
 
 import math

@@ -19,7 +19,8 @@ def moved(run, metric):
     return max(a / b, b / a)
 
 
-CASES = [(n, True) for n in GATED] + [(n, False) for n in GATED if gate_of(n).sequential]
+# A gate with `enough` trains the same network in the same way as at its one look, which is compared.
+CASES = [(n, True) for n in GATED] + [(n, False) for n in GATED if gate_of(n).sequential and not gate_of(n).enough]
 
 
 @pytest.mark.parametrize(("name", "one_look"), CASES)
