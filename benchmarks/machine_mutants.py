@@ -1,10 +1,11 @@
 """Do the checks see one small mistake, wherever it is made? Every first-order mutant of the model solutions.
 
-    python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--again] [--report]
+    python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--right 2] [--again] [--report]
 
 Records go to build/mutants.jsonl, and what is there is not judged again; --again judges anew all that survived.
---quick takes a random sample, in five minutes. --report writes docs/mutants.md from the records. The last line is one
-JSON object.
+--quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of each other right
+answer of the bank in place of those of the model solutions. --report writes docs/mutants.md from the records. The last
+line is one JSON object.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
-from autograder.authoring.machine import accepted, banks, judged, of_solution
+from autograder.authoring.machine import RIGHT, accepted, banks, judged, of_solution
+from autograder.authoring.mutants import Bank
+from autograder.authoring.operators import Mutant
+from autograder.authoring.operators import mutants as all_mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, PAGE = ROOT / "build/mutants.jsonl", ROOT / "docs/mutants.md"
-QUICK, QUICK_S = 400, 300
+QUICK, QUICK_S, SEED = 400, 300, 21
+SLOW = "build_model"  # whose mutants take a minute each: of its other right answers none is sampled
+Job = tuple[Bank, Mutant, str]  # the last: the right answer that it was made from, if that is not the model solution
 
 
 def read() -> dict[tuple[str, str], dict]:
@@ -45,8 +52,8 @@ def figures(records: list[dict]) -> dict[str, float]:
     }
 
 
-def page(records: list[dict], made: Counter) -> str:
-    """docs/mutants.md; `made` counts the mutants of each cell, judged or not."""
+def page(records: list[dict], made: Counter, others: list[dict]) -> str:
+    """docs/mutants.md; `made` counts the mutants of each cell, judged or not; `others` are of other right answers."""
     rows = []
     for name in (*(b.answer for b in banks()), "all"):
         f = figures([r for r in records if name in ("all", r["answer"])])
@@ -58,13 +65,21 @@ def page(records: list[dict], made: Counter) -> str:
     for operator, n in Counter(r["operator"] for r in records).most_common():
         f = figures([r for r in records if r["operator"] == operator])
         operators.append(f"| {operator} | {n:,} | {f['wrong']:,} | {f['lose_points']:,} |")
-    let_go = [r for r in records if r["outcome"] in ("survived", "by chance")]
+    let_go = [r for r in (*records, *others) if r["outcome"] in ("survived", "by chance")]
     named = {(r["answer"], r["change"]): accepted().get((r["answer"], r["change"])) for r in let_go}
     unknown = [f"- `{a}`: `{c}`" for (a, c), reason in named.items() if reason is None]
     known = [f"- `{a}`: `{c}`: {reason}" for (a, c), reason in named.items() if reason]
-    return TEXT.format(*map("\n".join, (rows, operators, unknown or ["None."], known or ["None."])), **figures(records))
+    lists = map("\n".join, (rows, operators, unknown or ["None."], known or ["None."]))
+    text = (
+        OTHERS.format(**figures(others), seed=SEED) if others else "Of the bank's other right answers none was swept."
+    )
+    return TEXT.format(*lists, **figures(records), others=text)
 
 
+NO_OTHERS = "Of the bank's other right answers none was swept."
+OTHERS = """From the bank's other right answers a sample was drawn (`--right 2`, seed {seed}; none of `build_model`,
+whose mutants take a minute each). Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and
+{right_too:,} right too. Of the other {wrong:,}, {lose_points:,} lose points."""
 TEXT = """# Mutants by machine
 
 Written by `python benchmarks/machine_mutants.py --report`, from the sweep's records: do not edit.
@@ -82,6 +97,10 @@ Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and {righ
 |---|---|---|---|---|---|---|---|
 {0}
 
+**Other right answers.** {others}
+
+The operators, of the model solutions' mutants alone:
+
 | operator | mutants | wrong | lose points |
 |---|---|---|---|
 {1}
@@ -96,19 +115,33 @@ Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and {righ
 """
 
 
+def sample(n: int, banks: Iterable[Bank]) -> list[Job]:
+    """`n` mutants of each right answer that is not the model solution, in an order drawn with a fixed seed."""
+    rng, drawn = random.Random(SEED), []
+    for bank in banks:
+        for source in () if bank.answer == SLOW else bank.right.values():
+            made = all_mutants(source)
+            drawn += [(bank, m, source) for m in rng.sample(made, min(n, len(made)))]
+    return rng.sample(drawn, len(drawn))
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--answer", action="append", help="default: all")
     p.add_argument("--quick", action="store_true", help=f"a random {QUICK}, at most {QUICK_S} seconds")
+    p.add_argument("--right", type=int, metavar="N", help="N mutants of each other right answer")
     p.add_argument("--again", action="store_true", help="judge anew what has survived")
     p.add_argument("--report", action="store_true", help="write docs/mutants.md, and judge nothing")
     a = p.parse_args()
     torch.set_num_threads(1)
-    todo = [(b, m) for b in banks(*(a.answer or ())) for m in of_solution(b)]
-    here = {(b.answer, m.source) for b, m in todo}
-    records = {key: r for key, r in read().items() if key in here}
+    some = list(banks(*(a.answer or ())))
+    todo: list[Job] = sample(a.right, some) if a.right else [(b, m, "") for b in some for m in of_solution(b)]
+    here = {(f"{RIGHT}{b.answer}" if original else b.answer, m.source) for b, m, original in todo}
+    known = read()
+    records = {key: r for key, r in known.items() if key in here}
     if a.report:
-        PAGE.write_text(page(list(records.values()), Counter(b.answer for b, _ in todo)), encoding="utf-8")
+        others = [r for key, r in known.items() if key not in here and r["answer"].startswith(RIGHT)]
+        PAGE.write_text(page(list(records.values()), Counter(b.answer for b, _, _ in todo), others), encoding="utf-8")
     elif a.quick:
         todo = random.Random(time.time_ns()).sample(todo, min(QUICK, len(todo)))
         records = {}
@@ -117,16 +150,17 @@ def main() -> None:
         RECORDS.parent.mkdir(exist_ok=True)
         start = time.monotonic()
         with RECORDS.open("a", encoding="utf-8") as file:
-            for bank, m in tqdm(todo, unit="mutant", disable=not sys.stderr.isatty()):
-                if (bank.answer, m.source) in done or (a.quick and time.monotonic() - start > QUICK_S):
+            for bank, m, original in tqdm(todo, unit="mutant", disable=not sys.stderr.isatty()):
+                answer = f"{RIGHT}{bank.answer}" if original else bank.answer
+                if (answer, m.source) in done or (a.quick and time.monotonic() - start > QUICK_S):
                     continue
-                outcome, by = judged(bank, m)
-                r = {"answer": bank.answer, "operator": m.operator, "change": m.change, "outcome": outcome, "by": by}
-                if outcome in ("survived", "by chance") and (bank.answer, m.change) not in accepted():
-                    print(f"{outcome}: {bank.answer}, {m.operator}: {m.change} {by}", flush=True)
+                outcome, by = judged(bank, m, original)
+                r = {"answer": answer, "operator": m.operator, "change": m.change, "outcome": outcome, "by": by}
+                if outcome in ("survived", "by chance") and (answer, m.change) not in accepted():
+                    print(f"{outcome}: {answer}, {m.operator}: {m.change} {by}", flush=True)
                 file.write(json.dumps({**r, "source": m.source}) + "\n")
                 file.flush()
-                records[bank.answer, m.source] = r
+                records[answer, m.source] = r
     print(json.dumps(figures(list(records.values()))))
 
 

@@ -28,7 +28,8 @@ from ddpm_core.streams import stream
 
 SEEDS, OTHER_SEEDS = (0, 1, 2), (11, 12)  # in which mutants are judged; whose questions tell equivalent ones
 CLOCK = "stays within the time budget"  # what the machine is busy with besides would decide this check
-LIMIT_S, MEMORY = 40, 6 * 2**30  # of one mutant, 200 s where the checks build networks
+LIMIT_S, MEMORY = 40, 6 * 2**30  # seconds of a processor for one mutant, 200 where the checks build networks
+RIGHT = "right: "  # before a cell's name, where a mutant is of another right answer than the model solution
 ACCEPTED = Path(__file__).with_name("accepted.txt")
 
 
@@ -134,8 +135,10 @@ def in_fork(work: Callable[[], tuple[str, str]], limit_s: int) -> tuple[str, str
     """What `work` returns in a fork of this process; killed by "time" or "crash" where that does not end well."""
     receive, send = os.pipe()
     if not (pid := os.fork()):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(limit_s)
+        for number in (signal.SIGPROF, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, limit_s)  # a busy machine kills no mutant
+        signal.alarm(10 * limit_s)  # what waits for ever uses no processor
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         try:
@@ -150,12 +153,13 @@ def in_fork(work: Callable[[], tuple[str, str]], limit_s: int) -> tuple[str, str
     _, status = os.waitpid(pid, 0)
     if answer:
         return tuple(json.loads(answer))
-    return "killed", "time" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM else "crash"
+    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM)
+    return "killed", "time" if late else "crash"
 
 
 def judged(bank: Bank, mutant: Mutant, original: str = "") -> tuple[str, str]:
     """(outcome, the check) of a mutant of the model solution, or of another right answer: the `original`."""
-    limit_s = LIMIT_S * (5 if bank.exercise.name == "architecture" else 1)
+    limit_s = LIMIT_S * (5 if bank.exercise.name in ("architecture", "conditioner") else 1)
     solutions()  # read once, not in every fork
     source = mutant.source if original else source_of(bank, mutant.source)
     return in_fork(lambda: verdict(bank, source, original or source_of(bank)), limit_s)
