@@ -24,7 +24,7 @@ LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
 # Known answers, and what makes the course; the judge of record is not for training on.
 PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges")
-PRIVATE_TEXTS = ("mutants.txt", "references.txt")  # of an exercise
+PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # of an exercise
 INSTRUCTORS = ("nbgrader", "jupyter_client")  # packages without which a module is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")

@@ -60,11 +60,8 @@ def figures(records: list[dict]) -> dict[str, float]:
     failed = [f for r in records for f in r["failed"]]
     distinct = {d for r in records for d in r["digests"].split()}
     counts = {"rewrites": sum(r["rewrites"] for r in records), "distinct": len(distinct), "lost_points": len(failed)}
-    return {
-        **counts,
-        "of_these_differ": sum(f["differs"] > 0 for f in failed),
-        "cpu_s": round(sum(r["cpu_s"] for r in records)),
-    }
+    alike = sum(f["alike"] for f in failed)
+    return {**counts, "alike": alike, "cpu_s": round(sum(r["cpu_s"] for r in records))}
 
 
 def report(records: list[dict]) -> str:

@@ -32,19 +32,20 @@ async function drawPictures(mine, model, beside) {
   const begun = performance.now();
   const frames = await drawImage(model, settings, stop, moving);
   if (!frames) return false;
-  const took = performance.now() - begun;
-  slow = took > PATIENCE;
-  page.rates[entry.name] = (evaluations({ ...settings, strip: "" }) * entry.macs) / took;
-  page.firstAfter ??= performance.now();
+  slow = performance.now() - begun > PATIENCE;
+  page.drawnAfter ??= performance.now();
   byId("recorded").hidden = true;
   take({ entry, settings, frames, other: null });
   const other = beside && (await drawImage(beside, second(settings), stop, () => {}));
   if (beside && !other) return false;
+  const took = performance.now() - begun;
+  const asked = [settings, other && second(settings)].filter(Boolean);
+  page.rates[entry.name] = (asked.reduce((n, one) => n + evaluations({ ...one, strip: "" }), 0) * entry.macs) / took;
   page.live = { entry, settings, frames, other };
   take(page.live);
   showModel(page.manifest, entry, milliseconds(entry, { ...settings, strip: "" }));
   const what = other ? "Two pictures" : plural(settings.steps, "step");
-  tell(`${what} in ${duration(other ? performance.now() - begun : took)}, computed here.`);
+  tell(`${what} in ${duration(took)}, computed here.`);
   for (const [way, of] of [[frames, model], [other, beside]]) {
     const read = way ? await readings(of, way.map(({ x0 }) => x0)) : [];
     read.forEach((reading, i) => (way[i].reading = reading));
@@ -87,7 +88,7 @@ function failed(error, settings) {
     setSettings({ ...page.live.settings, strip: "" });
     take(page.live);
   }
-  tell(page.live ? `${what} The picture is still ${page.live.entry.name}'s.` : what, "error");
+  tell(page.live ? `${what} The picture is still that of ${page.live.entry.name}.` : what, "error");
   offer("Try again", () => change(settings));
 }
 
@@ -167,7 +168,8 @@ async function start() {
   wireSaving(page, () => toAddress(page.settings));
   showTries(byId("tries"), page.manifest);
   window.addEventListener("hashchange", () => change(fromAddress(location.hash)));
-  if (location.pathname.includes("/playground/")) linkLessons();
+  if (self !== top) document.documentElement.dataset.embedded = ""; // the page around it has a header and links
+  else if (location.pathname.includes("/playground/")) linkLessons();
   const bare = location.hash.length < 2 && page.opening;
   const run = change(bare ? { ...DEFAULTS, ...page.opening.settings } : fromAddress(location.hash));
   const first = page.at === null && isRecorded(page.opening, page.settings);

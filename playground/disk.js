@@ -1,7 +1,7 @@
 // Runs where the page's modules cannot: opened from a disk, the page says why it stands still, and what to do.
 if (location.protocol === "file:") {
   document.addEventListener("DOMContentLoaded", () => {
-    document.getElementById("status").textContent = "";
+    for (const id of ["views", "scrub", "status", "right", "strips"]) document.getElementById(id).hidden = true;
     const place = document.getElementById("error");
     place.hidden = false;
     place.textContent =

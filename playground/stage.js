@@ -13,7 +13,7 @@ export const page = {
   shown: null, frames: [], other: null, strip: null, at: null, // what is drawn; `at` is the step seen, null the last
   live: null, // what the model drew last, to come back to: { entry, settings, frames, other }
   rates: {}, // multiplications a millisecond, by model: what its last picture took
-  firstAfter: null, // milliseconds from the page's beginning to its first picture
+  firstAfter: null, drawnAfter: null, // milliseconds from the page's beginning to what it shows, and draws, first
   redraw: null, see: null, // what the controls call: draw what the settings say, look at a step
 };
 

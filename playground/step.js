@@ -70,5 +70,5 @@ export function explain({ t, x0, parts: made }, entry) {
     : "One pass: at w = 0 and w = 1 the other one would not count.";
   if (entry.parameterization !== "epsilon" || root > 0.5 || share < 0.3) return sum;
   return `${sum} ${percent(share)} of the estimate is plain black or white: this network predicts the noise, and the
-    estimate divides what is left by √ᾱ = ${root.toFixed(3)}, so that small errors grow and are clamped to [−1, 1].`;
+    estimate divides what is left by √ᾱ = ${root.toPrecision(1)}, so that small errors grow and are clamped to [−1, 1].`;
 }

@@ -53,7 +53,7 @@ export function showTries(list, { models }) {
       const link = Object.assign(document.createElement("a"), { textContent: question, href });
       const entry = models.find(({ name }) => name === fromAddress(href).model);
       link.dataset.state = toAddress(fit(fromAddress(href), entry));
-      const fold = document.createElement("details");
+      const fold = Object.assign(document.createElement("details"), { name: "answer" }); // one is open at a time
       fold.append(Object.assign(document.createElement("summary"), { textContent: "Answer" }));
       fold.append(Object.assign(document.createElement("p"), { textContent: answer }));
       row.append(link, fold);

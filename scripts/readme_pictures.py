@@ -1,8 +1,8 @@
 """The README's pictures, from what ships: `python scripts/readme_pictures.py [NAME ...]` writes docs/NAME.webp.
 
-colour        ten classes from ten noises, and the same noises again as the guidance scale grows (three minutes)
+colour        ten classes from ten noises, and the same noises again as the guidance scale grows (a minute)
 guidance      the guidance laboratory, at w = 1 and then at w = 4: the page itself, in Chromium
-class_report  parts of the class report of the demo's nine sample submissions, which are graded for it (two minutes)
+class_report  parts of the class report of the demo's nine sample submissions, which are graded for it (a minute)
 lesson_5_1    digits of 28×28 on their way from noise          lesson_5_2  the laboratory where guidance overshoots
 lesson_5_3    walks from class to class, in colour             lesson_5_4  the laboratory's straight and curved ways
 """

@@ -1,5 +1,6 @@
 import html
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from ddpm_core.data import to_uint8
 from ddpm_core.samplers import SampleConfig, sample
 from ddpm_tools import demo, drawing
 from ddpm_tools.reports import demo_page
+from tests.axe import serious
 
 SMALL = demo.Sizes(sweep_n=40, sweep_steps=3, steps=3, colour_n=20, colour_steps=2, way_steps=3)
 
@@ -27,6 +29,19 @@ def pictures(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
     demo.run(out, DATA_DIR / "checkpoints/digits", sizes=SMALL)
     return out
+
+
+def sample_records():
+    """Of all sample submissions, without grading them."""
+    exercise, records = EXERCISES[samples.ASSIGNMENT, samples.EXERCISE], []
+    outcomes = {"eve-endless-loop": "timeout", "finn-forger": "crash", "zoe-blank": "missing"}
+    for student in samples.STUDENTS:
+        result = NotebookResult(exercise, outcomes.get(student, "graded"), "The grader says why.")
+        share = float(student in samples.RIGHT)
+        result.tests = [Test(c.name, share * c.points, c.points, "so it is") for c in exercise.checks]
+        result.tests.append(Test(GATE, share * exercise.gate_points, exercise.gate_points, "so it is"))
+        records.append(record(student, exercise.assignment, [result]))
+    return records
 
 
 def test_the_page_shows_everything_and_every_link_leads_somewhere(pictures):
@@ -45,6 +60,24 @@ def test_the_page_shows_everything_and_every_link_leads_somewhere(pictures):
     assert not re.search(r"[0-9a-f]{16}", text)  # no digest: those are in the results' files
     assert 'href="lab.html"' in text and 'href="index.html"' in (pictures / "lab.html").read_text(encoding="utf-8")
     assert "http:" not in text and "https:" not in text  # nothing is fetched from anywhere
+
+
+def test_axe_finds_nothing_serious_on_a_phone_or_a_desk_in_light_or_dark(pictures):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(whole.write_page(pictures, sample_records()).as_uri())
+        page.evaluate("for (const e of document.querySelectorAll('details')) e.open = true;")
+        for width, scheme in ((390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.emulate_media(color_scheme=scheme)
+            assert serious(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate("document.querySelector('.gifs img').removeAttribute('alt')")
+        assert [fault.split(":")[0] for fault in serious(page)] == ["image-alt"]  # it would have been found
+        browser.close()
 
 
 def test_without_a_colour_model_the_page_has_digits_alone(pictures, tmp_path, capsys):
@@ -81,15 +114,7 @@ def test_a_walks_noise_follows_from_the_seed_and_the_pair_alone(tmp_path):
 
 
 def test_the_page_says_who_is_wrong_on_purpose_and_what_became_of_it(pictures):
-    exercise, records = EXERCISES[samples.ASSIGNMENT, samples.EXERCISE], []
-    outcomes = {"eve-endless-loop": "timeout", "finn-forger": "crash", "zoe-blank": "missing"}
-    for student in samples.STUDENTS:
-        result = NotebookResult(exercise, outcomes.get(student, "graded"), "The grader says why.")
-        share = float(student in samples.RIGHT)
-        result.tests = [Test(c.name, share * c.points, c.points, "so it is") for c in exercise.checks]
-        result.tests.append(Test(GATE, share * exercise.gate_points, exercise.gate_points, "so it is"))
-        records.append(record(student, exercise.assignment, [result]))
-    text = whole.write_page(pictures, records).read_text(encoding="utf-8")
+    text = whole.write_page(pictures, sample_records()).read_text(encoding="utf-8")
     said = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert "the grader judges 9 sample submissions, 7 of them wrong on purpose" in said
     assert "7 of the 9 are wrong on purpose, and 7 of these lost points" in said

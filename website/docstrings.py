@@ -12,7 +12,7 @@ from typing import Any
 import griffe
 
 from website.formulas import FORMULAS
-from website.glossary import GLOSSARY
+from website.glossary import GLOSSARY, LOCAL
 
 RAISES = re.compile(r"\b((?:[A-Z]\w*Error|Incomparable)\b(?:(?:, | or )[A-Z]\w*Error\b)*),? ?([^.]*(?:\.\w[^.]*)*)\.?")
 SHAPE = r"\((?:\w+|\.\.\.)(?:, ?(?:[\w/·]+|\.\.\.)?)*\)"
@@ -25,7 +25,7 @@ def words(text: str) -> str:
 def sentences(text: str) -> list[str]:
     """Sentences, and what semicolons part; lists and code are no prose."""
     prose = re.sub(r"(?m)^(?: {4}|[-*] ).*$", "", text)
-    return [words(s) for s in re.split(r"(?<=[.;])\s+|\n\n", prose) if s.strip()]
+    return [words(s) for s in re.split(r"(?<=[^.][.;])\s+|\n\n", prose) if s.strip()]
 
 
 def about(name: str, text: str) -> str:
@@ -41,10 +41,13 @@ def about(name: str, text: str) -> str:
     return ""
 
 
-def meaning(name: str, annotation: str, texts: list[str]) -> str:
-    """Of a parameter, for its table; texts are docstrings, the nearest first. "" where nothing says it."""
-    if said := next((s for text in texts if (s := about(name, text))), ""):
+def meaning(name: str, annotation: str, texts: list[str], path: str) -> str:
+    """Of a parameter of what is at `path`; texts are docstrings, the nearest first. "" where nothing says it."""
+    local = next((known[name] for place, known in LOCAL.items() if path.startswith(place) and name in known), None)
+    if said := next((s for text in texts[: 1 if local is not None else None] if (s := about(name, text))), local):
         return said
+    if local == "":
+        return ""
     known = GLOSSARY.get((name, ""), "")
     known = next((m for (n, kind), m in GLOSSARY.items() if n == name and kind and annotation.startswith(kind)), known)
     shape = re.search(rf"(?<![\w.`]){name}`? ({SHAPE})", texts[0]) if texts else None
@@ -75,14 +78,11 @@ def returned(function: griffe.Function, text: str) -> griffe.DocstringReturn | N
     annotation = function.returns
     if annotation is None or str(annotation) in ("None", "NoReturn"):
         return None
-    if said := re.search(r"[;,.] (?:returns|yields) ([^.;]+)", text):
+    what, arrays = "", re.search("Tensor|ndarray", str(annotation))
+    if said := re.search(r"[;,.] (?:returns|yields) ([^.;]{4,})", text):
         what = said[1]
-    elif "->" in text:
-        found = re.search(rf"-> ({SHAPE}(?: \w+(?=[,.]))?)", text)
-        what = found[1] if found else ""
-    else:
-        found = re.match(rf"{SHAPE}(?: \w+(?=[,.]))?", text)
-        what = found[0] if found else ""
+    elif arrays and (found := re.match(rf"({SHAPE}(?: \w+(?=[,.]))?)", text.rpartition("-> ")[2])):
+        what = found[1]
     return griffe.DocstringReturn("", annotation=annotation, description=words(what))
 
 
@@ -101,7 +101,11 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
     function = thing if isinstance(thing, griffe.Function) else thing.members.get("__init__")
     fields = [m for m in thing.members.values() if m.is_attribute and "property" not in m.labels and m.annotation]
     if isinstance(thing, griffe.Class) and fields and "dataclass" in str([d.value for d in thing.decorators]):
-        rows = [(f.name, f.annotation, f.value, comment(f)) for f in fields if not f.name.startswith("_")]
+        rows = [
+            (f.name, f.annotation, f.value, comment(f))
+            for f in fields
+            if not f.name.startswith("_") and "instance-attribute" in f.labels
+        ]
     elif isinstance(function, griffe.Function):
         rows = [(p.name, p.annotation, p.default, "") for p in function.parameters if p.name not in ("self", "cls")]
     else:
@@ -114,7 +118,7 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
                         n,
                         annotation=a,
                         value=None if d is None else str(d),
-                        description=said or meaning(n, str(a), texts),
+                        description=said or meaning(n, str(a), texts, thing.path),
                     )
                     for n, a, d, said in rows
                 ]
@@ -135,6 +139,7 @@ class Tables(griffe.Extension):
 
     def walk(self, thing: griffe.Object, outer: list[str]) -> None:
         texts = [thing.docstring.value, *outer] if thing.docstring else outer
+        inner = texts if thing.parent else []  # what a whole package says is too far away
         if thing.docstring and isinstance(thing, griffe.Function | griffe.Class):
             thing.docstring.parsed = sections(thing, texts)
         for member in thing.members.values():
@@ -143,4 +148,4 @@ class Tables(griffe.Extension):
             if thing.is_module and member.is_attribute and not member.docstring and comment(member):
                 member.docstring = griffe.Docstring(comment(member), parent=member)  # a type that has a name
             if member.is_module or member.is_class or member.is_function:
-                self.walk(member, texts)
+                self.walk(member, inner)

@@ -1,6 +1,7 @@
 """What names of parameters mean throughout the library: the reference says it where a docstring need not.
 
-(name, how its type begins or "" for any): meaning. A docstring's own words come first.
+(name, how its type begins or "" for any): meaning. A docstring's own words come first, then what LOCAL says for
+whatever lies below a module or function; "" where a name means something else there.
 """
 
 GLOSSARY: dict[tuple[str, str], str] = {
@@ -83,7 +84,6 @@ GLOSSARY: dict[tuple[str, str], str] = {
     ("alphas", "Tensor"): "positions (N,) between the two: 0 the first, 1 the second",
     ("prefix", "str"): "what the names begin with",
     # data, results, files
-    ("name", "str"): "the name",
     ("raw", "bool"): "the last step's own weights, not their average",
     ("strict", "bool"): "an error where something had to be left out",
     ("resize", "bool"): "bring pictures to the wanted size",
@@ -128,4 +128,17 @@ GLOSSARY: dict[tuple[str, str], str] = {
     ("columns", "int"): "pictures in a row",
     ("record", "dict"): "what the run wrote down of itself",
     ("step", "int"): "the step of training",
+}
+
+LOCAL: dict[str, dict[str, str]] = {
+    "ddpm_core.flow": {
+        "t": "times in [0, 1]",
+        "t_next": "the times to step to",
+        "times": "times (N+1,) in [0, 1] to visit",
+        "step": "how to take one step, such as `heun_step`",
+    },
+    "ddpm_core.training.drop_labels": {"null_class": "the label that means no class; (1, S) for captions"},
+    "ddpm_tools.evaluation.kernel": {"x": "features (N, D)", "y": "features (M, D)"},
+    "ddpm_tools.evaluation.manifold": {"x": "features (N, D)", "y": "features (M, D)"},
+    "ddpm_tools.diagnosis.sampling.fit_line": {"x": "", "y": ""},
 }

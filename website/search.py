@@ -34,12 +34,12 @@ PLAIN = (
 
 def spoken(tex: str) -> str:
     """A formula as plain text: signs for their names, a/b for fractions, nothing that only lays it out."""
-    tex, before = re.sub(r"\\(?:begin|end)\{\w+\*?\}|&amp;|\\\\|\\[,;:!> ]", " ", tex), ""
+    tex, before = re.sub(r"\\(?:begin|end)\{\w+\*?\}|&(?:amp;)?|\\\\|\\[,;:!> ]", " ", tex), ""
     while tex != before:
         before = tex
         for pattern, plain in PLAIN:
             tex = pattern.sub(plain, tex)
-    tex = re.sub(r"\\([A-Za-z]+)\s*", lambda m: SIGNS.get(m[1], " "), tex)
+    tex = re.sub(r"\\([A-Za-z]+)", lambda m: SIGNS.get(m[1], " "), tex)
     return re.sub(r"\s+", " ", re.sub(r"[{}]|\\.", "", tex)).strip()
 
 

@@ -20,7 +20,7 @@ from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execute, LimitOutput, NbGraderPreprocessor
 from traitlets import Integer, Unicode
 
-from autograder.adapters import feedback, restore
+from autograder.adapters import feedback, restore, rubrics
 from autograder.grading import private
 from autograder.intake.extract import MAX_BYTES, Unreadable, read_bytes
 from autograder.intake.student_ids import folder_of
@@ -150,10 +150,11 @@ def plain(output: NotebookNode) -> NotebookNode:
 
 
 class Messages(NbGraderPreprocessor):
-    """Puts the messages of `autograder grade` under the test cells again, where its records are in this folder."""
+    """Puts the rubrics, and the messages of `autograder grade` where its records are in this folder, back again."""
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         who = resources["nbgrader"]
+        rubrics.show(nb, who["assignment"], who["notebook"])
         folder = Path.cwd() / folder_of(who["student"]) / who["assignment"]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads((folder / "results.json").read_text(encoding="utf-8"))

@@ -11,6 +11,8 @@ from nbgrader.api import Grade
 from nbgrader.preprocessors import GetGrades
 from nbgrader.utils import is_solution
 
+from autograder.adapters.rubrics import Hidden
+
 TO_BE_MARKED, NO_RESULT = "to be marked", "no result yet"
 
 
@@ -35,7 +37,7 @@ class Grades(GetGrades):
             cell.metadata.nbgrader["score"] = TO_BE_MARKED if is_solution(cell) else NO_RESULT
 
 
-STEPS = [Grades, CSSHTMLHeaderPreprocessor]
+STEPS = [Hidden, Grades, CSSHTMLHeaderPreprocessor]
 # nbgrader's page rounds every score; words stay words.
 FILTERS = {
     "float": lambda value, default=0.0: value if isinstance(value, str) else do_float(value, default),

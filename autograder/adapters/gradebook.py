@@ -20,7 +20,7 @@ from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solut
 from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
-from autograder.adapters import database, feedback, late, restore, workspace
+from autograder.adapters import database, feedback, late, restore, rubrics, workspace
 from autograder.adapters.table import harmless
 from autograder.grading import private
 from autograder.intake.problems import Problem
@@ -157,6 +157,7 @@ def _write_record(
         if given["outcome"] != "infrastructure_error":
             feedback.show(files[path], assignment, entry.name, given, tests, pictures)
         problems += [f"{entry.name}: {p}" for p in _write_entry(entry, given, files[path], restore.answers(path))]
+        rubrics.show(files[path], assignment, entry.name)
     gb.db.flush()
     gb.db.expire_all()  # scores are sums that the database makes
     late.assign(submission, lateness)

@@ -35,7 +35,7 @@ class Totals:
     assignments: dict[str, float]  # the most points that can be had, in order of name
     scores: dict[str, dict[str, float | None]]
     names: dict[str, str]  # "Last, First" where the gradebook knows it, else the student's id
-    unmarked: int  # submissions with answers still to be marked
+    to_mark: frozenset[tuple[str, str]]  # (student, assignment) with answers still to be marked
     ungraded: tuple[str, ...] = ()  # notebooks whose grading failed, so that there is no score
 
 
@@ -47,7 +47,7 @@ def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
     chosen = [known[name] for name in sorted(assignments or known)]
     scores: dict[str, dict[str, float | None]] = {}
     names: dict[str, str] = {}
-    unmarked, ungraded = 0, set()
+    to_mark, ungraded = set(), set()
     for assignment in chosen:
         for s in assignment.submissions:
             ungraded.update(missing := awaits_regrade(s))
@@ -55,9 +55,10 @@ def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
             scores.setdefault(s.student.id, {})[assignment.name] = final
             both = s.student.last_name, s.student.first_name
             names[s.student.id] = ", ".join(filter(None, both)) or s.student.id
-            unmarked += final is not None and s.needs_manual_grade
+            if final is not None and s.needs_manual_grade:
+                to_mark.add((s.student.id, assignment.name))
     most = {a.name: a.max_score for a in chosen}
-    return Totals(most, dict(sorted(scores.items())), names, unmarked, tuple(sorted(ungraded)))
+    return Totals(most, dict(sorted(scores.items())), names, frozenset(to_mark), tuple(sorted(ungraded)))
 
 
 def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:

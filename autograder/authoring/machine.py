@@ -103,13 +103,13 @@ def alike(one: protocol.Message, two: protocol.Message) -> bool:
     )  # fmt: skip
 
 
-def equivalent(bank: Bank, source: str, original: str = "") -> bool:
-    """Does it reply as the original, or the model solution, does to all that the checks ask of that one?"""
+def equivalent(bank: Bank, source: str, original: str) -> bool:
+    """Does it reply as the right answer that it was made from does to all that the checks ask of that one?"""
     questions = import_module(bank.exercise.questions)
     for seed in OTHER_SEEDS:
         recording, other = Recording(InProcess(questions)), InProcess(questions)
-        if first_failure(bank, original or source_of(bank), seed, recording) is not None:
-            raise ValueError(f"{bank.answer}: the original loses points in seed {seed}")
+        if first_failure(bank, original, seed, recording) is not None:
+            raise ValueError(f"{bank.answer}: a right answer loses points in seed {seed}")
         loaded(bank, source, other)
         for header, tensors, reply in recording.kept:
             if header["op"] != "load" and not alike(reply, other.ask(header, tensors)):

@@ -30,7 +30,8 @@ def create(name: str, assignment: str, course: Path) -> tuple[Path, Path]:
     position = 1 + max(e.position for e in of_assignment(assignment))
     words = {"name": name, "assignment": assignment, "position": position, "lesson": lesson(assignment, course)}
     folder.mkdir()
-    written = {"exercise": folder / "__init__.py", "mutants": folder / "mutants.txt", "notebook": notebook}
+    written = {"exercise": folder / "__init__.py", "notebook": notebook}
+    written |= {skeleton: folder / f"{skeleton}.txt" for skeleton in ("mutants", "rubric")}
     for skeleton, file in written.items():
         text = (SKELETON / f"{skeleton}.txt").read_text(encoding="utf-8")
         file.write_text(Template(text).substitute(words), encoding="utf-8")

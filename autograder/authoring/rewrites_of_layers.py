@@ -104,7 +104,7 @@ def split_projections(module: cst.Module, rng: random.Random) -> cst.Module:
         if not found:
             continue
         inside, times, one, rest = found[1], found[2] or found[5], found[3] or found[4], found[6] or ""
-        zeros = re.compile(rf"nn\.init\.zeros_\(self\.{name}\.(weight|bias)\)")
+        zeros = re.compile(rf"(?:torch\.)?nn\.init\.zeros_\(self\.{name}\.(weight|bias)\)")
         text = zeros.sub(rf"[nn.init.zeros_(part.\1) for part in self.{name}]", module.code)
         if not only_called(cst.parse_module(zeros.sub("None", module.code)), name):
             continue
@@ -140,7 +140,7 @@ def other_initialisation(module: cst.Module, rng: random.Random) -> cst.Module:
             new[name] = [f"self.{name} = {code(call)}", f"nn.init.{weights}"]
             if rng.random() < 0.5 and "bias" not in code(call):
                 new[name].append(f"nn.init.zeros_(self.{name}.bias)")
-    zero = re.compile(r"nn\.init\.zeros_\((self(?:\.\w+)+)\)")
+    zero = re.compile(r"(?:torch\.)?nn\.init\.zeros_\((self(?:\.\w+)+)\)")
     text = zero.sub(lambda m: rng.choice(ZEROS).format(w=m[1]), module.code)
     return reassigned(cst.parse_module(text), new)
 

@@ -31,8 +31,8 @@ def run(a: argparse.Namespace) -> None:
         table = (lms.canvas if a.format == "canvas" else lms.moodle)(totals, people)
         if people and people.absent:
             print(f"not in {a.roster}, so left out: {', '.join(people.absent)}", file=sys.stderr)
-    if totals.unmarked:
-        print(f"{totals.unmarked} submission(s) still have written answers without a mark", file=sys.stderr)
+    if totals.to_mark:
+        print(f"{len(totals.to_mark)} submission(s) still have written answers without a mark", file=sys.stderr)
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
         remedy = "`autograder grade` without --notebook grades what is left"
         rest = "; whoever has no score at all has no row" if a.format == "canvas" else ""

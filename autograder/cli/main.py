@@ -1,4 +1,4 @@
-"""The command `autograder`: collect, grade, status, return, export, check, release, new-exercise, calibrate, demo."""
+"""The command `autograder`: its parser, by task; each command's own is in its module."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from autograder.cli import challenge, collect, export, package, release
+from autograder.cli import challenge, collect, export, package, post, release
 from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option, positive
@@ -85,7 +85,7 @@ TASKS = {
     "Release": ("release", "package"),
     "Collect": ("collect", "roster"),
     "Grade": ("grade", "status", "similarity"),
-    "Give back": ("export", "return"),
+    "Give back": ("export", "post", "return"),
     "Author": ("new-exercise", "calibrate"),
     "Try": ("demo",),
 }
@@ -147,6 +147,7 @@ def parser() -> Root:
     challenge.register(command)
     collect.register(command)
     export.register(command)
+    post.register(command)
 
     about = "Find answers of SUBMITTED that were copied, renamed or reordered. Runs none of them."
     p = command("similarity", cmd_similarity, about, "submitted --assignment 5_3_conditioning --out build/similarity")

@@ -1,4 +1,4 @@
-"""How the class report looks in a browser: outcomes that nobody confuses, tables that a phone can show."""
+"""How the class report looks in a browser: outcomes that nobody confuses, tables for a phone, and nobody kept out."""
 
 import re
 import shutil
@@ -8,6 +8,7 @@ import pytest
 from autograder.adapters import report
 from autograder.exercises import EXERCISES
 from autograder.grading.results import OUTCOMES, NotebookResult, record
+from tests.axe import serious
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs the browser that `make tools` installs")
@@ -55,3 +56,15 @@ def test_on_a_phone_a_row_is_a_card_that_names_its_cells(class_report, page):
     tops = row.locator("td").evaluate_all("cells => cells.map(c => c.getBoundingClientRect().top)")
     assert len(set(tops)) == 1
     assert page.get_by_role("row", name="s-timeout").count() >= 1  # a table also where it is laid out as cards
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(class_report, page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(class_report)
+    page.evaluate("for (const e of document.querySelectorAll('details')) e.open = true;")
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert serious(page) == []
+    page.add_style_tag(content="p { color: gray !important; background: lightgray !important }")
+    assert any(fault.startswith("color-contrast") for fault in serious(page))  # it would have been found

@@ -44,6 +44,7 @@ def test_it_opens_moving_and_light_with_what_was_recorded(opened, site):
             break
         page.wait_for_timeout(50)
     assert opened.get("at") is None and len(seen) > 2  # it was on its way, and arrived
+    print(f"{sum(page.sizes.values())} bytes, first picture after {opened.get('firstAfter'):.0f} ms")
     assert sum(page.sizes.values()) < OPENING and not [url for url in page.sizes if url.endswith((".wasm", ".onnx"))]
     assert "Recorded" in page.inner_text("#recorded") and opened.get("settings.model") == "cifar10"
     image = canvas(page, "#xt")
@@ -78,6 +79,17 @@ def test_who_wants_no_motion_sees_the_picture_at_once(site, visit_another):
     assert other.get("at") is None and other.page.inner_text("#play") == "Play"
     assert other.page.inner_text("#at-text") == "after 20 steps"
     other.page.close()
+
+
+def test_in_another_page_it_has_no_header_of_its_own(site, browser):
+    page = browser.new_page(viewport={"width": 900, "height": 700})
+    page.goto(f"{site}licences.txt")
+    page.evaluate("(src) => document.body.append(Object.assign(document.createElement('iframe'), { src }))", site)
+    page.frame_locator("iframe").locator("#recorded").wait_for()
+    inside = page.frames[1]
+    inside.evaluate("playground.idle()")
+    assert inside.locator("header").is_hidden() and inside.locator("#load").is_visible()
+    page.close()
 
 
 def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_another):

@@ -20,8 +20,9 @@ STEPS = 8
 
 
 def test_the_first_image_comes_soon_and_everything_from_here(visit, site):
-    """Within 3 s on two idle cores (see docs/playground.md); the bound here allows for a busy machine."""
-    assert visit.get("firstAfter") < 30_000
+    """Within 3 s on two idle cores; the bound here allows for a busy machine."""
+    print(f"the noise after {visit.get('firstAfter'):.0f} ms, the picture after {visit.get('drawnAfter'):.0f} ms")
+    assert visit.get("firstAfter") < visit.get("drawnAfter") < 30_000
     assert "WebAssembly" in visit.page.inner_text("#runs-on") or "WebGPU" in visit.page.inner_text("#runs-on")
     assert len(visit.requests) > 20 and all(url.startswith((site, "blob:")) for url in visit.requests)
     assert visit.page.inner_text("#error") == ""

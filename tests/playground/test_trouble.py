@@ -53,5 +53,5 @@ def test_opened_from_a_disk_it_says_why_it_stands_still(browser):
     page = browser.new_page()
     page.goto((HERE / "index.html").as_uri())
     assert "cannot run from a file" in page.inner_text("#error")
-    assert "python3 -m http.server" in page.inner_text("#error") and page.inner_text("#status") == ""
+    assert "python3 -m http.server" in page.inner_text("#error") and page.locator("#right").is_hidden()
     page.close()

@@ -55,6 +55,15 @@ def test_each_kind_makes_its_change(name):
     assert any(m and MADE[name] in m for m in made), made[0]
 
 
+def test_kinds_add_up():
+    source = SOURCE.replace("nn.init", "torch.nn.init")
+    for seed in range(8):
+        other = rewrites.rewritten(source, "other initialisation", random.Random(seed))
+        assert other and "torch.self" not in other
+    split = rewrites.rewritten(source, "split projections", random.Random(0))
+    assert "    [nn.init.zeros_(part.weight) for part in self.both]" in split
+
+
 def test_the_same_seed_is_the_same_rewrite():
     one, two = rewrites.drawn(5), rewrites.drawn(5)
     assert one == two and one.source != one.original and one.kinds
@@ -75,9 +84,10 @@ def test_a_kind_that_changes_the_meaning_is_seen():
 
     seen = 0
     for bank in rewrites.all_banks():
-        source = everywhere(swapped)(cst.parse_module(machine.source_of(bank)), random.Random(0)).code
+        right = machine.source_of(bank)
+        source = everywhere(swapped)(cst.parse_module(right), random.Random(0)).code
         if bank.answer in ("q_sample", "predict_x0", "ddim_step", "velocity_target", "euler_step"):
-            assert machine.first_failure(bank, source, 0) and not machine.equivalent(bank, source)
+            assert machine.first_failure(bank, source, 0) and not machine.equivalent(bank, source, right)
             seen += 1
     assert seen == 5
 

@@ -16,7 +16,7 @@ from autograder.cli.main import main
 
 TASK, NOTEBOOK = "5_3_conditioning", "conditioner"
 CHECKS, GATE, WRITTEN = "conditioner_checks", "conditioner_gate", "conditioner_written"
-TOTALS = Totals({TASK: 25.0, "other": 4.0}, {"ana": {TASK: 15.5}, "bo": {TASK: None, "other": 4.0}}, {}, 0)
+TOTALS = Totals({TASK: 25.0, "other": 4.0}, {"ana": {TASK: 15.5}, "bo": {TASK: None, "other": 4.0}}, {}, frozenset())
 
 
 def table(path: Path) -> list[list[str]]:

@@ -83,6 +83,9 @@ def test_the_grades_are_shown_and_a_mark_by_hand_survives_a_regrade(course, reco
     listed = sorted(row.split("\t") for row in rows.all_inner_texts())
     assert any("15 / 25" in cell for row in listed for cell in row), listed
     assert any("0 / 25" in cell for row in listed for cell in row), listed
+    anonymous = page.get_by_role("link", name="Submission #")  # names wait for a click on the eye
+    expect(anonymous).to_have_count(2)
+    assert not page.locator(".name-shown").filter(visible=True).count()
     if folder := os.environ.get("SCREENSHOTS"):
         page.screenshot(path=f"{folder}/formgrader_list.png")
 
@@ -91,6 +94,9 @@ def test_the_grades_are_shown_and_a_mark_by_hand_survives_a_regrade(course, reco
     page.goto(f"{address}/formgrader/submissions/{entry}/")
     expect(page.locator("#conditioner_checks")).to_have_attribute("placeholder", "10")  # the automatic points
     expect(page.get_by_text("passed  output depends on the label")).to_be_visible()
+    expect(page.get_by_text("Rubric", exact=True)).to_be_visible()
+    assert not page.locator(".name-shown").filter(visible=True).count()
+    assert "ana" not in page.locator("body").inner_text().split()
     mark = page.locator(f"#{WRITTEN}")
     with page.expect_response(lambda r: "/api/grade/" in r.url and r.request.method == "PUT") as saved:
         mark.fill("3.5")
