@@ -34,7 +34,7 @@ EXPECTED = [
     ("sign or not dropped", "clamp((1), 1)"),
     ("condition negated", "if (not (a < b"),
 ]
-NOT_YET = {"architecture"}  # not swept to the end, as docs/mutants.md has it
+NOT_YET = {"architecture", "conditioner"}  # not swept to the end, as docs/mutants.md has it, and slow
 QUICK = [b for b in machine.banks() if b.exercise.name not in NOT_YET]
 BANKS = {b.answer: b for b in QUICK}
 
