@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import requires, version
+from importlib.metadata import distributions, requires, version
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +24,7 @@ LOCKED = [Requirement(line) for line in (ROOT / "requirements.lock").read_text()
 LOCK = {canonicalize_name(r.name): r for r in LOCKED if r.marker is None or r.marker.evaluate()}  # for this system
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+INSTALLED = {canonicalize_name(d.name) for d in distributions()}
 WANTED = [Requirement(r) for r in chain(PROJECT["project"]["dependencies"], *EXTRAS.values())]
 
 
@@ -42,13 +43,16 @@ def needed(wanted):
         new = {(canonicalize_name(r.name), extra) for extra in r.extras or {""}} - found
         found |= new
         for name, extra in new:
-            said = map(Requirement, requires(name) or ())
+            said = map(Requirement, (name in INSTALLED and requires(name)) or ())
             waiting += [s for s in said if s.marker is None or s.marker.evaluate({"extra": extra})]
     return {name for name, _ in found}
 
 
 def test_the_lock_holds_what_pyproject_needs_and_nothing_else():
-    assert set(LOCK) == needed(WANTED)
+    """What is not installed here cannot say what it needs, and is left out; `make setup` installs all of it."""
+    wanted = needed(WANTED)
+    assert wanted <= set(LOCK) and len(wanted & INSTALLED) > 150
+    assert set(LOCK) & INSTALLED == wanted & INSTALLED
 
 
 def test_students_need_no_grader_no_database_and_no_cluster():

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -133,8 +132,8 @@ def test_it_says_what_it_is(installed):
     text = said.read_text(encoding="utf-8")
     assert "License-Expression: MIT" in text and "# Conditional diffusion" in text
     assert {f"Python :: 3.{minor}" in text for minor in (11, 12, 13)} == {True}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) == {"grader", "site", "browser", "dev"}
+    extras = {line.removeprefix("Provides-Extra: ") for line in text.splitlines() if line.startswith("Provides-Extra")}
+    assert extras >= {"grader", "site", "browser", "dev"}
     for word in ("nbgrader", "psycopg", "distributed", "dask", "copydetect", "mkdocs", "pytest"):
         required = [line for line in text.splitlines() if line.startswith(f"Requires-Dist: {word}")]
         assert required and all("extra ==" in line for line in required), word  # a student's installation has none

@@ -173,7 +173,7 @@ def course(tmp_path_factory):
         shutil.copytree(ROOT / part / "5_2_guidance", folder / part / "5_2_guidance")
     for name in ("lessons", "ddpm_core", "ddpm_tools", "autograder", "data", "docs", "scripts"):
         (folder / name).symlink_to(ROOT / name)
-    for name in ("nbgrader_config.py", "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE"):
+    for name in ("nbgrader_config.py", "pyproject.toml", "setup.py", "requirements.lock", "environment.yml", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     (folder / "class.csv").write_text("id,email\nada,a@x.org\nben,b@x.org\ncarl,c@x.org\n")
     words = ["release", "--course", str(folder), "--out", str(folder / "build/students"), "--variants"]
