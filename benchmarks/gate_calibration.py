@@ -67,9 +67,6 @@ LONG = {  # enough designs for an order, and few enough for a night
     ),
 }  # fmt: skip
 SHORT = {True: ("right", "wrong"), False: ("whole",)}  # kinds of runs that long ones are compared with, by one_look
-# Keys of runs made while half credit reached further. With the present limits each would have ended at the same look or
-# earlier without credit; so the credit of where it ended, by the limits as they are now, is at least what it would get.
-WIDER_HALF = {"conditioner": "36a1ac5fc6db", "prediction": "d52d1a0593ab"}
 
 
 @dataclass(frozen=True)
@@ -169,16 +166,14 @@ def longer(made: Setting) -> Harness:
 
 
 def read(file: Path, exercises: list[Exercise], one_look: bool = False) -> list[dict]:
-    """The stored runs of the present harnesses and limits, and of those that count as such."""
+    """The stored runs of the present harnesses and limits.
+
+    Some say `earlier_limits`: they were made while half credit reached further. With the present limits each would have
+    ended at the same look, or earlier without credit. What it gets by them where it ended is the most that it can get.
+    """
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
     keys = {e.name: setting(e.name, one_look).key for e in exercises}
-    own = [r for r in rows if r["harness"] == keys.get(r["exercise"])]
-    known = {(r["exercise"], r["design"], r["kind"], r["rerun"]) for r in own}
-    if one_look:
-        return own
-    earlier = [r | {"harness": keys[r["exercise"]]} for r in rows
-               if r["exercise"] in keys and r["harness"] == WIDER_HALF.get(r["exercise"])]  # fmt: skip
-    return own + [r for r in earlier if (r["exercise"], r["design"], r["kind"], r["rerun"]) not in known]
+    return [r for r in rows if r["harness"] == keys.get(r["exercise"])]
 
 
 def share(row: dict, one_look: bool = False) -> float:
