@@ -129,7 +129,7 @@ def lesson_5_1() -> list[Frame]:
 def lesson_5_3() -> list[Frame]:
     """Two walks, each of four pictures."""
     diffusion, rows = checkpoint.load(DATA_DIR / "checkpoints/cifar10").diffusion(), []
-    how = InterpolationConfig(steps=FRAMES, sampling=SOLVER)
+    how = InterpolationConfig(mode="scores", steps=FRAMES, sampling=SOLVER)
     for pair in COLOUR_PAIRS[1:3]:
         ends = [CIFAR10_CLASSES.index(c) for c in pair]
         rng = torch.Generator().manual_seed(SEED)
