@@ -29,7 +29,8 @@ def after(result: NotebookResult, notebook: Path) -> str:
     every = (test.output, *hints(result.exercise, test.name))
     level = min(counts[test.name], len(every))
     more = " Another failure of it gives the next one." if level < len(every) else ""
-    return f"Begin with “{test.name}”. Hint {level} of {len(every)}: {every[level - 1]}{more}"
+    told = " is its message, above." if level == 1 else f": {every[level - 1]}"
+    return f"Begin with “{test.name}”. Hint {level} of {len(every)}{told}{more}"
 
 
 def failing(result: NotebookResult) -> dict[str, Test]:
