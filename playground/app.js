@@ -8,6 +8,7 @@ import { wirePlay } from "./play.js";
 import { wireSaving } from "./saving.js";
 import { DEFAULTS, fit, fromAddress, second, toAddress } from "./settings.js";
 import { milliseconds, page, showStep, showWaiting, take } from "./stage.js";
+import "./theme.js";
 import { markTry, showTries } from "./tries.js";
 import { byId, plural, showStrip, tell } from "./views.js";
 

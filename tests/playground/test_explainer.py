@@ -27,6 +27,9 @@ def pixels(image):
 def weighed(page):
     page.sizes = {}
     page.on("response", lambda r: page.sizes.__setitem__(r.url, int(r.headers.get("content-length", 0))))
+    # In the page, since it may have ended before anybody outside looks.
+    look = "globalThis.playground && (globalThis.seen ??= new Set()).add(playground.page.at)"
+    page.add_init_script(f"setInterval(() => {look}, 20)")
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +40,9 @@ def opened(site, browser):
 def test_it_opens_moving_and_light_with_what_was_recorded(opened, site):
     page = opened.page
     assert opened.get("firstAfter") < 30_000  # 2 s on two idle cores; the bound allows for a busy machine
-    seen = set()
-    for _ in range(200):
-        seen.add(opened.get("at"))
-        if opened.get("at") is None:
-            break
+    moved = "playground.page.at === null && seen.size > 2"  # it was on its way, and arrived
+    while not page.evaluate(moved):
         page.wait_for_timeout(50)
-    assert opened.get("at") is None and len(seen) > 2  # it was on its way, and arrived
     print(f"{sum(page.sizes.values())} bytes, first picture after {opened.get('firstAfter'):.0f} ms")
     assert sum(page.sizes.values()) < OPENING and not [url for url in page.sizes if url.endswith((".wasm", ".onnx"))]
     assert "Recorded" in page.inner_text("#recorded") and opened.get("settings.model") == "cifar10"
@@ -81,14 +80,22 @@ def test_who_wants_no_motion_sees_the_picture_at_once(site, visit_another):
     other.page.close()
 
 
-def test_in_another_page_it_has_no_header_of_its_own(site, browser):
-    page = browser.new_page(viewport={"width": 900, "height": 700})
+def test_in_a_page_of_the_site_it_has_no_header_of_its_own_and_that_page_s_colours(site, browser):
+    page = browser.new_page(viewport={"width": 900, "height": 700}, color_scheme="light")
     page.goto(f"{site}licences.txt")
-    page.evaluate("(src) => document.body.append(Object.assign(document.createElement('iframe'), { src }))", site)
+    frame = "Object.assign(document.createElement('iframe'), { src, className: 'playground' })"
+    page.evaluate(f"(src) => document.body.append({frame})", site)
     page.frame_locator("iframe").locator("#recorded").wait_for()
     inside = page.frames[1]
     inside.evaluate("playground.idle()")
     assert inside.locator("header").is_hidden() and inside.locator("#load").is_visible()
+    page.add_script_tag(path=gallery.ROOT / "website/assets/lab.js")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = inside.evaluate(ground)
+    for scheme, theme in (("slate", "dark"), ("default", "light")):
+        page.evaluate("(scheme) => { document.body.dataset.mdColorScheme = scheme; }", scheme)
+        inside.locator(f"html[data-theme={theme}]").wait_for()
+        assert (inside.evaluate(ground) == light) == (theme == "light")
     page.close()
 
 
