@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autograder.child import absent, modes, notebook
+from autograder.child import absent, annotations, modes, notebook
 from autograder.child.notebook import Note, unheard
 
 NAMESPACE_NOTE = "helpers of other cells are not seen by the grader: an answer cell must define what it needs"
@@ -58,6 +58,8 @@ def run(source: str, cell: str, flags: int, names: dict[str, Any], note: Note) -
     """
     code = notebook.compiled(source, cell, flags, note)
     flags |= sum(flag for flag in FUTURE if code.co_flags & flag)
+    if not flags & LATER and annotations.unknown(source, names):
+        code = notebook.compiled(source, cell, flags | LATER, note)
     with absent.absence() as absence:
         while True:
             try:

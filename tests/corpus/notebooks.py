@@ -66,6 +66,15 @@ RUNS: dict[str, tuple[str, str]] = {
     "a type that another cell imports": (
         RIGHT.replace("(x_0, t, noise, alphas_cumprod)", "(x_0: Tensor, t: Tensor, noise, alphas_cumprod) -> Tensor"), ""
     ),
+    "a type that another cell imports, within a function": (
+        using(
+            "def scaled(abar, x, noise):\n"
+            "    def root(a: Tensor, *rest: 'Any') -> Tensor:\n        return a.sqrt()\n"
+            "    class Pair:\n        signal: Tensor\n        noise: Optional[Tensor] = None\n"
+            "    return root(abar) * x + root(1 - abar) * noise\n"
+        ),
+        "",
+    ),
     "enums, single dispatch, caches": (
         using(
             "import enum, functools, contextlib, operator\n"
