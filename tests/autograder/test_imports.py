@@ -38,7 +38,7 @@ def test_no_low_module_knows_a_particular_exercise():
 def test_a_child_gets_its_questions_and_what_these_import(exercise, tmp_path):
     code = staging.stage(exercise, tmp_path / "code")
     staged = {f.relative_to(code).as_posix() for f in code.rglob("*.py")}
-    child = {"__init__", "absent", "answers", "modes", "notebook", "protocol", exercise.operations}
+    child = {"__init__", "absent", "annotations", "answers", "modes", "notebook", "protocol", exercise.operations}
     child |= {file.stem for file in reached([exercise.questions], packages=False) if file.parent.name == "child"}
     assert staged == {
         *("runner.py", "autograder/__init__.py"),
