@@ -216,7 +216,7 @@ def test_the_missing_clamp_is_named_and_the_page_written(tmp_path, capsys):
     assert len(record["curves"]["error"]) == len(record["curves"]["reference"]) == 6
     assert min(Image.open(tmp_path / "d/diagnosis.png").size) > 500
     html = (tmp_path / "d/diagnosis.html").read_text()
-    assert "does not clamp x0" in html and html.count("<tr>") > 10 and html.count("<li>") == len(RULES)
+    assert "does not clamp x0" in html and html.count("<tr") > 10 and html.count("<li>") == len(RULES)
 
 
 def test_help_shows_an_example_that_parses(capsys):
