@@ -48,7 +48,9 @@ def at_the_image(probe: Probe, rng: Generator) -> None:
     for shape in SHAPES[:4]:
         xt, v = torch.randn(2, *shape, generator=rng)
         out = back(probe, xt, 100 * v, torch.zeros(shape[0])).tensor(shape)
-        close(out, xt, "at t = 0 the point is not taken as the image", "with t = torch.zeros(B), xt itself comes out")
+        remedy = "with t = torch.zeros(B), xt itself comes out"
+        # The rounding of float32 beside 100 * v: x0 may be computed as eps - v.
+        close(out, xt, "at t = 0 the point is not taken as the image", remedy, atol=2e-4)
 
 
 def any_velocity(probe: Probe, rng: Generator) -> None:
