@@ -275,7 +275,10 @@ def test_the_laboratory_follows_the_theme_and_is_as_high_as_it_needs(site: Path)
             assert root.evaluate("(e) => e.scrollHeight <= e.clientHeight + 1") and 600 < height < 1300
             lab.locator("#more").click()
             assert lab.locator("#controls").is_visible()
-            tab.wait_for_timeout(1000)
+            for _ in range(300):
+                if tab.evaluate("document.querySelector('iframe.lab').clientHeight") > height + 200:
+                    break
+                tab.wait_for_timeout(100)
             assert tab.evaluate("document.querySelector('iframe.lab').clientHeight") > height + 200
             assert complaints == []
         browser.close()
