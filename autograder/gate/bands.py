@@ -2,7 +2,7 @@
 
 Every metric is turned so that less is better. With r the worst reference and c the best control, full credit reaches
 to the geometric mean sqrt(r·c) and half credit to r^(3/8)·c^(5/8): a better design can never fail, and the bands widen
-with the gap that calibration found. A quarter of the way further, r^(1/4)·c^(3/4), fresh controls were seen within it.
+with the gap that calibration found. With half credit as far as r^(1/4)·c^(3/4), a fresh run of a control got it.
 
 A run far better than every reference is one to look at, and costs nothing. No right design on record comes near those
 limits; a training ten times as long goes beyond them, and so does a mixture of images that somebody kept.

@@ -12,9 +12,8 @@ import yaml
 
 from autograder.adapters import github
 from autograder.authoring.mutants import banks
-from autograder.cli.main import main
 from autograder.release import bundle
-from tests.corpus.one_answer import ASSIGNMENT, CRASH, NOTEBOOK, handed_in
+from tests.corpus.one_answer import ASSIGNMENT, CRASH, NOTEBOOK, handed_in, package
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,9 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def repository(tmp_path_factory):
     """A student's repository: the bundle, and the workflow of one notebook in it."""
     folder = bundle.make(tmp_path_factory.mktemp("classroom") / "ada", ROOT)
-    out = folder / ".github/workflows/classroom.yml"
-    words = ["package", ASSIGNMENT, "--format", "github", "--notebook", NOTEBOOK, "--course", str(ROOT)]
-    main([*words, "--out", str(out)])
+    package("github", folder / ".github/workflows/classroom.yml")
     return folder
 
 

@@ -14,17 +14,14 @@ import pytest
 from autograder.adapters import gradescope
 from autograder.authoring.mutants import banks
 from autograder.cli.main import main
-from tests.corpus.one_answer import ASSIGNMENT, NOTEBOOK, handed_in
+from tests.corpus.one_answer import ASSIGNMENT, NOTEBOOK, handed_in, package
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    out = tmp_path_factory.mktemp("zip") / "g.zip"
-    words = ["package", ASSIGNMENT, "--format", "gradescope", "--notebook", NOTEBOOK, "--out", str(out)]
-    main([*words, "--course", str(ROOT)])
-    return out
+    return package("gradescope", tmp_path_factory.mktemp("zip") / "g.zip")
 
 
 @pytest.fixture(scope="module")

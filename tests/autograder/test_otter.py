@@ -16,7 +16,7 @@ import pytest
 
 from autograder.authoring.mutants import banks
 from autograder.cli.main import main
-from tests.corpus.one_answer import ASSIGNMENT, CRASH, HIDDEN, NOTEBOOK, handed_in
+from tests.corpus.one_answer import ASSIGNMENT, CRASH, HIDDEN, NOTEBOOK, handed_in, package
 
 ROOT = Path(__file__).resolve().parents[2]
 OTTER = {
@@ -73,10 +73,7 @@ def main(folder):
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    out = tmp_path_factory.mktemp("zip") / "otter.zip"
-    words = ["package", ASSIGNMENT, "--format", "otter", "--notebook", NOTEBOOK, "--course", str(ROOT)]
-    main([*words, "--out", str(out)])
-    return out
+    return package("otter", tmp_path_factory.mktemp("zip") / "otter.zip")
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from autograder.authoring.mutants import banks
-from autograder.cli.main import main
 from autograder.intake.extract import grade_id
-from tests.corpus.one_answer import ASSIGNMENT, CRASH, HIDDEN, NOTEBOOK, handed_in
+from tests.corpus.one_answer import ASSIGNMENT, CRASH, HIDDEN, NOTEBOOK, handed_in, package
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = f"ddpm_grader_{ASSIGNMENT}"
@@ -20,10 +19,7 @@ SHARED = f"ddpm_grader_{ASSIGNMENT}"
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    out = tmp_path_factory.mktemp("pl") / "course"
-    words = ["package", ASSIGNMENT, "--format", "prairielearn", "--notebook", NOTEBOOK, "--image", "me/grader:1"]
-    main([*words, "--out", str(out), "--course", str(ROOT)])
-    return out
+    return package("prairielearn", tmp_path_factory.mktemp("pl") / "course", "--image", "me/grader:1")
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +122,10 @@ def test_the_questions_folder_is_as_documented(course):
 def test_a_second_export_replaces_the_first_and_nothing_else(course, tmp_path, capsys):
     (tmp_path / "questions" / NOTEBOOK).mkdir(parents=True)
     (tmp_path / "questions" / NOTEBOOK / "thesis.tex").write_text("years of work")
-    words = ["package", ASSIGNMENT, "--format", "prairielearn", "--notebook", NOTEBOOK, "--course", str(ROOT)]
     with pytest.raises(SystemExit):
-        main([*words, "--out", str(tmp_path)])
+        package("prairielearn", tmp_path)
     assert "holds something else" in capsys.readouterr().err
     assert (tmp_path / "questions" / NOTEBOOK / "thesis.tex").read_text() == "years of work"
     before = {f: f.read_bytes() for f in course.rglob("*") if f.is_file()}
-    main([*words, "--out", str(course), "--image", "me/grader:1"])
+    package("prairielearn", course, "--image", "me/grader:1")
     assert {f: f.read_bytes() for f in course.rglob("*") if f.is_file()} == before

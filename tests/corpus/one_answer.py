@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from autograder.cli.main import main
 from autograder.intake.extract import grade_id
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,3 +20,10 @@ def handed_in(source: str | None = None) -> str:
         if source is not None and grade_id(cell) == CELL:
             cell["source"] = source
     return json.dumps(nb)
+
+
+def package(kind: str, out: Path, *more: str) -> Path:
+    """The notebook as `autograder package --format kind` writes it to `out`."""
+    words = ["package", ASSIGNMENT, "--format", kind, "--notebook", NOTEBOOK, "--course", str(ROOT)]
+    main([*words, "--out", str(out), *more])
+    return out
