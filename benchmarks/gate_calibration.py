@@ -256,6 +256,7 @@ def main() -> None:
     p.add_argument(
         "--part", default="1/1", help="2/3: every third run from the second on, so that three work at a time"
     )
+    p.add_argument("--kind", choices=SHORT[True], help="only right, or only wrong designs")
     p.add_argument("--one-look", action="store_true", help="the run of the challenge tracks")
     p.add_argument("--long", action="store_true", help="after the others: the runs ten times longer")
     p.add_argument("--quick", action="store_true", help="one right and one wrong design an exercise, kept nowhere")
@@ -268,7 +269,8 @@ def main() -> None:
     done = {tuple(r[k] for k in ("exercise", "design", "kind", "rerun", "harness")) for r in rows}
     planned = [] if a.report else plan(exercises, a.reruns, a.one_look, a.long)
     part, parts = map(int, a.part.split("/"))
-    jobs = [j for i, j in enumerate(planned) if i % parts == part - 1 and j.key not in done]
+    wanted = [j for j in planned if a.kind in (None, j.kind)]
+    jobs = [j for i, j in enumerate(wanted) if i % parts == part - 1 and j.key not in done]
     if a.quick:
         chosen = {e.name: (names(e.name, "reference")[0], names(e.name, "control")[0]) for e in exercises}
         jobs = [j for j in jobs if j.rerun == 0 and j.kind in SHORT[True] and j.design in chosen[j.exercise.name]]

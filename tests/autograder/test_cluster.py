@@ -99,9 +99,14 @@ def plain(file):
 
 
 TALKERS = {  # what takes a call and is no scheduler, and what is said of it
-    "closes": (lambda call: call.close(), "closed|reset"),
+    # Its end may come before Tornado has seen its beginning; then Tornado never hears of it, about once in 200 calls
+    "closes at once": (lambda call: call.close(), "closed|reset|silent"),
+    "closes": (lambda call: (call.recv(1), call.close()), "closed|reset"),
     "http": (lambda call: call.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "another program listens there"),
-    "few bytes": (lambda call: (call.sendall(b"\x10" + b"\0" * 7 + b"abc"), call.close()), "closed|reset"),
+    "few bytes": (
+        lambda call: (call.recv(1), call.sendall(b"\x10" + b"\0" * 7 + b"abc"), call.close()),
+        "closed|reset",
+    ),
     "no message": (lambda call: call.sendall(b"\x08" + b"\0" * 15), "another program listens there"),
     "silent": (lambda call: None, "it is silent"),
 }
