@@ -88,6 +88,7 @@ def test_students_get_what_a_release_gives_them(podman: Podman, student: str):
 def test_the_lab_opens_on_a_students_own_folder(podman: Podman, student: str, home: Path):
     (home / "exercises").mkdir()
     (home / "exercises/mine.txt").write_text("kept")
+    (home / "exercises").chmod(0o777)
     started = podman("run", "--detach", *podman.alone, f"--volume={home}:/home/student", student).split()[-1]
     try:
         end = time.monotonic() + WAIT
