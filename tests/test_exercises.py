@@ -21,6 +21,8 @@ from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted(p.relative_to(ROOT / "solutions").as_posix() for p in ROOT.glob("solutions/*/*.ipynb"))
+SHOWN = sorted([*ROOT.glob("lessons/*.ipynb"), *ROOT.glob("exercises/*/*.ipynb")])
+COLUMNS = 88  # students read notebooks in a browser, beside a list of files
 CONDITIONER = "5_3_conditioning/conditioner.ipynb"
 
 
@@ -85,6 +87,12 @@ def test_committed_notebooks_are_clean(part: str, notebook: str):
     for cell in nb.cells:
         assert cell.cell_type != "code" or (cell.outputs == [] and cell.execution_count is None)
         assert str(ROOT) not in cell.source
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_code_fits_beside_a_sidebar(path: Path):
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert not [line for source in code for line in source.splitlines() if len(line) > COLUMNS]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
