@@ -63,6 +63,12 @@ export function showParts(box, entry, frames, i, settings) {
   });
 }
 
+/** Nothing to take apart yet. */
+export function clearParts(box) {
+  delete box.dataset.parts;
+  box.replaceChildren();
+}
+
 /** How many passes there were, and what became of them. */
 function passes({ push, strong }, mixed) {
   if (mixed && strong) {

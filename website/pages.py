@@ -23,8 +23,8 @@ from traitlets.config import Config
 from website import addresses, lab, reference
 from website.fingerprint import ROOT
 
-# A target may carry an anchor; code in backticks and fences is left alone.
-LINK_OR_CODE = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)#\s]+)", re.S)
+# A target may carry an anchor, a picture may be HTML; code in backticks and fences is left alone.
+LINK_OR_CODE = re.compile(r'(```.*?```|`[^`\n]*`)|(\]\(|\bsrc(?:set)?=")([^)#\s"]+)', re.S)
 PLAYGROUND = ROOT / "playground/index.html"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

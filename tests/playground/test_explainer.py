@@ -100,6 +100,11 @@ def test_in_a_page_of_the_site_it_has_no_header_of_its_own_and_that_page_s_colou
     page.close()
 
 
+def columns_end_together(page):
+    ends = [page.locator(f"{column} > :last-child").bounding_box() for column in ("#left", "#right")]
+    return abs(ends[0]["y"] + ends[0]["height"] - ends[1]["y"] - ends[1]["height"]) < 2
+
+
 def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_another):
     other = visit_another(f"{site}#model=cifar10&class=ship&seed=11&w=4")
     page = other.page
@@ -107,7 +112,9 @@ def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_a
         return [...normals(11, 0, 3 * 32 * 32)]; }""")
     np.testing.assert_allclose(canvas(page, "#xt")[:, 0], pixels(noise[:1024]), atol=1)
     assert not canvas(page, "#x0").any() and "unknown until" in page.inner_text("#stage")  # transparent
-    assert page.locator("#load").is_visible() and page.locator("#way").is_hidden()
+    assert page.locator("#load").is_visible() and page.locator("#way-png").is_hidden()
+    assert "Once the network is here" in page.inner_text("#step-box") and page.locator("#step figure").count() == 0
+    assert columns_end_together(page)  # no hole beside the controls
     assert "told after the first one" in page.inner_text("#model-hint")
     other.page.close()
 
@@ -195,8 +202,7 @@ def test_the_picture_stays_in_sight_and_the_columns_end_together(visit):
     page.locator("#sampler").evaluate("(e) => e.scrollIntoView({ block: 'end' })")
     box = page.locator("#xt").bounding_box()
     assert page.evaluate("scrollY") > 200 and box["y"] >= 0 and box["y"] + box["height"] < 720
-    ends = [page.locator(f"{column} > :last-child").bounding_box() for column in ("#left", "#right")]
-    assert abs(ends[0]["y"] + ends[0]["height"] - ends[1]["y"] - ends[1]["height"]) < 2
+    assert columns_end_together(page)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
