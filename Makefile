@@ -1,5 +1,6 @@
 # Two front doors: `make demo` and `make test`. Each sets up all it needs in .venv, from requirements.lock: with uv where
-# it is present or can be had, else with pip (WITH=pip: with pip in any case). TORCH=cpu: without CUDA.
+# it is present or can be had, else with pip (WITH=pip: with pip in any case). TORCH=cpu: without CUDA. EXTRAS=none: what
+# a student needs; EXTRAS=grader,lti: what who grades needs. COPY=1: .venv then needs the clone no longer.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,6 +8,8 @@ DONE := $(VENV)/.installed
 TRAIN ?=
 WITH ?= uv
 TORCH ?= default
+EXTRAS ?= all
+COPY ?=
 # Two tests at a time; each uses one thread, and some start a child that uses another.
 JOBS ?= 2
 
@@ -29,16 +32,16 @@ setup: $(DONE)
 $(DONE): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name yours with: make PYTHON=python3"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python scripts/install.py --with $(WITH) --torch $(TORCH)
+	$(BIN)/python scripts/install.py --with $(WITH) --torch $(TORCH) --extras $(EXTRAS) $(if $(COPY),--copy)
 	@touch $@
 
 # bubblewrap walls student code in. Without it the demo leaves the hostile samples out, and says so.
 sandbox:
 	@sh scripts/install-debian.sh bwrap bubblewrap
 
-# What the tests use besides: a browser for the web pages, a database server for the gradebook.
+# What the tests use besides: a browser for the web pages, a database server for the gradebook, containers.
 tools: sandbox
-	@sh scripts/install-debian.sh chromium chromium pg_lsclusters postgresql npm npm
+	@sh scripts/install-debian.sh chromium chromium pg_lsclusters postgresql npm npm podman podman runc runc
 
 demo: setup sandbox
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/autograder demo --out build/demo $(if $(filter 1,$(TRAIN)),--train)

@@ -4,7 +4,7 @@ import { evaluations } from "./generate.js";
 import { isRecorded } from "./opening.js";
 import { showPanes } from "./panes.js";
 import { second } from "./settings.js";
-import { explain, showParts } from "./step.js";
+import { clearParts, explain, showParts } from "./step.js";
 import { byId, showAt, showFilm, showReading, showStrip, tell } from "./views.js";
 
 export const page = {
@@ -32,11 +32,18 @@ export function showStep(at) {
   showAt(frames, i);
   showPanes(entry, shown, frames, i, page.other);
   const whole = frames.length > 1; // not the starting noise alone
-  for (const id of ["step-box", "way"]) byId(id).hidden = !whole;
+  for (const id of ["step-box", "way"]) {
+    byId(id).hidden = false;
+    byId(id).classList.toggle("waiting", !whole);
+  }
   byId("play").disabled = byId("at").disabled = !whole;
-  if (!whole) return;
+  if (!whole) {
+    clearParts(byId("step"));
+    tell("Once the network is here, each step is taken apart: with the class, without it, and what their difference does.", "step-text");
+    return;
+  }
   showParts(byId("step"), entry, frames, i, shown);
-  tell(explain(frames[Math.min(i, frames.length - 2)], entry), "step-text");
+  tell(explain(frames[Math.min(i, frames.length - 2)], entry, shown), "step-text");
   showReading(entry, shown, frames[i].reading, page.other?.at(-1).reading);
 }
 

@@ -1,11 +1,13 @@
 """Installs the course into the environment whose Python runs this: requirements.lock, then the clone itself.
 
-    .venv/bin/python scripts/install.py [--with pip] [--torch cpu]
+    .venv/bin/python scripts/install.py [--with pip] [--torch cpu] [--extras grader,lti] [--copy]
 
 With uv where it is present or can be had (from the index that pip is set to), since from a warm cache that takes less
 than a minute; else, or where uv fails, with pip. uv reads none of pip's settings, so it is told them: the index, other
 places to look, certificates. `--torch cpu` leaves the CUDA packages out and takes torch from its CPU index, which uv
-knows by itself. Bytecode is compiled here: what runs in the sandbox could not keep any.
+knows by itself. `--extras` takes of pyproject.toml's extras these alone; with `none` it is a student's installation.
+`--copy` puts a wheel of the clone there in place of a link to it, and the clone may go. Bytecode is compiled here: what
+runs in the sandbox could not keep any.
 """
 
 import argparse
@@ -66,6 +68,13 @@ def without_cuda(lock: str) -> str:
     return "".join(line for line in lock.splitlines(keepends=True) if not CUDA.match(line))
 
 
+def wanted(lock: str, extras: str) -> tuple[str, ...]:
+    """What pip and uv are to install: the whole lock, or the clone with these extras in the lock's versions."""
+    if extras == "all":
+        return ("-r", lock)
+    return ("-c", lock, "-e", "." if extras == "none" else f".[{extras}]")
+
+
 def run(*words: str | Path, env: Mapping[str, str] | None = None) -> bool:
     return subprocess.run([str(word) for word in words], cwd=ROOT, env=env).returncode == 0
 
@@ -83,9 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Install the course into this Python's environment.")
     parser.add_argument("--with", dest="tool", choices=("uv", "pip"), default="uv")
     parser.add_argument("--torch", choices=("cpu", "default"), default="default")
+    parser.add_argument("--extras", default="all", metavar="NAMES", help="such as grader,lti; or none (default: all)")
+    parser.add_argument("--copy", action="store_true", help="of the clone, with all that ships; not a link to it")
     a = parser.parse_args(argv)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    clone = ("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+    clone = ("--quiet", "--no-deps", "--no-build-isolation", *([] if a.copy else ["-e"]), ".")
     if uv := find_uv(pip) if a.tool == "uv" else None:
         listed = subprocess.run([*pip, "config", "list"], cwd=ROOT, capture_output=True, text=True).stdout
         env = {**os.environ, **for_uv(pip_settings(listed), os.environ)}
@@ -94,8 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if a.torch == "cpu":
             lock, more = str(Path(sys.prefix) / "cpu.lock"), ("--torch-backend", "cpu")
             Path(lock).write_text(without_cuda((ROOT / LOCK).read_text(encoding="utf-8")), encoding="utf-8")
-        everything = (*install, "--quiet", "--compile-bytecode", *more, "-r", lock)
-        if run(*everything, env=env) and run(*install, *clone, env=env):
+        packages = (*install, "--quiet", "--compile-bytecode", *more)
+        if run(*packages, *wanted(lock, a.extras), env=env) and run(*install, *clone, env=env):
             return 0
     if a.torch == "cpu":
         why = "torch for CPUs alone could not be installed: that takes uv, and access to torch's own index"
@@ -103,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if uv:
         print("uv could not install the lock; pip takes over", file=sys.stderr)
-    return 0 if run(*pip, "install", "--quiet", "-r", LOCK) and run(*pip, "install", *clone) else 1
+    return 0 if run(*pip, "install", "--quiet", *wanted(LOCK, a.extras)) and run(*pip, "install", *clone) else 1
 
 
 if __name__ == "__main__":

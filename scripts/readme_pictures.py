@@ -178,8 +178,11 @@ def main(names: list[str]) -> None:
     for name in names or PICTURES:
         if name not in PICTURES:
             raise SystemExit(f"there is no picture '{name}'; known: {', '.join(PICTURES)}")
-        path = moving.write(PICTURES[name](), ROOT / f"docs/{name}.webp", quality=80 if name in SHARP else 60)
-        print(f"wrote {path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
+        shown, quality = PICTURES[name](), 80 if name in SHARP else 60
+        wanted = {name: shown} | ({f"{name}_still": shown[-1:]} if len(shown) > 1 else {})  # for who wants no motion
+        for file, frames in wanted.items():
+            path = moving.write(frames, ROOT / f"docs/{file}.webp", quality=quality)
+            print(f"wrote {path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,22 @@ def test_without_cuda_nothing_of_it_is_installed_and_the_default_is_as_it_was(tr
     assert not [w for w in words if "pip" in w[2:3]]  # pip would install CUDA
 
 
+@pytest.mark.parametrize(("extras", "place"), [("none", "."), ("grader,lti", ".[grader,lti]")])
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_of_the_extras_those_that_are_named_in_the_versions_of_the_lock(tried, extras, place, tool):
+    assert install.main(["--extras", extras, "--with", tool]) == 0
+    assert tried[0][0][-4:] == ["-c", "requirements.lock", "-e", place] and "-r" not in tried[0][0]
+    assert install.main(["--extras", extras, "--torch", "cpu"]) == 0
+    assert tried[0][2][-3:] == [str(Path(sys.prefix) / "cpu.lock"), "-e", place]
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_copy_is_no_link_to_the_clone(tried, tool):
+    assert install.main(["--copy", "--with", tool]) == 0
+    clone = tried[0][1]
+    assert clone[-1] == "." and "-e" not in clone and "--no-deps" in clone
+
+
 def test_uv_is_installed_where_it_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(install.shutil, "which", lambda name: None)
     monkeypatch.setattr(install.sys, "executable", str(tmp_path / "python"))

@@ -8,6 +8,7 @@ import griffe
 import pytest
 
 from website.docstrings import Tables
+from website.fingerprint import ROOT
 from website.search import spoken
 
 SOURCE = '''
@@ -105,6 +106,24 @@ def test_classes_show_fields_or_what_makes_them(package: griffe.Module):
 def test_a_named_type_has_its_comment_and_what_returns_nothing_no_row(package: griffe.Module):
     assert package["Pair"].docstring.value == "from a number to the next"
     assert set(tables(package["quiet"])) == {"text", "parameters"} and package["silent"].docstring is None
+
+
+def test_every_parameter_of_the_book_has_a_meaning():
+    book = griffe.load("ddpm_core", extensions=griffe.load_extensions(Tables()), search_paths=[ROOT])
+    seen, left = 0, []
+
+    def look(thing: griffe.Object) -> None:
+        nonlocal seen
+        for section in thing.docstring.parsed if thing.docstring and not thing.is_module else ():
+            if section.kind is griffe.DocstringSectionKind.parameters:
+                seen += len(section.value)
+                left.extend(f"{thing.path}: {p.name}" for p in section.value if not p.description)
+        for member in thing.members.values():
+            if not member.is_alias and not member.name.startswith("_") and not member.is_attribute:
+                look(member)
+
+    look(book)
+    assert seen > 400 and left == []
 
 
 @pytest.mark.parametrize(

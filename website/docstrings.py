@@ -11,6 +11,7 @@ from typing import Any
 
 import griffe
 
+from website.core_meanings import CORE
 from website.formulas import FORMULAS
 from website.glossary import GLOSSARY, LOCAL
 
@@ -48,7 +49,8 @@ def meaning(name: str, annotation: str, texts: list[str], path: str) -> str:
         return said
     if local == "":
         return ""
-    known = GLOSSARY.get((name, ""), "")
+    known = next((m[name] for place, m in CORE.items() if path.startswith(place) and name in m), "")
+    known = GLOSSARY.get((name, ""), known)
     known = next((m for (n, kind), m in GLOSSARY.items() if n == name and kind and annotation.startswith(kind)), known)
     shape = re.search(rf"(?<![\w.`]){name}`? ({SHAPE})", texts[0]) if texts else None
     if shape is None:

@@ -27,6 +27,13 @@ SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and
 ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, and no accounts
 DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
 DATA = ("sklearn/datasets",)  # in site-packages: the images that the judge holds out
+# Of a container, by the file in its root: what starts it, and the security options with which an ordinary user has a
+# sandbox in it. The usual filter of system calls forbids namespaces or parts of them; and while parts of /proc are
+# masked, the kernel lets nobody mount another.
+CONTAINERS = {
+    "run/.containerenv": ("podman", "seccomp=unconfined unmask=ALL"),
+    ".dockerenv": ("docker", "seccomp=unconfined systempaths=unconfined apparmor=unconfined"),
+}
 OPEN_FILES = 256
 PENDING = 1024  # signals and timers
 
@@ -132,22 +139,25 @@ def _start_once(bwrap: str, euid: int) -> str | None:
     return f"The sandbox does not start here ({said}); type {_remedy(said, euid)}."
 
 
-def _remedy(said: str, euid: int) -> str:
+def _remedy(said: str, euid: int, root: Path = Path("/")) -> str:
     """The one command that most likely helps, for what bubblewrap said when it failed."""
     if "nknown option" in said:
         return "`sudo apt-get install --only-upgrade bubblewrap` (0.7 or later is needed)"
     if "failed to exec" in said:  # the unprivileged user cannot read the interpreter
         return f"`chmod -R go+rX {sys.base_prefix} {sys.prefix}`"
+    container = next((found for mark, found in CONTAINERS.items() if (root / mark).exists()), None)
     for setting, bad, good in (
         ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
         ("kernel.unprivileged_userns_clone", "0", "1"),
         ("user.max_user_namespaces", "0", "15000"),
     ):
-        file = Path("/proc/sys", *setting.split("."))
+        file = root.joinpath("proc/sys", *setting.split("."))
         if euid and file.exists() and file.read_text().strip() == bad:
-            return f"`sudo sysctl -w {setting}={good}`"
-    if any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
-        return "`docker run --privileged …` when starting this container"
+            return f"`sudo sysctl -w {setting}={good}`{' on the host of this container' if container else ''}"
+    if container:
+        program, options = container
+        words = " ".join(f"--security-opt {option}" for option in options.split()) if euid else "--privileged"
+        return f"`{program} run {words} …` when starting this container"
     return "`bwrap --ro-bind / / --unshare-all true` to see why"
 
 

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -99,6 +100,11 @@ def test_in_a_page_of_the_site_it_has_no_header_of_its_own_and_that_page_s_colou
     page.close()
 
 
+def columns_end_together(page):
+    ends = [page.locator(f"{column} > :last-child").bounding_box() for column in ("#left", "#right")]
+    return abs(ends[0]["y"] + ends[0]["height"] - ends[1]["y"] - ends[1]["height"]) < 2
+
+
 def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_another):
     other = visit_another(f"{site}#model=cifar10&class=ship&seed=11&w=4")
     page = other.page
@@ -106,7 +112,9 @@ def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_a
         return [...normals(11, 0, 3 * 32 * 32)]; }""")
     np.testing.assert_allclose(canvas(page, "#xt")[:, 0], pixels(noise[:1024]), atol=1)
     assert not canvas(page, "#x0").any() and "unknown until" in page.inner_text("#stage")  # transparent
-    assert page.locator("#load").is_visible() and page.locator("#way").is_hidden()
+    assert page.locator("#load").is_visible() and page.locator("#way-png").is_hidden()
+    assert "Once the network is here" in page.inner_text("#step-box") and page.locator("#step figure").count() == 0
+    assert columns_end_together(page)  # no hole beside the controls
     assert "told after the first one" in page.inner_text("#model-hint")
     other.page.close()
 
@@ -194,22 +202,44 @@ def test_the_picture_stays_in_sight_and_the_columns_end_together(visit):
     page.locator("#sampler").evaluate("(e) => e.scrollIntoView({ block: 'end' })")
     box = page.locator("#xt").bounding_box()
     assert page.evaluate("scrollY") > 200 and box["y"] >= 0 and box["y"] + box["height"] < 720
-    ends = [page.locator(f"{column} > :last-child").bounding_box() for column in ("#left", "#right")]
-    assert abs(ends[0]["y"] + ends[0]["height"] - ends[1]["y"] - ends[1]["height"]) < 2
+    assert columns_end_together(page)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-@pytest.mark.parametrize("name", gallery.LIVE)
-def test_the_gallery_s_addresses_mean_what_they_say(visit, name):
-    told = visit.page.evaluate(
-        """async (hash) => {
-            const { fit, fromAddress } = await import("./settings.js");
-            const asked = fromAddress(hash), { models } = playground.page.manifest;
-            return fit(asked, models.find(({ name }) => name === asked.model)); }""",
-        gallery.LIVE[name],
-    )
-    for key, value in parse_qsl(gallery.LIVE[name].removeprefix("#")):
-        assert str(told[key]) == value, key
+def lesson_links(page):
+    """Where the lessons link to it, (lesson, address) of each link."""
+    found = []
+    for lesson in sorted((gallery.ROOT / "lessons").glob("*.ipynb")):
+        cells = nbformat.read(lesson, as_version=4).cells
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        found += [(lesson.stem, link) for link in re.findall(rf"\]\(\.\./playground/{page}(#[^\s)]+)\)", text)]
+    return found
+
+
+def test_links_of_gallery_and_lessons_set_what_they_name(visit):
+    links = [("gallery", link) for link in gallery.LIVE.values()] + lesson_links("index.html")
+    assert {place for place, _ in links} == {"gallery"} | {f.stem for f in (gallery.ROOT / "lessons").glob("*.ipynb")}
+    for place, link in links:
+        told = visit.page.evaluate(
+            """async (hash) => {
+                const { fit, fromAddress } = await import("./settings.js");
+                const asked = fromAddress(hash), { models } = playground.page.manifest;
+                return fit(asked, models.find(({ name }) => name === asked.model)); }""",
+            link,
+        )
+        for key, value in parse_qsl(link.removeprefix("#"), strict_parsing=True):
+            assert key in told and str(told[key]) == value, (place, link, key)
+    walks = {"path=linear", "path=spherical", "path=scores"}
+    assert walks <= {part for _, link in links for part in link.split("&")}  # the lesson on them has each
+
+
+def test_links_of_lessons_to_the_laboratory_set_what_they_name(lab):
+    links = lesson_links("lab/index.html")
+    assert len(links) > 3
+    for place, link in links:
+        told = lab.evaluate("async (hash) => (await import('./state.js')).fromAddress(hash)", link)
+        for key, value in parse_qsl(link.removeprefix("#"), strict_parsing=True):
+            assert key in told and str(told[key]).lower() == value, (place, link, key)
 
 
 # What each answer says about its own link: an expression that must be true of the page.

@@ -67,6 +67,31 @@ def test_remedies_are_commands():
         assert bubblewrap._remedy(said, 1000).startswith("`")
 
 
+@pytest.mark.parametrize(
+    ("mark", "euid", "words"),
+    [
+        ("run/.containerenv", 1000, "`podman run --security-opt seccomp=unconfined --security-opt unmask=ALL …`"),
+        (".dockerenv", 1000, "`docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined "),
+        ("run/.containerenv", 0, "`podman run --privileged …`"),
+        (".dockerenv", 0, "`docker run --privileged …`"),
+    ],
+)
+def test_in_a_container_the_remedy_is_how_to_start_it(tmp_path, mark, euid, words):
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
+    (tmp_path / mark).touch()
+    assert bubblewrap._remedy("bwrap: Can't mount proc", euid, tmp_path).startswith(words)
+
+
+def test_what_the_kernel_forbids_is_to_be_allowed_on_the_host(tmp_path):
+    """A container has no say in it; and no option of the container helps."""
+    (tmp_path / "proc/sys/user").mkdir(parents=True)
+    (tmp_path / "proc/sys/user/max_user_namespaces").write_text("0\n")
+    typed = "`sudo sysctl -w user.max_user_namespaces=15000`"
+    assert bubblewrap._remedy("bwrap: whatever", 1000, tmp_path) == typed
+    (tmp_path / ".dockerenv").touch()
+    assert bubblewrap._remedy("bwrap: whatever", 1000, tmp_path) == f"{typed} on the host of this container"
+
+
 def test_without_the_sandbox_the_limits_still_hold(tmp_path):
     with raw(
         tmp_path / "echo", "question(); send(frame({'cwd': os.getcwd()})); time.sleep(60)", sandboxed=False
