@@ -79,6 +79,7 @@ function asks(target, page) {
     return { beside: target.value, other: otherFor(target.value, settings, entry) };
   }
   if (target.id === "difference") return { difference: target.checked ? "1" : "" };
+  if (target.id === "model") return { model: target.value, path: "" }; // each has a path that suits it
   const name = target.name || target.id;
   const value = accept(name, target.value);
   return value === undefined ? null : { [name]: value };

@@ -1,9 +1,10 @@
 // From settings to pictures: one image with every step on its way, or a row of them from one noise.
-import { guided } from "./guidance.js";
+import { guided, mixture } from "./guidance.js";
 import { interpolateEmbeddings } from "./interpolation.js";
 import { normals } from "./random.js";
 import { SAMPLERS, ddimTimesteps } from "./samplers.js";
 import { makeSchedule } from "./schedule.js";
+import { mixesAnswers } from "./settings.js";
 import { repeat } from "./vectors.js";
 
 export const SCALES = [0, 1, 2, 4, 6, 8, 10];
@@ -17,12 +18,18 @@ export function seededNoise(seed, size) {
   };
 }
 
+/** The class embeddings (N·D) on the way; where answers are mixed, there are the two ends alone. */
+function between(ends, alphas, { path }) {
+  return interpolateEmbeddings(...ends, alphas, path === "scores" ? "linear" : path);
+}
+
 /** The steps { t, xt, x0, passes } towards the images whose class is alphas (N) of the way, w a number or N of them. */
 export async function* steps(model, entry, settings, { alphas, w }, noise = seededNoise(settings.seed, model.size)) {
   const schedule = makeSchedule(entry.alphas_cumprod);
   const ends = [settings.class, settings.to].map((name) => model.embedClass(entry.classes.indexOf(name)));
-  const cond = interpolateEmbeddings(...ends, alphas, settings.path); // (N·D)
-  const answer = guided(model.network, schedule, cond, model.nullCond, w, entry.parameterization);
+  const answer = mixesAnswers(settings, alphas)
+    ? mixture(model.network, schedule, ends, model.nullCond, alphas, w, entry.parameterization)
+    : guided(model.network, schedule, between(ends, alphas, settings), model.nullCond, w, entry.parameterization);
   let passes; // the samplers know nothing of these: what the last answer was made of
   const denoise = async (xt, t) => {
     const { x0, eps, passes: outputs } = await answer(xt, t);
@@ -48,10 +55,13 @@ export function stripSteps(model, entry, settings, noise) {
   return steps(model, entry, settings, row, noise);
 }
 
-/** How many times one image's network is asked: guidance asks twice. */
-export function evaluations({ w, steps, strip }) {
-  if (strip === "sweep") return steps * 2 * SCALES.length;
-  return steps * (w === 0 || w === 1 ? 1 : 2) * (strip === "walk" ? ALPHAS.length : 1);
+/** How many times one image's network is asked: guidance asks without the class, too, and a mixture asks for both. */
+export function evaluations(settings) {
+  const { w, steps, strip, mix } = settings;
+  const classes = mixesAnswers(settings, strip === "walk" ? ALPHAS : [mix]) ? 2 : 1;
+  if (strip === "sweep") return steps * (1 + classes) * SCALES.length;
+  const asks = w === 0 ? 1 : w === 1 ? classes : 1 + classes;
+  return steps * asks * (strip === "walk" ? ALPHAS.length : 1);
 }
 
 /** The last step's images. */

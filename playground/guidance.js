@@ -44,3 +44,23 @@ export function guided(network, schedule, cond, nullCond, w, parameterization) {
     return { ...splitOutput(guidedOut, xt, t, schedule, parameterization), passes: { weak, strong } };
   };
 }
+
+/** Two conditions a and b (D) at once, in one batched pass: strong is (1 - alpha)·out_a + alpha·out_b, one alpha an image
+ *  (after Liu et al. 2022, eq. 11). At w = 0 nothing but the pass without a class counts, at w = 1 that one does not. */
+export function mixture(network, schedule, [a, b], nullCond, alphas, w, parameterization) {
+  const n = alphas.length;
+  if (w === 0) return plain(network, schedule, repeat(nullCond, n), parameterization, "weak");
+  const conds = [...(w === 1 ? [] : [nullCond]), a, b];
+  const every = concat(...conds.map((cond) => repeat(cond, n))); // (2B·D) or (3B·D)
+  return async (xt, t) => {
+    const out = await network(repeat(xt, conds.length), t, every); // (2B·C·H·W) or (3B·C·H·W)
+    const [outB, outA, weak] = conds.map((_, i) => out.subarray(i * xt.length, (i + 1) * xt.length)).reverse();
+    const size = xt.length / n;
+    const strong = outA.map((x, i) => {
+      const alpha = alphas[Math.floor(i / size)];
+      return (1 - alpha) * x + alpha * outB[i];
+    });
+    const mixed = weak ? extrapolate(weak, strong, w) : strong;
+    return { ...splitOutput(mixed, xt, t, schedule, parameterization), passes: weak ? { weak, strong } : { strong } };
+  };
+}

@@ -1,4 +1,5 @@
-// Between two classes: ddpm_core/interpolation.py. A straight line, or the arc of a sphere (Shoemake 1985).
+// Between two classes: ddpm_core/interpolation.py. A straight line, or the arc of a sphere (Shoemake 1985). The third path,
+// "scores", leaves the embeddings alone: mixture() in guidance.js.
 import { combine, concat } from "./vectors.js";
 
 export const MODES = ["linear", "spherical"];

@@ -5,7 +5,7 @@ export const DEFAULTS = {
   class: "3",
   to: "8",
   mix: 0, // 0: the first class alone ... 1: the second one alone
-  path: "linear",
+  path: "", // none named: the one that suits the model
   w: 4,
   steps: 20, // enough for 8×8 pictures, and quick enough to follow a drag
   sampler: "ddim",
@@ -21,13 +21,14 @@ export const DEFAULTS = {
 const LIMITS = { mix: [0, 1], w: [0, 10], steps: [1, 100], seed: [0, 2 ** 32 - 1], at: [0, 100] };
 const WHOLE = ["steps", "seed", "at"];
 const CHOICES = {
-  path: ["linear", "spherical"],
+  path: ["", "linear", "spherical", "scores"],
   sampler: ["ddim", "dpm++", "ddpm"],
   weights: ["ema", "raw"],
   strip: ["", "sweep", "walk"],
   beside: ["", "w", "class", "sampler", "steps", "weights"],
   difference: ["", "1"],
 };
+export const PATH_NAMES = { linear: "linear", spherical: "spherical", scores: "mixed scores" };
 export const SAMPLER_NAMES = { ddim: "DDIM", "dpm++": "DPM-Solver++(2M)", ddpm: "DDPM" };
 
 /** A value as it may stand in the settings, or undefined where it may not. */
@@ -59,6 +60,16 @@ export function toAddress(settings) {
   return "#" + new URLSearchParams(Object.entries(settings).filter(([, value]) => value !== "")).toString();
 }
 
+/** Whether the network's two answers are mixed on the way, rather than the embeddings: at an end there is one class. */
+export function mixesAnswers({ path }, alphas) {
+  return path === "scores" && alphas.some((alpha) => alpha > 0 && alpha < 1);
+}
+
+/** The path that suits a model. In colour the line leaves grain half-way, which mixed answers do not (lesson 5.3). */
+function pathFor({ shape: [channels] }) {
+  return channels === 3 ? "scores" : "linear";
+}
+
 /** Where a walk from this class may lead: another class, the course's own choice first. */
 function partner(name, { classes, pairs }) {
   const pair = pairs.find((p) => p.includes(name));
@@ -75,6 +86,7 @@ export function fit(settings, entry) {
     class: first,
     to: known ? settings.to : partner(first, entry),
     mix: settings.to === first ? 0 : settings.mix, // between a class and itself there is that class alone
+    path: settings.path || pathFor(entry),
     weights: settings.weights in entry.files ? settings.weights : "ema",
     steps: Math.min(settings.steps, entry.timesteps),
   };

@@ -36,7 +36,7 @@ export function showStep(at) {
   byId("play").disabled = byId("at").disabled = !whole;
   if (!whole) return;
   showParts(byId("step"), entry, frames, i, shown);
-  tell(explain(frames[Math.min(i, frames.length - 2)], entry), "step-text");
+  tell(explain(frames[Math.min(i, frames.length - 2)], entry, shown), "step-text");
   showReading(entry, shown, frames[i].reading, page.other?.at(-1).reading);
 }
 

@@ -1,6 +1,7 @@
 // One step, taken apart: xt -> two passes -> their difference times w -> the estimate -> the next xt.
 import { predictX0 } from "./parameterization.js";
 import { paint } from "./pictures.js";
+import { mixesAnswers } from "./settings.js";
 import { combine } from "./vectors.js";
 import { percent } from "./views.js";
 
@@ -25,9 +26,10 @@ export function clamped(x0) {
 /** Names and images of a step's thumbnails, in order: [name, caption, image]. */
 export function thumbnails({ t, xt, x0, parts: made }, next, settings) {
   const who = settings.mix === 0 ? settings.class : settings.mix === 1 ? settings.to : "both classes";
+  const mixed = mixesAnswers(settings, [settings.mix]);
   return [
     ["now", `image so far, t\u00a0=\u00a0${t}`, xt],
-    made.strong && ["strong", made.push ? `with ${who}` : `one pass, with ${who}`, made.strong],
+    made.strong && ["strong", made.push || mixed ? `with ${who}` : `one pass, with ${who}`, made.strong],
     made.weak && ["weak", made.push ? NULL : `one pass, ${NULL}`, made.weak],
     made.push && ["push", `their difference ×\u00a0${+settings.w.toFixed(1)}`, made.push],
     ["estimate", "estimate of the clean image", x0],
@@ -61,13 +63,22 @@ export function showParts(box, entry, frames, i, settings) {
   });
 }
 
-/** What there is to know about the step, in a sentence or two. */
-export function explain({ t, x0, parts: made }, entry) {
-  const share = clamped(x0);
-  const root = Math.sqrt(entry.alphas_cumprod[t]);
-  const sum = made.push
+/** How many passes there were, and what became of them. */
+function passes({ push, strong }, mixed) {
+  if (mixed && strong) {
+    const both = "the answers for both classes are mixed, by their shares";
+    return push ? `Three passes: ${both}; then w times what they change.` : `Two passes: ${both}; at w = 1 no other counts.`;
+  }
+  return push
     ? "Two passes: the estimate is the one without the class plus w times what the class changes."
     : "One pass: at w = 0 and w = 1 the other one would not count.";
+}
+
+/** What there is to know about the step, in a sentence or two. */
+export function explain({ t, x0, parts: made }, entry, settings) {
+  const share = clamped(x0);
+  const root = Math.sqrt(entry.alphas_cumprod[t]);
+  const sum = passes(made, mixesAnswers(settings, [settings.mix]));
   if (entry.parameterization !== "epsilon" || root > 0.5 || share < 0.3) return sum;
   return `${sum} ${percent(share)} of the estimate is plain black or white: this network predicts the noise, and the
     estimate divides what is left by √ᾱ = ${root.toPrecision(1)}, so that small errors grow and are clamped to [−1, 1].`;

@@ -1,7 +1,7 @@
 // What the page shows around the large pictures: the classifier's reading, the film and the strips.
 import { ALPHAS, SCALES } from "./generate.js";
 import { picture } from "./pictures.js";
-import { SAMPLER_NAMES } from "./settings.js";
+import { PATH_NAMES, SAMPLER_NAMES } from "./settings.js";
 
 export const byId = (id) => document.getElementById(id);
 export const percent = (p) => `${Math.round(100 * p)} %`;
@@ -97,7 +97,7 @@ export function stripLabels({ strip, class: a, to }) {
 export function stripTitle({ strip, class: a, to, mix, w, seed, steps, sampler, path }) {
   const who = mix === 0 ? `class ${a}` : `${percent(mix)} from ${a} to ${to}`;
   const how = `${plural(steps, `${SAMPLER_NAMES[sampler]} step`)}, seed ${seed}`;
-  return strip === "sweep" ? `Guidance sweep, ${who}: ${how}` : `From ${a} to ${to}, ${path}, w = ${w}: ${how}`;
+  return strip === "sweep" ? `Guidance sweep, ${who}: ${how}` : `From ${a} to ${to}, ${PATH_NAMES[path]}, w = ${w}: ${how}`;
 }
 
 /** A row of images with their labels and readings, or none. */

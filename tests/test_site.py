@@ -111,6 +111,9 @@ def test_every_text_and_every_module_has_its_place(site: Path):
     assert "Here one plays" in (site / "playground/index.html").read_text()
     live = [link for link in Page(site / "gallery/index.html").links if "playground/index.html#model=" in link]
     assert len(live) == 6  # what their addresses say is tested beside the playground
+    for lesson in site.glob("lessons/*.html"):
+        live = [link for link in Page(lesson).links if link.startswith("../playground/index.html#model=")]
+        assert len(live) > 1, lesson
     assert {"sweep.png", "ema_raw.png", "interpolate_3_8.gif", "cifar10/interpolate_cat_dog.gif"} <= set(
         Page(site / "gallery/index.html").loads
     )

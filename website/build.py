@@ -75,6 +75,7 @@ def stage(out: Path, how: str, built: Path) -> list:
     shutil.copytree(HERE / "assets", out / "assets")
     formulas(out)
     lab.write(out)
+    playground(out, built)  # before the pages that link to it
     for page in ("README.md", "CHANGELOG.md"):
         pages.markdown_page(ROOT / page, out)
     guides = sorted((ROOT / "docs").glob("*.md"))
@@ -91,7 +92,6 @@ def stage(out: Path, how: str, built: Path) -> list:
         pages.notebook_page(source, out)
         place = source.relative_to(ROOT).with_suffix(".md").as_posix()
         exercises.setdefault(titles[source.parent.name], []).append({title(source): place})
-    playground(out, built)
     return [
         {"Home": "README.md"},
         {"Lessons": [{name: f"lessons/{stem}.md"} for stem, name in titles.items()]},

@@ -22,17 +22,17 @@ WALK = "ddpm interpolate " + " ".join(f"--pair {a} {b}" for a, b in PAIRS) + " -
 WAY = "ddpm sample --classes 0 3 8 --w 3 --n 1 --steps 30 --trajectory 9 --out {out}/sample.png"
 COLOUR_SWEEP = "ddpm sweep --checkpoint {model} --w 1 2 4 8 --n 20 --sampler dpm++ --steps 10 --out {out}"
 COLOUR_WALK = "ddpm interpolate --checkpoint {model} " + " ".join(f"--pair {a} {b}" for a, b in drawing.COLOUR_PAIRS)
-COLOUR_WALK += " --sampler dpm++ --steps 20 --out {out}"
+COLOUR_WALK += " --mode scores --sampler dpm++ --steps 20 --out {out}"
 COMMANDS = (SWEEP, WALK, WAY)
 COLOUR_COMMANDS = (COLOUR_SWEEP, COLOUR_WALK)
 MODEL = "data/checkpoints/cifar10"
 LIVE = {  # the like of each picture in the playground, by its address
     "SWEEP": "#model=digits&class=3&sampler=dpm%2B%2B&steps=10&strip=sweep",
-    "WALK": "#model=digits&class=3&to=8&w=2&steps=20&strip=walk",
+    "WALK": "#model=digits&class=3&to=8&path=linear&w=2&steps=20&strip=walk",
     "WAY": "#model=digits&class=3&w=3&steps=30&at=0",
     "RAW": "#model=digits&class=3&steps=20&beside=weights&other=raw&difference=1",
     "COLOUR_SWEEP": "#model=cifar10&class=horse&sampler=dpm%2B%2B&steps=10&strip=sweep",
-    "COLOUR_WALK": "#model=cifar10&class=cat&to=dog&w=2&sampler=dpm%2B%2B&steps=20&strip=walk",
+    "COLOUR_WALK": "#model=cifar10&class=cat&to=dog&path=scores&w=2&sampler=dpm%2B%2B&steps=20&strip=walk",
 }
 
 PAGE = Path(__file__).parent / "templates/gallery.md"

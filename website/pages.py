@@ -25,6 +25,7 @@ from website.fingerprint import ROOT
 
 # A target may carry an anchor; code in backticks and fences is left alone.
 LINK_OR_CODE = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)#\s]+)", re.S)
+PLAYGROUND = ROOT / "playground/index.html"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 TEMPLATE = Path(__file__).parent / "templates/notebook.md.j2"  # extends nbconvert's own
@@ -42,6 +43,10 @@ def on_the_site(target: Path, source: Path, out: Path) -> str | None:
     inside = target.relative_to(ROOT)
     if target == lab.LAB:
         page = ROOT / lab.PAGE
+    elif target == PLAYGROUND:  # the page that is built lies in the same place, where it is part of the site
+        if (out / inside).is_file():
+            return None
+        page = ROOT / "playground.md"
     elif inside.parts[0] in reference.PACKAGES and target.suffix in ("", ".py"):
         page = ROOT / reference.page_of(inside)
     elif target.suffix == ".ipynb":

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-FORMATS = ("canvas", "moodle", "zip")
+FORMATS = ("canvas", "moodle", "zip", "nbgrader")
 SAID = 40  # sentences on the terminal; a class of 300 can be wrong in one way
 
 
@@ -38,7 +38,9 @@ def run_collect(a: argparse.Namespace) -> None:
     print(f"{done.notebooks} notebook(s) of {len(done.students)} student(s) in {a.to}")
     if done.late:
         print(f"late, says {a.format.title()}: {', '.join(sorted(done.late))}")
-    if done.untimed:
+    if a.format == "nbgrader":
+        print("when they came in is read in the exchange by `autograder grade`")
+    elif done.untimed:
         remedy = {
             "canvas": "Canvas's download holds none: give them with --times FILE.csv (student, submitted_at)",
             "moodle": "give the grading worksheet with --roster",
@@ -74,6 +76,8 @@ def run_return(a: argparse.Namespace) -> None:
     if a.assignment not in assignments():
         raise ValueError(f"unknown assignment '{a.assignment}'; known: {', '.join(assignments())}")
     problems = [] if a.as_they_are else giving_back.generate(a.out, a.assignment)
+    if a.format == "nbgrader" and not a.to:
+        raise ValueError("name the exchange's folder of feedback: --to EXCHANGE/COURSE/feedback")
     to = a.to or a.out / f"feedback_{a.assignment}_{a.format}.zip"
     given = giving_back.give_back(a.out, a.submitted, a.format, a.assignment, all_records(a.out), to)
     say([*problems, *given.problems])
@@ -85,7 +89,8 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "collect", run_collect, about, "submissions.zip --format canvas --assignment 5_2_guidance", course=False
     )
-    p.add_argument("file", type=Path, help="the zip as it was downloaded, or the folder into which it was unpacked")
+    p.add_argument("file", type=Path, help="the zip as it was downloaded, the folder into which it was "
+                   "unpacked, or nbgrader's EXCHANGE/COURSE/inbound")  # fmt: skip
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", help="what was handed in; a plain zip may say so by its folders")
     p.add_argument("--roster", type=Path, help="CSV of the class: Canvas's gradebook export, Moodle's grading "
@@ -101,11 +106,12 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--key", metavar="COLUMN", help="the column that names students' folders")
     p.add_argument("--submitted", type=Path, default=Path("submitted"), help="roster.csv is written beside it")
 
-    about = "Make the zip of feedback pages that the LMS takes back."
+    about = "Make the zip of feedback pages that the LMS takes back, or put them into nbgrader's exchange."
     p = command("return", run_return, about, "build/grades --format canvas --assignment 5_2_guidance", course=False)
     p.add_argument("out", type=Path, help="the folder that `autograder grade` wrote")
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", required=True)
     p.add_argument("--submitted", type=Path, default=Path("submitted"), help="collected.csv lies beside it")
     p.add_argument("--as-they-are", action="store_true", help="do not make the pages anew")
-    p.add_argument("--to", type=Path, metavar="FILE", help="default: OUT/feedback_ASSIGNMENT_FORMAT.zip")
+    p.add_argument("--to", type=Path, metavar="PATH", help="default: OUT/feedback_ASSIGNMENT_FORMAT.zip; of nbgrader's "
+                   "exchange the folder EXCHANGE/COURSE/feedback")  # fmt: skip

@@ -42,7 +42,7 @@ def release(
     seed = known.seed if known else int.from_bytes(os.urandom(4), "big") if seed is None else seed
     files = list(marked(course, seed))
     if not files:
-        raise ValueError(f"no solution of {course} has numbers that vary (docs/instructors.md: “Variants”)")
+        raise ValueError(f"no solution of {course} has numbers that vary (docs/variants.md)")
     drawn = [{name: choices[v % len(choices)] for name, _, choices in files} for v in range(number + 1)]
     given = Variants(
         seed,

@@ -1,4 +1,4 @@
-"""`autograder new-exercise`, and the section of docs/instructors.md that walks through it, run as it stands there."""
+"""`autograder new-exercise`, and the section of docs/new_exercise.md that walks through it, run as it stands there."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def course(tmp_path_factory):
 
 
 def blocks(language):
-    section = (ROOT / "docs/instructors.md").read_text(encoding="utf-8").split("\n## A new exercise\n")[1]
+    section = (ROOT / "docs/new_exercise.md").read_text(encoding="utf-8").split("\n## A new exercise\n")[1]
     return re.findall(rf"```{language}\n(.*?)```", section, re.S)
 
 

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -199,17 +200,40 @@ def test_the_picture_stays_in_sight_and_the_columns_end_together(visit):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-@pytest.mark.parametrize("name", gallery.LIVE)
-def test_the_gallery_s_addresses_mean_what_they_say(visit, name):
-    told = visit.page.evaluate(
-        """async (hash) => {
-            const { fit, fromAddress } = await import("./settings.js");
-            const asked = fromAddress(hash), { models } = playground.page.manifest;
-            return fit(asked, models.find(({ name }) => name === asked.model)); }""",
-        gallery.LIVE[name],
-    )
-    for key, value in parse_qsl(gallery.LIVE[name].removeprefix("#")):
-        assert str(told[key]) == value, key
+def lesson_links(page):
+    """Where the lessons link to it, (lesson, address) of each link."""
+    found = []
+    for lesson in sorted((gallery.ROOT / "lessons").glob("*.ipynb")):
+        cells = nbformat.read(lesson, as_version=4).cells
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        found += [(lesson.stem, link) for link in re.findall(rf"\]\(\.\./playground/{page}(#[^\s)]+)\)", text)]
+    return found
+
+
+def test_links_of_gallery_and_lessons_set_what_they_name(visit):
+    links = [("gallery", link) for link in gallery.LIVE.values()] + lesson_links("index.html")
+    assert {place for place, _ in links} == {"gallery"} | {f.stem for f in (gallery.ROOT / "lessons").glob("*.ipynb")}
+    for place, link in links:
+        told = visit.page.evaluate(
+            """async (hash) => {
+                const { fit, fromAddress } = await import("./settings.js");
+                const asked = fromAddress(hash), { models } = playground.page.manifest;
+                return fit(asked, models.find(({ name }) => name === asked.model)); }""",
+            link,
+        )
+        for key, value in parse_qsl(link.removeprefix("#"), strict_parsing=True):
+            assert key in told and str(told[key]) == value, (place, link, key)
+    walks = {"path=linear", "path=spherical", "path=scores"}
+    assert walks <= {part for _, link in links for part in link.split("&")}  # the lesson on them has each
+
+
+def test_links_of_lessons_to_the_laboratory_set_what_they_name(lab):
+    links = lesson_links("lab/index.html")
+    assert len(links) > 3
+    for place, link in links:
+        told = lab.evaluate("async (hash) => (await import('./state.js')).fromAddress(hash)", link)
+        for key, value in parse_qsl(link.removeprefix("#"), strict_parsing=True):
+            assert key in told and str(told[key]).lower() == value, (place, link, key)
 
 
 # What each answer says about its own link: an expression that must be true of the page.

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ddpm_core import checkpoint
+from ddpm_core.guidance import guide, mixture
 from ddpm_core.interpolation import interpolate_embeddings
 from ddpm_core.samplers import SampleConfig, denoiser, initial_noise, last, solve, spaced_timesteps, step_noise
 from ddpm_core.schedule import DiffusionSchedule
@@ -35,9 +36,15 @@ def in_pytorch(settings, noise):
     net, schedule = diffusion.network, DiffusionSchedule.named(loaded.preset.schedule)
     ends = net.embed_class(torch.tensor([int(settings["class"]), int(settings.get("to", 0)), net.null_class]))
     path, mix = settings.get("path", "linear"), torch.tensor([settings.get("mix", 0.0)])
-    cond = interpolate_embeddings(ends[0], ends[1], mix, path)
     config = SampleConfig(sampler=settings["sampler"])
-    denoise = denoiser(replace(diffusion, network=net.forward_with_cond, null=ends[2:]), cond, settings["w"], config)
+    if path == "scores":
+        conds = [torch.tensor([int(settings[name])]) for name in ("class", "to")]
+        branches = mixture(diffusion, conds, torch.stack([1 - mix, mix]))
+        denoise = guide(diffusion, branches, settings["w"])
+    else:
+        cond = interpolate_embeddings(ends[0], ends[1], mix, path)
+        on_embeddings = replace(diffusion, network=net.forward_with_cond, null=ends[2:])
+        denoise = denoiser(on_embeddings, cond, settings["w"], config)
     times = spaced_timesteps(schedule, STEPS)
     return last(solve(denoise, noise, schedule, times, config, step_noise([0]))).flatten().numpy(), times
 
@@ -54,6 +61,8 @@ SAME = [{"class": c, "w": w, "sampler": s} for c in "038" for w in (0, 1, 4) for
     {"class": "5", "w": 4, "sampler": "ddpm"},
     {"class": "3", "w": 3, "sampler": "ddim", "weights": "ema", "to": "8", "mix": 0.4, "path": "spherical"},
     {"class": "3", "w": 3, "sampler": "dpm++", "weights": "ema", "to": "8", "mix": 0.4, "path": "linear"},
+    {"class": "3", "w": 3, "sampler": "dpm++", "weights": "ema", "to": "8", "mix": 0.4, "path": "scores"},
+    {"class": "3", "w": 1, "sampler": "ddim", "weights": "ema", "to": "8", "mix": 0.7, "path": "scores"},
 ]
 
 
@@ -71,6 +80,35 @@ def test_the_images_are_those_of_pytorch_from_the_same_noise(visit):
     different = np.abs(np.array(drawn)[:, None] - np.array(drawn)[None]).max(-1) > 0.05
     w0 = [i for i, s in enumerate(SAME) if s["w"] == 0]  # without guidance the class says nothing
     assert all(different[i, j] for i in range(len(SAME)) for j in range(i) if not (i in w0 and j in w0))
+
+
+def test_a_walk_that_mixes_the_answers_begins_and_ends_at_its_classes_and_turns_elsewhere(visit):
+    strips = {}
+    for path in ("scores", "linear"):
+        visit.go(f"model=digits&class=3&to=8&w=2&steps={STEPS}&path={path}&strip=walk&seed=3")
+        strips[path] = np.array(visit.page.evaluate("playground.page.strip.images.map((i) => [...i])"))
+    np.testing.assert_allclose(strips["scores"][[0, -1]], strips["linear"][[0, -1]], rtol=0, atol=1e-4)
+    assert np.abs(strips["scores"][1:-1] - strips["linear"][1:-1]).max(1).min() > 0.05
+    visit.go(f"model=digits&class=3&to=8&w=2&steps={STEPS}&path=scores&mix=0.3&seed=3")  # alone, as in the row
+    np.testing.assert_allclose(visit.images()[-1], strips["scores"][3], rtol=0, atol=1e-4)
+    assert "Three passes" in visit.page.inner_text("#step-text")
+    asked = """async (s) => { const { evaluations } = await import("./generate.js"); return evaluations(s); }"""
+    told = {"steps": 10, "mix": 0.3, "strip": "", "path": "scores"}
+    assert [visit.page.evaluate(asked, told | {"w": w}) for w in (0, 1, 2)] == [10, 20, 30]
+
+
+def test_colour_mixes_the_answers_unless_the_address_says_otherwise(visit):
+    for model, path, expected in (
+        ("cifar10", "", "scores"), ("cifar10", "&path=linear", "linear"), ("cifar10", "&path=arc", "scores"),
+        ("digits", "", "linear"), ("digits", "&path=scores", "scores"),
+    ):  # fmt: skip
+        visit.go(f"model={model}&steps=4{path}")
+        assert visit.get("settings.path") == expected
+        assert visit.page.locator(f"input[name=path][value={expected}]").is_checked()
+    for model, expected in (("cifar10", "scores"), ("digits", "linear")):  # as chosen on the page
+        visit.page.select_option("#model", model)
+        visit.idle()
+        assert visit.get("settings.path") == expected
 
 
 def test_a_link_shows_the_same_picture(visit, visit_another):

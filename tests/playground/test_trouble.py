@@ -49,6 +49,14 @@ def test_a_first_model_that_does_not_come_can_be_tried_again_and_so_can_the_clas
     page.close()
 
 
+def test_without_scripts_it_says_what_it_needs(site, browser):
+    """As where a notebook's viewer shows the file."""
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(site)
+    assert page.locator("noscript").is_visible() and "make playground ARGS=--serve" in page.inner_text("noscript")
+    page.close()
+
+
 def test_opened_from_a_disk_it_says_why_it_stands_still(browser):
     page = browser.new_page()
     page.goto((HERE / "index.html").as_uri())

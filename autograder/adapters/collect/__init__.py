@@ -7,6 +7,7 @@ not even taken stays in the zip; each is named in a sentence.
 from pathlib import Path
 
 from autograder.adapters import classlist
+from autograder.adapters.collect import exchange
 from autograder.adapters.collect.layouts import FORMATS
 from autograder.adapters.collect.people import students
 from autograder.adapters.collect.source import Collected, Source
@@ -19,12 +20,12 @@ def collect(file: Path, source: Source, submitted: Path) -> Collected:
     """Take over a download. ValueError, in one sentence, where nothing can be."""
     if source.assignment and source.assignment not in assignments():
         raise ValueError(f"unknown assignment '{source.assignment}'; known: {', '.join(assignments())}")
-    if source.form != "zip" and not source.assignment:
+    if source.form in ("canvas", "moodle") and not source.assignment:
         raise ValueError(f"a download from {source.form.title()} does not say of what; name it with --assignment")
     people = classlist.read(source.roster, source.key) if source.roster else []
     source.check()
     done = Collected()
-    with opened(file) as archive:
+    with exchange.opened(file, source.assignment) if source.form == "nbgrader" else opened(file) as archive:
         uploads, done.problems = FORMATS[source.form](archive.entries)
         if not uploads:
             hint = "see --format" if archive.entries else "it holds no file"

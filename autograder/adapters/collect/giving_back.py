@@ -1,4 +1,5 @@
 """The zip of feedback pages that an LMS hands out: each page under the name by which the LMS knows whose it is.
+nbgrader's exchange takes pages without a zip.
 
 Whose is whose stands in collected.csv, which `collect` wrote: a student of whom the LMS told nothing gets no page.
 """
@@ -7,30 +8,21 @@ import io
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import capture_log
 
-from autograder.adapters.collect import tables
+from autograder.adapters.collect import exchange, tables
 from autograder.adapters.collect.layouts import wanted_back
+from autograder.adapters.collect.pages import Given, Page
 from autograder.exercises import of_assignment
 from autograder.grading import private
 from autograder.intake.extract import Unreadable, read_bytes
 from autograder.release.generate import load_config
 
 Row = dict[str, str]
-
-
-@dataclass
-class Given:
-    """What is in the zip, and what is not."""
-
-    students: set[str] = field(default_factory=set)
-    pages: int = 0
-    problems: list[str] = field(default_factory=list)
 
 
 def generate(out: Path, assignment: str) -> list[str]:
@@ -46,52 +38,64 @@ def generate(out: Path, assignment: str) -> list[str]:
 
 
 def give_back(out: Path, submitted: Path, form: str, assignment: str, records: Sequence[dict], to: Path) -> Given:
-    """Write the zip from OUT/feedback. ValueError where nothing of the assignment came from that LMS, or is graded."""
+    """OUT/feedback into the zip, or into the exchange. ValueError where nothing came from there, or is graded."""
     every = tables.load(submitted.parent, tables.COLLECTED, tables.COLUMNS[:3]).values()
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in every:
         if row["assignment"] == assignment and row["format"] == form:
             rows[row["student"]].append(row)
-    pages = sorted((out / "feedback").glob(f"*/{assignment}/*.html"))
-    graded = {p.parent.parent.name for p in pages}
+    graded = {p.parent.parent.name for p in (out / "feedback").glob(f"*/{assignment}/*.html")}
     if form == "zip" and not rows:  # not from an archive: the folders' names are all there is
         rows = {student: [{"student": student, "entry": "", "notebook": ""}] for student in graded}
     if not rows:
         where = submitted.parent / tables.COLLECTED
         raise ValueError(f"{where} has nothing of {assignment} from {form}; `autograder collect` writes it")
-    if not pages:
+    if not graded:
         raise ValueError(f"{out / 'feedback'} has no page of {assignment}; `autograder grade` comes first")
-    pending = _pending(records, assignment)
-    given, names = Given(), set()
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
-        for student, own in sorted(rows.items()):
-            for notebook, entry in _pages(own, form, assignment):
-                page = out / "feedback" / student / assignment / f"{notebook}.html"
-                if (student, notebook) in pending:
-                    given.problems.append(f"{student}: {notebook} has no result yet, so its page is left out")
-                    continue
-                try:
-                    content = read_bytes(page)
-                except Unreadable:
-                    given.problems.append(f"{student}: there is no page of {notebook}; grade it first")
-                    continue
-                name = wanted_back(form, entry, student, assignment, page.name)
-                if name in names:
-                    raise ValueError(f"two pages would be named {name}; look at {submitted.parent / tables.COLLECTED}")
-                names.add(name)
-                file.writestr(name, content)
-                given.students.add(student)
-                given.pages += 1
-    private.write_bytes(to, made.getvalue())
+    given = Given()
+    pages = _read(out / "feedback", rows, form, assignment, _pending(records, assignment), given)
+    if form == "nbgrader":
+        exchange.put(pages, to, given)
+    else:
+        _zip(pages, form, assignment, submitted, to, given)
     left = sorted(graded - rows.keys())
     given.problems += [f"{student}: no file of theirs is from {form}, so no page was put in" for student in left]
     return given
 
 
+def _read(
+    feedback: Path, rows: dict[str, list[Row]], form: str, assignment: str, pending: set[tuple[str, str]], given: Given
+) -> Iterator[Page]:
+    """The pages that there are; who has none, and why, goes to `given`."""
+    for student, own in sorted(rows.items()):
+        for notebook, entry in _pages(own, form, assignment):
+            if (student, notebook) in pending:
+                given.problems.append(f"{student}: {notebook} has no result yet, so its page is left out")
+                continue
+            try:
+                content = read_bytes(feedback / student / assignment / f"{notebook}.html")
+            except Unreadable:
+                given.problems.append(f"{student}: there is no page of {notebook}; grade it first")
+                continue
+            yield Page(student, notebook, entry, content)
+
+
+def _zip(pages: Iterator[Page], form: str, assignment: str, submitted: Path, to: Path, given: Given) -> None:
+    names, made = set(), io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for page in pages:
+            name = wanted_back(form, page.entry, page.student, assignment, f"{page.notebook}.html")
+            if name in names:
+                raise ValueError(f"two pages would be named {name}; look at {submitted.parent / tables.COLLECTED}")
+            names.add(name)
+            file.writestr(name, page.content)
+            given.count(page)
+    private.write_bytes(to, made.getvalue())
+
+
 def _pages(rows: Sequence[Row], form: str, assignment: str) -> Iterator[tuple[str, str]]:
-    """(notebook, the entry by which the LMS knows whose it is): Canvas takes back what it gave, others any file."""
-    if form == "canvas":
+    """(notebook, the entry by which the LMS knows whose it is): Canvas and nbgrader want what they gave, others any."""
+    if form in ("canvas", "nbgrader"):
         yield from ((row["notebook"], row["entry"]) for row in rows)
     else:
         yield from ((e.name, rows[0]["entry"]) for e in of_assignment(assignment))

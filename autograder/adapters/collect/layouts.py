@@ -1,6 +1,7 @@
 """Whose file is what, by the names that Canvas, Moodle or a plain zip give; and how files are named to go back.
 
-A plain zip: STUDENT/ASSIGNMENT/FILE or STUDENT/FILE, perhaps all of it in one folder more.
+A plain zip: STUDENT/ASSIGNMENT/FILE or STUDENT/FILE, perhaps all of it in one folder more. nbgrader's exchange:
+STUDENT+ASSIGNMENT+TIME/FILE.
 """
 
 import re
@@ -11,6 +12,7 @@ from autograder.exercises import assignments
 from autograder.intake.archive import Entry, shown
 from autograder.intake.lms_names import CANVAS, MOODLE
 
+SUBMISSION = re.compile(r"(?P<student>[^+]+)\+(?P<assignment>[^+]+)\+(?P<time>[0-9:. -]+) UTC(\+.*)?", re.S)
 SUFFIX = re.compile(
     r"(?P<stem>.+?)(?:-(?P<a>[0-9]{1,6})| ?\((?P<b>[0-9]{1,6})\)|-Copy(?P<c>[0-9]{0,6}))?\.ipynb", re.S | re.I
 )
@@ -100,7 +102,21 @@ def plain(entries: Sequence[Entry]) -> Read:
     return found, problems
 
 
-FORMATS: dict[str, Callable[[Sequence[Entry]], Read]] = {"canvas": canvas, "moodle": moodle, "zip": plain}
+def nbgrader(entries: Sequence[Entry]) -> Read:
+    found, problems = [], []
+    for entry in entries:
+        m = SUBMISSION.fullmatch(entry.parts[0])
+        if m and len(entry.parts) == 2:
+            order = tuple(int(number) for number in re.findall("[0-9]+", m["time"]))
+            found.append(Upload(m["student"], "", entry.parts[1], order, False, entry, m["assignment"]))
+        else:
+            problems.append(f"{shown(entry.name)} does not lie in STUDENT+ASSIGNMENT+TIME; not taken")
+    return found, problems
+
+
+FORMATS: dict[str, Callable[[Sequence[Entry]], Read]] = {
+    "canvas": canvas, "moodle": moodle, "zip": plain, "nbgrader": nbgrader
+}  # fmt: skip
 
 
 def wanted_back(form: str, entry: str, student: str, assignment: str, page: str) -> str:

@@ -10,6 +10,8 @@ from autograder.adapters.collect.layouts import Upload
 from autograder.intake.archive import shown
 from autograder.intake.student_ids import compared
 
+FOLDERS = ("zip", "nbgrader")  # formats in which a person is called as the folder is
+
 
 @dataclass(frozen=True)
 class Named:
@@ -34,10 +36,10 @@ def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> 
     problems: list[str] = []
     for user, name in names.items():
         alone = namesakes[_folded(safe(name))] == 1
-        person = by_id.get(compared(user)) if form == "zip" else by_number.get(user)
+        person = by_id.get(compared(user)) if form in FOLDERS else by_number.get(user)
         if form == "moodle" and not person and alone:
             person = next((by_name[part] for part in _parts(_folded(name)) if part in by_name), None)
-        if form == "zip":
+        if form in FOLDERS:
             found[user] = Named(user, person.name if person else "")
         elif person:
             found[user] = Named(person.id, person.name)

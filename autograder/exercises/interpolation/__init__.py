@@ -1,5 +1,6 @@
 """The interpolation exercise: paths between two embeddings, and the row of images along one (row.py)."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,6 +14,8 @@ from autograder.exercises.interpolation.row import LESSON
 from autograder.exercises.interpolation.world import ROW, arc
 
 NAME = "interpolate_embeddings"
+Judge = Callable[[Tensor], None]  # of a path; Failed where it is not what it should be
+UNIT, LENGTH = partial(F.normalize, dim=1), partial(torch.linalg.vector_norm, dim=1)
 EXAMPLE = "try a = torch.tensor([1.0, 0.0]), b = torch.tensor([0.0, 3.0]), alphas = torch.tensor([0.0, 0.5, 1.0])"
 
 
@@ -37,6 +40,26 @@ def path(probe: Probe, a: Tensor, b: Tensor, alphas: Tensor, mode: str | None = 
     return out.unchanged().tensor((len(alphas), len(a)), torch.float32)
 
 
+def expecting(wanted: Tensor, *told: str, of: Callable[[Tensor], Tensor] = Tensor.double, **within: float) -> Judge:
+    """close to what is wanted, of the path or of what `of` makes of it."""
+    return lambda out: close(of(finite(out, "the result").double()), wanted, *told, **within)
+
+
+def judged(probe: Probe, given: tuple[Tensor, Tensor, Tensor], mode: str | None, judge: Judge) -> None:
+    """judge(the path), Failed. Where alphas in another order make no difference, that is what the student is told."""
+    out = path(probe, *given, mode)
+    try:
+        judge(out)
+    except Failed:
+        a, b, alphas = given
+        if len(alphas) > 1 and torch.equal(path(probe, a, b, alphas.flip(0), mode), out):
+            raise Failed(
+                f"alphas never reach the result, which is the same for alphas in another order: {EXAMPLE}, and then "
+                "alphas.flip(0). Row i belongs to alphas[i], whatever their order and number"
+            ) from None
+        raise
+
+
 def line(a: Tensor, b: Tensor, alphas: Tensor) -> Tensor:
     return (1 - alphas.double())[:, None] * a.double() + alphas.double()[:, None] * b.double()
 
@@ -52,44 +75,44 @@ def linear(probe: Probe, rng: Generator) -> None:
     for size, count in ((8, 5), (6, 6), (5, 1), (3, 7)):
         (a, b), alphas = pair(rng, size), torch.cat([torch.tensor([0.0, 1.0]), inner(rng, count)])
         for mode in (None, "linear"):
-            close(
-                path(probe, a, b, alphas, mode), line(a, b, alphas), "the path is not a straight line from a "
-                "(alpha = 0) to b (alpha = 1)" + ("" if mode else " where no mode is given"),
-                f"{EXAMPLE}: row i is a mixture of a and b with the weight alphas[i], alphas (N,) needs to be (N, 1)",
-            )  # fmt: skip
+            text = "the path is not a straight line from a (alpha = 0) to b (alpha = 1)"
+            how = f"{EXAMPLE}: row i is a mixture of a and b with the weight alphas[i], alphas (N,) needs to be (N, 1)"
+            told = text if mode else f"{text} where no mode is given", how
+            judged(probe, (a, b, alphas), mode, expecting(line(a, b, alphas), *told))
 
 
 def ends(probe: Probe, rng: Generator) -> None:
     for _ in range(3):
         a, b = pair(rng, 7)
-        close(
-            path(probe, a, b, torch.tensor([1.0, 0.0]), "spherical"), torch.stack([b, a]),
-            "the spherical path does not begin in a and end in b", f'{EXAMPLE}, mode="spherical": the first and the '
-            "last row are a and b themselves, with their lengths", rtol=1e-3, atol=1e-4,
-        )  # fmt: skip
+        told = (
+            "the spherical path does not begin in a and end in b",
+            f'{EXAMPLE}, mode="spherical": the first and the last row are a and b themselves, with their lengths',
+        )
+        there = expecting(torch.stack([b, a]), *told, rtol=1e-3, atol=1e-4)
+        judged(probe, (a, b, torch.tensor([1.0, 0.0])), "spherical", there)
 
 
 def direction(probe: Probe, rng: Generator) -> None:
     for size, count in ((2, 5), (6, 6), (40, 3)):
         (a, b), alphas = pair(rng, size), inner(rng, count)
-        out = path(probe, a, b, alphas, "spherical").double()
-        close(
-            F.normalize(finite(out, "the result"), dim=1), F.normalize(arc(a, b, alphas), dim=1),
+        told = (
             "the direction does not turn evenly along the arc",
             f'{EXAMPLE}, mode="spherical": the middle row points at 45°, since alpha = 0.5 is half of the angle. '
             "The angle is between the directions, so both vectors are divided by their lengths first",
-            rtol=1e-3, atol=1e-3,
-        )  # fmt: skip
+        )
+        turned = expecting(F.normalize(arc(a, b, alphas), dim=1), *told, of=UNIT, rtol=1e-3, atol=1e-3)
+        judged(probe, (a, b, alphas), "spherical", turned)
 
 
 def length(probe: Probe, rng: Generator) -> None:
     for size, count in ((2, 5), (6, 6), (40, 3)):
         (a, b), alphas = pair(rng, size), inner(rng, count)
-        out = path(probe, a, b, alphas, "spherical").double()
-        close(
-            out.norm(dim=1), arc(a, b, alphas).norm(dim=1), "the length does not go linearly from a's to b's",
-            f'{EXAMPLE}, mode="spherical": the three rows have the lengths 1, 2 and 3', rtol=2e-3, atol=1e-4,
-        )  # fmt: skip
+        told = (
+            "the length does not go linearly from a's to b's",
+            f'{EXAMPLE}, mode="spherical": the three rows have the lengths 1, 2 and 3',
+        )
+        long = expecting(arc(a, b, alphas).norm(dim=1), *told, of=LENGTH, rtol=2e-3, atol=1e-4)
+        judged(probe, (a, b, alphas), "spherical", long)
 
 
 def straight(probe: Probe, rng: Generator, pairs: list[tuple[Tensor, Tensor]], what: str, example: str) -> None:

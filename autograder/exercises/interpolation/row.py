@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from autograder.exercises.base import Failed, Probe, check_of
 from autograder.exercises.calls import Seeded, keeps_device, seed_of
-from autograder.exercises.interpolation.world import ROW, STEPS, THINGS, arc, ask, asked, shown, two, world
+from autograder.exercises.interpolation.world import ROW, STEPS, THINGS, World, arc, ask, asked, shown, two, world
 from autograder.exercises.levels import STALE, one_picture_all_the_way
 
 LESSON = "lesson 5.3, “Class interpolation”"
@@ -26,17 +26,31 @@ def is_along(image: Tensor, picture: Tensor) -> bool:
     return float(F.cosine_similarity(image.flatten(), picture.flatten(), dim=0)) > 0.999
 
 
+def shares(images: Tensor, pictures: Tensor) -> Tensor:
+    """How much of each picture (M, ...) there is in each image (N, ...), by least squares: (N, M)."""
+    return torch.linalg.lstsq(pictures.flatten(1).T, images.flatten(1).T).solution.T
+
+
+def besides(images: Tensor, pictures: Tensor) -> Tensor:
+    """What is in the images (N, ...) besides the pictures (M, ...), whatever their shares: (N, C·H·W)."""
+    return images.flatten(1) - shares(images, pictures) @ pictures.flatten(1)
+
+
 def ends(probe: Probe, rng: Generator) -> None:
     w, (a, b) = world(rng, null=False), two(rng)
     out, _ = ask(probe, w, (a, b), 5, seed_of(rng), guidance_scale=1.5)
     wanted = w.picture(w.table[[a, b]])
     for image, picture, what in zip(out[[0, -1]], wanted, ("first image is not class_a", "last image is not class_b")):
         if not is_along(image, picture):
+            draw = f"draw {ROW}(model, schedule, 1, 7, 3, (1, 8, 8)) with the course's digits: a clean 1 and a clean 7"
+            if not besides(image[None], wanted)[0].abs().max() > 0.03 * image.abs().max():
+                raise Failed(
+                    f"the {what}'s, but a clean one of the two classes in other shares: alpha must be 0 for the first "
+                    f"image and 1 for the last one; print it for num_interp = 3. To see it, {draw} at the ends"
+                )
             raise Failed(
-                f"the {what}'s: alpha is 0 at the beginning of the row and 1 at its end. Draw {ROW}(model, schedule, "
-                "1, 7, 3, (1, 8, 8)) with the course's digits: a clean 1 and a clean 7 at the ends. Noise that is left "
-                "means that the last step does not reach abar = 1, or that a timestep and its abar do not belong "
-                "together"
+                f"the {what}'s: {draw} at the ends. Noise that is left means that the last step does not reach abar = "
+                "1, or that a timestep and its abar do not belong together"
             )
 
 
@@ -89,12 +103,24 @@ def noise_of_the_generator(probe: Probe, rng: Generator) -> None:
         raise Failed("the channels share one noise: draw it with the shape (1, C, H, W)")
 
 
+def guided_by(scale: float, images: Tensor, w: World, classes: tuple[int, int]) -> bool:
+    """Are the images those of null + scale·(picture - null), with a picture on any way between the two classes?
+
+    Which way it is, and how far, is judged elsewhere: on a line the shares of the two add up to 1, on an arc to more.
+    """
+    without = images - (1 - scale) * w.picture(w.table[-1:])  # scale · picture
+    if scale == 0:
+        return bool(without.abs().max() <= 0.01)
+    pictures = w.picture(w.table[list(classes)])
+    sums = shares(without, pictures).sum(1) / scale
+    return bool(besides(without, pictures).abs().max() <= 0.01 and sums.min() > 0.9 and sums.max() < 1.6)
+
+
 def guidance(probe: Probe, rng: Generator) -> None:
     for scale in (2.5, 0.0, 1.0):
-        w, (a, b) = world(rng), two(rng)
-        out, _ = ask(probe, w, (a, b), 3, seed_of(rng), guidance_scale=scale)
-        null, wanted = w.picture(w.table[-1:]), w.picture(w.table[[a, b]])
-        if (out[[0, -1]] - (null + scale * (wanted - null))).abs().max() > 0.01:
+        w, classes = world(rng), two(rng)
+        out, _ = ask(probe, w, classes, 3, seed_of(rng), guidance_scale=scale)
+        if not guided_by(scale, out[[0, -1]], w, classes):
             raise Failed(
                 "guidance is not eps_u + w * (eps_c - eps_u), w = guidance_scale, with the null class's embedding (its "
                 "label is model.null_class) for eps_u: look at w = 0, which is the null class alone, and at w = 1, the "
@@ -103,10 +129,9 @@ def guidance(probe: Probe, rng: Generator) -> None:
 
 
 def defaults(probe: Probe, rng: Generator) -> None:
-    w, (a, b) = world(rng), two(rng)
-    out, about = ask(probe, w, (a, b), 2, seed_of(rng), num_steps=None)
-    null, wanted = w.picture(w.table[-1:]), w.picture(w.table[[a, b]])
-    if (out - (null + 4 * (wanted - null))).abs().max() > 0.01 or len(about.get("times") or ()) != 50:
+    w, classes = world(rng), two(rng)
+    out, about = ask(probe, w, classes, 2, seed_of(rng), num_steps=None)
+    if not guided_by(4, out, w, classes) or len(about.get("times") or ()) != 50:
         raise Failed(
             "without guidance_scale and num_steps, the row is not that of w = 4 and 50 steps: give both their defaults "
             "in the signature, and use them"

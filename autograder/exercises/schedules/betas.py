@@ -59,12 +59,16 @@ def squared_cosine(timesteps: int, s: float = 0.008) -> Tensor:
     return 1 - f[1:] / f[:-1]
 
 
+def apart(out: Tensor, right: Tensor) -> Tensor:
+    """Which betas differ by more than rounding does: in float32 the last cosines have lost four digits. (T,)"""
+    return (out - right).abs() > 3e-6 + 1e-3 * right
+
+
 def follows_cosine(probe: Probe, rng: Generator, **s: float) -> None:
     for timesteps in lengths(rng):
         out, right = betas(probe, COSINE, timesteps, **s), squared_cosine(timesteps, **s)
         inner = (right > 2e-4) & (right < 0.99)  # the clamps are judged by a check of their own
-        # in float32 the last cosines have lost four digits
-        if ((out - right).abs()[inner] > 3e-6 + 1e-3 * right[inner]).any():
+        if apart(out, right)[inner].any():
             raise Failed(
                 f"abar does not fall as the squared cosine{' where s is not its default' if s else ''}: build the T + 1"
                 " values f(0) … f(T) for T = 4 by hand, f(0) = cos²(s / (1 + s) · π/2), and compare f(t) / f(0) with "
@@ -82,6 +86,17 @@ def clamped(probe: Probe, rng: Generator) -> None:
         if (out < 1e-4 - 1e-7).any() or (out > 0.9999 + 1e-6).any():
             raise Failed(f"betas lie outside [1e-4, 0.9999]: look at the smallest and largest of {COSINE}(1000)")
         if (out[right > 0.99991] < 0.9999 - 1e-6).any():
-            raise Failed(f"the last beta is cut below 0.9999: look at {COSINE}(1000)[-1]")
+            cut = float(out.max())  # where all betas are small, it is no upper limit that made them so
+            if cut > 1e-3 and not apart(out, right.clamp(1e-4, cut)).any():
+                raise Failed(f"the last beta is cut below 0.9999: look at {COSINE}(1000)[-1]")
+            raise Failed(
+                f"the last beta is not 0.9999, and it is no clamp that makes it smaller: f(T) is 0, so that 1 - f(T) / "
+                f"f(T - 1) is 1, whatever T and s. Look at {COSINE}(4)[-1], and at the f(t) that it is made of"
+            )
         if (out[right < 0.99e-4] > 1e-4 + 1e-7).any():
-            raise Failed(f"small betas are raised above 1e-4: look at {COSINE}(2000)[0]")
+            if not apart(out, right.clamp(float(out.min()), 0.9999)).any():
+                raise Failed(f"small betas are raised above 1e-4: look at {COSINE}(2000)[0]")
+            raise Failed(
+                f"the first betas of a long schedule are too large, and it is no clamp that raises them: look at "
+                f"{COSINE}(2000)[0], and at the two values of f that it is made of"
+            )

@@ -52,6 +52,36 @@ def test_messages_are_short_and_do_not_repeat_one_another(bank):
             assert 20 < len(text) < 700 and "Traceback" not in text and "{" not in text.replace("{:", ""), text
 
 
+TOLD = [  # a wrong answer, a check, and what the student must be told there, or None: that check is passed
+    ("interpolate_classes", "never arrives", "from class_a to class_b", "clean one of the two classes in other shares"),
+    ("interpolate_classes", "never arrives", "guidance", None),
+    ("interpolate_classes", "never arrives", "the defaults", None),
+    ("interpolate_classes", "the row turned round", "from class_a to class_b", "alpha must be 0 for the first image"),
+    ("interpolate_classes", "the row turned round", "guidance", None),
+    ("interpolate_classes", "the last step is left out", "from class_a to class_b", "Noise that is left"),
+    ("interpolate_classes", "no guidance", "guidance", "guidance is not eps_u + w"),
+    ("interpolate_embeddings", "alphas ignored", "linear: a straight line", "alphas never reach the result"),
+    (
+        "interpolate_embeddings",
+        "alphas ignored",
+        "spherical: the length goes linearly",
+        "alphas never reach the result",
+    ),
+    ("interpolate_embeddings", "a and b exchanged", "linear: a straight line", "is not a straight line from a"),
+    ("cosine_beta_schedule", "clamped at 0.999, as published", "clamped to [1e-4, 0.9999]", "is cut below 0.9999"),
+    ("cosine_beta_schedule", "clamped at 0.02", "clamped to [1e-4, 0.9999]", "is cut below 0.9999"),
+    ("cosine_beta_schedule", "one step early", "clamped to [1e-4, 0.9999]", "it is no clamp that makes it smaller"),
+    ("cosine_beta_schedule", "sine", "clamped to [1e-4, 0.9999]", "it is no clamp that makes it smaller"),
+]
+
+
+@pytest.mark.parametrize(("answer", "name", "check", "said"), TOLD)
+def test_a_message_names_the_property_that_is_missing(answer, name, check, said):
+    bank = next(b for b in BANKS if b.answer == answer)
+    told = mutants.failures(bank, bank.wrong[name].source, 4).get(f"{answer}: {check}")
+    assert told is None if said is None else said in (told or ""), told
+
+
 def test_an_edit_must_have_one_place():
     with pytest.raises(ValueError, match="2 places"):
         texts.edited("a a\n", "- a\n+ b\n")
