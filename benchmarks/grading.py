@@ -87,7 +87,8 @@ def every(load: float) -> dict[str, Any]:
 def starts(n: int, jobs: int, notebook: str) -> dict[str, Any]:
     """Submissions a minute where answers start afresh, and where they are forked.
 
-    `two_idle_cores` is what the processor seconds of one submission come to there, the first import of torch aside.
+    `two_idle_cores` is what the processor seconds of one submission come to there. Those of forks hold the one import
+    of torch too, so give many submissions.
     """
     found: dict[str, Any] = {}
     for name, fewest in (("fresh", n + 1), ("forked", 1)):
