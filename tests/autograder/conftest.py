@@ -10,7 +10,6 @@ import pytest
 from autograder.sandbox.child_process import Child
 from autograder.sandbox.forks import Zygote
 
-
 COMPARE = ("test_forks.py", "test_walls_of_forks.py", "test_forked_records.py")  # forks with children that start afresh
 
 
