@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -13,6 +15,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.hub.machine import Machine, missing, started
 from tests.hub.people import PATIENCE_MS, Person
 
+ROOT = Path(__file__).resolve().parents[2]
 COURSE, TASK, NOTEBOOK = "conditional-diffusion", "5_2_guidance", "label_dropout"
 EXCHANGE, SERVICE = f"/usr/local/share/nbgrader/exchange/{COURSE}", f"/services/{COURSE}/"
 GRADE = (
@@ -128,6 +131,21 @@ def kept_out(ben: Person, machine: Machine) -> None:
     ben.step_aside()
 
 
+def led_to_the_lessons(ben: Person, machine: Machine) -> None:
+    """By the link of the page, to another repository: a bare one in the machine."""
+    page = (ROOT / "docs/hub.md").read_text(encoding="utf-8")
+    link = re.search(r"http://127\.0\.0\.1:8000(/hub/user-redirect/git-pull\?\S+)", page)[1]
+    elsewhere = re.sub(r"repo=[^&]*", "repo=file%3A%2F%2F%2Fsrv%2Flessons.git", link)
+    ben.page.goto(f"{machine.address}{elsewhere}", wait_until="commit")
+    ben.page.wait_for_url(
+        f"{ben.base}lab/tree/lessons-of-the-course/lessons/5_1_unconditional.ipynb", wait_until="commit"
+    )
+    ben.step_aside()
+    ben.typed(
+        "cmp ~/lessons-of-the-course/lessons/5_1_unconditional.ipynb /srv/students/lessons/5_1_unconditional.ipynb"
+    )
+
+
 def test_from_the_release_to_the_feedback(machine: Machine, people: tuple[Person, Person, Person]) -> None:
     grace, ada, ben = people
     released(grace)
@@ -163,3 +181,4 @@ def test_from_the_release_to_the_feedback(machine: Machine, people: tuple[Person
         pages[student.name] = student.typed(f"cat {TASK}/feedback/*/{NOTEBOOK}.html | grep -i 'score:'")
     assert f"{NOTEBOOK} (Score: 10.0 / 13.0)" in pages["ada"], pages["ada"]  # the written answer is missing
     assert f"{NOTEBOOK} (Score: " in pages["ben"] and "10.0 / 13.0" not in pages["ben"], pages["ben"]
+    led_to_the_lessons(ben, machine)
