@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from autograder.syntax import parse
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("autograder", "ddpm_core", "ddpm_tools")
 LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -37,7 +39,7 @@ def statements(tree: ast.AST, lazily: bool) -> Iterator[ast.AST]:
 @cache
 def _names(source: str, lazily: bool) -> frozenset[str]:
     names: set[str] = set()
-    for node in statements(ast.parse(source), lazily):
+    for node in statements(parse(source), lazily):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -3,10 +3,12 @@
     python benchmarks/grading.py [--quick]
     python benchmarks/grading.py --every        the model solution of every exercise: seconds of a processor
     python benchmarks/grading.py --batch 200 [--jobs 2] [--notebook schedules]
+    python benchmarks/grading.py --starts 10 [--jobs 2] [--notebook schedules]
 
 `--batch N` grades N copies of a model solution, as so many students, and gives submissions per minute, the share of the
 time that goes into starting children (bubblewrap, Python, torch), peak memory in MiB, and the processor seconds of one
-submission, which unlike the rest do not hang on what else the machine does.
+submission, which unlike the rest do not hang on what else the machine does. `--starts N` does that twice: with answers
+that each start torch for themselves, and with answers that are forked; and says how many times as many those are.
 
 The others grade the slowest reference design (cross-attention) after a burn-in; --quick skips the repeat. The last line
 is one JSON object: medians of seconds a stage, and the child's peak resident memory in MiB.
@@ -36,6 +38,7 @@ from autograder.exercises.conditioner import EXERCISE
 from autograder.grading import batch
 from autograder.grading.judging import judge_notebook
 from autograder.intake.extract import grade_id
+from autograder.sandbox import forks
 from autograder.sandbox.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +84,22 @@ def every(load: float) -> dict[str, Any]:
     return took
 
 
+def starts(n: int, jobs: int, notebook: str) -> dict[str, Any]:
+    """Submissions a minute where answers start afresh, and where they are forked.
+
+    `two_idle_cores` is what the processor seconds of one submission come to there. Those of forks hold the one import
+    of torch too, so give many submissions.
+    """
+    found: dict[str, Any] = {}
+    for name, fewest in (("fresh", n + 1), ("forked", 1)):
+        with patch.object(forks, "FEWEST", fewest):
+            graded = grade_class(n, jobs, notebook)
+        cpu_s = graded["cpu_s_each"]
+        found[name] = {"per_minute": graded["per_minute"], "cpu_s_each": cpu_s, "two_idle_cores": round(120 / cpu_s)}
+    found["ratio"] = {k: round(found["forked"][k] / found["fresh"][k], 2) for k in ("per_minute", "two_idle_cores")}
+    return found
+
+
 def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str]:
     """A class of n in a scratch folder, graded as `autograder grade` does, but for tables and gradebook."""
     exercise = next(e for e in EXERCISES.values() if e.name == notebook)
@@ -92,10 +111,12 @@ def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str
             folder.mkdir(parents=True)
             (folder / f"{notebook}.ipynb").write_bytes(solution)
         out.mkdir()
-        load, began, own = os.getloadavg()[0], time.perf_counter(), time.process_time()
+        load, began, own, before = os.getloadavg()[0], time.perf_counter(), time.process_time(), waited_for()
         with children_counted() as children:
             records = batch.grade(batch.find(submitted, only=(notebook,)), out, seed=0, jobs=jobs)
-        took, used = time.perf_counter() - began, time.process_time() - own + sum(children.values())
+        took, used = time.perf_counter() - began, time.process_time() - own
+        # A zygote has collected its forks, the killed ones too; of others the system may know less than we do.
+        used += max(sum(children.values()), waited_for() - before)
         private = [json.loads(file.read_text(encoding="utf-8")) for file in out.glob("*/*/instructor.json")]
     timings = [rec["extra_data"]["notebooks"][notebook]["timings"] for rec in records]
     if {rec["score"] for rec in records} != {exercise.max_score}:
@@ -113,6 +134,12 @@ def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str
         "cores": os.cpu_count() or 0,
         "load_before": round(load, 1),  # of the machine: above the number of cores, others take their share
     }
+
+
+def waited_for() -> float:
+    """Processor seconds of processes that this one or its children have collected."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 @contextlib.contextmanager
@@ -136,12 +163,15 @@ def main() -> None:
     p.add_argument("--quick", action="store_true", help="one run in place of three")
     p.add_argument("--every", action="store_true", help="one run of every exercise")
     p.add_argument("--batch", type=int, metavar="N", help="N submissions of an ungated exercise")
-    p.add_argument("--jobs", type=int, default=2, help="of --batch: submissions at a time")
+    p.add_argument("--starts", type=int, metavar="N", help="N submissions, with answers that start afresh and forked")
+    p.add_argument("--jobs", type=int, default=2, help="of --batch and --starts: submissions at a time")
     p.add_argument("--notebook", default="schedules", help="of --batch")
     a = p.parse_args()
     torch.set_num_threads(1)
     if a.batch:
         return print(json.dumps(grade_class(a.batch, a.jobs, a.notebook)))
+    if a.starts:
+        return print(json.dumps(starts(a.starts, a.jobs, a.notebook)))
     rows, load = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -8,6 +8,10 @@ os.environ["OMP_NUM_THREADS"] = (
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption("--from-zygote", action="store_true", help="fork every answer's process (tests/autograder)")
+
+
 @pytest.fixture(autouse=True)
 def one_thread_and_a_fixed_stream():
     """Every test starts alike, whatever ran before it."""

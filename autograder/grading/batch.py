@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from autograder.grading.results import NotebookResult, record
 from autograder.grading.submission import hashes_of, judge_submission
 from autograder.intake.student_ids import folder_of
 from autograder.intake.submissions import Submission, find
+from autograder.sandbox import forks
 from autograder.sandbox.limits import BUSY
 from ddpm_core.files import digest
 from ddpm_tools.outputs import json_text
@@ -148,7 +152,10 @@ def grade(
         progress_file.finish(s.name, done[s]["extra_data"]["outcome"])
         bar.update()
 
-    with contextlib.closing(bar), workers(jobs if todo else 1, sandboxed) as judged:
+    here = sum(len(s.exercises) for s in todo) if sandboxed and isinstance(jobs, int) else 0
+    say = partial(bar.write, file=sys.stderr) if progress else lambda why: None
+    with contextlib.closing(bar), forks.serving(here, say) as zygote, workers(jobs if todo else 1, sandboxed) as judged:
+        graders = {name: replace(grader, zygote=zygote) for name, grader in graders.items()}
         for s in todo:
             with contextlib.suppress(OSError):  # then its new record cannot be written either, and says so
                 if s not in old:

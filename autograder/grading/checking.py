@@ -53,7 +53,7 @@ def child_of(j: Judging) -> Iterator[Probe]:
     """A child to ask; how long it took to start, what it printed and the memory that it used go into the result."""
     start, child = time.monotonic(), None
     try:
-        with session(j.exercise, j.grader.limits, sandboxed=j.grader.sandboxed) as child:
+        with session(j.exercise, j.grader.limits, sandboxed=j.grader.sandboxed, zygote=j.grader.zygote) as child:
             count(j.result.timings, "start", start)
             yield Probe(child, timeout_s=j.grader.check_s, notes=j.notes, stops=j.stops)
     finally:

@@ -10,6 +10,7 @@ from autograder.gate.bands import Band, load_bands
 from autograder.gate.harness import Harness
 from autograder.gate.judge import Judge
 from autograder.intake import model_solutions
+from autograder.sandbox.forks import Zygote
 from autograder.sandbox.limits import Limits
 from ddpm_core.config import DATA_DIR
 from ddpm_tools.evaluation.plain_classifier import load_classifier
@@ -31,6 +32,7 @@ class Grader:
     run: Harness | None = None  # of the gate
     check_s: float = CHECK_S
     solutions: Path | None = model_solutions.SOLUTIONS  # None: a student at home, whose own cells stand in for them
+    zygote: Zygote | None = None  # what answers' processes are forked from; None: each starts torch for itself
 
 
 def band_file(exercise: Exercise, one_look: bool = False) -> Path:

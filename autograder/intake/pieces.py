@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autograder.syntax import parse
+
 MOST, MOST_TEXT = 16, 60_000  # pieces, and characters of all of them, that are put together: trying takes time
 LINE = re.compile(r"^([ \t]*)(?:[%!?].*|[^\n#]*\?)[ \t]*$|(?<==)[ \t]*[%!].*$", re.M)  # what IPython alone understands
 
@@ -76,7 +78,7 @@ def names_of(source: str) -> Names | None:
     """None where it is no Python, nor what IPython makes Python of, or too long to look at."""
     for text in _readings(source) if len(source) <= MOST_TEXT else ():
         try:
-            tree, table = ast.parse(text), symtable.symtable(text, "<cell>", "exec")
+            tree, table = parse(text), symtable.symtable(text, "<cell>", "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         if any(isinstance(node, ast.Return) for node in tree.body):  # the end of a function, without its beginning

@@ -82,8 +82,8 @@ def command(
     return [*args, *argv]
 
 
-def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
-    """The words before a command that limit what one process may use."""
+def bounds(limits: Limits, *, shared_uid: bool) -> dict[str, tuple[int, int]]:
+    """What one process may use: name for prlimit, number for setrlimit(2), and value."""
     import resource  # not on Windows, where the rest of this module should still import
 
     # Where the child has the grader's uid, the kernel may count all that user's threads; the watchdog counts exactly.
@@ -97,10 +97,15 @@ def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
         "sigpending": (resource.RLIMIT_SIGPENDING, PENDING),  # of a user; a timer takes one, and memory
         "core": (resource.RLIMIT_CORE, 1),  # 1, not 0: it also stops a system's crash handler, see core(5)
     }
-    words = ["prlimit"]
     for name, (which, value) in wanted.items():
         hard = resource.getrlimit(which)[1]  # only root may go beyond
-        words.append(f"--{name}={value if hard == resource.RLIM_INFINITY else min(value, hard)}")
+        wanted[name] = (which, value if hard == resource.RLIM_INFINITY else min(value, hard))
+    return wanted
+
+
+def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
+    """The words before a command that limit what one process may use."""
+    words = ["prlimit", *(f"--{name}={value}" for name, (_, value) in bounds(limits, shared_uid=shared_uid).items())]
     # When memory is short in spite of everything, the kernel shall take this process and not the grader.
     return ["choom", "-n", "1000", "--", *words, "--"]
 

@@ -37,8 +37,9 @@ class Sandbox:
 
     seen: frozenset[psutil.Process] = frozenset()  # with its init all others die: nobody need be known by name
 
-    def __init__(self, root: psutil.Process) -> None:
-        self._root = root
+    def __init__(self, root: psutil.Process, ours: int = 2) -> None:
+        """`root` is bubblewrap; of the processes inside, so many are there from the start."""
+        self._root, self._ours = root, ours
         self._proc: int | None = None
         self._scratch: list[int] = []
 
@@ -111,9 +112,9 @@ class Sandbox:
     def _memory(self, tasks: list[Task], enough: int) -> int:
         held = sum(map(_held, self._scratch)) + self._sockets() * SOCKET_BYTES
         living = [task for task in tasks if task.threads]
-        held += PROCESS_BYTES * max(0, len(living) - 2)  # not for the init and the runner
+        held += PROCESS_BYTES * max(0, len(living) - self._ours)  # not for the init and the runner
         used = held + sum(task.memory for task in living)
-        if used > enough >= held and len(living) > 2:  # slower
+        if used > enough >= held and len(living) > self._ours:  # slower
             used = held + sum(map(self._share, living))
         return used
 

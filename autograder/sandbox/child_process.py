@@ -24,6 +24,7 @@ from autograder.child import protocol
 from autograder.sandbox import launch
 from autograder.sandbox.bubblewrap import DATA, available
 from autograder.sandbox.deadline import Deadline
+from autograder.sandbox.forks import THREADS, Zygote
 from autograder.sandbox.limits import Failure, Limits
 from autograder.sandbox.output import Output
 from autograder.sandbox.scratch import temporary
@@ -40,17 +41,25 @@ class Child(AbstractContextManager["Child"]):
 
     Use it from the thread that made it: the kernel ends a sandbox when the thread that started it ends. `hide` names
     folders of site-packages that the child finds empty (data sets, say). With `sandboxed=False` only the limits hold,
-    not the walls: the caller must mark the result.
+    not the walls: the caller must mark the result. `zygote` is what to fork it from, in place of a start from nothing.
     """
 
     def __init__(
-        self, code_dir: Path, limits: Limits, *, sandboxed: bool = True, threads: int = 1, hide: Sequence[str] = DATA
+        self,
+        code_dir: Path,
+        limits: Limits,
+        *,
+        sandboxed: bool = True,
+        threads: int = 1,
+        hide: Sequence[str] = DATA,
+        zygote: Zygote | None = None,
     ) -> None:
         if os.name != "posix":
             raise Failure("infrastructure_error", "Answers run on Linux or macOS; on Windows type `wsl --install`.")
         if sandboxed and (why := available()):
             raise Failure("infrastructure_error", why)
         self.limits = limits
+        self._zygote = zygote if sandboxed and threads == THREADS else None
         self._start = partial(self._begin, code_dir, sandboxed, threads, hide)
         self._said, self._peak = "", 0  # of the processes before this one
         self._start()
@@ -61,8 +70,11 @@ class Child(AbstractContextManager["Child"]):
         self._folder = temporary(ignore_cleanup_errors=True)
         try:
             code = launch.readable_copy(code_dir, Path(self._folder.name))
-            if sandboxed:
-                self._process = launch.inside(code, self.limits, uid=self._uid.number, threads=threads, hide=hide)
+            inside = {"uid": self._uid.number, "hide": hide}
+            if forked := self._zygote and self._zygote.start(code, self.limits, **inside):
+                self._process = forked.process
+            elif sandboxed:
+                self._process = launch.inside(code, self.limits, threads=threads, **inside)
             else:
                 self._process = launch.outside(code, self.limits, threads=threads)
         except (OSError, shutil.Error) as error:
@@ -70,7 +82,8 @@ class Child(AbstractContextManager["Child"]):
             self._uid.close()
             raise Failure("infrastructure_error", f"The answer's process could not be started ({error}).") from error
         self._output = Output(self._process.stderr, self.limits.output_bytes)
-        self._watchdog = Watchdog(self._process, self.limits, None if sandboxed else str(launch.home(code)))
+        stray_home = None if sandboxed else str(launch.home(code))
+        self._watchdog = Watchdog(self._process, self.limits, stray_home, forked.runner if forked else None)
         try:
             for pipe in (self._process.stdin, self._process.stdout):
                 os.set_blocking(pipe.fileno(), False)
@@ -78,6 +91,12 @@ class Child(AbstractContextManager["Child"]):
             self._output.start()
             self._watchdog.start()
             self._wait_until_ready()
+        except Failure as failure:
+            self.close()
+            if not forked:
+                raise
+            self._zygote.give_up(failure.message)  # whatever it is, the next one has no part in it
+            self._start()
         except BaseException:
             self.close()
             raise
@@ -91,7 +110,8 @@ class Child(AbstractContextManager["Child"]):
     def beside(self) -> "Child":
         """Another child from the same files and limits, in which nothing is loaded; the caller closes it."""
         code_dir, sandboxed, threads, hide = self._start.args
-        return Child(code_dir, self.limits, sandboxed=sandboxed, threads=threads, hide=hide)
+        same = {"sandboxed": sandboxed, "threads": threads, "hide": hide, "zygote": self._zygote}
+        return Child(code_dir, self.limits, **same)
 
     def ask(self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0) -> protocol.Message:
         """Send one request and return its reply. A failure ends the child; asking again raises the same failure.

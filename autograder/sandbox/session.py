@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autograder.exercises.base import Exercise
 from autograder.sandbox.child_process import Child
+from autograder.sandbox.forks import Zygote
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.scratch import temporary
 from autograder.sandbox.staging import hidden, stage
@@ -14,9 +15,16 @@ THREADS = 1  # of a child, whatever the number of jobs: another count rounds dif
 
 
 @contextmanager
-def session(exercise: Exercise, limits: Limits, *, sandboxed: bool = True, threads: int = THREADS) -> Iterator[Child]:
-    """A child that sees what this exercise's answers may see, and nothing else."""
+def session(
+    exercise: Exercise,
+    limits: Limits,
+    *,
+    sandboxed: bool = True,
+    threads: int = THREADS,
+    zygote: Zygote | None = None,
+) -> Iterator[Child]:
+    """A child that sees what this exercise's answers may see, and nothing else. `zygote`: what to fork it from."""
     with temporary() as folder:
         code = stage(exercise, Path(folder) / "code")
-        with Child(code, limits, sandboxed=sandboxed, threads=threads, hide=hidden(exercise)) as child:
+        with Child(code, limits, sandboxed=sandboxed, threads=threads, hide=hidden(exercise), zygote=zygote) as child:
             yield child

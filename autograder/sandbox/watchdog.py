@@ -25,8 +25,17 @@ class Watchdog(threading.Thread):
     signal, so whoever sees a process die can trust that its reason is already there.
     """
 
-    def __init__(self, process: subprocess.Popen, limits: Limits, stray_home: str | None = None) -> None:
-        """Without a sandbox, `stray_home` is the HOME by which processes are known that left the tree of `process`."""
+    def __init__(
+        self,
+        process: subprocess.Popen,
+        limits: Limits,
+        stray_home: str | None = None,
+        joined: psutil.Process | None = None,
+    ) -> None:
+        """Without a sandbox, `stray_home` is the HOME by which processes are known that left the tree of `process`.
+
+        `joined` is a process that has entered the sandbox of `process` from elsewhere (forks.py).
+        """
         super().__init__(name=f"watchdog of {process.pid}", daemon=True)
         self.verdict: tuple[str, ...] | None = None
         self.peak_bytes = 0
@@ -36,7 +45,9 @@ class Watchdog(threading.Thread):
         self._root = psutil.Process(process.pid)
         self._limits = limits
         self._stray_home = stray_home
-        self._held = Tree(self._root) if stray_home else Sandbox(self._root)
+        self._roots = [self._root, joined] if joined else [self._root]
+        self._ours = 3 if joined else 2  # processes: the init, the runner, and who keeps the place of one that joined
+        self._held = Tree(self._root) if stray_home else Sandbox(self._root, self._ours)
         self._used, self._since = 0.0, time.monotonic()  # processor seconds at the last settling
         self._cpu_s, self._looked = 0.0, time.monotonic()  # processor seconds at the last look
         self._asked: float | None = None  # since when a question is open; between questions a child may sleep
@@ -147,7 +158,7 @@ class Watchdog(threading.Thread):
             return "crash", f"The answer used more than {self._limits.cpu_s:g} s of processor time."
         if self.spent > self._limits.cpu_s:
             return "timeout", f"The answer took longer than {self._limits.cpu_s:g} s in all."
-        if tasks > self._limits.processes + 2:  # two are bubblewrap's
+        if tasks > self._limits.processes + self._ours:
             return "crash", f"The answer started more than {self._limits.processes} processes."
         return None
 
@@ -169,8 +180,9 @@ class Watchdog(threading.Thread):
         if now - self._since < SPAN_S:
             return
         if cpu_s - self._used > FAIR_S * (now - self._since):
-            with suppress(*GONE):
-                for process in [self._root, *below(self._root)]:
-                    with suppress(*GONE):
-                        process.nice(19)  # what it starts later inherits it, and only root can go back
+            for root in self._roots:
+                with suppress(*GONE):
+                    for process in [root, *below(root)]:
+                        with suppress(*GONE):
+                            process.nice(19)  # what it starts later inherits it, and only root can go back
         self._used, self._since = cpu_s, now

@@ -101,6 +101,14 @@ def test_a_file_of_another_account_is_not_the_students(inbound, tmp_path):
     assert exchange.owned(folder, FILE) == b"{}"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives a folder to another account")
+def test_a_later_folder_in_somebodys_name_takes_the_place_of_nothing(inbound, tmp_path):
+    hand_in(inbound, time=FIRST, text="mine")
+    shutil.chown(hand_in(inbound, text="not mine"), "nobody")
+    files, done = taken(inbound, tmp_path / "submitted")
+    assert files == {f"{ME}/{TASK}/{FILE}": "mine"} and "belongs to the account nobody" in done.problems[0]
+
+
 def test_one_student_cannot_fill_the_disk_for_all(inbound, tmp_path, monkeypatch):
     monkeypatch.setattr(exchange, "LARGEST", 1000)
     monkeypatch.setattr(exchange, "MOST", 3)

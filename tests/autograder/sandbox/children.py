@@ -96,8 +96,9 @@ def failure_of(child: Child, timeout_s: float = 10.0, tensors: dict | None = Non
 
 
 def family(child: Child) -> list[psutil.Process]:
-    root = psutil.Process(child._process.pid)
-    return [root, *root.children(recursive=True)]
+    """Bubblewrap and all below it, and a runner that was forked elsewhere with all below that."""
+    found = [psutil.Process(child._process.pid), *child._watchdog._roots[1:]]
+    return [*found, *(process for root in found for process in root.children(recursive=True))]
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:

@@ -18,6 +18,7 @@ from autograder.sandbox.deadline import Deadline
 from autograder.sandbox.limits import Failure, Limits
 from autograder.sandbox.processes import Use
 from autograder.sandbox.watchdog import Watchdog
+from tests.autograder.sandbox.children import family
 
 # Starts in a tenth of a second; what follows it is what happens instead of an answer.
 RUNNER = """
@@ -144,7 +145,7 @@ def test_a_starved_child_is_waited_for(tmp_path, monkeypatch):
     core = min(os.sched_getaffinity(0))
     spinner = [sys.executable, "-c", "while True: pass"]
     with child(tmp_path, COMPUTE % 0.02) as asked:
-        for process in psutil.Process(asked._process.pid).children(recursive=True):
+        for process in family(asked)[1:]:
             process.nice(19)
             process.cpu_affinity([core])
             group = Path(f"/proc/{process.pid}/autogroup")

@@ -1,0 +1,249 @@
+"""Starts answers' processes as forks of one that has imported torch: a start is a tenth of the work.
+
+Each has a sandbox of its own, which bubblewrap lays out as ever. In it waits a placeholder, until the fork that has
+joined it has ended, and ends as that did; so whoever watches bubblewrap's process sees what he would see otherwise.
+What they have in common is memory as it was before the fork: see docs/grading_validity.md.
+"""
+
+import contextlib
+import fcntl
+import inspect
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import psutil
+
+from autograder.imports import PACKAGES
+from autograder.sandbox import bubblewrap, seccomp, uids, zygote
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.processes import below
+
+MODULES = (
+    "torch",
+    "torch.nn.functional",
+    "safetensors.torch",
+    "asyncio",
+    "inspect",
+    "linecache",
+)  # what a runner loads
+THREADS = 1  # for which torch is imported
+FEWEST = 2  # answers for which it is worth the while: the first start takes as long as ever
+PLACEHOLDER = ("sh", "-c", 'echo; read -r code; exit "$code"')
+IMPORT_S, JOIN_S, END_S = 600.0, 300.0, 2.0  # by the clock, on a machine that may be busy
+PIPES = {"start_new_session": True, "bufsize": 0}  # Ctrl-C reaches the grader alone, which then closes what it started
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW if os.name == "posix" else 0
+
+
+class Unusable(Exception):
+    """Why answers cannot be forked here, in half a sentence."""
+
+
+class Forked(NamedTuple):
+    """A sandbox and what runs in it."""
+
+    process: subprocess.Popen  # bubblewrap; its pipes are the runner's
+    runner: psutil.Process
+
+
+class Zygote:
+    """The process to fork from: started at the first need, given up for good at the first trouble, whatever that was.
+
+    Any thread may use it. `why` is the reason why it is no longer used; `say` is told that once.
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda why: None, modules: Sequence[str] = MODULES) -> None:
+        self.why = unusable()
+        self._say, self._modules = say, modules
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen | None = None
+        self._control: socket.socket | None = None
+        if self.why:
+            say(self.why)
+
+    def start(self, code: Path, limits: Limits, *, uid: int, hide: Sequence[str]) -> Forked | None:
+        """`code`'s runner.py in a sandbox; None where it has to start afresh."""
+        if self.why:
+            return None
+        try:
+            with self._lock:
+                if self._process is None:
+                    self._begin()
+            return self._fork(code, limits, uid, hide)
+        except (Unusable, OSError, ValueError, psutil.Error) as error:
+            self.give_up(str(error))
+            return None
+
+    def give_up(self, why: str) -> None:
+        """Let those that were forked go on, and fork no others."""
+        with self._lock:
+            first, self.why = self.why is None, self.why or why
+            self._end()
+        if first:
+            self._say(self.why)
+
+    def close(self) -> None:
+        """Once nothing that was forked is needed any more."""
+        self.why = self.why or "it has been closed"
+        if not self._lock.acquire(timeout=END_S):  # it is still importing
+            if self._process:
+                self._process.kill()
+            self._lock.acquire()
+        self._end()
+        self._lock.release()
+        if self._process:
+            try:
+                self._process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _begin(self) -> None:
+        """Its interpreter is a sealed copy: a fork can reach the file that it was started from, and so could write."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program = os.memfd_create("python", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        with theirs, tempfile.TemporaryFile() as said:
+            try:
+                with open(sys.executable, "rb") as source, open(program, "wb", closefd=False) as copy:
+                    copy.write(source.read())
+                fcntl.fcntl(program, fcntl.F_ADD_SEALS, SEALS)
+                argv = [sys.executable, "-I", "-B", "-u", "-c", inspect.getsource(zygote), str(theirs.fileno())]
+                self._process = subprocess.Popen(
+                    [*argv, *self._modules],
+                    **{"executable": f"/proc/self/fd/{program}", "pass_fds": (program, theirs.fileno()), "cwd": "/"},
+                    env=bubblewrap.environment(THREADS)
+                    | {"PYTORCH_JIT": "0"},  # which runner.py sets before it imports
+                    **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": said, **PIPES},
+                )
+            finally:
+                os.close(program)
+            theirs.close()
+            self._control.settimeout(IMPORT_S)
+            answer = self._control.recv(zygote.MESSAGE).decode()
+            if answer != "ready":
+                said.seek(0)
+                words = said.read().decode(errors="replace").strip().splitlines()
+                raise Unusable(answer or f"torch could not be imported ({words[-1] if words else 'no reason given'})")
+
+    def _end(self) -> None:
+        """It ends by itself as soon as its forks have."""
+        if self._control:
+            self._control.close()
+
+    def _fork(self, code: Path, limits: Limits, uid: int, hide: Sequence[str]) -> Forked:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            (stdin, into), (out, stdout), (err, stderr) = _pipe(theirs, ours), _pipe(ours, theirs), _pipe(ours, theirs)
+            (report, reporting), (status, ending), (ready, waiting) = (_pipe(theirs, theirs) for _ in range(3))
+            process = self._sandbox(code, limits, hide, (status, waiting, stderr))
+            ours.callback(_stop, process)
+            waiting.close()
+            if _read(ready, time.monotonic() + JOIN_S) != b"\n":
+                raise Unusable("its sandbox did not start")
+            root = not os.geteuid()
+            bounds = bubblewrap.bounds(limits, shared_uid=not root)
+            with _init(process) as (init, pid):
+                wanted = {
+                    **{"init": pid, "uid": uid if root else None, "bounds": [list(bound) for bound in bounds.values()]},
+                    "absent": [name.replace("/", ".") for name in (*PACKAGES, bubblewrap.COURSE, *hide)],
+                    **{"runner": f"{bubblewrap.CODE}/runner.py", "cwd": "/tmp", "filter": seccomp.program().hex()},
+                }
+                fds = [init, *(p.fileno() for p in (stdin, stdout, stderr, reporting, ending))]
+                with self._lock:
+                    if self.why:
+                        raise Unusable(self.why)
+                    socket.send_fds(self._control, [json.dumps(wanted).encode()], fds)
+            reporting.close()
+            said = _report(report)
+            if not said.keys() >= {"pid", "walled"}:
+                raise Unusable(said.get("error") or "a fork ended before it had walls")
+            runner = psutil.Process(int(said["pid"]))  # which nobody reaps before the report is closed
+            process.stdin, process.stdout, process.stderr = into, out, err
+            ours.pop_all()
+            return Forked(process, runner)
+
+    def _sandbox(
+        self, code: Path, limits: Limits, hide: Sequence[str], pipes: tuple[BinaryIO, ...]
+    ) -> subprocess.Popen:
+        """With a placeholder that the answer cannot signal where it is another user; else it would only end itself."""
+        with seccomp.opened() as fds:
+            words = bubblewrap.command(PLACEHOLDER, code, limits, uid=uids.PLACEHOLDER, hide=hide, filter_fds=fds)
+            named = dict(zip(("stdin", "stdout", "stderr"), pipes))
+            return subprocess.Popen(words, env=bubblewrap.environment(THREADS), cwd="/", pass_fds=fds, **named, **PIPES)
+
+
+@contextlib.contextmanager
+def serving(answers: int, say: Callable[[str], None]) -> Iterator[Zygote | None]:
+    """What to fork so many answers from; None where each starts afresh. `say` is told why, where that is a pity."""
+    if answers < FEWEST:
+        yield None
+        return
+    with contextlib.closing(
+        Zygote(lambda why: say(f"Every answer starts torch anew, which takes longer: {why}."))
+    ) as z:
+        yield z
+
+
+def unusable() -> str | None:
+    """Why answers cannot be forked here, so far as that can be told without trying."""
+    if why := bubblewrap.available():
+        return why.rstrip(".")
+    if seccomp.program() is None:
+        return "there is no system-call filter for this processor"
+    if not all(hasattr(os, name) for name in ("pidfd_open", "memfd_create")) or not hasattr(zygote.libc, "setns"):
+        return "this system cannot join a sandbox"
+    return None
+
+
+@contextlib.contextmanager
+def _init(process: subprocess.Popen) -> Iterator[tuple[int, int]]:
+    """The init of a sandbox that is laid out: a descriptor, which means no later process, and its pid."""
+    first = below(psutil.Process(process.pid))[:1]
+    if not first:
+        raise Unusable("its sandbox has ended")
+    fd = os.pidfd_open(first[0].pid)
+    try:
+        if not first[0].is_running() or first[0].ppid() != process.pid:
+            raise Unusable("its sandbox has ended")
+        yield fd, first[0].pid
+    finally:
+        os.close(fd)
+
+
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    """Two ends, each of which is closed with its stack."""
+    r, w = os.pipe()
+    return reader.enter_context(os.fdopen(r, "rb", buffering=0)), writer.enter_context(os.fdopen(w, "wb", buffering=0))
+
+
+def _read(pipe: BinaryIO, until: float) -> bytes:
+    """What is there next; nothing at the end."""
+    with selectors.PollSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        if not selector.select(max(0.0, until - time.monotonic())):
+            raise Unusable("it took too long")
+    return os.read(pipe.fileno(), zygote.MESSAGE)
+
+
+def _report(pipe: BinaryIO) -> dict[str, str]:
+    """First word and rest of each line that keeper and runner say, as far as it matters."""
+    text, until = b"", time.monotonic() + JOIN_S
+    while True:
+        part = _read(pipe, until)
+        text += part
+        said = dict(line.partition(" ")[::2] for line in text.decode().splitlines())
+        if not part or said.keys() & {"error", "ended"} or said.keys() >= {"pid", "walled"}:
+            return said
+
+
+def _stop(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
