@@ -86,7 +86,7 @@ FLOORS = {
         {"cli", "demo"},
         {"adapters", "challenges", "authoring", "release", "samples"},
         {"grading"},
-        {"gate", "exercises", "intake", "sandbox", "travel", "imports"},
+        {"gate", "exercises", "intake", "sandbox", "travel", "imports", "syntax"},
         {"child"},
     ),
 }

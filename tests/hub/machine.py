@@ -32,6 +32,7 @@ COURSE = (
     "pyproject.toml",
 )
 ACCOUNTS = {"grader": 4001, "grace": 4002, "ada": 4003, "ben": 4004}
+EMPTY = ("/srv", "/home", "/run", "/usr/local/share", "/tmp")  # at the start
 START_S = 400  # of a hub on a busy machine
 
 START = """set -eu
@@ -114,10 +115,12 @@ class Machine:
         words = ["timeout", "-k", "5", "1500"]  # whatever becomes of the tests, no hub outlives them by much
         words += ["bwrap", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-add", "ALL"]
         words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-        for place in ("/srv", "/home", "/run", "/usr/local/share"):
-            words += ["--perms", "0755", "--tmpfs", place]
-        words += ["--perms", "1777", "--tmpfs", "/tmp"]
+        for place in EMPTY:
+            words += ["--perms", "1777" if place == "/tmp" else "0755", "--tmpfs", place]
         words += readable(Path(sys.base_prefix))
+        # The environment finds the course in this clone, wherever that lies
+        hidden = any(ROOT.is_relative_to(place) for place in EMPTY)
+        words += ["--ro-bind", str(ROOT), str(ROOT)] if hidden else readable(ROOT)
         words += ["--ro-bind", str(self.folder / "etc"), "/etc"]
         for place in (hub, "/srv/students"):
             words += ["--perms", "0755", "--dir", place]
