@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,8 +24,8 @@ ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=60)
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
-    made = Podman(tmp_path_factory.mktemp("podman"))
+def podman() -> Podman:
+    made = Podman(Path(tempfile.mkdtemp(prefix="p-")))  # podman wants it short: pytest's own folders are too long
     try:
         made("import", "--change", f"ENV={ENVIRONMENT}", "-", BASE, stdin=base())
         made.run(BASE, "/bin/sh", "-c", "true")
