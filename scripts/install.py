@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -95,6 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--extras", default="all", metavar="NAMES", help="such as grader,lti; or none (default: all)")
     parser.add_argument("--copy", action="store_true", help="of the clone, with all that ships; not a link to it")
     a = parser.parse_args(argv)
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    if unknown := {name.strip() for name in a.extras.split(",")} - {*known, "all", "none"}:  # pip and uv only warn
+        parser.error(f"there is no extra {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(known)}")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     clone = ("--quiet", "--no-deps", "--no-build-isolation", *([] if a.copy else ["-e"]), ".")
     if uv := find_uv(pip) if a.tool == "uv" else None:

@@ -105,6 +105,12 @@ def test_of_the_extras_those_that_are_named_in_the_versions_of_the_lock(tried, e
     assert tried[0][2][-3:] == [str(Path(sys.prefix) / "cpu.lock"), "-e", place]
 
 
+def test_an_extra_that_there_is_not_is_named(tried, capsys):
+    with pytest.raises(SystemExit):
+        install.main(["--extras", "grader,ltj"])
+    assert "there is no extra 'ltj'; known: grader, lti" in capsys.readouterr().err and not tried[0]
+
+
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_a_copy_is_no_link_to_the_clone(tried, tool):
     assert install.main(["--copy", "--with", tool]) == 0
