@@ -6,14 +6,11 @@ What they have in common is memory as it was before the fork: see docs/grading_v
 """
 
 import contextlib
-import fcntl
-import inspect
 import json
 import os
 import selectors
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -24,7 +21,7 @@ from typing import BinaryIO, NamedTuple
 import psutil
 
 from autograder.imports import PACKAGES
-from autograder.sandbox import bubblewrap, seccomp, uids, zygote
+from autograder.sandbox import bubblewrap, interpreter, seccomp, uids
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.processes import below
 
@@ -41,7 +38,8 @@ FEWEST = 2  # answers for which it is worth the while: the first start takes as 
 PLACEHOLDER = ("sh", "-c", 'echo; read -r code; exit "$code"')
 IMPORT_S, JOIN_S, END_S = 600.0, 300.0, 2.0  # by the clock, on a machine that may be busy
 PIPES = {"start_new_session": True, "bufsize": 0}  # Ctrl-C reaches the grader alone, which then closes what it started
-SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW if os.name == "posix" else 0
+ZYGOTE = Path(__file__).with_name("zygote.py")  # read, not imported: it needs Linux, and this file is imported anywhere
+MESSAGE = 1 << 16  # bytes of whatever it says at once
 
 
 class Unusable(Exception):
@@ -108,15 +106,10 @@ class Zygote:
                 self._process.wait()
 
     def _begin(self) -> None:
-        """Its interpreter is a sealed copy: a fork can reach the file that it was started from, and so could write."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = os.memfd_create("python", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         with theirs, tempfile.TemporaryFile() as said:
-            try:
-                with open(sys.executable, "rb") as source, open(program, "wb", closefd=False) as copy:
-                    copy.write(source.read())
-                fcntl.fcntl(program, fcntl.F_ADD_SEALS, SEALS)
-                argv = [sys.executable, "-I", "-B", "-u", "-c", inspect.getsource(zygote), str(theirs.fileno())]
+            with interpreter.sealed() as (python, program):
+                argv = [python, "-I", "-B", "-u", "-c", ZYGOTE.read_text(encoding="utf-8"), str(theirs.fileno())]
                 self._process = subprocess.Popen(
                     [*argv, *self._modules],
                     **{"executable": f"/proc/self/fd/{program}", "pass_fds": (program, theirs.fileno()), "cwd": "/"},
@@ -124,11 +117,9 @@ class Zygote:
                     | {"PYTORCH_JIT": "0"},  # which runner.py sets before it imports
                     **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": said, **PIPES},
                 )
-            finally:
-                os.close(program)
             theirs.close()
             self._control.settimeout(IMPORT_S)
-            answer = self._control.recv(zygote.MESSAGE).decode()
+            answer = self._control.recv(MESSAGE).decode()
             if answer != "ready":
                 said.seek(0)
                 words = said.read().decode(errors="replace").strip().splitlines()
@@ -198,7 +189,7 @@ def unusable() -> str | None:
         return why.rstrip(".")
     if seccomp.program() is None:
         return "there is no system-call filter for this processor"
-    if not all(hasattr(os, name) for name in ("pidfd_open", "memfd_create")) or not hasattr(zygote.libc, "setns"):
+    if not all(hasattr(os, name) for name in ("pidfd_open", "memfd_create")):
         return "this system cannot join a sandbox"
     return None
 
@@ -230,7 +221,7 @@ def _read(pipe: BinaryIO, until: float) -> bytes:
         selector.register(pipe, selectors.EVENT_READ)
         if not selector.select(max(0.0, until - time.monotonic())):
             raise Unusable("it took too long")
-    return os.read(pipe.fileno(), zygote.MESSAGE)
+    return os.read(pipe.fileno(), MESSAGE)
 
 
 def _report(pipe: BinaryIO) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.sandbox import bubblewrap, forks, zygote
+from autograder.sandbox import bubblewrap, forks
 from autograder.sandbox.forks import Zygote
 from autograder.sandbox.uids import Uid
 from tests.autograder.redteam.test_walls import (  # noqa: F401
@@ -28,7 +28,7 @@ from tests.autograder.redteam.test_walls import (  # noqa: F401
 )
 
 ROOT = not os.geteuid()
-SOURCE = forks.inspect.getsource(zygote)
+SOURCE = forks.ZYGOTE.read_text()
 LOOK = "        examine(wanted, joined)\n"
 STATUS = "def status(name): return open('/proc/self/status').read().split(name + ':')[1].split()[0]\n"
 OPEN = "value = len(os.listdir('/proc/self/fd')) > 4"
@@ -94,8 +94,15 @@ def test_no_system_call_does_it_in_a_fork(whole, run):
     assert run(whole, every_call()) is True
 
 
+@pytest.fixture
+def say(tmp_path, monkeypatch):
+    """Makes another text the zygote's."""
+    monkeypatch.setattr(forks, "ZYGOTE", tmp_path / "zygote.py")
+    return forks.ZYGOTE.write_text
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_without_this_line_an_attack_succeeds_unless_the_fork_looks(name, whole, run, monkeypatch):
+def test_without_this_line_an_attack_succeeds_unless_the_fork_looks(name, whole, run, say):
     line, other, attack = ALL[name]
     attack = STARTED.get(attack, attack)
     assert SOURCE.count(line) == 1 and SOURCE.count(LOOK) == 1
@@ -103,18 +110,18 @@ def test_without_this_line_an_attack_succeeds_unless_the_fork_looks(name, whole,
     for looks in (True, False):
         text = SOURCE.replace(line, other)
         text = text if looks else text.replace(LOOK, "")
-        monkeypatch.setattr(forks.inspect, "getsource", lambda module, text=text: text)
+        say(text)
         said = []
         with contextlib.closing(Zygote(said.append, modules=())) as made:
             assert run(made, attack) is (None if looks and name not in UNSEEN else True), said
 
 
 @pytest.mark.parametrize("namespace", ["mnt", "pid"])
-def test_without_these_namespaces_nothing_runs(namespace, run, monkeypatch):
+def test_without_these_namespaces_nothing_runs(namespace, run, say):
     for end in ("", LOOK):
         joined = f"(NAMESPACES[n] for n in joined if n != '{namespace}')"
         text = SOURCE.replace("(NAMESPACES[n] for n in joined)", joined).replace(end, "")
-        monkeypatch.setattr(forks.inspect, "getsource", lambda module, text=text: text)
+        say(text)
         with contextlib.closing(Zygote(modules=())) as made:
             assert not run(made, "value = True")
 
