@@ -3,8 +3,11 @@ waits for itself when Python ends, and prints what it met on the way."""
 
 import asyncio
 import logging
+import socket
 
 HINT = "`dask scheduler` prints its address, such as tcp://HOST:8786"
+SILENT = "it is silent"
+CALL_S = 2.0  # for a plain call, after Dask has waited
 
 
 def hush() -> None:
@@ -41,9 +44,23 @@ def check_scheduler(address: str, seconds: float) -> None:
     try:
         kind = asyncio.run(asked())
     except Exception as e:  # what another program sends may break Dask's reading anywhere
-        raise ValueError(f"no Dask scheduler answers at {address} ({reason(e)}); {HINT}") from e
+        why = reason(e)
+        if why == SILENT:  # on a busy machine Dask may run out of time between two refusals
+            why = refusal(url) or why
+        raise ValueError(f"no Dask scheduler answers at {address} ({why}); {HINT}") from e
     if kind != "Scheduler":
         raise ValueError(f"at {address} a Dask {kind.lower()} answers, and no scheduler; {HINT}")
+
+
+def refusal(url: str) -> str | None:
+    """Why a plain call to this address fails, in the system's words; None where it is taken."""
+    from distributed.comm.addressing import get_address_host_port
+
+    try:
+        socket.create_connection(get_address_host_port(url), CALL_S).close()
+    except OSError as e:
+        return e.strerror  # none of a call that took too long
+    return None
 
 
 def reason(e: BaseException) -> str:
@@ -58,5 +75,5 @@ def reason(e: BaseException) -> str:
     from distributed.comm import CommClosedError
 
     # Dask's own error for a call that ended comes with words, or, when the end comes early enough, without
-    known = {TimeoutError: "it is silent", CommClosedError: "the connection was closed"}
+    known = {TimeoutError: SILENT, CommClosedError: "the connection was closed"}
     return next((words for kind, words in known.items() if isinstance(e, kind)), type(e).__name__)

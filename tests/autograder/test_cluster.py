@@ -144,6 +144,18 @@ def test_an_address_where_no_scheduler_is_gives_one_sentence_and_no_more(tmp_pat
         assert line.startswith(f"no Dask scheduler answers at {address} (") and re.search(says, line), (address, line)
 
 
+def test_a_refusal_is_told_from_silence(monkeypatch):
+    """Even where a busy machine leaves Dask no time to be refused."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for refused in (False, True):
+            monkeypatch.setattr(cluster, "CONNECT_S", 0.0 if refused else 0.2)
+            if refused:
+                server.close()
+            with pytest.raises(ValueError, match="Connection refused" if refused else "it is silent"):
+                cluster.connect(f"tcp://127.0.0.1:{port}", True)
+
+
 def test_no_scheduler_and_no_worker_are_one_sentence_each(dask, submissions, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(ValueError, match=rf"no Dask scheduler answers at {dask.address} .*`dask scheduler`"):

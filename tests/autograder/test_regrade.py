@@ -13,7 +13,7 @@ from autograder.grading.grader import Grader
 from autograder.grading.judging import judge_notebook
 from autograder.grading.messages import load_failure
 from autograder.grading.results import NotebookResult, Test
-from autograder.sandbox import watchdog
+from autograder.intake.extract import grade_id
 from autograder.sandbox.deadline import Deadline
 from autograder.sandbox.limits import BUSY, Failure, Limits
 
@@ -155,8 +155,13 @@ def test_several_students_by_name(submitted, tmp_path, judge, capsys):
     assert "no submission of zoe in" in capsys.readouterr().err
 
 
-def test_the_reason_comes_through_from_a_child(monkeypatch):
-    monkeypatch.setattr(watchdog, "PAUSE_S", 0.001)  # or a right answer is done before the watchdog looks
+def test_the_reason_comes_through_from_a_child(tmp_path):
+    """Of an answer that naps, since a right one may be done before the watchdog looks."""
     solution = Path(__file__).resolve().parents[2] / f"solutions/{TASK}/{NOTEBOOK}.ipynb"
-    result, _ = judge_notebook(EXERCISE, solution, Grader(None, {}, 0, limits=Limits(wall_s=0.001)))
+    nb = json.loads(solution.read_text(encoding="utf-8"))
+    for cell in nb["cells"]:
+        if grade_id(cell) == "drop_labels":
+            cell["source"] = ["import time\n", "time.sleep(3)\n", *cell["source"]]
+    (tmp_path / "napping.ipynb").write_text(json.dumps(nb), encoding="utf-8")
+    result, _ = judge_notebook(EXERCISE, tmp_path / "napping.ipynb", Grader(None, {}, 0, limits=Limits(wall_s=0.001)))
     assert (result.outcome, result.code, result.score) == ("timeout", BUSY, 0)

@@ -140,7 +140,10 @@ def test_the_clock_is_a_backstop(clock, monkeypatch):
 
 
 def test_a_starved_child_is_waited_for(tmp_path, monkeypatch):
-    """Two hundredths of a second of work take it seconds beside programs that go first, and none of them is its own."""
+    """Two hundredths of a second of work take it seconds beside programs that go first, and none of them is its own.
+
+    Not at once: the kernel lets one that has slept go first for a while.
+    """
     monkeypatch.setattr(deadline, "SLACK", 100.0)  # other tests want that core as well
     core = min(os.sched_getaffinity(0))
     spinner = [sys.executable, "-c", "while True: pass"]
@@ -157,9 +160,11 @@ def test_a_starved_child_is_waited_for(tmp_path, monkeypatch):
                 os.sched_setaffinity(other.pid, [core])
             while any(psutil.Process(other.pid).cpu_times().user < 0.2 for other in others):  # starting takes a while
                 time.sleep(0.05)
-            start = time.monotonic()
-            assert asked.ask({}, timeout_s=1.0) == ({}, {})
-            took = time.monotonic() - start
+            for _ in range(50):
+                start = time.monotonic()
+                assert asked.ask({}, timeout_s=1.0) == ({}, {})
+                if (took := time.monotonic() - start) > 1.0:
+                    break
         finally:
             for other in others:
                 other.kill()
