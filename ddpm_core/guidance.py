@@ -52,7 +52,7 @@ def autoguidance(diffusion: Diffusion, weak: Network, cond: Tensor) -> Branches:
 def mixture(diffusion: Diffusion, conds: Sequence[Tensor], weights: Tensor) -> Branches:
     """No condition against a weighted sum of the outputs for several conditions (after Liu et al. 2022, eq. 11).
 
-    conds: K conditions, each (B, ...); weights (K, B), which usually add up to 1 for each sample. One batched pass.
+    conds: K conditions, each (B, ...); weights: (K, B), usually adding up to 1 for each sample. One batched pass.
     """
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

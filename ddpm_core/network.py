@@ -15,7 +15,7 @@ class Conditioning:
 
     prepare_conditioning: Callable[[Tensor, Tensor], Tensor]  # (B, D), (B, D) -> (B, D)
     conditioner: Callable[[int, int], nn.Module]  # (channels, cond_dim) -> module (h, class_emb) -> h
-    at_input: Callable[[int, int], nn.Module] | None = None  # likewise, applied once, after the first convolution
+    at_input: Callable[[int, int], nn.Module] | None = None  # a conditioner applied once, after the first convolution
 
 
 @dataclass(frozen=True)

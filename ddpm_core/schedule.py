@@ -41,7 +41,7 @@ SCHEDULES = {"linear": linear_beta_schedule, "cosine": cosine_beta_schedule, "st
 def at(values: Tensor, t: Tensor, x: Tensor) -> Tensor:
     """values[t], shaped to broadcast over x (B, ...) and in x's dtype: (T,), (B,) -> (B, 1, ...).
 
-    Half precision becomes float32. Otherwise 1 - abar would be 0 at small t (bfloat16), or abar at large t (float16).
+    Half precision becomes float32: in bfloat16, 1 - abar is 0 at small t, and in float16, abar is 0 at large t.
     """
     return values[t].to(torch.promote_types(x.dtype, torch.float32)).view(-1, *[1] * (x.dim() - 1))
 

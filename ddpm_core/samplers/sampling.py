@@ -114,8 +114,8 @@ def sample(
 ) -> Tensor:
     """Images (N, C, H, W) in [-1, 1] for the conditions y (N, ...), labels or captions, on the CPU.
 
-    Image i depends on (seed, i, y[i]), not on the other images; peak memory on config.batch_size, not on N. w is a
-    number or (N,). ValueError for conditions that the network does not know.
+    Image i depends on (seed, i, y[i]), not on the other images; peak memory on config.batch_size, not on N. The scale
+    w is a number or (N,). ValueError for conditions that the network does not know.
     """
     config, diffusion = config or SampleConfig(), diffusion.to(diffusion.device)
     check_conditions(diffusion, y)
