@@ -1,4 +1,4 @@
-"""Label adherence: does the image show the class that was asked for? A classifier judges."""
+"""Label adherence: does the image show the class that was asked for, as judged by a classifier?"""
 
 import torch
 from torch import Tensor, nn
