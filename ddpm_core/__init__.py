@@ -3,7 +3,7 @@
 Read it in the order in which an image is made:
 
     schedule          how much of the image is left at each timestep        parameterization  what the network predicts
-    layers attention  the network's parts, where conditions enter          conditioning      how the class enters
+    layers attention  the network's parts, where conditions enter           conditioning      how a class enters
     network unet dit  the networks                                          text              captions as the condition
     diffusion         a network with the meaning of its output
     guidance          a stronger push towards the condition                 samplers/         from noise to images

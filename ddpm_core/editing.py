@@ -11,8 +11,8 @@ from ddpm_core.schedule import DiffusionSchedule
 def invert_ddim(denoise: Denoiser, x0: Tensor, schedule: DiffusionSchedule, timesteps: Tensor) -> Tensor:
     """The noise (B, ...) from which DDIM, with the same descending timesteps, nearly recovers the image x0.
 
-    Takes DDIM's steps backwards (Song et al. 2021, section 4.3). Each uses the eps from where it starts, not from where
-    it ends: hence "nearly". The clean image has no timestep of its own, so the smallest in the list stands in.
+    Takes DDIM's steps backwards (Song et al. 2021, section 4.3). Each uses the eps at its start, not at its end: hence
+    "nearly". The clean image has no timestep of its own, so the smallest in the list stands in.
     """
     abar, xt = schedule.alphas_cumprod, x0
     with torch.no_grad():

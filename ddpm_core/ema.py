@@ -25,7 +25,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Add the model's current weights to the average; call it after every optimiser step."""
+        """Blend the model's current weights into the average; call it after every optimiser step."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         pairs = list(

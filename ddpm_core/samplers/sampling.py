@@ -74,7 +74,7 @@ def solve(
     config: SampleConfig | None = None,
     noise: NoiseSource | Generator | None = None,
 ) -> Steps:
-    """Run the solver that a config describes from the initial noise xt (B, ...)."""
+    """Run the solver that a config describes, from the initial noise xt (B, ...)."""
     config = config or SampleConfig()
     options = {"ddim": {"eta": config.eta, "noise": noise}, "ddpm": {"noise": noise}}.get(config.sampler, {})
     return SAMPLERS[config.sampler](denoise, xt, schedule, timesteps, **options)
