@@ -48,7 +48,7 @@ def preconditioned(network: Callable[[Tensor, Tensor], Tensor], sigma_data: floa
 
 
 def in_sigma(denoiser: Denoiser, schedule: DiffusionSchedule) -> SigmaDenoiser:
-    """Any denoiser of the course, guided or not, in terms of sigma: it is called at the timestep of the nearest level."""
+    """Any denoiser of the course, guided or not, in terms of sigma; called at the timestep of the nearest level."""
     levels = schedule_sigmas(schedule).log()  # (T,)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
