@@ -112,7 +112,7 @@ def work():
         torch.manual_seed(0); time.sleep(0.01)
 for _ in range(8): threading.Thread(target=work, daemon=True).start()
 BASE""",
-    "leaves its files for the next student": """
+    "hands its files to the next student": """
 import os, socket
 for folder in ("/tmp", "/dev/shm", "/var/tmp", "/run"):
     try: print("LEAK:" + folder if os.path.exists(folder + "/@MARK@") else ""); open(folder + "/@MARK@", "w").write("x")
