@@ -1,4 +1,4 @@
-"""For who decides whether to adopt the grader: docs/grading_validity.md behind an introduction and a picture."""
+"""For people who decide whether to adopt the grader: docs/grading_validity.md behind an introduction and a picture."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ hide: [navigation]
 
 # {title}
 
-Marks that a program gives must be worth what a careful colleague's are: a right answer keeps its points however it is
-written, a wrong one loses them, and nobody gets at the marks by another way. This page says how far that holds here,
-what was tried to prove it wrong, and what remains. Each figure stands with the command that measures it, so you need
-not take our word.
+A program's marks must be as good as a careful colleague's. A right answer keeps its points however it is written, a
+wrong one loses them, and there is no other way to get marks. This page says how far that holds here, how we tried to
+prove it wrong, and what remains. Each figure comes with the command that measures it, so you need not take our word
+for it.
 
-Answers are judged by what they *do*: checks call them and compare numbers, and a **gate** trains a design for some
-seconds, draws with it, and compares the result with limits.
+Answers are judged by what they *do*. Checks call them and compare numbers. A **gate** trains a design for a few
+seconds, draws samples with it, and compares the result with limits.
 
 ![Runs of right designs lie left of the limit, those of wrong ones right of it]({picture})
 {{: .figure .wide }}
 
-Each mark is a fresh training run that set no limit: {right} of right designs, {wrong} of wrong ones. Left of the line
-is full credit. {missed} of the right ones lie right of it, and {passed} of the wrong ones left of it; what is known of
-such errors stands below. To try the grader on answers of your own, begin
-with [the page for instructors](instructors.md).
+Each mark is a new training run that was not used to set a limit: {right} of right designs, {wrong} of wrong ones. Left
+of the line means full credit. {missed} of the right ones lie right of it, and {passed} of the wrong ones left of it;
+the text below puts bounds on such errors. To try the grader on answers of your own, begin with
+[the page for instructors](instructors.md).
 """
 
 
@@ -76,7 +76,7 @@ def draw(found: list[dict], path: Path) -> None:
     axes.minorticks_off()
     axes.set_yticks([-i for i in range(len(GATES))], list(GATES))
     axes.set_ylim(0.6 - len(GATES), 0.85)
-    axes.set_xlabel("the worst of a run's figures, in multiples of its limit")
+    axes.set_xlabel("a run's worst figure, in multiples of its limit")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper right", fontsize=9, frameon=False)
     figure.savefig(path, dpi=150)
