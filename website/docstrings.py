@@ -11,9 +11,10 @@ from typing import Any
 
 import griffe
 
-from website.core_meanings import CORE
+from website.fingerprint import ROOT
 from website.formulas import FORMULAS
-from website.glossary import GLOSSARY, LOCAL
+from website.meanings import everywhere, here
+from website.public import shown
 
 RAISES = re.compile(r"\b((?:[A-Z]\w*Error|Incomparable)\b(?:(?:, | or )[A-Z]\w*Error\b)*),? ?([^.]*(?:\.\w[^.]*)*)\.?")
 SHAPE = r"\((?:\w+|\.\.\.)(?:, ?(?:[\w/·]+|\.\.\.)?)*\)"
@@ -44,14 +45,12 @@ def about(name: str, text: str) -> str:
 
 def meaning(name: str, annotation: str, texts: list[str], path: str) -> str:
     """Of a parameter of what is at `path`; texts are docstrings, the nearest first. "" where nothing says it."""
-    local = next((known[name] for place, known in LOCAL.items() if path.startswith(place) and name in known), None)
-    if said := next((s for text in texts[: 1 if local is not None else None] if (s := about(name, text))), local):
+    place = here(name, path)
+    if said := next((s for text in texts[: 1 if place else None] if (s := about(name, text))), ""):
         return said
-    if local == "":
-        return ""
-    known = next((m[name] for place, m in CORE.items() if path.startswith(place) and name in m), "")
-    known = GLOSSARY.get((name, ""), known)
-    known = next((m for (n, kind), m in GLOSSARY.items() if n == name and kind and annotation.startswith(kind)), known)
+    if place:
+        return place[1]
+    known = (everywhere(name, annotation) or ("", ""))[1]
     shape = re.search(rf"(?<![\w.`]){name}`? ({SHAPE})", texts[0]) if texts else None
     if shape is None:
         return known
@@ -137,7 +136,16 @@ class Tables(griffe.Extension):
     """Gives every documented function and class its tables."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        if pkg.name == "ddpm_tools":  # the book is shown in full
+            self.hide(pkg, shown(pkg, ROOT))
         self.walk(pkg, [])
+
+    def hide(self, module: griffe.Module, public: set[str]) -> None:
+        for name, member in list(module.members.items()):
+            if isinstance(member, griffe.Module):
+                self.hide(member, public)
+            elif isinstance(member, griffe.Function | griffe.Class) and member.path not in public:
+                del module[name]
 
     def walk(self, thing: griffe.Object, outer: list[str]) -> None:
         texts = [thing.docstring.value, *outer] if thing.docstring else outer

@@ -26,8 +26,8 @@ class Convention:
 
     schedule: DiffusionSchedule
     parameterization: Parameterization = EPSILON
-    low: float = -1.0
-    high: float = 1.0
+    low: float = -1.0  # lowest pixel value that the network is given
+    high: float = 1.0  # highest
     time: str = "t"  # a key of TIMES
     aspect: str = ""  # what differs from the stated convention: range, time, schedule or target; "" where nothing does
     value: str = "as stated"  # and its value

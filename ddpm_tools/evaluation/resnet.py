@@ -31,7 +31,7 @@ class ResNetTraining:
     batch_size: int = 128
     lr: float = 0.1  # peak of a linear warm-up and a linear decay to zero
     warmup: float = 0.2  # share of the steps
-    momentum: float = 0.9
+    momentum: float = 0.9  # of Nesterov's SGD
     weight_decay: float = 5e-4
     smoothing: float = 0.1  # of labels: calibrated enough, and better features
     shift: int = 4  # pixels: each example is moved by at most this much

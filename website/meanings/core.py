@@ -1,7 +1,4 @@
-"""What parameters of `ddpm_core` mean where neither their docstring nor the glossary says it: (where, meanings).
-
-`where` is what the place of a function or class begins with. A function's own docstring comes first (docstrings.py).
-"""
+"""What parameters of `ddpm_core` mean below a module, class or function, where a docstring does not say it."""
 
 EPS = "added to the variance before the root"
 
@@ -27,10 +24,16 @@ CORE: dict[str, dict[str, str]] = {
         "how": "what moves, along which path, and by which solver",
     },
     "ddpm_core.samplers": {
-        "steps": "a sampler's steps (xt, x0)", "start": "the noise (B, ...) that the sampler starts from",
+        "start": "the noise (B, ...) that the sampler starts from",
         "keep": "how many steps to keep, evenly spaced", "spacing": "how timesteps are spread, such as uniform",
         "indices": "numbers of the samples (B,)", "shape": "an image's shape (C, H, W)",
         "source": "(t, xt) -> noise, or one generator for the batch; None: torch's own",
+    },
+    "ddpm_core.samplers.solvers.last": {"steps": "a sampler's steps (xt, x0)"},
+    "ddpm_core.samplers.sampling.record": {"steps": "a sampler's steps (xt, x0)"},
+    "ddpm_core.flow": {
+        "t": "times in [0, 1]", "t_next": "the times to step to", "times": "times (N+1,) in [0, 1] to visit",
+        "step": "how to take one step, such as `heun_step`",
     },
     "ddpm_core.edm": {
         "sigma_min": "the lowest noise level", "sigma_max": "the highest noise level",
@@ -63,6 +66,7 @@ CORE: dict[str, dict[str, str]] = {
     },
     "ddpm_core.unet": {"config": "how the U-Net is built", "x": "noisy images (B, C, H, W)"},
     "ddpm_core.dit.patchify": {"x": "images (B, C, H, W)", "p": "side of a patch"},
+    "ddpm_core.dit.modulate": {"x": "tokens (B, N, D)"},
     "ddpm_core.dit.unpatchify": {"p": "side of a patch", "size": "height and width of the images"},
     "ddpm_core.dit": {
         "patch_size": "side of a patch, in pixels", "scale": "what is added to a factor of 1 (B, 1, D)",
@@ -73,6 +77,7 @@ CORE: dict[str, dict[str, str]] = {
         "unet": "the U-Net that attends to the words", "encoder": "what makes vectors of tokens",
     },
     "ddpm_core.objectives": {"target": "what the output should be (B, ...)"},
+    "ddpm_core.training.drop_labels": {"null_class": "the label that means no class; (1, S) for captions"},
     "ddpm_core.training.train": {
         "loss": "(output, target, t) -> a scalar", "times": "how timesteps are drawn",
         "engine": "how gradients are computed; None: plainly",

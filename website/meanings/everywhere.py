@@ -1,10 +1,6 @@
-"""What names of parameters mean throughout the library: the reference says it where a docstring need not.
+"""What names of parameters mean throughout both packages: (name, how its type begins or "" for any) -> meaning."""
 
-(name, how its type begins or "" for any): meaning. A docstring's own words come first, then what LOCAL says for
-whatever lies below a module or function; "" where a name means something else there.
-"""
-
-GLOSSARY: dict[tuple[str, str], str] = {
+EVERYWHERE: dict[tuple[str, str], str] = {
     # the notation of the lessons
     ("x0", "Tensor"): "clean images (B, C, H, W) in [-1, 1]",
     ("xt", "Tensor"): "noisy images (B, C, H, W) at t",
@@ -128,17 +124,4 @@ GLOSSARY: dict[tuple[str, str], str] = {
     ("columns", "int"): "pictures in a row",
     ("record", "dict"): "what the run wrote down of itself",
     ("step", "int"): "the step of training",
-}
-
-LOCAL: dict[str, dict[str, str]] = {
-    "ddpm_core.flow": {
-        "t": "times in [0, 1]",
-        "t_next": "the times to step to",
-        "times": "times (N+1,) in [0, 1] to visit",
-        "step": "how to take one step, such as `heun_step`",
-    },
-    "ddpm_core.training.drop_labels": {"null_class": "the label that means no class; (1, S) for captions"},
-    "ddpm_tools.evaluation.kernel": {"x": "features (N, D)", "y": "features (M, D)"},
-    "ddpm_tools.evaluation.manifold": {"x": "features (N, D)", "y": "features (M, D)"},
-    "ddpm_tools.diagnosis.sampling.fit_line": {"x": "", "y": ""},
 }
