@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import griffe
@@ -62,7 +62,12 @@ def mentioned(thing: griffe.Object) -> Iterator[str]:
 def shown(package: griffe.Module, root: Path) -> set[str]:
     """Full names of the functions and classes that the reference shows."""
     files = [f for folder in READ for f in (root / folder).rglob("*") if f.suffix in (".py", ".md", ".ipynb")]
-    todo = [name for file in files for name in imported(text_of(file), package)]
+    return closure(map(text_of, files), package)
+
+
+def closure(texts: Iterable[str], package: griffe.Module) -> set[str]:
+    """Full names of what the files import, and of what the signatures of these mention."""
+    todo = [name for text in texts for name in imported(text, package)]
     found: set[str] = set()
     while todo:
         thing = at(todo.pop(), package)

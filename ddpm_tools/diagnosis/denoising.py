@@ -37,7 +37,7 @@ class Convention:
         return self.low + (x0 + 1) / 2 * (self.high - self.low)
 
     def predict(self, network: Network, xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        """x0_hat (B, C, H, W), clamped to the range; xt in this convention's range, t (B,) the true timesteps."""
+        """x0_hat (B, C, H, W), clamped to the range; xt is in this range, too, and t (B,) holds the true timesteps."""
         output = network(xt, TIMES[self.time](t, self.schedule.timesteps), y)
         return self.parameterization.predict_x0(output, xt, t, self.schedule).clamp(self.low, self.high)
 

@@ -70,7 +70,7 @@ def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
 def make_reference(
     data: ImageData, network: FeatureNetwork, heldout: ImageData | None = None, progress: bool = False, keep: int = KEEP
 ) -> Reference:
-    """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
+    """Look at all the data once, and measure how near unseen images come to them."""
 
     seen = extract_features(data.images.split(500), network, keep=keep, total=len(data), progress=progress)
     config = replace(describe(data, network), keep=keep)

@@ -5,13 +5,18 @@ function, whose meanings come first; the nearest place before those around it.
 from __future__ import annotations
 
 from website.meanings.core import CORE
+from website.meanings.data import DATA
+from website.meanings.evaluation import EVALUATION
 from website.meanings.everywhere import EVERYWHERE
+from website.meanings.reports import REPORTS
+from website.meanings.training import TRAINING
 
-PLACES: dict[str, dict[str, str]] = {**CORE}
+TOOLS = TRAINING | DATA | REPORTS | {f"evaluation.{place}": known for place, known in EVALUATION.items()}
+PLACES = CORE | {f"ddpm_tools.{place}": known for place, known in TOOLS.items()}
 
 
 def here(name: str, path: str) -> tuple[str, str] | None:
-    """(place, meaning) of the nearest place around `path` that knows the name; a meaning of "" is none."""
+    """(place, meaning) of the nearest place around `path` that knows the name."""
     parts = path.split(".")
     places = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
     return next(((p, PLACES[p][name]) for p in places if name in PLACES.get(p, {})), None)
