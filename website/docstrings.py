@@ -1,7 +1,7 @@
 """The library's docstrings, which are plain prose, with tables of parameters, returns and raises for the reference.
 
 An extension of griffe, which reads the sources for mkdocstrings. Types come from annotations; meanings from the
-docstring of the function, its class or its module, then from the glossary; those of fields from the comments behind.
+docstring of the function, its class or its module, then from `meanings`; those of fields from the comments behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which functions and classes of a package the reference shows: those that a file other than their own imports (a
-lesson, a guide, a script, a test, another module), and those in the signatures of shown ones.
+"""Which functions and classes of a package the reference shows: those that another file imports (a lesson, a guide, a
+script, a test, another module), and those that the signatures of shown ones mention.
 
-The rest are steps inside one module; their docstrings stand in its source.
+The others are steps inside one module, and are documented in its source.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from pathlib import Path
 
 import griffe
 
-READ = ("autograder", "benchmarks", "ddpm_core", "ddpm_tools", "docs", "exercises", "lessons", "playground", "scripts",
-        "solutions", "tests", "website")  # fmt: skip
+READ = (
+    "autograder", "benchmarks", "ddpm_core", "ddpm_tools", "docs", "exercises", "lessons", "playground", "scripts",
+    "solutions", "tests", "website",
+)  # fmt: skip
 IMPORT = re.compile(r"^\s*from ([\w.]+) import (\([^)]*\)|[^\n(]*)", re.M)
 NAME = re.compile(r"(\w+)(?: as (\w+))?")
 
@@ -34,7 +36,8 @@ def at(name: str, package: griffe.Module) -> griffe.Object | None:
 
 
 def imported(text: str, package: griffe.Module) -> Iterator[str]:
-    """Full names of what a file imports from the package, and of what it takes from an imported module."""
+    """Full names in a file of what the package holds: written out, imported, or taken from an imported module."""
+    yield from re.findall(rf"\b{package.name}(?:\.\w+)+", text)
     for where, what in IMPORT.findall(text):
         if where.split(".")[0] == package.name:
             for name, alias in NAME.findall(re.sub("#.*", "", what)):

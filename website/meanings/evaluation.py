@@ -3,6 +3,7 @@
 KEEP = "the most images whose features are kept, drawn at random"
 STATISTICS = "path of the statistics, with or without .safetensors or .json"
 CLASSIFIER = "path of the classifier, with or without .safetensors or .json"
+SHIPPED = f"{CLASSIFIER}; None: one that ships and knows the classes"
 LOWEST = "the smallest possible value, below which no interval reaches; 0 for distances and shares"
 LARGEST = "the largest possible value, beyond which no interval reaches; 1 for shares"
 NEIGHBOUR = "which neighbour of its image a ball reaches to, from 1"
@@ -42,10 +43,11 @@ EVALUATION: dict[str, dict[str, str]] = {
     },
     "streaming": {
         "dimension": "D, the length of a feature vector", "keep": KEEP, "features": "a chunk of features (B, D)",
-        "columns": "rows of equal number, by name", "chunks": "images (B, C, H, W), uint8",
+        "columns": "tensors of equal length, by name", "chunks": "images (B, C, H, W), uint8",
         "classifier": "predicts each image's class; None: no classes are predicted",
         "total": "how many images there are, for the progress bar; None: unknown",
     },
+    "streaming.Reservoir": {"keep": "the most rows to keep"},
     "results": {
         "reference": "the real images, as Provenance names them",
         "varying": '("weights",) to compare averaged with raw weights; else ()',
@@ -63,7 +65,7 @@ EVALUATION: dict[str, dict[str, str]] = {
         "df": "degrees of freedom behind the standard error; None: as if infinitely many",
     },
     "estimates.paired": {"a": "seed -> value of the first design", "b": "seed -> value of the second design"},
-    "estimates.verdict": {"d": "the estimated difference; None: not resolved"},
+    "estimates.verdict": {"d": "the estimated difference; None counts as not resolved"},
     "sources": {
         "name": "for messages and reports", "images": "images (N, C, H, W), uint8",
         "labels": "classes asked for (N,), int64; None: not known",
@@ -96,9 +98,12 @@ EVALUATION: dict[str, dict[str, str]] = {
         "smoothing": "share of the target spread evenly over all classes, 0 to 1",
     },
     "judges": {
-        "image_shape": "(C, H, W) of the images to judge", "path": f"{CLASSIFIER}; None: one that ships",
+        "image_shape": "(C, H, W) of the images to judge", "path": CLASSIFIER,
         "data": "real images, whose size and classes the judge must know",
     },
+    "judges.known_classifier": {"path": SHIPPED},
+    "judges.find_judge": {"path": SHIPPED},
+    "judges.judge_of": {"path": SHIPPED},
     "features": {
         "name": "inception, efficientnet-lite0-320 (or -112, -1280), digits-classifier and the like, or a path",
         "path": CLASSIFIER,
