@@ -93,6 +93,12 @@ def comment(attribute: griffe.Attribute) -> str:
     return words(lines[-1].partition("  # ")[2]) if lines else ""
 
 
+def given(parameter: griffe.Parameter) -> tuple[str, Any, Any, str]:
+    """Name, type, default, meaning; *args and **options have stars and no default."""
+    stars = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(parameter.kind, "")
+    return stars + parameter.name, parameter.annotation, None if stars else parameter.default, ""
+
+
 def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[griffe.DocstringSection]:
     """A docstring's prose, formula and tables."""
     prose, errors = raised(texts[0])
@@ -108,7 +114,7 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
             if not f.name.startswith("_") and "instance-attribute" in f.labels
         ]
     elif isinstance(function, griffe.Function):
-        rows = [(p.name, p.annotation, p.default, "") for p in function.parameters if p.name not in ("self", "cls")]
+        rows = [given(p) for p in function.parameters if p.name not in ("self", "cls")]
     else:
         rows = []
     if rows:
@@ -119,7 +125,7 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
                         n,
                         annotation=a,
                         value=None if d is None else str(d),
-                        description=said or meaning(n, str(a), texts, thing.path),
+                        description=said or meaning(n.lstrip("*"), str(a), texts, thing.path),
                     )
                     for n, a, d, said in rows
                 ]
@@ -144,7 +150,7 @@ class Tables(griffe.Extension):
         for name, member in list(module.members.items()):
             if isinstance(member, griffe.Module):
                 self.hide(member, public)
-            elif isinstance(member, griffe.Function | griffe.Class) and member.path not in public:
+            elif not member.is_alias and member.path not in public:
                 del module[name]
 
     def walk(self, thing: griffe.Object, outer: list[str]) -> None:

@@ -1,5 +1,5 @@
-"""Which functions and classes of a package the reference shows: those that another file imports (a lesson, a guide, a
-script, a test, another module), and those that the signatures of shown ones mention.
+"""Which functions, classes and constants of a package the reference shows: those that another file imports (a lesson, a
+guide, a script, a test, another module), and those that the signatures of shown ones mention.
 
 The others are steps inside one module, and are documented in its source.
 """
@@ -50,7 +50,7 @@ def mentioned(thing: griffe.Object) -> Iterator[str]:
     """Full names in the signature of a function, the bases, fields and methods of a class, the value of a type."""
     written: list = []
     if isinstance(thing, griffe.Function):
-        written = [thing.returns, *(p.annotation for p in thing.parameters)]
+        written = [thing.returns, *(x for p in thing.parameters for x in (p.annotation, p.default))]
     elif isinstance(thing, griffe.Class):
         written = thing.bases
         members = [m for m in thing.members.values() if m.name == "__init__" or not m.name.startswith("_")]
@@ -63,7 +63,7 @@ def mentioned(thing: griffe.Object) -> Iterator[str]:
 
 
 def shown(package: griffe.Module, root: Path) -> set[str]:
-    """Full names of the functions and classes that the reference shows."""
+    """Full names of what the reference shows."""
     files = [f for folder in READ for f in (root / folder).rglob("*") if f.suffix in (".py", ".md", ".ipynb")]
     return closure(map(text_of, files), package)
 

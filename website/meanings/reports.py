@@ -22,7 +22,11 @@ REPORTS: dict[str, dict[str, str]] = {
     "diagnosis.sampling.energy_distance": {
         "a": "images to be judged (N, C, H, W)", "b": "real images (M, C, H, W)",
     },
-    "diagnosis.report.diagnose": {"known": "fields of `Known`: raw, initial, losses, null, reference"},
+    "diagnosis.report.diagnose": {
+        "schedule": "the one you believe it was trained with", "data": "real images, preferably held-out ones",
+        "parameterization": "what you believe it predicts: eps, x0 or v",
+        "known": "fields of `Known`: raw, initial, losses, null, reference",
+    },
     "diagnosis.evidence": {"known": "what else is known of the training; None: nothing"},
     "diagnosis.verdict": {
         "fault": 'a short name, such as "output range"', "where": '"training", "sampling" or "none"',
