@@ -44,7 +44,7 @@ SOURCE = '''
 
 
     def many(*steps: int, **channels: int) -> None:
-        """All of them."""
+        """All of them; ValueError outside 0 ... T-1. The others stay."""
 
 
     def quiet(x: int) -> None:
@@ -107,7 +107,10 @@ def test_classes_show_fields_or_what_makes_them(package: griffe.Module):
 
 
 def test_arguments_of_any_number_have_stars_and_no_default(package: griffe.Module):
-    assert [row[:2] for row in tables(package["many"])["parameters"]] == [("*steps", "int"), ("**channels", "int")]
+    found = tables(package["many"])
+    assert [row[:2] for row in found["parameters"]] == [("*steps", "int"), ("**channels", "int")]
+    assert found["raises"] == [("ValueError", "outside 0 ... T-1")]
+    assert " ".join(found["text"].split()) == "All of them. The others stay."
 
 
 def test_a_named_type_has_its_comment_and_what_returns_nothing_no_row(package: griffe.Module):

@@ -16,7 +16,9 @@ from website.formulas import FORMULAS
 from website.meanings import everywhere, here
 from website.public import shown
 
-RAISES = re.compile(r"\b((?:[A-Z]\w*Error|Incomparable)\b(?:(?:, | or )[A-Z]\w*Error\b)*),? ?([^.]*(?:\.\w[^.]*)*)\.?")
+RAISES = re.compile(
+    r"\b((?:[A-Z]\w*Error|Incomparable)\b(?:(?:, | or )[A-Z]\w*Error\b)*),? ?((?:[^.]|\.\w|\.\.\.)*)\.?"
+)
 SHAPE = r"\((?:\w+|\.\.\.)(?:, ?(?:[\w/·]+|\.\.\.)?)*\)"
 
 
@@ -67,10 +69,9 @@ def raised(text: str) -> tuple[str, list[griffe.DocstringRaise]]:
             griffe.DocstringRaise(annotation=name, description=words(match[2]))
             for name in re.split(r", | or ", match[1])
         )
-        return "" if not before or before.endswith((".", ";")) else match[0]
+        return "\0" if not before or before.endswith((".", ";")) else match[0]
 
-    rest = RAISES.sub(taken, text)
-    rest = re.sub(r";\s*(?=\n\n|$)", ".", rest).strip()
+    rest = re.sub(r";(\s*)\0", r".\1", RAISES.sub(taken, text)).replace("\0", "").strip()
     return re.sub(r"[ \t]+\n", "\n", rest), rows
 
 

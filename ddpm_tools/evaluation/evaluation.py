@@ -122,9 +122,9 @@ def evaluate(
     judge: Judge | None = None,
     config: EvaluationConfig | None = None,
 ) -> Evaluation:
-    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` is how
-    they were made; its extractor, n and reference are filled in here. ValueError with fewer than two images, or where a
-    feature is not finite."""
+    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` is what
+    is known of how they were made; its extractor, n and reference are filled in here. ValueError with fewer than two
+    images, or where a feature is not finite."""
     config = config or EvaluationConfig()
     metrics, repeats = config.metrics, config.repeats
     check_metrics(metrics)

@@ -25,7 +25,8 @@ DATA: dict[str, dict[str, str]] = {
     "datasets.vision": {"name": "fashion-mnist or cifar10"},
     "datasets.load.load_data": {
         "name": "digits, digits28, fashion-mnist, cifar10, emoji, or the path of a folder or zip",
-        "root": "where downloads and decoded copies are kept", "size": "side in pixels; None: as the pictures are",
+        "root": "where downloads and decoded copies are kept",
+        "size": "height and width in pixels; None: as the pictures are",
         "channels": "1 grey, 3 RGB; None: as the pictures are",
     },
     "export.diffusers_files": {

@@ -97,7 +97,7 @@ TRAINING: dict[str, dict[str, str]] = {
     "train.runs": {
         "name": "the class's name", "classes": "names of the classes, in order", "out": CHECKPOINT,
         "processes": "how many processes share a batch", "callbacks": "saves, previews and logs; None: the defaults",
-        "steps": "training steps; None: the preset's", "seed": "of all random numbers; None: the preset's",
+        "steps": "training steps; None: the preset's", "seed": "determines all random numbers; None: the preset's",
     },
     "train.callbacks": {
         "out": CHECKPOINT, "engine": "computes the steps", "options": "what to do besides training",
