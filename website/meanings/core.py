@@ -1,16 +1,14 @@
-"""What parameters of `ddpm_core` mean where neither their docstring nor the glossary says it: (where, meanings).
-
-`where` is what the place of a function or class begins with. A function's own docstring comes first (docstrings.py).
-"""
+"""What parameters of `ddpm_core` mean below a module, class or function, where a docstring does not say it."""
 
 EPS = "added to the variance before the root"
+CHECKPOINT = "path of the checkpoint, with or without .safetensors or .json"
 
 CORE: dict[str, dict[str, str]] = {
     "ddpm_core.schedule": {
         "beta_start": "the first beta", "beta_end": "the last beta",
         "s": "the offset that keeps beta from being tiny near t = 0",
         "values": "one number for each timestep (T,)", "name": "the schedule's name, such as cosine",
-        "alphas_cumprod": "abar at every timestep (T,)",
+        "alphas_cumprod": "abar at every timestep (T,)", "x": "sets the shape that values take (B, ...)",
     },
     "ddpm_core.parameterization": {
         "name": "the target's name", "compute_training_target": "(x0, eps, t, schedule) -> the training target",
@@ -20,18 +18,28 @@ CORE: dict[str, dict[str, str]] = {
         "out": "the guided output", "phi": "share of the rescaling, 0 (none) to 1 (all)",
         "low": "the lowest timestep inside", "high": "the highest timestep inside",
         "inside": "the denoiser there", "outside": "the denoiser elsewhere",
+        "weights": "weight of each condition for each sample (K, B)",
     },
     "ddpm_core.interpolation": {
-        "mode": "linear or spherical", "sampling": "solver and guidance", "class_a": "the label at the beginning",
+        "a": "the first embedding (D,)", "b": "the second embedding (D,)", "conds": "conditions, one for each image",
+        "noises": "initial noise of each image (N, C, H, W)", "mode": "linear or spherical",
+        "sampling": "solver and guidance", "class_a": "the label at the beginning",
         "class_b": "the label at the end", "num_interp": "images in the row, both ends included",
         "how": "what moves, along which path, and by which solver",
     },
     "ddpm_core.samplers": {
-        "steps": "a sampler's steps (xt, x0)", "start": "the noise (B, ...) that the sampler starts from",
+        "start": "the noise (B, ...) that the sampler starts from",
         "keep": "how many steps to keep, evenly spaced", "spacing": "how timesteps are spread, such as uniform",
         "indices": "numbers of the samples (B,)", "shape": "an image's shape (C, H, W)",
         "source": "(t, xt) -> noise, or one generator for the batch; None: torch's own",
     },
+    "ddpm_core.samplers.solvers.last": {"steps": "a sampler's steps (xt, x0)"},
+    "ddpm_core.samplers.sampling.record": {"steps": "a sampler's steps (xt, x0)"},
+    "ddpm_core.flow": {
+        "t": "times in [0, 1]", "t_next": "the times to step to", "times": "times (N+1,) in [0, 1] to visit",
+        "step": "how to take one step, such as `heun_step`", "path": "points of the paths (N+1, B, ...)",
+    },
+    "ddpm_core.edm.karras_sigmas": {"steps": "steps of the solver, one fewer than noise levels"},
     "ddpm_core.edm": {
         "sigma_min": "the lowest noise level", "sigma_max": "the highest noise level",
         "rho": "how much the levels crowd towards the low end", "network": "the raw network F(x, c_noise)",
@@ -63,6 +71,7 @@ CORE: dict[str, dict[str, str]] = {
     },
     "ddpm_core.unet": {"config": "how the U-Net is built", "x": "noisy images (B, C, H, W)"},
     "ddpm_core.dit.patchify": {"x": "images (B, C, H, W)", "p": "side of a patch"},
+    "ddpm_core.dit.modulate": {"x": "tokens (B, N, D)", "shift": "what is added (B, 1, D)"},
     "ddpm_core.dit.unpatchify": {"p": "side of a patch", "size": "height and width of the images"},
     "ddpm_core.dit": {
         "patch_size": "side of a patch, in pixels", "scale": "what is added to a factor of 1 (B, 1, D)",
@@ -73,11 +82,13 @@ CORE: dict[str, dict[str, str]] = {
         "unet": "the U-Net that attends to the words", "encoder": "what makes vectors of tokens",
     },
     "ddpm_core.objectives": {"target": "what the output should be (B, ...)"},
+    "ddpm_core.training.drop_labels": {"null_class": "the label that means no class; (1, S) for captions"},
     "ddpm_core.training.train": {
         "loss": "(output, target, t) -> a scalar", "times": "how timesteps are drawn",
         "engine": "how gradients are computed; None: plainly",
     },
     "ddpm_core.training": {
+        "batch": "noisy images, timesteps and labels (xt, t, y)",
         "ema_decay": "share of the average that stays at each update", "ema": "the average of the weights",
         "optimizer": "holds the moments of the gradients", "start": "number of the first batch",
         "move": "brings a tensor to the device", "loader": "batches (x0, y), to be gone through again and again",
@@ -90,19 +101,25 @@ CORE: dict[str, dict[str, str]] = {
         "config": "a frozen dataclass", "values": "the fields, as JSON has them",
     },
     "ddpm_core.data": {
+        "images": "images (N, C, H, W): uint8, or floating-point in [-1, 1]",
+        "labels": "class indices (N,), int64, or tokens (N, S)", "split": "train, heldout or all",
         "name": "the data set's name", "classes": "names of the classes, in order", "index": "which images",
     },
+    "ddpm_core.files.write_bytes": {"path": "the file to replace"},
     "ddpm_core.files": {
+        "path": CHECKPOINT,
         "content": "the whole new content", "config": "the config, as JSON has it", "about": "more for the record",
         "skip": "what the names of unwanted tensors begin with",
     },
     "ddpm_core.checkpoint": {
+        "path": CHECKPOINT,
         "updates": "updates of the average so far", "about": "more for the record",
         "ema": "the network with averaged weights", "raw_or_none": "the one with raw weights, where they were kept",
         "module": "what the tensors are read into",
     },
     "ddpm_core.registry": {"kind": "one of KINDS", "name": "what configs call it", "value": "the design itself"},
     "ddpm_core.plots": {
+        "path": "the picture's file; its ending names the format",
         "image": "an image (C, H, W) in [-1, 1]", "row_names": "one a row", "column_names": "one a column",
         "cell": "side of a picture, in inches", "axes": "labels of the axes", "fig": "the figure",
     },
