@@ -15,7 +15,7 @@ CORE: dict[str, dict[str, str]] = {
         "predict_x0": "(output, xt, t, schedule) -> x0", "coefficients": "abar -> (A, B) of the target A·eps - B·x0",
     },
     "ddpm_core.guidance": {
-        "out": "the guided output", "phi": "share of the rescaling, 0 (none) to 1 (all)",
+        "out": "the guided output", "phi": "share of the rescaling, from 0 (none) to 1 (all)",
         "low": "the lowest timestep inside", "high": "the highest timestep inside",
         "inside": "the denoiser there", "outside": "the denoiser elsewhere",
         "weights": "weight of each condition for each sample (K, B)",
@@ -42,31 +42,31 @@ CORE: dict[str, dict[str, str]] = {
     "ddpm_core.edm.karras_sigmas": {"steps": "steps of the solver, one fewer than noise levels"},
     "ddpm_core.edm": {
         "sigma_min": "the lowest noise level", "sigma_max": "the highest noise level",
-        "rho": "how much the levels crowd towards the low end", "network": "the raw network F(x, c_noise)",
+        "rho": "how densely the levels crowd at the low end", "network": "the raw network F(x, c_noise)",
         "denoiser": "a denoiser (xt, t) -> (x0, eps)", "denoise": "a denoiser (x, sigma) -> x0",
     },
-    "ddpm_core.editing": {"mask": "1 where x0 is known, 0 where it is to be drawn, broadcast over xt"},
+    "ddpm_core.editing": {"mask": "1 where x0 is known, 0 where it must be generated; broadcast over xt"},
     "ddpm_core.streams": {
-        "parts": "whatever tells one seed from another", "name": "what the numbers are for, such as noise",
+        "parts": "anything that tells one seed from another", "name": "what the numbers are for, such as noise",
     },
     "ddpm_core.latent.Autoencoder": {
         "latent_channels": "channels D of the latents", "width": "channels of the hidden layers",
-        "x": "images (B, C, H, W) in [-1, 1]", "kl_weight": "weight of the latents' distance from standard normal",
+        "x": "images (B, C, H, W) in [-1, 1]", "kl_weight": "weight of the latents' divergence from a standard normal",
     },
     "ddpm_core.layers": {
-        "max_period": "1 over the lowest frequency", "freq_shift": "1: that frequency is reached; 0: nearly",
-        "cos_first": "cosines before sines", "layer": "the layer whose weights become 0",
-        "num_channels": "channels of h", "num_groups": "groups of channels that are normalised together",
+        "max_period": "inverse of the lowest frequency", "freq_shift": "1: reach that frequency; 0: just miss it",
+        "cos_first": "cosines before sines", "layer": "the layer whose weights to set to 0",
+        "num_channels": "number of channels", "num_groups": "number of channel groups, each normalised together",
         "eps": EPS, "context_dim": "size D of a context token; None: no cross-attention",
     },
     "ddpm_core.attention": {
-        "x": "the tokens to be regrouped", "eps": EPS, "image_dim": "size of an image token",
+        "x": "the tokens to regroup", "eps": EPS, "image_dim": "size of an image token",
         "text_dim": "size of a context token", "context_dim": "size of a context token",
     },
-    "ddpm_core.conditioning": {"name": "the way's name"},
+    "ddpm_core.conditioning": {"name": "the strategy's name"},
     "ddpm_core.network": {
-        "class_scale": "factor of the class table's initial values", "divisor": "what widths with attention divide by",
-        "setting": "name of the setting that the divisor comes from", "config": "how the network is built",
+        "class_scale": "scale of the class table's initial values", "divisor": "must divide widths with attention",
+        "setting": "name of the setting that holds the divisor", "config": "how the network is built",
         "x": "noisy images (B, C, H, W)",
     },
     "ddpm_core.unet": {"config": "how the U-Net is built", "x": "noisy images (B, C, H, W)"},
@@ -74,18 +74,18 @@ CORE: dict[str, dict[str, str]] = {
     "ddpm_core.dit.modulate": {"x": "tokens (B, N, D)", "shift": "what is added (B, 1, D)"},
     "ddpm_core.dit.unpatchify": {"p": "side of a patch", "size": "height and width of the images"},
     "ddpm_core.dit": {
-        "patch_size": "side of a patch, in pixels", "scale": "what is added to a factor of 1 (B, 1, D)",
+        "patch_size": "side of a patch, in pixels", "scale": "added to a factor of 1 (B, 1, D)",
         "config": "how the transformer is built", "x": "noisy images (B, C, H, W)",
     },
     "ddpm_core.text": {
-        "vocabulary": "how many tokens there are", "length": "tokens of the longest caption",
-        "unet": "the U-Net that attends to the words", "encoder": "what makes vectors of tokens",
+        "vocabulary": "number of different tokens", "length": "number of tokens in the longest caption",
+        "unet": "the U-Net that attends to the words", "encoder": "turns tokens into vectors",
     },
     "ddpm_core.objectives": {"target": "what the output should be (B, ...)"},
     "ddpm_core.training.drop_labels": {"null_class": "the label that means no class; (1, S) for captions"},
     "ddpm_core.training.train": {
-        "loss": "(output, target, t) -> a scalar", "times": "how timesteps are drawn",
-        "engine": "how gradients are computed; None: plainly",
+        "loss": "(output, target, t) -> a scalar", "times": "how to draw timesteps",
+        "engine": "how to compute gradients; None: in float32, in one process",
     },
     "ddpm_core.training": {
         "batch": "noisy images, timesteps and labels (xt, t, y)",
@@ -97,8 +97,8 @@ CORE: dict[str, dict[str, str]] = {
     },
     "ddpm_core.config": {
         "schedule": "name of the noise schedule", "parameterization": "name of what the network predicts",
-        "train": "how to train", "network": "the network that shall denoise", "name": "the preset's name",
-        "config": "a frozen dataclass", "values": "the fields, as JSON has them",
+        "train": "how to train", "network": "the network that denoises", "name": "the preset's name",
+        "config": "a frozen dataclass", "values": "the fields, as in JSON",
     },
     "ddpm_core.data": {
         "images": "images (N, C, H, W): uint8, or floating-point in [-1, 1]",
@@ -117,14 +117,14 @@ CORE: dict[str, dict[str, str]] = {
         "ema": "the network with averaged weights", "raw_or_none": "the one with raw weights, where they were kept",
         "module": "what the tensors are read into",
     },
-    "ddpm_core.registry": {"kind": "one of KINDS", "name": "what configs call it", "value": "the design itself"},
+    "ddpm_core.registry": {"kind": "one of KINDS", "name": "its name in configs", "value": "the design itself"},
     "ddpm_core.plots": {
         "path": "the picture's file; its ending names the format",
         "image": "an image (C, H, W) in [-1, 1]", "row_names": "one a row", "column_names": "one a column",
         "cell": "side of a picture, in inches", "axes": "labels of the axes", "fig": "the figure",
     },
     "ddpm_core.metrics": {
-        "classifier": "offers `features` and `head`", "start": "number of the first image",
+        "classifier": "a network with `features` and `head`", "start": "index of the first image",
         "mean": "mean of the features (D,)", "cov": "covariance of the features (D, D)",
         "a": "moments of one set", "b": "moments of the other",
     },
