@@ -1,8 +1,8 @@
 """A system-call filter for the child, as the bytes that `bwrap --seccomp` takes.
 
-The namespaces hide files, network and processes. Left over are a few calls by which a process could still get memory
-that no limit counts, computing time that nobody is charged for, something that it leaves for the next student, or
-larger powers; these fail.
+The namespaces hide files, network and processes. A few calls remain through which a process could still get memory that
+no limit counts, use processor time that is charged to nobody, leave something behind for the next student, or gain
+privileges. The filter makes these fail.
 """
 
 import errno
@@ -47,8 +47,8 @@ DENIED = {
     "userfaultfd": (323, 282),
     "syslog": (103, 116),
 }
-# What buffers hold is in no resident set. An answer needs no socket at all; Jupyter's kernel speaks through AF_UNIX,
-# and its library ends where it cannot ask AF_NETLINK for the network that there is not.
+# What buffers hold is in no resident set. An answer needs no socket at all. Jupyter's kernel communicates through
+# AF_UNIX, and its library aborts if it cannot ask AF_NETLINK about the network, although there is none.
 SOCKETS = {"socket": (41, 198), "socketpair": (53, 199)}
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -60,10 +60,10 @@ ALLOW: Step = (RETURN, 0, 0, 0x7FFF0000)
 
 
 class Rule(NamedTuple):
-    """Calls of which some arguments are refused."""
+    """A call that is refused with some arguments."""
 
     numbers: tuple[int, int]
-    steps: list[Step]  # from here the call fails if the end is reached, and passes if the last step is jumped over
+    steps: list[Step]  # the call fails if their end is reached, and passes if the instruction after it is skipped
     error: int = errno.EPERM
 
 
@@ -76,17 +76,17 @@ def _all_bits(argument: int, bits: int) -> list[Step]:
 
 
 def _among(argument: int, *values: int) -> list[Step]:
-    """The argument is one of these."""
+    """Steps that match if the argument is one of these values."""
     jumps = [(JUMP_IF, len(values) - i - 1, 0, value) for i, value in enumerate(values[:-1])]
     return [(LOAD, 0, 0, ARG[argument]), *jumps, (JUMP_IF, 0, 1, values[-1])]
 
 
 def _none_of(argument: int, *values: int) -> list[Step]:
-    """The argument is another than these."""
+    """Steps that match if the argument is none of these values."""
     return [(LOAD, 0, 0, ARG[argument]), *((JUMP_IF, len(values) - i, 0, value) for i, value in enumerate(values))]
 
 
-# The second argument is no null pointer, which would only ask: either half of it is not 0.
+# Matches if the second argument is not a null pointer, which would only query: one of its halves is not 0.
 _SIGCHLD = [(LOAD, 0, 0, ARG[0]), (JUMP_IF, 0, 5, 17)]
 _SIGCHLD += [(LOAD, 0, 0, ARG[1]), (JUMP_IF, 0, 2, 0), (LOAD, 0, 0, ARG[1] + 4), (JUMP_IF, 1, 0, 0)]
 
@@ -111,7 +111,10 @@ ONLY_UNIX = {  # where sockets are allowed
 
 
 def program(machine: str | None = None, *, sockets: bool = False) -> bytes | None:
-    """The filter for this processor, or None where its call numbers are not listed. `sockets` allows a kernel's."""
+    """Return the filter for this processor, or None if its call numbers are not listed.
+
+    `sockets` allows the sockets that a Jupyter kernel needs.
+    """
     machine = machine or platform.machine()
     if machine not in ARCHITECTURES:
         return None
@@ -129,7 +132,7 @@ def program(machine: str | None = None, *, sockets: bool = False) -> bytes | Non
 
 @contextmanager
 def opened(*, sockets: bool = False) -> Iterator[list[int]]:
-    """A file descriptor from which bubblewrap reads the filter; none where there is no filter for this processor."""
+    """Yield a list with the descriptor from which bubblewrap reads the filter, or [] if this processor has none."""
     rules = program(sockets=sockets)
     if rules is None:
         yield []
