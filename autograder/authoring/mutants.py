@@ -1,6 +1,7 @@
 """Known answers to every cell, right and wrong, that test the checks.
 
 Each wrong answer must lose the points that it should, and no right one may lose any.
+
 exercises/NAME/mutants.txt has a section for each answer cell (bank.py). Its answers are `right` or `wrong`. `loses`
 names the checks that a wrong one must fail, each by a part of its name that no other check has. If the answers of an
 exercise are judged as a pair, each source defines both, and may fail any of the checks.
