@@ -16,7 +16,7 @@ from torch import nn
 from autograder.child import absent, annotations, modes, notebook
 from autograder.child.notebook import Note, unheard
 
-NAMESPACE_NOTE = "helpers of other cells are not seen by the grader: an answer cell must define what it needs"
+NAMESPACE_NOTE = "the grader does not see helpers in other cells: an answer cell must define what it needs"
 SESSION_NOTE = "inputs and outputs of other cells are not there when the answer is graded"
 SESSION = re.compile(r"name '(In|Out|_+\d*|_i+\d*|_[oid]h)' is not defined")
 FUTURE = {getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}

@@ -129,7 +129,7 @@ def record(model: nn.Module, forward: Forward, first: Batch, other: Batch, seed:
         if all(agree(model, forward, Network(program | moved), other, seed + i) for i in range(TRIES)):
             return program | kept
     raise ValueError(
-        "the gate trains the operations of one forward pass, and on another batch these give something else: the "
+        "the gate trains the operations of one forward pass, but on another batch these give a different result: the "
         "network computes with values outside torch (.item(), .tolist(), .numpy(), an `if` on a tensor), at random in "
         "Python, or with gradients of its own; use tensor arithmetic, such as torch.where"
     )

@@ -45,7 +45,7 @@ def operation(written: str) -> Any:
     func = getattr(getattr(torch.ops.aten, name), overload, None) if known else None
     returns = [str(r.type) for r in func._schema.returns] if isinstance(func, torch._ops.OpOverload) else []
     if not returns or not TENSORS.issuperset(returns):
-        raise ValueError(f"the gate does not take torch's operation {str(written)[:60]} in a network")
+        raise ValueError(f"the gate does not allow torch's operation {str(written)[:60]} in a network")
     return func
 
 

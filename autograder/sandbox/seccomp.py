@@ -25,23 +25,23 @@ DENIED = {
     "semget": (64, 190),
     "mq_open": (240, 180),
     "vmsplice": (278, 75),  # a pipe keeps a page of its giver, and with a huge page the whole of it
-    "inotify_init": (253, 26),  # events that nobody reads; the second processor has the newer call alone
+    "inotify_init": (253, 26),  # events that nobody reads; aarch64 only has the newer call
     "inotify_init1": (294, 26),
     "fanotify_init": (300, 262),
     "landlock_create_ruleset": (444, 444),  # 65,536 rules each
-    "io_setup": (206, 0),  # its requests are a number for the whole machine
+    "io_setup": (206, 0),  # its requests count against a limit for the whole machine
     # kernel keyrings have no namespace: the next student's process with this uid could read them
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
     # file and network calls that this filter would not see
     "io_uring_setup": (425, 425),
-    # other processes, among them the sandbox's own init, which has the same uid where an ordinary user grades
+    # access to other processes, such as the sandbox's own init, which has the same uid if an ordinary user grades
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438),
-    # favourite entrances to the kernel, of no use to an answer
+    # popular ways to attack the kernel, of no use to an answer
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
@@ -86,26 +86,26 @@ def _none_of(argument: int, *values: int) -> list[Step]:
     return [(LOAD, 0, 0, ARG[argument]), *((JUMP_IF, len(values) - i, 0, value) for i, value in enumerate(values))]
 
 
-# Matches if the second argument is not a null pointer, which would only query: one of its halves is not 0.
+# Matches for SIGCHLD if the second argument is not a null pointer, which would only query: one of its halves is not 0.
 _SIGCHLD = [(LOAD, 0, 0, ARG[0]), (JUMP_IF, 0, 5, 17)]
 _SIGCHLD += [(LOAD, 0, 0, ARG[1]), (JUMP_IF, 0, 2, 0), (LOAD, 0, 0, ARG[1] + 4), (JUMP_IF, 1, 0, 0)]
 
 RULES = {
     # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
     "clone": Rule((56, 220), _any_bit(0, 0x7E020000)),
-    # its flags lie behind a pointer, where a filter cannot look; libc then falls back on clone
+    # its flags are behind a pointer, which a filter cannot follow; libc then falls back to clone
     "clone3": Rule((435, 435), [], errno.ENOSYS),
     # MAP_SHARED | MAP_ANONYMOUS: such memory stays when madvise takes it out of the resident set
     "mmap": Rule((9, 222), _all_bits(3, 0x21)),
-    # Where SIGCHLD is ignored the kernel adds a dead child's processor time to nobody's. The call says that it has set
-    # a handler and does not, which harms nobody who waits for children.
+    # If SIGCHLD is ignored, the kernel adds a dead child's processor time to nobody's. The call reports success without
+    # setting a handler, which does not affect programs that wait for their children.
     "rt_sigaction": Rule((13, 134), _SIGCHLD, 0),
-    # F_SETLK, F_SETLKW and the same for open files: a lock is memory, and a file can have any number
+    # F_SETLK, F_SETLKW and the same for open files: a lock takes memory, and a file can have any number
     "fcntl": Rule((72, 25), _among(1, 6, 7, 37, 38), errno.ENOLCK),
 }
 ONLY_UNIX = {  # where sockets are allowed
     "socket": Rule(SOCKETS["socket"], _none_of(0, 1, 16), errno.EAFNOSUPPORT),
-    # SO_SNDBUF, SO_RCVBUF and the same by force: the watchdog counts sockets, of the size that they have by themselves
+    # SO_SNDBUF, SO_RCVBUF and their FORCE variants: the watchdog counts sockets, assuming the default size
     "setsockopt": Rule((54, 208), _among(2, 7, 8, 32, 33)),
 }
 
