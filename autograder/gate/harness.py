@@ -24,7 +24,7 @@ LATER = {"looks": (), "sampler": SAMPLER}  # fields added later: at these values
 class Harness:
     """Settings of one run. After changing one, calibrate the bands again: a test compares them with the band file."""
 
-    labels: ClassVar[bool] = True  # samples are asked for by class
+    labels: ClassVar[bool] = True  # samples are requested by class
     timed: ClassVar[bool] = False  # whether the answer itself must use the timestep; if it does not, there is no hope
     output: ClassVar[str] = "epsilon"
 
@@ -32,7 +32,7 @@ class Harness:
         # 250 steps of 128 digits: the shortest run that keeps every reference far from every control
         default_factory=lambda: {"steps": 250, "lr": 3e-3, "batch_size": 128, "warmup": 25, "ema_decay": 0.99}
     )
-    samples: int = 1000  # 100 a class; the 64-d features have a full-rank covariance from far fewer
+    samples: int = 1000  # 100 per class; the 64-d features have a full-rank covariance from far fewer
     sample_steps: int = 20
     w: float = 1.0  # purely conditional: guidance would hide a weak conditioner
     batch: int = 500
