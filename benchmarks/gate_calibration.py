@@ -156,7 +156,7 @@ def make(job: Job, judges: dict) -> dict:
             raise
         row["failed"] = str(e)
     row["cpu_s"] = round(time.process_time() - began + sum(children.values()), 1)
-    return row | {"seconds": round(time.monotonic() - start, 1)}
+    return row | {"seconds": round(time.monotonic() - start, 1), "cpu": torch.backends.cpu.get_cpu_capability()}
 
 
 def longer(made: Setting) -> Harness:
@@ -220,10 +220,13 @@ def spearman_interval(rho: float, n: int, z: float = 1.96) -> list[float]:
     return [round(math.tanh(middle - half), 3), round(math.tanh(middle + half), 3)]
 
 
-def seconds(rows: list[dict]) -> dict[str, float]:
-    """Return the median and the worst processor seconds of the runs for which they are known."""
-    known = [r["cpu_s"] for r in rows if "cpu_s" in r]
-    return {"median": round(median(known), 1), "worst": round(max(known), 1)} if known else {}
+def seconds(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """Return the median and worst processor seconds of runs, by processor. The earliest runs do not name it."""
+    found: dict[str, list[float]] = {}
+    for r in rows:
+        if "cpu_s" in r:
+            found.setdefault(r.get("cpu", "not recorded"), []).append(r["cpu_s"])
+    return {cpu: {"median": round(median(s), 1), "worst": round(max(s), 1)} for cpu, s in found.items()}
 
 
 def report(rows: list[dict], one_look: bool = False) -> dict:
