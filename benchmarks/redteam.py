@@ -2,8 +2,8 @@
 
     python benchmarks/redteam.py [--out build/redteam.md] [--quick]
 
-It runs tests/autograder/redteam as whoever starts it (root, or an ordinary user) and writes a table. --quick leaves out
-the attacks on gates and the walls taken away one by one. The last line is one JSON object.
+It runs tests/autograder/redteam as the user who starts it (root or an ordinary user) and writes a table. --quick leaves
+out the attacks on gates and the removal of single walls. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLOW = ("gated", "walls", "walls_inside", "ordinary")
 
 
 def attacks(report: Path) -> list[tuple[str, str, float, str]]:
-    """(kind, attack, points gained, harm) of a JUnit file, one row an attack."""
+    """Return (kind, attack, points gained, harm) for each attack in a JUnit file."""
     rows = []
     for case in ET.parse(report).getroot().iter("testcase"):
         kind = case.get("classname", "").rpartition("test_")[2]

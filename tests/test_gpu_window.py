@@ -47,7 +47,7 @@ def window(script, capsys, *options):
 def test_without_a_gpu_it_says_so_in_a_sentence(script, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     code, out, err = window(script, capsys, "--out", tmp_path / "none")
-    assert (code, out, err.count("\n")) == (2, "", 1) and "no GPU is at hand" in err
+    assert (code, out, err.count("\n")) == (2, "", 1) and "there is no GPU here" in err
     assert not (tmp_path / "none").exists()
     code, _, err = window(script, capsys, "--reduced", "--data", tmp_path / "absent.zip", "--out", tmp_path / "none")
     assert code == 2 and "absent.zip" in err and err.count("\n") == 1
