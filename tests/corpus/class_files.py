@@ -28,15 +28,15 @@ LOCAL = (
 )
 # What means several moments, or none: refused, with words of the sentence.
 REFUSED = {
-    "2027-07-01 23:54 IST": "'IST', which is not known here or is that of several places",
+    "2027-07-01 23:54 IST": "'IST', which is unknown here or belongs to several places",
     "2027-07-01 23:54 CST": "'CST', which is not known",
     "2027-07-01 23:54 XYZ": "'XYZ', which is not known",
     "2027-07-01 23:54 W. Europe Standard Time": "which is not known",
     "2027-07-01 17:54 EST": "says EST, which is not the time on that day in America/New_York",
     "2027-01-01 23:54 CEST": "says CEST, which is not the time on that day",
-    "2027-07-01 23:54 +0200 (EDT)": "which is not known here or is that of several places",
+    "2027-07-01 23:54 +0200 (EDT)": "which is unknown here or belongs to several places",
     "2027-07-01 23:54 +25": "which is not known",
-    "3/04/2027 10:00 UTC": "does not tell day and month apart",
+    "3/04/2027 10:00 UTC": "could be one of two days",
     "2027-07-01": "no time of day",
     "Jul 1 at 11:54pm UTC": "not a whole time",
     "soon": "is not a time",

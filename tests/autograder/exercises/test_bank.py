@@ -11,7 +11,7 @@ from autograder.sandbox.child_process import Child, Limits
 from autograder.sandbox.staging import stage
 
 BANKS = list(mutants.banks())
-SEEDS = range(6)  # benchmarks/mutants.py takes ten
+SEEDS = (0, 5)  # each takes four minutes; benchmarks/mutants.py takes ten
 
 
 @pytest.mark.parametrize("seed", SEEDS)
