@@ -38,7 +38,7 @@ CORE: dict[str, dict[str, str]] = {
         "t": "times in [0, 1]", "t_next": "the times to step to", "times": "times (N+1,) in [0, 1] to visit",
         "step": "how to take one step, such as `heun_step`", "path": "points of the paths (N+1, B, ...)",
     },
-    "ddpm_core.edm.karras_sigmas": {"steps": "number of steps, one less than of noise levels"},
+    "ddpm_core.edm.karras_sigmas": {"steps": "number of steps, one fewer than noise levels"},
     "ddpm_core.edm": {
         "sigma_min": "the lowest noise level", "sigma_max": "the highest noise level",
         "rho": "how densely the levels crowd at the low end", "network": "the raw network F(x, c_noise)",
