@@ -70,46 +70,44 @@ def page(records: list[dict], made: Counter, others: list[dict]) -> str:
     unknown = [f"- `{a}`: `{c}`" for (a, c), reason in named.items() if reason is None]
     known = [f"- `{a}`: `{c}`: {reason}" for (a, c), reason in named.items() if reason]
     lists = map("\n".join, (rows, operators, unknown or ["None."], known or ["None."]))
-    text = (
-        OTHERS.format(**figures(others), seed=SEED) if others else "Of the bank's other right answers none was swept."
-    )
+    text = OTHERS.format(**figures(others), seed=SEED) if others else NO_OTHERS
     return TEXT.format(*lists, **figures(records), others=text)
 
 
-NO_OTHERS = "Of the bank's other right answers none was swept."
-OTHERS = """From the bank's other right answers a sample was drawn (`--right 2`, seed {seed}; none of `build_model`,
-whose mutants take a minute each). Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and
-{right_too:,} right too. Of the other {wrong:,}, {lose_points:,} lose points."""
+NO_OTHERS = "Mutants of the bank's other right answers were not judged."
+OTHERS = """A sample of mutants of the bank's other right answers was judged (`--right 2`, seed {seed}; none of
+`build_model`, whose mutants take a minute each). Of {mutants:,} judged, {equivalent:,} are equivalent and {right_too:,}
+are also right. Of the other {wrong:,}, {lose_points:,} lose points."""
 TEXT = """# Mutants by machine
 
 Written by `python benchmarks/machine_mutants.py --report`, from the sweep's records: do not edit.
 
-First-order mutants of the model solutions, by the operators of mutmut and cosmic-ray and some of the field's
-own (`autograder/authoring/operators.py`). Each is judged in three seeds, and must lose points in every one of them. A
-mutant that replies to all that the checks ask just as the model solution does, in two further seeds, is equivalent.
-Some others are right answers too: the exercise leaves open what they change. The gates and the checks of time take no
-part. Where fewer are judged than made, the sweep of that cell was not finished.
+First-order mutants of the model solutions, made by the operators of mutmut and cosmic-ray and by some operators
+specific to this field (`autograder/authoring/operators.py`). Each is judged with three seeds, and must lose points with
+every one. A mutant is equivalent if it replies to all questions of the checks exactly as the model solution does, with
+two further seeds. Some others are also right, because the exercise leaves open what they change. Gates and time checks
+are not included. Where fewer mutants were judged than made, the sweep of that cell is unfinished.
 
-Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and {right_too:,} right too. Of the other
-{wrong:,}, {lose_points:,} lose points.
+Of {mutants:,} mutants judged, {equivalent:,} are equivalent and {right_too:,} are also right. Of the other {wrong:,},
+{lose_points:,} lose points.
 
-| answer cell | made | judged | equivalent | right too | wrong | lose points | share |
+| answer cell | made | judged | equivalent | also right | wrong | lose points | share |
 |---|---|---|---|---|---|---|---|
 {0}
 
 **Other right answers.** {others}
 
-The operators, of the model solutions' mutants alone:
+Operators, for mutants of the model solutions only:
 
 | operator | mutants | wrong | lose points |
 |---|---|---|---|
 {1}
 
-**Wrong ones that keep full marks:**
+**Wrong mutants that keep full marks:**
 
 {2}
 
-**Right too, and why:**
+**Also right, and why:**
 
 {3}
 """

@@ -1,4 +1,4 @@
-"""Every attack of the red team: the points it gained over the same answer without it, and the harm that it did.
+"""Every attack of the red team: the points it gained over the same answer without the attack, and the harm it did.
 
     python benchmarks/redteam.py [--out build/redteam.md] [--quick]
 
@@ -20,8 +20,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 HEAD = (
     "# The red team's table", "",
-    "Every attack, the points that it gained over the same answer without it, and the harm that it did. Made by",
-    "`python benchmarks/redteam.py --out docs/redteam.md`; what it shows is in [the evidence](grading_validity.md).",
+    "Every attack, the points it gained over the same answer without the attack, and the harm it did. Written by",
+    "`python benchmarks/redteam.py --out docs/redteam.md`. [The evidence](grading_validity.md) says what it shows.",
     "",
 )  # fmt: skip
 SLOW = ("gated", "walls", "walls_inside", "ordinary")

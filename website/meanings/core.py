@@ -1,83 +1,94 @@
-"""What parameters of `ddpm_core` mean where neither their docstring nor the glossary says it: (where, meanings).
-
-`where` is what the place of a function or class begins with. A function's own docstring comes first (docstrings.py).
-"""
+"""What parameters of `ddpm_core` mean below a module, class or function, where a docstring does not say it."""
 
 EPS = "added to the variance before the root"
+CHECKPOINT = "path of the checkpoint, with or without .safetensors or .json"
 
 CORE: dict[str, dict[str, str]] = {
     "ddpm_core.schedule": {
         "beta_start": "the first beta", "beta_end": "the last beta",
         "s": "the offset that keeps beta from being tiny near t = 0",
         "values": "one number for each timestep (T,)", "name": "the schedule's name, such as cosine",
-        "alphas_cumprod": "abar at every timestep (T,)",
+        "alphas_cumprod": "abar at every timestep (T,)", "x": "sets the shape that values take (B, ...)",
     },
     "ddpm_core.parameterization": {
         "name": "the target's name", "compute_training_target": "(x0, eps, t, schedule) -> the training target",
         "predict_x0": "(output, xt, t, schedule) -> x0", "coefficients": "abar -> (A, B) of the target A·eps - B·x0",
     },
     "ddpm_core.guidance": {
-        "out": "the guided output", "phi": "share of the rescaling, 0 (none) to 1 (all)",
+        "out": "the guided output", "phi": "share of the rescaling, from 0 (none) to 1 (all)",
         "low": "the lowest timestep inside", "high": "the highest timestep inside",
         "inside": "the denoiser there", "outside": "the denoiser elsewhere",
+        "weights": "weight of each condition for each sample (K, B)",
     },
     "ddpm_core.interpolation": {
-        "mode": "linear or spherical", "sampling": "solver and guidance", "class_a": "the label at the beginning",
+        "a": "the first embedding (D,)", "b": "the second embedding (D,)", "conds": "conditions, one for each image",
+        "noises": "initial noise of each image (N, C, H, W)", "mode": "linear or spherical",
+        "sampling": "solver and guidance", "class_a": "the label at the beginning",
         "class_b": "the label at the end", "num_interp": "images in the row, both ends included",
         "how": "what moves, along which path, and by which solver",
     },
     "ddpm_core.samplers": {
-        "steps": "a sampler's steps (xt, x0)", "start": "the noise (B, ...) that the sampler starts from",
+        "start": "the noise (B, ...) that the sampler starts from",
         "keep": "how many steps to keep, evenly spaced", "spacing": "how timesteps are spread, such as uniform",
         "indices": "numbers of the samples (B,)", "shape": "an image's shape (C, H, W)",
         "source": "(t, xt) -> noise, or one generator for the batch; None: torch's own",
     },
+    "ddpm_core.samplers.solvers.last": {"steps": "a sampler's steps (xt, x0)"},
+    "ddpm_core.samplers.sampling.record": {"steps": "a sampler's steps (xt, x0)"},
+    "ddpm_core.flow": {
+        "t": "times in [0, 1]", "t_next": "the times to step to", "times": "times (N+1,) in [0, 1] to visit",
+        "step": "how to take one step, such as `heun_step`", "path": "points of the paths (N+1, B, ...)",
+    },
+    "ddpm_core.edm.karras_sigmas": {"steps": "steps of the solver, one fewer than noise levels"},
     "ddpm_core.edm": {
         "sigma_min": "the lowest noise level", "sigma_max": "the highest noise level",
-        "rho": "how much the levels crowd towards the low end", "network": "the raw network F(x, c_noise)",
+        "rho": "how densely the levels crowd at the low end", "network": "the raw network F(x, c_noise)",
         "denoiser": "a denoiser (xt, t) -> (x0, eps)", "denoise": "a denoiser (x, sigma) -> x0",
     },
-    "ddpm_core.editing": {"mask": "1 where x0 is known, 0 where it is to be drawn, broadcast over xt"},
+    "ddpm_core.editing": {"mask": "1 where x0 is known, 0 where it must be generated; broadcast over xt"},
     "ddpm_core.streams": {
-        "parts": "whatever tells one seed from another", "name": "what the numbers are for, such as noise",
+        "parts": "anything that tells one seed from another", "name": "what the numbers are for, such as noise",
     },
     "ddpm_core.latent.Autoencoder": {
         "latent_channels": "channels D of the latents", "width": "channels of the hidden layers",
-        "x": "images (B, C, H, W) in [-1, 1]", "kl_weight": "weight of the latents' distance from standard normal",
+        "x": "images (B, C, H, W) in [-1, 1]", "kl_weight": "weight of the latents' divergence from a standard normal",
     },
     "ddpm_core.layers": {
-        "max_period": "1 over the lowest frequency", "freq_shift": "1: that frequency is reached; 0: nearly",
-        "cos_first": "cosines before sines", "layer": "the layer whose weights become 0",
-        "num_channels": "channels of h", "num_groups": "groups of channels that are normalised together",
+        "max_period": "inverse of the lowest frequency", "freq_shift": "1: reach that frequency; 0: just miss it",
+        "cos_first": "cosines before sines", "layer": "the layer whose weights to set to 0",
+        "num_channels": "number of channels", "num_groups": "number of channel groups, each normalised together",
         "eps": EPS, "context_dim": "size D of a context token; None: no cross-attention",
     },
     "ddpm_core.attention": {
-        "x": "the tokens to be regrouped", "eps": EPS, "image_dim": "size of an image token",
+        "x": "the tokens to regroup", "eps": EPS, "image_dim": "size of an image token",
         "text_dim": "size of a context token", "context_dim": "size of a context token",
     },
-    "ddpm_core.conditioning": {"name": "the way's name"},
+    "ddpm_core.conditioning": {"name": "the strategy's name"},
     "ddpm_core.network": {
-        "class_scale": "factor of the class table's initial values", "divisor": "what widths with attention divide by",
-        "setting": "name of the setting that the divisor comes from", "config": "how the network is built",
+        "class_scale": "scale of the class table's initial values", "divisor": "must divide widths with attention",
+        "setting": "name of the setting that holds the divisor", "config": "how the network is built",
         "x": "noisy images (B, C, H, W)",
     },
     "ddpm_core.unet": {"config": "how the U-Net is built", "x": "noisy images (B, C, H, W)"},
     "ddpm_core.dit.patchify": {"x": "images (B, C, H, W)", "p": "side of a patch"},
+    "ddpm_core.dit.modulate": {"x": "tokens (B, N, D)", "shift": "what is added (B, 1, D)"},
     "ddpm_core.dit.unpatchify": {"p": "side of a patch", "size": "height and width of the images"},
     "ddpm_core.dit": {
-        "patch_size": "side of a patch, in pixels", "scale": "what is added to a factor of 1 (B, 1, D)",
+        "patch_size": "side of a patch, in pixels", "scale": "added to a factor of 1 (B, 1, D)",
         "config": "how the transformer is built", "x": "noisy images (B, C, H, W)",
     },
     "ddpm_core.text": {
-        "vocabulary": "how many tokens there are", "length": "tokens of the longest caption",
-        "unet": "the U-Net that attends to the words", "encoder": "what makes vectors of tokens",
+        "vocabulary": "number of different tokens", "length": "number of tokens in the longest caption",
+        "unet": "the U-Net that attends to the words", "encoder": "turns tokens into vectors",
     },
     "ddpm_core.objectives": {"target": "what the output should be (B, ...)"},
+    "ddpm_core.training.drop_labels": {"null_class": "the label that means no class; (1, S) for captions"},
     "ddpm_core.training.train": {
-        "loss": "(output, target, t) -> a scalar", "times": "how timesteps are drawn",
-        "engine": "how gradients are computed; None: plainly",
+        "loss": "(output, target, t) -> a scalar", "times": "how to draw timesteps",
+        "engine": "how to compute gradients; None: in float32, in one process",
     },
     "ddpm_core.training": {
+        "batch": "noisy images, timesteps and labels (xt, t, y)",
         "ema_decay": "share of the average that stays at each update", "ema": "the average of the weights",
         "optimizer": "holds the moments of the gradients", "start": "number of the first batch",
         "move": "brings a tensor to the device", "loader": "batches (x0, y), to be gone through again and again",
@@ -86,28 +97,34 @@ CORE: dict[str, dict[str, str]] = {
     },
     "ddpm_core.config": {
         "schedule": "name of the noise schedule", "parameterization": "name of what the network predicts",
-        "train": "how to train", "network": "the network that shall denoise", "name": "the preset's name",
-        "config": "a frozen dataclass", "values": "the fields, as JSON has them",
+        "train": "how to train", "network": "the network that denoises", "name": "the preset's name",
+        "config": "a frozen dataclass", "values": "the fields, as in JSON",
     },
     "ddpm_core.data": {
+        "images": "images (N, C, H, W): uint8, or floating-point in [-1, 1]",
+        "labels": "class indices (N,), int64, or tokens (N, S)", "split": "train, heldout or all",
         "name": "the data set's name", "classes": "names of the classes, in order", "index": "which images",
     },
+    "ddpm_core.files.write_bytes": {"path": "the file to replace"},
     "ddpm_core.files": {
+        "path": CHECKPOINT,
         "content": "the whole new content", "config": "the config, as JSON has it", "about": "more for the record",
         "skip": "what the names of unwanted tensors begin with",
     },
     "ddpm_core.checkpoint": {
+        "path": CHECKPOINT,
         "updates": "updates of the average so far", "about": "more for the record",
         "ema": "the network with averaged weights", "raw_or_none": "the one with raw weights, where they were kept",
         "module": "what the tensors are read into",
     },
-    "ddpm_core.registry": {"kind": "one of KINDS", "name": "what configs call it", "value": "the design itself"},
+    "ddpm_core.registry": {"kind": "one of KINDS", "name": "its name in configs", "value": "the design itself"},
     "ddpm_core.plots": {
+        "path": "the picture's file; its ending names the format",
         "image": "an image (C, H, W) in [-1, 1]", "row_names": "one a row", "column_names": "one a column",
         "cell": "side of a picture, in inches", "axes": "labels of the axes", "fig": "the figure",
     },
     "ddpm_core.metrics": {
-        "classifier": "offers `features` and `head`", "start": "number of the first image",
+        "classifier": "a network with `features` and `head`", "start": "index of the first image",
         "mean": "mean of the features (D,)", "cov": "covariance of the features (D, D)",
         "a": "moments of one set", "b": "moments of the other",
     },
