@@ -269,7 +269,7 @@ def test_a_file_that_cannot_be_read_is_nobodys(course):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--variants", "2"], "tells of 4 variants of seed 5; release at least as many"),
+        (["--variants", "2"], "lists 4 variants with seed 5; release at least as many"),
         (["--variants", "4", "--seed", "6"], "without --seed"),
         (["--variants", "0"], "at least 1, got 0"),
         (["--roster", "class.csv"], "go with --variants N"),
