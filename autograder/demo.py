@@ -1,4 +1,4 @@
-"""The whole path on one page: the model's pictures, and a batch of sample submissions graded."""
+"""The whole course on one page: the model's pictures, and a graded batch of sample submissions."""
 
 import shutil
 from pathlib import Path
@@ -15,23 +15,23 @@ from ddpm_tools.reports import demo_page
 
 
 def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path(".")) -> Path:
-    """Pictures, then grades; prints the table and the page's path. What is there already is kept."""
+    """Pictures, then grades; prints the table and the page's path. Existing results are kept."""
     demo.run(out, DATA_DIR / "checkpoints/digits", seed, retrain=train)
     records = grade_samples(out, seed, course)
     path = write_page(out, records)
     print(table.text(records))
     if why := child_process.available():
-        print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
+        print(f"\nleft out because they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
     print(f"\n{path.resolve()}")
     return path
 
 
 def grade_samples(out: Path, seed: int, course: Path) -> list[dict]:
-    """The records of the sample submissions, which are written to out/submitted and graded in out/grades."""
+    """The records of the sample submissions, which are written to out/submitted and graded into out/grades."""
     why = child_process.available()
     students = [s for s in samples.STUDENTS if why is None or s not in samples.HOSTILE]
     submitted, grades = out / "submitted", out / "grades"
-    for left_over in set(samples.STUDENTS) - set(students):  # of a run with a sandbox
+    for left_over in set(samples.STUDENTS) - set(students):  # from a run with a sandbox
         shutil.rmtree(submitted / left_over, ignore_errors=True)
     samples.write(submitted, course / "exercises", tuple(students))
     with batch.only_one(grades):
@@ -43,7 +43,7 @@ def grade_samples(out: Path, seed: int, course: Path) -> list[dict]:
 
 
 def graded(record: dict) -> dict[str, Any]:
-    """One sample submission as the page shows it: who it is, what became of it, and the share of the points."""
+    """One sample submission as the page shows it: who it is, its result, and its share of the points."""
     extra = record["extra_data"]
     student, result = extra["student"], extra["notebooks"][samples.EXERCISE]
     made = samples.who(student) if student in samples.STUDENTS else ""
@@ -52,7 +52,7 @@ def graded(record: dict) -> dict[str, Any]:
 
 
 def write_page(out: Path, records: list[dict], folder: str = "grades/") -> Path:
-    """The demo's page with the grades below the pictures; the records lie in out/folder."""
+    """The demo's page with the grades below the pictures; the records are in out/folder."""
     return demo_page.write(
         *(out, TEMPLATES / "demo_with_grades.html"),
         unsandboxed=not all(r["extra_data"].get("sandboxed", True) for r in records),

@@ -1,7 +1,7 @@
-"""One text at a time becomes a syntax tree.
+"""Parses one text at a time into a syntax tree.
 
-Python 3.11 and 3.12 count the depth of a tree once for all threads: while one of them is interrupted by another that
-parses too, it may fail with “AST constructor recursion depth mismatch”. Answers are judged in several threads.
+Python 3.11 and 3.12 count the depth of a tree once for all threads. If one thread is interrupted by another that also
+parses, it can fail with “AST constructor recursion depth mismatch”. Answers are judged in several threads.
 """
 
 import ast
@@ -11,6 +11,6 @@ _one = threading.Lock()
 
 
 def parse(source: str) -> ast.Module:
-    """As `ast.parse`, and safe in threads."""
+    """Like `ast.parse`, but thread-safe."""
     with _one:
         return ast.parse(source)

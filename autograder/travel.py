@@ -1,14 +1,14 @@
-"""What travels where: to students, into the sandboxed kernel, to other graders; and what a grade depends on.
+"""Which files go where: to students, into the sandboxed kernel, to other graders; and what a grade depends on.
 
-All of it follows from folders and from what modules import, so that a new file finds its place by itself:
+It all follows from folders and imports, so a new file needs no entry here:
 
-* students get what they can use: no folder that holds answers or makes the course, and no module that needs one of
-  these, or nbgrader, to be imported at all;
+* students get what they can use: no folder with answers or for building the course, and no module that cannot be
+  imported without one of these or nbgrader;
 * the kernel in which notebooks run sees the libraries and the data of the students' bundle;
-* another grader's machine gets what grading there imports;
+* another grader's machine gets what grading imports there;
 * a grade depends on what judging a notebook imports: no report, no adapter and no command.
 
-What the child of an answer sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
+What an answer's child sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
 """
 
 import os
@@ -22,16 +22,19 @@ from ddpm_core.config import COURSE
 
 LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
-# Known answers, and what makes the course; the judge of record is not for training on.
+# Known answers, and code for building the course; nobody should train on the judge of record.
 PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges")
 PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # of an exercise
-INSTRUCTORS = ("nbgrader", "jupyter_client")  # packages without which a module is of no use to a student
+INSTRUCTORS = (
+    "nbgrader",
+    "jupyter_client",
+)  # students lack these packages, so modules that need them are useless to them
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, without what Python, Jupyter and others leave behind."""
+    """All files below a folder, in order, without the leftovers of Python, Jupyter and others."""
     for place, folders, names in os.walk(folder):
         junk = JUNK(place, [*folders, *names])
         folders[:] = sorted(set(folders) - junk)
@@ -39,17 +42,17 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def place(name: str, course: Path) -> Path:
-    """Where `data/gates` and the like lie; of an installed course not beside its packages, but in a folder there."""
+    """Where `data/gates` and the like are; in an installed course in a folder of their own, not beside the packages."""
     return (COURSE if course == ROOT and name.partition("/")[0] not in PACKAGES else course) / name
 
 
 def name_of(file: Path, course: Path) -> str:
-    """The other way: `data/gates/ema.json`, wherever the file lies."""
+    """The inverse: `data/gates/ema.json`, wherever the file is."""
     return file.relative_to(COURSE if course == ROOT and file.is_relative_to(COURSE) else course).as_posix()
 
 
 def is_private(file: Path, course: Path) -> bool:
-    """Whether a file holds answers or makes the course."""
+    """Whether a file has answers or is for building the course."""
     return file.name in PRIVATE_TEXTS or any(file.is_relative_to(place(folder, course)) for folder in PRIVATE)
 
 
@@ -80,9 +83,9 @@ def to_kernel(course: Path = ROOT) -> list[Path]:
 
 
 def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
-    """What grades an assignment elsewhere: code, data, and the solutions that stand in for what an answer builds on.
+    """What grading an assignment elsewhere needs: code, data, and solutions for the cells that answers build on.
 
-    `adapter` is the module that is started there.
+    `adapter` is the module started there.
     """
     code = reached([*judging_modules(course), adapter], course)
     more = (f for folder in (*DATA, f"solutions/{assignment}") for f in files(course / folder))
@@ -90,15 +93,15 @@ def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
 
 
 def judging_modules(course: Path) -> list[str]:
-    """The modules at which judging a notebook begins: here, in the child, and those that are found by name."""
+    """The modules where judging a notebook starts: here, in the child, and those found by name."""
     found = (f for folder in ("exercises", "child") for f in files(course / "autograder" / folder) if f.suffix == ".py")
     return ["autograder.grading.judging", *(module_of(f, course) for f in found)]
 
 
 def decisive(course: Path = ROOT) -> list[Path]:
-    """Every file whose change may change a grade: code, the gates' limits, and the solutions that are supplied.
+    """Every file that can affect a grade: code, the gates' limits, and the supplied solutions.
 
-    The judge of record and the version of torch are among a record's settings (grading/provenance.py).
+    The judge of record and the version of torch are part of a record's settings (grading/provenance.py).
     """
     found = reached(judging_modules(course), course)
     for e in exercises.discovered().values():
