@@ -1,1 +1,1 @@
-"""From a submitted notebook to a grade. Imports ddpm_core; ddpm_core never imports this."""
+"""Turns a submitted notebook into a grade. Imports ddpm_core, which never imports this package."""

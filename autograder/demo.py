@@ -1,4 +1,4 @@
-"""The whole course on one page: the model's pictures, and a graded batch of sample submissions."""
+"""Shows the whole course on one page: the model's pictures and a graded batch of sample submissions."""
 
 import shutil
 from pathlib import Path
@@ -15,23 +15,26 @@ from ddpm_tools.reports import demo_page
 
 
 def run(out: Path, seed: int = 0, train: bool = False, course: Path = Path(".")) -> Path:
-    """Pictures, then grades; prints the table and the page's path. Existing results are kept."""
+    """Make the pictures, then the grades, in `out`; print the table of grades, and print and return the page's path.
+
+    Existing results are kept. The samples that need the sandbox are left out if there is none.
+    """
     demo.run(out, DATA_DIR / "checkpoints/digits", seed, retrain=train)
     records = grade_samples(out, seed, course)
     path = write_page(out, records)
     print(table.text(records))
     if why := child_process.available():
-        print(f"\nleft out because they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
+        print(f"\nleft out, since they need the sandbox: {', '.join(samples.HOSTILE)}. {why}")
     print(f"\n{path.resolve()}")
     return path
 
 
 def grade_samples(out: Path, seed: int, course: Path) -> list[dict]:
-    """The records of the sample submissions, which are written to out/submitted and graded into out/grades."""
+    """Write the sample submissions to out/submitted, grade them in out/grades, and return their records."""
     why = child_process.available()
     students = [s for s in samples.STUDENTS if why is None or s not in samples.HOSTILE]
     submitted, grades = out / "submitted", out / "grades"
-    for left_over in set(samples.STUDENTS) - set(students):  # from a run with a sandbox
+    for left_over in set(samples.STUDENTS) - set(students):  # from an earlier run with a sandbox
         shutil.rmtree(submitted / left_over, ignore_errors=True)
     samples.write(submitted, course / "exercises", tuple(students))
     with batch.only_one(grades):
@@ -43,7 +46,7 @@ def grade_samples(out: Path, seed: int, course: Path) -> list[dict]:
 
 
 def graded(record: dict) -> dict[str, Any]:
-    """One sample submission as the page shows it: who it is, its result, and its share of the points."""
+    """Return what the page shows of one sample submission: the student, the result, and the share of the points."""
     extra = record["extra_data"]
     student, result = extra["student"], extra["notebooks"][samples.EXERCISE]
     made = samples.who(student) if student in samples.STUDENTS else ""
@@ -52,7 +55,7 @@ def graded(record: dict) -> dict[str, Any]:
 
 
 def write_page(out: Path, records: list[dict], folder: str = "grades/") -> Path:
-    """The demo's page with the grades below the pictures; the records are in out/folder."""
+    """Write the demo's page with the grades below the pictures, and return its path. The records lie in out/folder."""
     return demo_page.write(
         *(out, TEMPLATES / "demo_with_grades.html"),
         unsandboxed=not all(r["extra_data"].get("sandboxed", True) for r in records),

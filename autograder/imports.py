@@ -1,4 +1,4 @@
-"""Which of the course's files a module imports, read from the sources without running anything."""
+"""Finds which of the course's files a module imports. The sources are parsed, never run."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def file_of(module: str, root: Path = ROOT) -> Path | None:
-    """The file of one of the course's modules, below root; None if there is none."""
+    """Return the file of one of the course's modules, below root; None if there is none."""
     path = root.joinpath(*module.split("."))
     found = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in found if file.is_file()), None) if module.split(".")[0] in PACKAGES else None
 
 
 def module_of(file: Path, root: Path = ROOT) -> str:
-    """The dotted name of one of the course's files; for an `__init__.py`, that of its package."""
+    """Return the dotted name of one of the course's files; for an `__init__.py`, its package's name."""
     return ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
 def statements(tree: ast.AST, lazily: bool) -> Iterator[ast.AST]:
-    """The nodes that run: not those only for type checkers, nor, unless `lazily`, those inside a function."""
+    """Yield the nodes that run, so none under TYPE_CHECKING, and those inside functions only with `lazily`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             continue
@@ -48,14 +48,14 @@ def _names(source: str, lazily: bool) -> frozenset[str]:
 
 
 def named(file: Path, lazily: bool = True) -> frozenset[str]:
-    """The dotted names that a file imports; some may be names inside a module."""
+    """Return the dotted names that a file imports. Some may be names inside a module rather than modules."""
     return _names(file.read_text(encoding="utf-8"), lazily)
 
 
 def reached(modules: Iterable[str], root: Path = ROOT, *, packages: bool = True, lazily: bool = True) -> set[Path]:
-    """The course's files that are read when these modules are imported: theirs, and those of everything they import.
+    """Return the course's files that are read when these modules are imported, directly or through other imports.
 
-    `packages`: also the `__init__.py` above each, which Python reads too.
+    With `packages`, this includes the `__init__.py` above each file, as Python reads these too.
     """
     found: set[Path] = set()
     waiting = list(modules)

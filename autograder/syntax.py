@@ -1,7 +1,7 @@
-"""Parses one text at a time into a syntax tree.
+"""Parses one source at a time.
 
-Python 3.11 and 3.12 count the depth of a tree once for all threads. If one thread is interrupted by another that also
-parses, it can fail with “AST constructor recursion depth mismatch”. Answers are judged in several threads.
+Python 3.11 and 3.12 keep one count of the tree's depth for all threads, so if two threads parse at once, one may fail
+with “AST constructor recursion depth mismatch”. Answers are judged in several threads.
 """
 
 import ast
@@ -11,6 +11,6 @@ _one = threading.Lock()
 
 
 def parse(source: str) -> ast.Module:
-    """Like `ast.parse`, but thread-safe."""
+    """Do what `ast.parse` does, but thread-safe."""
     with _one:
         return ast.parse(source)

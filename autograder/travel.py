@@ -1,14 +1,14 @@
-"""Which files go where: to students, into the sandboxed kernel, to other graders; and what a grade depends on.
+"""Decides which files go where (to students, into the sandboxed kernel, to other graders) and which affect a grade.
 
-It all follows from folders and imports, so a new file needs no entry here:
+All of it follows from folders and imports, so a new file is placed automatically:
 
-* students get what they can use: no folder with answers or for building the course, and no module that cannot be
+* students get what they can use, so no folder that holds answers or builds the course, and no module that cannot be
   imported without one of these or nbgrader;
 * the kernel in which notebooks run sees the libraries and the data of the students' bundle;
-* another grader's machine gets what grading imports there;
+* another grader's machine gets what grading there imports;
 * a grade depends on what judging a notebook imports: no report, no adapter and no command.
 
-What an answer's child sees is staged by `autograder/sandbox/staging.py`, exercise by exercise.
+What an answer's child sees is staged by `autograder/sandbox/staging.py`, for each exercise.
 """
 
 import os
@@ -22,19 +22,16 @@ from ddpm_core.config import COURSE
 
 LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
-# Known answers, and code for building the course; nobody should train on the judge of record.
+# Known answers, and what builds the course. The judge of record is kept back so that nobody can train on it.
 PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges")
-PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # of an exercise
-INSTRUCTORS = (
-    "nbgrader",
-    "jupyter_client",
-)  # students lack these packages, so modules that need them are useless to them
+PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # in an exercise's folder
+INSTRUCTORS = ("nbgrader", "jupyter_client")  # a module that needs one of these is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
 JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, without the leftovers of Python, Jupyter and others."""
+    """Yield all files below a folder, in order, except what Python, Jupyter and others leave behind."""
     for place, folders, names in os.walk(folder):
         junk = JUNK(place, [*folders, *names])
         folders[:] = sorted(set(folders) - junk)
@@ -42,22 +39,22 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def place(name: str, course: Path) -> Path:
-    """Where `data/gates` and the like are; in an installed course in a folder of their own, not beside the packages."""
+    """Return where `data/gates` and the like lie: in an installed course not beside its packages, but in COURSE."""
     return (COURSE if course == ROOT and name.partition("/")[0] not in PACKAGES else course) / name
 
 
 def name_of(file: Path, course: Path) -> str:
-    """The inverse: `data/gates/ema.json`, wherever the file is."""
+    """Return a file's name in the course, such as `data/gates/ema.json`: the inverse of `place`."""
     return file.relative_to(COURSE if course == ROOT and file.is_relative_to(COURSE) else course).as_posix()
 
 
 def is_private(file: Path, course: Path) -> bool:
-    """Whether a file has answers or is for building the course."""
+    """Whether a file holds answers or builds the course."""
     return file.name in PRIVATE_TEXTS or any(file.is_relative_to(place(folder, course)) for folder in PRIVATE)
 
 
 def of_no_use(course: Path) -> set[Path]:
-    """Modules of `autograder` that cannot be imported without nbgrader, or without a private module."""
+    """Return the modules of `autograder` that are private or cannot be imported without nbgrader or a private one."""
     modules = {file: named(file, lazily=False) for file in files(course / "autograder") if file.suffix == ".py"}
     left_out = {file for file in modules if is_private(file, course)}
     before = -1
@@ -71,21 +68,21 @@ def of_no_use(course: Path) -> set[Path]:
 
 
 def to_students(course: Path) -> list[Path]:
-    """Lessons, exercises, the libraries, the checks and the data."""
+    """Return the files for students: lessons, exercises, the libraries, the checks and the data."""
     left_out = of_no_use(course)
     every = (file for folder in STUDENTS for file in files(course / folder))
     return [file for file in every if file not in left_out and not is_private(file, course)]
 
 
 def to_kernel(course: Path = ROOT) -> list[Path]:
-    """What notebooks import and read."""
+    """Return the files that notebooks import and read."""
     return [f for folder in (*LIBRARIES, "data") for f in files(place(folder, course)) if not is_private(f, course)]
 
 
 def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
-    """What grading an assignment elsewhere needs: code, data, and solutions for the cells that answers build on.
+    """Return the files that grade an assignment elsewhere: code, data, and the solutions on which answers build.
 
-    `adapter` is the module started there.
+    `adapter` is the module that is started there.
     """
     code = reached([*judging_modules(course), adapter], course)
     more = (f for folder in (*DATA, f"solutions/{assignment}") for f in files(course / folder))
@@ -93,15 +90,15 @@ def to_grader(course: Path, assignment: str, adapter: str) -> list[Path]:
 
 
 def judging_modules(course: Path) -> list[str]:
-    """The modules where judging a notebook starts: here, in the child, and those found by name."""
+    """Return the modules where judging a notebook begins: here, in the child, and those that are loaded by name."""
     found = (f for folder in ("exercises", "child") for f in files(course / "autograder" / folder) if f.suffix == ".py")
     return ["autograder.grading.judging", *(module_of(f, course) for f in found)]
 
 
 def decisive(course: Path = ROOT) -> list[Path]:
-    """Every file that can affect a grade: code, the gates' limits, and the supplied solutions.
+    """Return every file whose change may change a grade: code, the gates' limits, and the supplied solutions.
 
-    The judge of record and the version of torch are part of a record's settings (grading/provenance.py).
+    The judge of record and the version of torch are among a record's settings (grading/provenance.py).
     """
     found = reached(judging_modules(course), course)
     for e in exercises.discovered().values():

@@ -1,10 +1,11 @@
-"""Builds both images whole and uses them: seconds, sizes, and whether the sandbox works in the grader's.
+"""Builds and uses both container images: build times, sizes, and whether the sandbox works in the grader's image.
 
     python benchmarks/containers.py [--base NAME] [--torch cpu] [--only grader]
 
-As root, with podman; without --base also with debootstrap, which makes Debian 12 where no registry can be reached. Such
-a base takes over this machine's certificates, and `pip config` from the environment. Minutes and 20 GB for torch with
-CUDA (the default, since it comes from where all else does). The last line is one JSON object; images stay.
+Run it as root, with podman. Without --base it also needs debootstrap, which makes Debian 12 even if no registry can be
+reached. Such a base gets this machine's certificates and pip's settings from the environment. Torch with CUDA (the
+default, since it comes from the same index as everything else) takes minutes and 20 GB. The last line is one JSON
+object. The images are kept.
 """
 
 import argparse
@@ -21,8 +22,8 @@ BASE = "localhost/ddpm-base"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 AUTHORITIES = "/usr/local/share/host-certificates.pem"
 WALLS = ("--security-opt", "seccomp=unconfined", "--security-opt", "unmask=ALL")
-LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=8192:8192")  # podman wants more than some roots may have
-RUNTIME = ("--runtime", "runc") if shutil.which("runc") else ()  # crun refuses some machines' cgroups
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=8192:8192")  # podman's own exceed what some roots may have
+RUNTIME = ("--runtime", "runc") if shutil.which("runc") else ()  # crun fails with the cgroups of some machines
 
 
 def podman(*words: str | Path) -> str:
@@ -32,7 +33,7 @@ def podman(*words: str | Path) -> str:
 
 
 def debian() -> str:
-    """Debian 12 as an image, from this machine's mirror of it."""
+    """Make an image of Debian 12 from this machine's mirror, and return its name."""
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
         root = Path(folder, "root")
         subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root], check=True, stdout=subprocess.DEVNULL)
@@ -49,7 +50,7 @@ def debian() -> str:
 
 
 def built(name: str, base: str, torch: str) -> dict[str, float]:
-    """Seconds of the build, bytes of the image, and of these without the base."""
+    """Build an image; return the seconds, its bytes, and its bytes without the base."""
     began, file = time.perf_counter(), f"deploy/containers/{name}.Containerfile"
     given = ("--build-arg", f"BASE={base}", "--build-arg", f"TORCH={torch}")
     podman("build", "--layers=false", "--network=host", "--quiet", *given, "--tag", f"ddpm-{name}", "--file", file, ".")
@@ -59,7 +60,7 @@ def built(name: str, base: str, torch: str) -> dict[str, float]:
 
 
 def used(name: str) -> str:
-    """What the image says when it does a little of what it is for."""
+    """Return the output of a small task in the image: version numbers, or a graded submission."""
     run = ("run", "--rm", "--network=none", *LIMITS)
     if name == "student":
         return podman(*run, f"ddpm-{name}", "sh", "-c", "jupyter lab --version && ls && ddpm --version").strip()
@@ -74,7 +75,7 @@ def used(name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", help="an image with Debian's packages; default: one that debootstrap makes")
+    parser.add_argument("--base", help="an image with Debian's packages; default: one made by debootstrap")
     parser.add_argument("--torch", choices=("cpu", "default"), default="default")
     parser.add_argument("--only", choices=("student", "grader"))
     a = parser.parse_args()

@@ -1,11 +1,11 @@
-"""bfloat16 against float32 in training on this CPU: time of a step, quality after equal steps, processes or threads.
+"""Compares bfloat16 with float32 for training on this CPU: time per step and quality after equally many steps.
 
-    python benchmarks/cpu_precision.py --quick       (without it: five seeds in place of three, longer runs)
+    python benchmarks/cpu_precision.py --quick       (without it: five seeds instead of three, longer runs)
 
 The step is that of the preset `cifar10-cpu`; both precisions take turns. Quality is the held-out loss (error of v) on
-the emoji that ship, after equally many steps from the same weights, data, timesteps and noise: b - a seed by seed, with
-Student's 95 % interval. One process with two threads is set against two processes with one (gloo), images a second of
-the same run. The last line is one JSON object.
+the emoji that ship, after equally many steps from the same weights, data, timesteps and noise. The difference is taken
+within each seed, with Student's 95 % interval. One process with two threads is also compared with two processes with
+one thread each (gloo), in images per second of the same run. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SMALL = UNetConfig(channels=(32, 32, 64), blocks_per_level=1, attention_levels=(
 
 
 def stepping(config: Preset, data: ImageData, bf16: bool):
-    """A function that takes one training step."""
+    """Return a function that takes one training step."""
     config = replace(config, train=replace(config.train, steps=10**6))
     state, speed = start(config.diffusion(checkpoint.network_of(config)), config.train, Speed(bf16=bf16))
     engine = FastEngine(state, speed, config.train)
@@ -48,7 +48,7 @@ def stepping(config: Preset, data: ImageData, bf16: bool):
 
 
 def step_ratio(config: Preset, data: ImageData, rounds: int) -> list[float]:
-    """How many times as long a step in float32 takes, [median, low, high]."""
+    """Return how many times as long a step takes in float32 as in bfloat16: [median, low, high]."""
     works = [stepping(config, data, bf16) for bf16 in (False, True)]
     for work in works:
         seconds(work, 2)  # burn-in
@@ -61,7 +61,7 @@ def step_ratio(config: Preset, data: ImageData, rounds: int) -> list[float]:
 
 @torch.no_grad()
 def heldout_loss(diffusion: Diffusion, data: ImageData, n: int = 512) -> float:
-    """Mean squared error of the network's output on held-out images, at timesteps spread evenly; in float32."""
+    """Return the mean squared error of the network's output on held-out images, at evenly spread timesteps."""
     x0, y, T = to_float(data.images[:n]), data.labels[:n], diffusion.schedule.timesteps
     t = ((torch.arange(len(x0)) + 0.5) / len(x0) * T).long()  # (B,)
     t = t[torch.randperm(len(t), generator=stream(1, "order", 0))]
@@ -72,7 +72,7 @@ def heldout_loss(diffusion: Diffusion, data: ImageData, n: int = 512) -> float:
 
 
 def trained(config: Preset, data: ImageData, heldout: ImageData, bf16: bool) -> float:
-    """The held-out loss of the averaged weights after a run."""
+    """Train, and return the held-out loss of the averaged weights."""
     state, speed = start(config.diffusion(checkpoint.network_of(config)), config.train, Speed(bf16=bf16))
     engine = FastEngine(state, speed, config.train)
     for _ in train(state, engine.batches(data, 0), config.train, engine=engine):
@@ -81,7 +81,7 @@ def trained(config: Preset, data: ImageData, heldout: ImageData, bf16: bool) -> 
 
 
 def images_per_second(processes: int, steps: int, folder: Path) -> float:
-    """Of `ddpm train` with two cores: as processes of one thread each, or as threads of one."""
+    """Return the images per second of `ddpm train` on two cores, as two processes or as one with two threads."""
     cli = ["ddpm_tools.cli", "train", "--preset", "cifar10-cpu", "--data", "emoji", "--steps", str(steps)]
     cli += ["--no-log", "--out", str(folder / str(processes))]
     several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]

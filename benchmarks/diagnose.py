@@ -1,9 +1,9 @@
-"""Does `diagnose` name the fault? Plants faults in real short runs on the digits, and counts.
+"""Does `diagnose` name the right fault? Plants faults in real, short runs on the digits, and counts the answers.
 
     python benchmarks/diagnose.py [--quick] [--only CASE ...]
 
-The runs (320 steps of 64, about 45 s each on one core) are kept in build/diagnose; --quick uses one seed. The last line
-is one JSON object: faults planted and named rightly, healthy models and false alarms, distinct faults.
+The runs (320 steps of 64 images, about 45 s each on one core) are kept in build/diagnose; --quick uses one seed. The
+last line is one JSON object: faults planted and named correctly, healthy models and false alarms, distinct faults.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ CONFIG = replace(PRESETS["digits"], train=SHORT)
 
 
 def divided_by(number: float) -> Callable[[ImageData], ImageData]:
-    """Another rescaling than that to [-1, 1]: floating-point images are taken as they are."""
+    """Rescale to something other than [-1, 1]: floating-point images are used as they are."""
     return lambda d: replace(d, images=d.images.float() / number)
 
 
 def relabelled(change: Callable[[Tensor], Tensor]) -> Callable[[ImageData], ImageData]:
-    return lambda d: replace(d, labels=change(d.labels), classes=())  # no names: the null class has none
+    return lambda d: replace(d, labels=change(d.labels), classes=())  # no class names, since the null class has none
 
 
 def swap_3_and_8(y: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def shuffle(y: Tensor) -> Tensor:
 
 
 class Retimed(ConditionalUNetV2):
-    """Hands the time embedding t / 1000 or t · 1000 in place of t."""
+    """Passes t / 1000 or t · 1000 to the time embedding instead of t."""
 
     factor = 1e-3
 
@@ -75,7 +75,7 @@ class Upscaled(Retimed):
 
 @dataclass(frozen=True)
 class Run:
-    """A training: its config, and what is planted in it."""
+    """A training run: its config, and the fault planted in it."""
 
     config: Preset = CONFIG
     data: Callable[[ImageData], ImageData] = lambda d: d
@@ -116,7 +116,7 @@ RUNS = {
 
 
 def trained(name: str, seed: int) -> Path:
-    """The run's checkpoint, trained where it is not there yet; its JSON holds the losses."""
+    """Return the run's checkpoint, after training it if it does not exist yet. Its JSON holds the losses."""
     run, path = RUNS[name], FOLDER / f"{name}-{seed}"
     config = replace(run.config, train=replace(run.config.train, seed=seed))
     if checkpoint.with_suffix(path, ".json").is_file() and checkpoint.load(path).preset == config:
@@ -139,7 +139,7 @@ def student_sampler(
     shift: int = 0,
     finish: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> Sampler:
-    """DDIM as a student writes it, guidance in two passes; each argument is a place for a mistake."""
+    """Return DDIM as a student might write it, with guidance in two passes. Each argument allows for a mistake."""
 
     def sampler(network: Network, y: Tensor) -> Tensor:
         abar, x = schedule.alphas_cumprod, torch.randn(len(y), 1, 8, 8)
@@ -161,14 +161,14 @@ def student_sampler(
 
 @dataclass(frozen=True)
 class Case:
-    """A run, what is planted on top of it, and the fault that must be named."""
+    """A run, what is planted in addition, and the fault that must be named."""
 
     run: str
     fault: str  # "none" for a healthy model
     seeds: int = 3
     sampler: dict[str, object] = field(default_factory=dict)  # arguments of student_sampler
     stale: bool = False  # the averaged weights are the initial ones
-    stated: str = ""  # another schedule than the run's is stated
+    stated: str = ""  # a schedule that is stated in place of the run's own
 
 
 CASES = {
@@ -200,7 +200,7 @@ CASES = {
 
 
 def looked_at(case: Case, seed: int, known: dict) -> tuple[Evidence, Network, Preset]:
-    """The network's own evidence, measured once for all cases of one network."""
+    """Return the evidence on the network alone, measured once for all cases with the same network."""
     key = (case.run, seed, case.stale, case.stated)
     if key not in known:
         loaded = checkpoint.load(trained(case.run, seed))
@@ -216,7 +216,7 @@ def looked_at(case: Case, seed: int, known: dict) -> tuple[Evidence, Network, Pr
 
 def verdict_of(case: Case, seed: int, known: dict) -> Report:
     e, network, _ = looked_at(case, seed, known)
-    if judge(e).fault not in ("none", "behind"):  # the training is to blame: the sampler would not be asked
+    if judge(e).fault not in ("none", "behind"):  # the training is at fault, so the sampler would not be examined
         return Report(e, judge(e), network)
     options = dict(case.sampler)
     schedule = DiffusionSchedule.named(options.pop("schedule")) if "schedule" in options else e.how.schedule

@@ -1,11 +1,11 @@
-"""How long each way in takes from a warm cache, and how much it puts on the disk.
+"""How long each way to install takes from a warm cache, and how much disk space it needs.
 
     python benchmarks/doors.py [--quick] [--warm]
 
-The doors: `make setup` with pip, `make setup` with uv, and a wheel with the packages that a student needs. Each opens
-onto a fresh clone or folder, and must answer `ddpm --version` in the end. `--warm` opens each once beforehand, so that
-the caches of pip and uv hold all that is installed; `--quick` leaves out pip, which takes minutes. Seconds on the clock
-depend on what else the machine does; seconds of a processor hardly do. The last line is one JSON object.
+The ways: `make setup` with pip, `make setup` with uv, and a wheel with the packages that a student needs. Each starts
+from a fresh clone or folder, and must answer `ddpm --version` in the end. `--warm` runs each once beforehand, so that
+the caches of pip and uv hold everything. `--quick` leaves out pip, which takes minutes. Wall-clock seconds depend on
+what else the machine does; processor seconds hardly do. The last line is one JSON object.
 """
 
 import argparse
@@ -25,7 +25,7 @@ MB = 1e6
 
 
 def run(*words: str | Path, folder: Path = ROOT) -> str:
-    """What the command prints; RuntimeError with the end of it where it fails. Without this process's PYTHONPATH."""
+    """Run a command without this process's PYTHONPATH; return its output, or RuntimeError with the end of it."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run([str(w) for w in words], cwd=folder, env=env, capture_output=True, text=True)
     if done.returncode:
@@ -46,13 +46,13 @@ def clone(name: str) -> Path:
 
 
 def make_with(tool: str) -> tuple[Path, Callable[[], object]]:
-    """A clone, and what opens the door."""
+    """Return the environment in a fresh clone, and the function that installs it."""
     folder = clone(tool)
     return folder / ".venv", lambda: run("make", "setup", f"WITH={tool}", f"PYTHON={sys.executable}", folder=folder)
 
 
 def wheel() -> tuple[Path, Callable[[], object]]:
-    """A wheel that has been built, and its installation with the packages of the lock that it asks for."""
+    """Build a wheel; return an environment, and the function that installs wheel and locked dependencies there."""
     built = clone("source")
     dist, env = fresh("dist"), fresh("wheel") / "env"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -70,7 +70,7 @@ def wheel() -> tuple[Path, Callable[[], object]]:
 
 
 def on_disk(folder: Path) -> tuple[int, int]:
-    """(bytes of all files, bytes of those that are links into uv's cache and take no room of their own)."""
+    """Return the bytes of all files, and of those that are links into uv's cache and so take no space of their own."""
     every = [path.lstat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return sum(s.st_size for s in every), sum(s.st_size for s in every if s.st_nlink > 1)
 

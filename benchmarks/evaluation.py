@@ -2,8 +2,8 @@
 
     python benchmarks/evaluation.py [--quick]
 
-Ratios come from one run, alternating with the peer after a burn-in; CPU seconds besides wall-clock ones, since these
-depend on what else the machine does. The last line is one JSON object.
+Ratios come from one run, alternating with the peer after a burn-in. CPU seconds are given as well as wall-clock
+seconds, which depend on what else the machine does. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float, object]:
-    """(wall, CPU, result)."""
+    """Return (wall-clock seconds, CPU seconds, result)."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     return time.perf_counter() - wall, time.process_time() - cpu, result
 
 
 def distances(dimension: int, repeats: int) -> dict[str, float]:
-    """Our distance and clean-fid's on the same full-rank moments: CPU seconds, their ratio, their difference."""
+    """Compare our distance with clean-fid's on the same full-rank moments: CPU seconds, their ratio, the difference."""
     rng = torch.Generator().manual_seed(0)
     a, b = (
         Moments.of(torch.randn(2 * dimension, dimension, generator=rng).double() @ mix + shift)
@@ -58,7 +58,7 @@ def distances(dimension: int, repeats: int) -> dict[str, float]:
 
 
 def whole(data: ImageData, extractor: str, n: int) -> dict[str, float]:
-    """All figures of n images; the reference is made before, as it is once for a data set."""
+    """Compute all figures of n images. The reference is made beforehand, since a data set needs it only once."""
     net, judge = network(extractor), find_judge(data)
     wall, cpu, reference = seconds(lambda: make_reference(data, net))
     images = replace(data, images=data.images[:n], labels=data.labels[:n])

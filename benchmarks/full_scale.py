@@ -1,13 +1,13 @@
-"""How fast the published protocol trains and samples on this device, against the same written with diffusers.
+"""How fast the published protocol trains and samples on this device, compared with the same protocol in diffusers.
 
     python benchmarks/full_scale.py                          (a GPU: the small and the medium scale, 60 s of each peer)
     python benchmarks/full_scale.py --preset cifar10-large
     python benchmarks/full_scale.py --quick                  (any machine: reduced width, seconds; proves the command)
 
-Peer: diffusers' UNet2DModel as published, in the loop of diffusers' own training example: AdamW, EMAModel, clipping,
-bfloat16 autocast where we use it; and its DDIMScheduler. The two take turns, a round gives one ratio (theirs / ours in
-seconds: above 1 ours is faster), and the interval is the rounds' range. Images are noise, which trains no slower. Last
-line: one JSON object, with the targets of one current data-centre GPU beside what was measured.
+Peer: diffusers' UNet2DModel as published, in the loop of diffusers' own training example (AdamW, EMAModel, clipping,
+and bfloat16 autocast if we use it), and its DDIMScheduler. The two take turns. Each round gives one ratio (theirs /
+ours in seconds, so above 1 ours is faster), and the interval is the range over rounds. Images are noise, which trains
+no slower. The last line is one JSON object, with the targets for one current data-centre GPU beside the measurements.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ TARGETS = {
     "cifar10-small": {"train_steps_per_s": 73, "sample_images_per_s": 278},
     "cifar10-medium": {"train_steps_per_s": 23},
 }
-BURN_IN = 30  # steps: compiling, and choosing kernels
-Work = Callable[[int], object]  # so many steps, or images
+BURN_IN = 30  # steps, for compiling and choosing kernels
+Work = Callable[[int], object]  # does the given number of steps or images
 
 
 def noise(count: int, size: int, classes: int) -> ImageData:
@@ -61,7 +61,7 @@ def our_training(config: Preset, data: ImageData, device: str) -> tuple[Work, Tr
 
 
 def their_training(config: Preset, data: ImageData, device: str, bf16: bool) -> tuple[Work, UNet2DModel]:
-    """The loop of diffusers' unconditional training example, with labels."""
+    """Return the loop of diffusers' unconditional training example, with labels, and its network."""
     model, plan = UNet2DModel(**to_diffusers_config(config.unet)).to(device).train(), config.train
     scheduler = DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear")
     ema = EMAModel(model.parameters(), decay=plan.ema_decay, use_ema_warmup=True)
@@ -109,7 +109,7 @@ def their_sampling(config: Preset, model: UNet2DModel, steps: int, device: str, 
 
 
 def seconds_of(work: Work, amount: int, device: str) -> float:
-    """Until the device has really finished."""
+    """Return the seconds until the device has really finished."""
     start = time.perf_counter()
     work(amount)
     if device.startswith("cuda"):
@@ -120,7 +120,7 @@ def seconds_of(work: Work, amount: int, device: str) -> float:
 def against(
     ours: Work, theirs: Work, amount: int, burn_in: int, budget: float, device: str
 ) -> tuple[float, list[float]]:
-    """Our amount a second over all rounds, and the rounds' ratios; each peer gets about `budget` seconds."""
+    """Return our rate over all rounds, and the ratio of each round. Each peer gets about `budget` seconds."""
     for work in (ours, theirs):
         seconds_of(work, burn_in, device)
     mine, ratios = [], []
@@ -131,7 +131,7 @@ def against(
 
 
 def peers(name: str) -> dict[str, nn.Module]:
-    """Both networks of a preset, without memory."""
+    """Return both networks of a preset on the meta device, which takes no memory."""
     config = preset(name)
     with torch.device("meta"):
         ours = build_unet(config.unet, strategy(config.conditioning), 0)
@@ -139,12 +139,12 @@ def peers(name: str) -> dict[str, nn.Module]:
 
 
 def measure(name: str, device: str, quick: bool, budget: float = 0.0) -> dict[str, object]:
-    """`budget`: seconds for each peer, if not the usual ones."""
+    """Measure one preset. `budget` is the seconds for each peer, if not the usual ones."""
     config = preset(name)
     if quick:
         unet = replace(config.unet, channels=(32,) * len(config.unet.channels), blocks_per_level=1)
         config = replace(config, unet=unet, train=replace(config.train, batch_size=8))
-    config = replace(config, train=replace(config.train, steps=1_000_000))  # the rate's decay does not reach us
+    config = replace(config, train=replace(config.train, steps=1_000_000))  # so many that the rate does not decay here
     data = noise(256 if quick else 20_000, config.unet.image_size, config.unet.num_classes)
     usual, steps, images, evaluations = (3.0, 5, 8, 5) if quick else (60.0, 50, 512, 50)
     budget = budget or usual
@@ -173,7 +173,7 @@ def measure(name: str, device: str, quick: bool, budget: float = 0.0) -> dict[st
 
 
 def spread(ratios: list[float]) -> list[float]:
-    """Median, smallest and largest."""
+    """Return median, minimum and maximum."""
     return [round(x, 3) for x in (statistics.median(ratios), min(ratios), max(ratios))]
 
 
@@ -181,12 +181,12 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--preset", action="append", choices=PRESETS, help="default: cifar10-small and cifar10-medium")
     p.add_argument("--device", default="auto")
-    p.add_argument("--seconds", type=float, default=0.0, help="of each peer, in training and in sampling; default: 60")
+    p.add_argument("--seconds", type=float, default=0.0, help="for each peer, in training and in sampling; default: 60")
     p.add_argument("--quick", action="store_true", help="reduced width, a few seconds: says nothing about the presets")
     a = p.parse_args()
     device = device_of(a.device)
     if device == "cpu" and not a.quick:
-        p.error("the full widths want a GPU; --quick proves the command without one")
+        p.error("the full widths need a GPU; --quick tests the command without one")
     names = a.preset or (["cifar10-small"] if a.quick else ["cifar10-small", "cifar10-medium"])
     about = {"device": torch.cuda.get_device_name() if device.startswith("cuda") else device, "reduced": a.quick}
     found = {}

@@ -1,11 +1,12 @@
-"""What becomes of a grade where an answer's process sends what no honest one would? Every check and every gate of every
-exercise is asked to judge changed replies, in this process (autograder/authoring/replay.py, mutations.py).
+"""What happens to a grade if an answer's process sends what no honest one would?
 
     python benchmarks/fuzz.py [--frames 20000] [--seed 0] [--exercise schedules] [--quick]
 
-None may end as an infrastructure error, which would be no score in place of a low one, and none may gain points over
-the honest replies. `stopped` counts checks that stopped at data which they should have refused in a sentence of their
-own: no harm to the grade, but to be mended. --quick changes 4,000 replies. The last line is one JSON object.
+Every check and gate of every exercise judges changed replies, in this process (autograder/authoring/replay.py,
+mutations.py). None may end as an infrastructure error, which would give no score instead of a low one, and none may
+gain points over the honest replies. `stopped` counts checks that stopped at data they should have refused with a
+sentence of their own. That does not affect the grade, but should be fixed. --quick changes 4,000 replies. The last line
+is one JSON object.
 """
 
 from __future__ import annotations

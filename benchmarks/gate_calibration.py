@@ -1,22 +1,22 @@
-"""How often does the reference gate err? Fresh runs of right designs and of known-bad ones, over all gated exercises.
+"""How often does the reference gate err? Fresh runs of right and of known-bad designs, for all gated exercises.
 
     python benchmarks/gate_calibration.py                (goes on where it stopped)
     python benchmarks/gate_calibration.py --quick        (two runs an exercise)
     python benchmarks/gate_calibration.py --report       (the figures of the runs so far)
 
-Right designs are not only those that the limits were made from; no run is one of those. Each run is appended to
-data/gates/runs.jsonl as soon as it is done, so it may be stopped at any time. A false fail is a right design that does
-not get full credit, a false pass a known-bad one that gets any. The last line is one JSON object; rates come with
-Wilson's 95 % intervals, over all right designs and over those that set no limit; seconds are processor seconds of
-training and looks (grader and child), which do not hang on what else the machine does.
+The right designs include some that did not set the limits, and none of the runs here set them. Each run is appended to
+data/gates/runs.jsonl as soon as it is done, so it can be stopped at any time. A false fail is a right design that does
+not get full credit, a false pass a known-bad one that gets any. The last line is one JSON object. Rates come with
+Wilson's 95 % intervals, for all right designs and for those that set no limit. Seconds are processor seconds of
+training and looks (grader and child), which do not depend on what else the machine does.
 
-`--one-look` is about the run of the challenge tracks, which is measured once, at its end.
+`--one-look` uses the run of the challenge tracks, which is measured once, at its end.
 
-`--long` adds runs ten times longer, with which the gate's order of designs is compared: Spearman's rank correlation of
-the Fréchet distances, with its 95 % interval (Bonett & Wright 2000, Psychometrika 65). Where a gate has looks, the
-short distance is that of the look to which references are run, the last one or Gate.enough: each design is run once
-more to there ("whole"), since at the look that decides all right designs lie just within the limit. Else it is the mean
-of the short runs.
+`--long` adds runs ten times longer, to test the order in which the gate puts designs: Spearman's rank correlation of
+the Fréchet distances, with its 95 % interval (Bonett & Wright 2000, Psychometrika 65). If a gate has looks, the short
+distance is taken at the look to which references are run, the last one or Gate.enough. Each design is run once more to
+that look ("whole"), since at the look that decides, all right designs are just within the limit. Otherwise it is the
+mean of the short runs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ RUNS = Path(__file__).resolve().parents[1] / "data/gates/runs.jsonl"
 BY_NAME = {e.name: e for e in EXERCISES.values() if e.gate_cell}
 GATED = tuple(BY_NAME)
 LONGER = 10
-LONG = {  # enough designs for an order, and few enough for a night
+LONG = {  # enough designs to compare orders, few enough for one night
     "conditioner": (
         *("add", "ignored", "film", "concat", "table", "squeeze", "negligible", "low_rank", "small_signal", "adain"),
         *("adaln_zero", "cross_attention", "depthwise", "zero_everything"),
@@ -66,12 +66,12 @@ LONG = {  # enough designs for an order, and few enough for a night
         *("zero_everything", "deep_narrow", "no levels"),
     ),
 }  # fmt: skip
-SHORT = {True: ("right", "wrong"), False: ("whole",)}  # kinds of runs that long ones are compared with, by one_look
+SHORT = {True: ("right", "wrong"), False: ("whole",)}  # by one_look, the kinds of runs compared with long ones
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What runs are made with; those with another `key` say nothing about it. Where a run stops hangs on the limits."""
+    """The settings of runs. Those with another `key` say nothing about it. Where a run stops depends on the limits."""
 
     harness: Harness
     enough: int  # steps of a run of ordinary length
@@ -97,7 +97,7 @@ class Job:
 
 @cache
 def setting(name: str, one_look: bool) -> Setting:
-    """Of an exercise's submissions, or of its challenge track."""
+    """Return the setting for an exercise's submissions, or for its challenge track."""
     gate, exercise = gate_of(name), BY_NAME[name]
     harness = gate.harness if one_look else gate.graded()[0]
     enough = harness.ends[-1] if one_look else gate.enough or harness.ends[-1]
@@ -107,10 +107,10 @@ def setting(name: str, one_look: bool) -> Setting:
 
 
 def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
-    """Every design by name: (right or wrong, its answer cells)."""
+    """Return every design by name: ("right" or "wrong", its answer cells)."""
     name = exercise.name
     right = {d: cells(name, d) for kind in ("reference", "unseen right") for d in names(name, kind)}
-    right |= {d: cells(name, d) for d in names(name, "design")}  # of the tracks
+    right |= {d: cells(name, d) for d in names(name, "design")}  # from the tracks
     right["model solution"] = model_solutions.reference(exercise, exercise.answers)
     for bank in mutants.banks(name) if name == "architecture" else ():
         right |= {d: {bank.answer: source} for d, source in bank.right.items() if d != "a small U-Net"}
@@ -120,7 +120,7 @@ def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
 
 
 def plan(exercises: list[Exercise], reruns: int, one_look: bool, long: bool) -> Iterator[Job]:
-    """Rerun by rerun, right and wrong ones of each exercise in turn: what has been done is spread over all designs."""
+    """Yield the jobs rerun by rerun, right and wrong in turn for each exercise, so that partial results cover all."""
     known = {e.name: designs(e) for e in exercises}
     for i in range(reruns):
         own = []
@@ -136,7 +136,7 @@ def plan(exercises: list[Exercise], reruns: int, one_look: bool, long: bool) -> 
 
 
 def make(job: Job, judges: dict) -> dict:
-    """The run as it is stored; one that fails is a result as well."""
+    """Make a run and return its row. A run that fails is a result as well."""
     made = setting(job.exercise.name, job.one_look)
     harness, began = longer(made) if job.kind == "long" else made.harness, time.process_time()
     seed, start = derive_seed("gate benchmark", job.exercise.name, job.rerun), time.monotonic()
@@ -156,20 +156,21 @@ def make(job: Job, judges: dict) -> dict:
             raise
         row["failed"] = str(e)
     row["cpu_s"] = round(time.process_time() - began + sum(children.values()), 1)
-    return row | {"seconds": round(time.monotonic() - start, 1)}
+    return row | {"seconds": round(time.monotonic() - start, 1), "cpu": torch.backends.cpu.get_cpu_capability()}
 
 
 def longer(made: Setting) -> Harness:
-    """A run ten times as long, with the whole schedule of the learning rate, and measured at its end."""
+    """Return the harness of a run ten times as long, with the full learning-rate schedule, measured at its end."""
     steps, warmup = LONGER * made.enough, LONGER * made.harness.train["warmup"]
     return replace(made.harness, train={**made.harness.train, "steps": steps, "warmup": warmup}, looks=())
 
 
 def read(file: Path, exercises: list[Exercise], one_look: bool = False) -> list[dict]:
-    """The stored runs of the present harnesses and limits.
+    """Return the stored runs with the present harnesses and limits.
 
-    Some say `earlier_limits`: they were made while half credit reached further. With the present limits each would have
-    ended at the same look, or earlier without credit. What it gets by them where it ended is the most that it can get.
+    Some say `earlier_limits`: they were made when half credit reached further. With the present limits, each would have
+    ended at the same look, or earlier without credit. So the credit that the present limits give where it ended is the
+    most that it could get.
     """
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
     keys = {e.name: setting(e.name, one_look).key for e in exercises}
@@ -177,14 +178,14 @@ def read(file: Path, exercises: list[Exercise], one_look: bool = False) -> list[
 
 
 def share(row: dict, one_look: bool = False) -> float:
-    """The credit that the gate gives, by the limits as they are now."""
+    """Return the credit that the gate gives with the present limits."""
     if "failed" in row:
         return 0.0
     return judge_run(row["metrics"]["judge"], setting(row["exercise"], one_look).limits).share
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
-    """95 % interval of a rate (Wilson 1927)."""
+    """Return the 95 % interval of a rate (Wilson 1927)."""
     if n == 0:
         return [0.0, 1.0]
     p, z2 = hits / n, z * z
@@ -193,7 +194,7 @@ def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
 
 
 def correlations(rows: list[dict], one_look: bool = False) -> dict[str, dict]:
-    """Spearman's rho of short and long runs' distances by exercise, where at least four designs have both."""
+    """Return Spearman's rho of the distances of short and long runs, for exercises with at least four such designs."""
     found = {}
     for name in dict.fromkeys(r["exercise"] for r in rows):
         long, short = distances(rows, name, ("long",)), distances(rows, name, SHORT[one_look])
@@ -205,7 +206,7 @@ def correlations(rows: list[dict], one_look: bool = False) -> dict[str, dict]:
 
 
 def distances(rows: list[dict], exercise: str, kinds: tuple[str, ...]) -> dict[str, float]:
-    """The mean Fréchet distance of each design's runs of these kinds."""
+    """Return the mean Fréchet distance of each design's runs of these kinds."""
     own = [r for r in rows if r["exercise"] == exercise and r["kind"] in kinds and "metrics" in r]
     seen: dict[str, list[float]] = {}
     for r in own:
@@ -214,19 +215,22 @@ def distances(rows: list[dict], exercise: str, kinds: tuple[str, ...]) -> dict[s
 
 
 def spearman_interval(rho: float, n: int, z: float = 1.96) -> list[float]:
-    """95 % interval of a rank correlation of n >= 4 pairs (Bonett & Wright 2000, eq. 3)."""
+    """Return the 95 % interval of a rank correlation of n >= 4 pairs (Bonett & Wright 2000, eq. 3)."""
     middle, half = math.atanh(min(max(rho, -0.9999), 0.9999)), z * math.sqrt((1 + rho**2 / 2) / (n - 3))
     return [round(math.tanh(middle - half), 3), round(math.tanh(middle + half), 3)]
 
 
-def seconds(rows: list[dict]) -> dict[str, float]:
-    """Median and worst processor seconds of runs, where they are known."""
-    known = [r["cpu_s"] for r in rows if "cpu_s" in r]
-    return {"median": round(median(known), 1), "worst": round(max(known), 1)} if known else {}
+def seconds(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """Return the median and worst processor seconds of runs, by processor. The earliest runs do not name it."""
+    found: dict[str, list[float]] = {}
+    for r in rows:
+        if "cpu_s" in r:
+            found.setdefault(r.get("cpu", "not recorded"), []).append(r["cpu_s"])
+    return {cpu: {"median": round(median(s), 1), "worst": round(max(s), 1)} for cpu, s in found.items()}
 
 
 def report(rows: list[dict], one_look: bool = False) -> dict:
-    """All figures; also printed design by design."""
+    """Return all figures, and print the credit of each design."""
     short = [r for r in rows if r["kind"] in ("right", "wrong")]
     for key in dict.fromkeys((r["exercise"], r["kind"], r["design"]) for r in short):
         shares = [share(r, one_look) for r in short if (r["exercise"], r["kind"], r["design"]) == key]
@@ -254,12 +258,12 @@ def main() -> None:
     p.add_argument("--reruns", type=int, default=4, help="of each design")
     p.add_argument("--exercise", action="append", choices=GATED, help="default: all")
     p.add_argument(
-        "--part", default="1/1", help="2/3: every third run from the second on, so that three work at a time"
+        "--part", default="1/1", help="2/3: every third run from the second on, so that three processes share the work"
     )
     p.add_argument("--kind", choices=SHORT[True], help="only right, or only wrong designs")
     p.add_argument("--one-look", action="store_true", help="the run of the challenge tracks")
-    p.add_argument("--long", action="store_true", help="after the others: the runs ten times longer")
-    p.add_argument("--quick", action="store_true", help="one right and one wrong design an exercise, kept nowhere")
+    p.add_argument("--long", action="store_true", help="after the others, the runs ten times longer")
+    p.add_argument("--quick", action="store_true", help="one right and one wrong design per exercise, not stored")
     p.add_argument("--report", action="store_true", help="no new runs")
     p.add_argument("--runs", type=Path, default=RUNS)
     a = p.parse_args()

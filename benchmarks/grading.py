@@ -1,17 +1,17 @@
-"""Seconds and peak memory of each stage of grading one gated submission; or how many submissions go through a minute.
+"""Seconds and peak memory of each stage of grading one gated submission, or the number of submissions per minute.
 
     python benchmarks/grading.py [--quick]
-    python benchmarks/grading.py --every        the model solution of every exercise: seconds of a processor
+    python benchmarks/grading.py --every        the model solution of every exercise: processor seconds
     python benchmarks/grading.py --batch 200 [--jobs 2] [--notebook schedules]
     python benchmarks/grading.py --starts 10 [--jobs 2] [--notebook schedules]
 
-`--batch N` grades N copies of a model solution, as so many students, and gives submissions per minute, the share of the
-time that goes into starting children (bubblewrap, Python, torch), peak memory in MiB, and the processor seconds of one
-submission, which unlike the rest do not hang on what else the machine does. `--starts N` does that twice: with answers
-that each start torch for themselves, and with answers that are forked; and says how many times as many those are.
+`--batch N` grades N copies of a model solution as N students. It gives submissions per minute, the share of the time
+spent on starting children (bubblewrap, Python, torch), peak memory in MiB, and the processor seconds per submission,
+which unlike the rest do not depend on what else the machine does. `--starts N` does that twice, once with answers that
+each start torch themselves and once with forked answers, and gives the ratio.
 
-The others grade the slowest reference design (cross-attention) after a burn-in; --quick skips the repeat. The last line
-is one JSON object: medians of seconds a stage, and the child's peak resident memory in MiB.
+Otherwise the slowest reference design (cross-attention) is graded after a burn-in; --quick skips the repeats. The last
+line is one JSON object: median seconds per stage, and the child's peak resident memory in MiB.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from autograder.sandbox import forks
 from autograder.sandbox.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[1]
-IDLE = 0.5  # load of the last minute: at more, seconds by the clock tell what else the machine had to do
+IDLE = 0.5  # load of the last minute: above it, wall-clock seconds mostly show what else the machine was doing
 
 
 def submission(folder: Path, design: str) -> Path:
-    """A notebook that holds a reference design."""
+    """Write a notebook that holds a reference design, and return its path."""
     nb = json.loads(samples.notebook("zoe-blank", ROOT / "exercises"))
     answers = cells(EXERCISE.name, design)
     for cell in nb["cells"]:
@@ -58,10 +58,10 @@ def submission(folder: Path, design: str) -> Path:
 
 
 def every(load: float) -> dict[str, Any]:
-    """Processor seconds to grade the model solution of each exercise, child's start and gate included; of the gated
-    ones the median and the slowest, too.
+    """Return the processor seconds to grade the model solution of each exercise, including child start and gate.
 
-    By the clock as well where the machine was idle before: `load`.
+    The median and the slowest of the gated ones are given too. If `load` says that the machine was idle before,
+    wall-clock seconds are included.
     """
     took: dict[str, Any] = {"load_before": round(load, 1), "cpu_s": {}} | ({"seconds": {}} if load < IDLE else {})
     kinds = [kind for kind in ("cpu_s", "seconds") if kind in took]
@@ -74,21 +74,21 @@ def every(load: float) -> dict[str, Any]:
         for kind, value in zip(kinds, (used, time.perf_counter() - began)):
             took[kind][exercise.name] = round(value, 2)
         score = f"{result.score:g} of {exercise.max_score:g}"
-        print(f"{exercise.name:16} {used:6.1f} s of a processor  {score}", flush=True)
+        print(f"{exercise.name:16} {used:6.1f} processor seconds  {score}", flush=True)
     gated = [e.name for e in EXERCISES.values() if e.gate_cell]
     for kind in kinds:
         values = [took[kind][name] for name in gated]
         took[f"gated_{kind}"] = {"median": statistics.median(values), "slowest": max(values)}
     if load >= IDLE:
-        print(f"the machine was not idle (load {load:.1f}): no seconds by the clock")
+        print(f"the machine was not idle (load {load:.1f}): no wall-clock seconds")
     return took
 
 
 def starts(n: int, jobs: int, notebook: str) -> dict[str, Any]:
-    """Submissions a minute where answers start afresh, and where they are forked.
+    """Return the submissions per minute if answers start afresh, and if they are forked.
 
-    `two_idle_cores` is what the processor seconds of one submission come to there. Those of forks hold the one import
-    of torch too, so give many submissions.
+    `two_idle_cores` is the rate on two idle cores that follows from the processor seconds of one submission. With forks
+    these include the single import of torch, so use many submissions.
     """
     found: dict[str, Any] = {}
     for name, fewest in (("fresh", n + 1), ("forked", 1)):
@@ -101,7 +101,7 @@ def starts(n: int, jobs: int, notebook: str) -> dict[str, Any]:
 
 
 def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str]:
-    """A class of n in a scratch folder, graded as `autograder grade` does, but for tables and gradebook."""
+    """Grade a class of n in a scratch folder as `autograder grade` does, except for tables and gradebook."""
     exercise = next(e for e in EXERCISES.values() if e.name == notebook)
     solution = (ROOT / "solutions" / exercise.assignment / f"{notebook}.ipynb").read_bytes()
     with tempfile.TemporaryDirectory() as scratch:
@@ -115,12 +115,12 @@ def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str
         with children_counted() as children:
             records = batch.grade(batch.find(submitted, only=(notebook,)), out, seed=0, jobs=jobs)
         took, used = time.perf_counter() - began, time.process_time() - own
-        # A zygote has collected its forks, the killed ones too; of others the system may know less than we do.
+        # A zygote has reaped its forks, even killed ones; for other children the system may know less than we do.
         used += max(sum(children.values()), waited_for() - before)
         private = [json.loads(file.read_text(encoding="utf-8")) for file in out.glob("*/*/instructor.json")]
     timings = [rec["extra_data"]["notebooks"][notebook]["timings"] for rec in records]
     if {rec["score"] for rec in records} != {exercise.max_score}:
-        raise SystemExit(f"a model solution of {notebook} has not got its {exercise.max_score} points")
+        raise SystemExit(f"a model solution of {notebook} did not get its {exercise.max_score} points")
     return {
         "submissions": n,
         "notebook": notebook,
@@ -132,25 +132,25 @@ def grade_class(n: int, jobs: int, notebook: str) -> dict[str, float | int | str
         "peak_child_mib": round(max(p[notebook]["peak_bytes"] for p in private) / 2**20),
         "peak_grader_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),  # KiB on Linux
         "cores": os.cpu_count() or 0,
-        "load_before": round(load, 1),  # of the machine: above the number of cores, others take their share
+        "load_before": round(load, 1),  # above the number of cores, other programs take a share
     }
 
 
 def waited_for() -> float:
-    """Processor seconds of processes that this one or its children have collected."""
+    """Return the processor seconds of processes that this one or its children have reaped."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
 
 @contextlib.contextmanager
 def children_counted() -> Iterator[dict[int, float]]:
-    """Processor seconds of every child that ends meanwhile; the system forgets those of processes that are killed."""
+    """Yield the processor seconds of every child that ends meanwhile. The system loses those of killed processes."""
     seconds: dict[int, float] = {}
     close = Watchdog.close
 
     def noted(watchdog: Watchdog) -> None:
         seconds[id(watchdog)] = watchdog._cpu_s
-        kept.append(watchdog)  # so that no other gets its id
+        kept.append(watchdog)  # so that its id is not reused
         close(watchdog)
 
     kept: list[Watchdog] = []
@@ -160,12 +160,12 @@ def children_counted() -> Iterator[dict[int, float]]:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--quick", action="store_true", help="one run in place of three")
+    p.add_argument("--quick", action="store_true", help="one run instead of three")
     p.add_argument("--every", action="store_true", help="one run of every exercise")
     p.add_argument("--batch", type=int, metavar="N", help="N submissions of an ungated exercise")
-    p.add_argument("--starts", type=int, metavar="N", help="N submissions, with answers that start afresh and forked")
-    p.add_argument("--jobs", type=int, default=2, help="of --batch and --starts: submissions at a time")
-    p.add_argument("--notebook", default="schedules", help="of --batch")
+    p.add_argument("--starts", type=int, metavar="N", help="N submissions, with answers started afresh and forked")
+    p.add_argument("--jobs", type=int, default=2, help="submissions at a time, for --batch and --starts")
+    p.add_argument("--notebook", default="schedules", help="for --batch and --starts")
     a = p.parse_args()
     torch.set_num_threads(1)
     if a.batch:

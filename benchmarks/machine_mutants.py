@@ -1,11 +1,11 @@
-"""Do the checks see one small mistake, wherever it is made? Every first-order mutant of the model solutions.
+"""Do the checks see a single small mistake, wherever it is? Judges every first-order mutant of the model solutions.
 
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--right 2] [--again] [--report]
 
-Records go to build/mutants.jsonl, and what is there is not judged again; --again judges anew all that survived.
---quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of each other right
-answer of the bank in place of those of the model solutions. --report writes docs/mutants.md from the records. The last
-line is one JSON object.
+Records go to build/mutants.jsonl, and recorded mutants are not judged again, except that --again judges all survivors
+again. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of each other
+right answer in the bank instead of those of the model solutions. --report writes docs/mutants.md from the records. The
+last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from autograder.authoring.operators import mutants as all_mutants
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, PAGE = ROOT / "build/mutants.jsonl", ROOT / "docs/mutants.md"
 QUICK, QUICK_S, SEED = 400, 300, 21
-SLOW = "build_model"  # whose mutants take a minute each: of its other right answers none is sampled
-Job = tuple[Bank, Mutant, str]  # the last: the right answer that it was made from, if that is not the model solution
+SLOW = "build_model"  # its mutants take a minute each, so none are sampled from its other right answers
+Job = tuple[Bank, Mutant, str]  # the last is the right answer it was made from, or "" for the model solution
 
 
 def read() -> dict[tuple[str, str], dict]:
-    """The newest record of each mutant, by (answer, source)."""
+    """Return the newest record of each mutant, by (answer, source)."""
     lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
     return {(r["answer"], r["source"]): r for r in map(json.loads, lines)}
 
@@ -53,7 +53,7 @@ def figures(records: list[dict]) -> dict[str, float]:
 
 
 def page(records: list[dict], made: Counter, others: list[dict]) -> str:
-    """docs/mutants.md; `made` counts the mutants of each cell, judged or not; `others` are of other right answers."""
+    """Return docs/mutants.md. `made` counts each cell's mutants, judged or not; `others` are of other right answers."""
     rows = []
     for name in (*(b.answer for b in banks()), "all"):
         f = figures([r for r in records if name in ("all", r["answer"])])
@@ -70,53 +70,51 @@ def page(records: list[dict], made: Counter, others: list[dict]) -> str:
     unknown = [f"- `{a}`: `{c}`" for (a, c), reason in named.items() if reason is None]
     known = [f"- `{a}`: `{c}`: {reason}" for (a, c), reason in named.items() if reason]
     lists = map("\n".join, (rows, operators, unknown or ["None."], known or ["None."]))
-    text = (
-        OTHERS.format(**figures(others), seed=SEED) if others else "Of the bank's other right answers none was swept."
-    )
+    text = OTHERS.format(**figures(others), seed=SEED) if others else NO_OTHERS
     return TEXT.format(*lists, **figures(records), others=text)
 
 
-NO_OTHERS = "Of the bank's other right answers none was swept."
-OTHERS = """From the bank's other right answers a sample was drawn (`--right 2`, seed {seed}; none of `build_model`,
-whose mutants take a minute each). Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and
-{right_too:,} right too. Of the other {wrong:,}, {lose_points:,} lose points."""
+NO_OTHERS = "Mutants of the bank's other right answers were not judged."
+OTHERS = """A sample of mutants of the bank's other right answers was judged (`--right 2`, seed {seed}; none of
+`build_model`, whose mutants take a minute each). Of {mutants:,} judged, {equivalent:,} are equivalent and {right_too:,}
+are also right. Of the other {wrong:,}, {lose_points:,} lose points."""
 TEXT = """# Mutants by machine
 
 Written by `python benchmarks/machine_mutants.py --report`, from the sweep's records: do not edit.
 
-First-order mutants of the model solutions, by the operators of mutmut and cosmic-ray and some of the field's
-own (`autograder/authoring/operators.py`). Each is judged in three seeds, and must lose points in every one of them. A
-mutant that replies to all that the checks ask just as the model solution does, in two further seeds, is equivalent.
-Some others are right answers too: the exercise leaves open what they change. The gates and the checks of time take no
-part. Where fewer are judged than made, the sweep of that cell was not finished.
+First-order mutants of the model solutions, made by the operators of mutmut and cosmic-ray and by some operators
+specific to this field (`autograder/authoring/operators.py`). Each is judged with three seeds, and must lose points with
+every one. A mutant is equivalent if it replies to all questions of the checks exactly as the model solution does, with
+two further seeds. Some others are also right, because the exercise leaves open what they change. Gates and time checks
+are not included. Where fewer mutants were judged than made, the sweep of that cell is unfinished.
 
-Of {mutants:,} mutants that were judged, {equivalent:,} are equivalent and {right_too:,} right too. Of the other
-{wrong:,}, {lose_points:,} lose points.
+Of {mutants:,} mutants judged, {equivalent:,} are equivalent and {right_too:,} are also right. Of the other {wrong:,},
+{lose_points:,} lose points.
 
-| answer cell | made | judged | equivalent | right too | wrong | lose points | share |
+| answer cell | made | judged | equivalent | also right | wrong | lose points | share |
 |---|---|---|---|---|---|---|---|
 {0}
 
 **Other right answers.** {others}
 
-The operators, of the model solutions' mutants alone:
+Operators, for mutants of the model solutions only:
 
 | operator | mutants | wrong | lose points |
 |---|---|---|---|
 {1}
 
-**Wrong ones that keep full marks:**
+**Wrong mutants that keep full marks:**
 
 {2}
 
-**Right too, and why:**
+**Also right, and why:**
 
 {3}
 """
 
 
 def sample(n: int, banks: Iterable[Bank]) -> list[Job]:
-    """`n` mutants of each right answer that is not the model solution, in an order drawn with a fixed seed."""
+    """Return `n` mutants of each right answer other than the model solution, in an order drawn with a fixed seed."""
     rng, drawn = random.Random(SEED), []
     for bank in banks:
         for source in () if bank.answer == SLOW else bank.right.values():
@@ -130,7 +128,7 @@ def main() -> None:
     p.add_argument("--answer", action="append", help="default: all")
     p.add_argument("--quick", action="store_true", help=f"a random {QUICK}, at most {QUICK_S} seconds")
     p.add_argument("--right", type=int, metavar="N", help="N mutants of each other right answer")
-    p.add_argument("--again", action="store_true", help="judge anew what has survived")
+    p.add_argument("--again", action="store_true", help="judge survivors again")
     p.add_argument("--report", action="store_true", help="write docs/mutants.md, and judge nothing")
     a = p.parse_args()
     torch.set_num_threads(1)

@@ -1,9 +1,10 @@
-"""What does each figure see, and what is it blind to? Known faults, planted in real held-out images.
+"""Which faults does each figure see, and to which is it blind? Plants known faults in real held-out images.
 
     python benchmarks/metric_sensitivity.py [--data NAME_OR_PATH] [--heldout PATH] [--extractor NAME] [--n 280]
 
-Prints one Markdown table: a row a fault, a column a figure; ● where the figure is worse than that of the untouched
-images by more than three standard errors of the difference. Every row has the same n and the same reference.
+Prints one Markdown table with a row for each fault and a column for each figure. ● marks a figure that is worse than
+that of the untouched images by more than three standard errors of the difference. All rows have the same n and the same
+reference.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def blur(pool: ImageData, n: int, rng: Generator) -> ImageData:
 
 
 def grey(pool: ImageData, n: int, rng: Generator) -> ImageData:
-    """Without colour; pictures that have none lose half of their contrast."""
+    """Remove the colour; pictures without any lose half of their contrast."""
     x = pool.images[:n].float()
     return part(pool, n, x.mean(1, keepdim=True).expand_as(x) if x.shape[1] == 3 else x.mean() + (x - x.mean()) / 2)
 
@@ -58,19 +59,19 @@ def shuffled_labels(pool: ImageData, n: int, rng: Generator) -> ImageData:
 
 
 def dropped_classes(pool: ImageData, n: int, rng: Generator) -> ImageData:
-    """The first fifth of the classes never appears."""
+    """Leave out the first fifth of the classes."""
     keep = pool.labels >= max(1, len(pool.classes) // 5)
     return part(replace(pool, images=pool.images[keep], labels=pool.labels[keep]), n)
 
 
 def duplicated(pool: ImageData, n: int, rng: Generator) -> ImageData:
-    """A tenth of the images, ten times each."""
+    """Repeat a tenth of the images ten times each."""
     index = torch.arange(n) % (n // 10)
     return replace(pool, images=pool.images[index], labels=pool.labels[index])
 
 
 def part(pool: ImageData, n: int, images: Tensor | None = None) -> ImageData:
-    """The first n, with other pixels where these are given."""
+    """Return the first n, with other pixels if these are given; ValueError if there are fewer than n."""
     if n > len(pool):
         raise ValueError(f"--n {n} needs at least that many held-out images after a fifth of the classes is dropped")
     x = pool.images[:n] if images is None else images.round().clamp(0, 255).byte()
@@ -89,7 +90,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def figures(e: Evaluation) -> dict[str, Estimate]:
-    """Every column's estimate; distances by class as their mean."""
+    """Return every column's estimate, with the mean of the distances by class."""
     found = {f.metric: f.estimate for f in e.results}
     rows = [r.distance for r in e.per_class if r.distance is not None]
     if rows:
@@ -99,7 +100,7 @@ def figures(e: Evaluation) -> dict[str, Estimate]:
 
 
 def worse(metric: str, clean: Estimate, now: Estimate) -> bool:
-    """Beyond three standard errors, in the direction that is worse."""
+    """Whether a figure is worse by more than three standard errors."""
     change = (now.value - clean.value) / max((now.se**2 + clean.se**2) ** 0.5, 1e-12)
     better = METRICS[metric].better
     return (
@@ -114,7 +115,7 @@ def worse(metric: str, clean: Estimate, now: Estimate) -> bool:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", default="digits")
-    p.add_argument("--heldout", help="a data set to plant the faults in; default: the data's own held-out part")
+    p.add_argument("--heldout", help="a data set in which to plant the faults; default: the data's own held-out part")
     p.add_argument("--extractor")
     p.add_argument("--n", type=int, default=280)
     p.add_argument("--repeats", type=int, default=100)

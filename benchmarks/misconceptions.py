@@ -1,10 +1,10 @@
-"""Is a known mistake named rightly? Of machine mutants that lose points, from the records of machine_mutants.py.
+"""Are known mistakes named correctly? Tries it on machine mutants that lose points, from machine_mutants.py's records.
 
     python benchmarks/misconceptions.py [--n 300] [--answer q_sample] [--half tuning]
 
-A name is right where the known mistake also foretells at least 95 % of the mutant's telling replies to questions drawn
-anew. How sure naming must be was chosen on one half of the mutants, the tuning half; the figures are those of the
-other. The last line is one JSON object.
+A name is right if the known mistake also predicts at least 95 % of the mutant's telling replies to freshly drawn
+questions. The certainty required for naming was chosen on one half of the mutants, the tuning half; the figures are
+those of the other. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from autograder.authoring.machine import banks, of_solution, source_of
 from autograder.authoring.misconceptions import agreement, examined, in_process, named, telling
 
 RECORDS = Path(__file__).resolve().parents[1] / "build/mutants.jsonl"
-NEW_SEED = 5  # of the questions with which a name is tried
-RIGHT = 0.95  # of the telling replies among these
+NEW_SEED = 5  # for the questions with which a name is tested
+RIGHT = 0.95  # share of the telling replies to these that must agree
 
 
 def half(answer: str, source: str) -> str:

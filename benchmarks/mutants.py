@@ -1,9 +1,9 @@
-"""Do the checks know right from wrong? Every known answer of the mutant bank, in several seeds, in this process.
+"""Do the checks know right from wrong? Judges every known answer in the mutant bank with several seeds, in-process.
 
     python benchmarks/mutants.py [--seeds 10] [--exercise schedules] [--quick]
 
-A mutant is caught where it loses, in every seed, all the points that it should; a right answer fails where it loses
-any in any seed. Prints what went wrong; the last line is one JSON object.
+A mutant is caught if it loses, with every seed, all the points that it should. A right answer fails if it loses any
+with any seed. Prints what went wrong; the last line is one JSON object.
 """
 
 from __future__ import annotations

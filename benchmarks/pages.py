@@ -1,11 +1,11 @@
-"""How soon and how heavy: the site's pages in headless Chromium, before anybody touches them.
+"""How fast the site's pages load in headless Chromium and how large they are, before any interaction.
 
     make site && python benchmarks/pages.py
     python benchmarks/pages.py --site build/site --repeats 3
 
-Per page: seconds to the first contentful paint and to the largest (medians over fresh browser contexts, so that nothing
-is cached); bytes, with texts and scripts gzipped as web servers send them, and as they lie on the disk; bytes that
-frames add after scrolling to the end; number of requests. The last line is one JSON object.
+Per page: seconds to the first and to the largest contentful paint (medians over fresh browser contexts, so nothing is
+cached); bytes, both with texts and scripts gzipped as web servers send them and as stored on disk; bytes that frames
+add after scrolling to the end; number of requests. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PAGES = (
     "reference/guidance.html", "docs/grading_validity.html", "playground.html", "playground/index.html",
     "lab/index.html",
 )  # fmt: skip
-# The largest paint is told to observers alone; those that join late hear of earlier ones.
+# The largest paint is only reported to observers, which can be told about earlier ones.
 PAINTS = """() => new Promise((then) => {
   let largest = null;
   new PerformanceObserver((list) => { for (const e of list.getEntries()) largest = e.startTime; })
@@ -48,9 +48,9 @@ TEXTS = (".html", ".css", ".js", ".mjs", ".json", ".svg", ".wasm")
 
 
 class Counting(http.server.SimpleHTTPRequestHandler):
-    """Remembers what it has sent: to the page, its frames and its workers alike."""
+    """Records the sizes of what it sends to the page, its frames and its workers."""
 
-    sent: ClassVar[list[tuple[int, int]]] = []  # (gzipped where that is usual, as it is)
+    sent: ClassVar[list[tuple[int, int]]] = []  # (bytes, gzipped if that is usual; bytes as stored)
 
     def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:
         data = source.read()
@@ -62,7 +62,7 @@ class Counting(http.server.SimpleHTTPRequestHandler):
 
 
 def visit(browser: Browser, address: str) -> dict[str, float]:
-    """One visit of a reader who comes for the first time."""
+    """Visit a page once, as a first-time reader would."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page, sent = context.new_page(), Counting.sent
     sent.clear()

@@ -1,9 +1,9 @@
-"""Every attack of the red team: the points it gained over the same answer without it, and the harm that it did.
+"""Every attack of the red team: the points it gained over the same answer without the attack, and the harm it did.
 
     python benchmarks/redteam.py [--out build/redteam.md] [--quick]
 
-It runs tests/autograder/redteam as whoever starts it (root, or an ordinary user) and writes a table. --quick leaves out
-the attacks on gates and the walls taken away one by one. The last line is one JSON object.
+It runs tests/autograder/redteam as the user who starts it (root or an ordinary user) and writes a table. --quick leaves
+out the attacks on gates and the removal of single walls. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 HEAD = (
     "# The red team's table", "",
-    "Every attack, the points that it gained over the same answer without it, and the harm that it did. Made by",
-    "`python benchmarks/redteam.py --out docs/redteam.md`; what it shows is in [the evidence](grading_validity.md).",
+    "Every attack, the points it gained over the same answer without the attack, and the harm it did. Written by",
+    "`python benchmarks/redteam.py --out docs/redteam.md`. [The evidence](grading_validity.md) says what it shows.",
     "",
 )  # fmt: skip
 SLOW = ("gated", "walls", "walls_inside", "ordinary")
 
 
 def attacks(report: Path) -> list[tuple[str, str, float, str]]:
-    """(kind, attack, points gained, harm) of a JUnit file, one row an attack."""
+    """Return (kind, attack, points gained, harm) for each attack in a JUnit file."""
     rows = []
     for case in ET.parse(report).getroot().iter("testcase"):
         kind = case.get("classname", "").rpartition("test_")[2]

@@ -1,11 +1,11 @@
-"""Do right answers keep their points, however they are written? Rewrites that change nothing, drawn from seeds.
+"""Do right answers keep their points, however they are written? Judges rewrites that change nothing, drawn from seeds.
 
     python benchmarks/rewrites.py [--n 10000] [--quick] [--report]
 
-Rewrite i is drawn from seed i, and judged by its exercise's checks in the same seed; the gates and the checks of time
-take no part. Portions of 50 seeds go to data/rewrites.jsonl as each is finished, and what is there is not judged again.
-Where one loses points, `alike` says whether it replies as its original does to all that is asked of that.
---quick judges 200 fresh seeds, and keeps nothing. --report prints a table. The last line is one JSON object.
+Rewrite i is drawn from seed i and judged by its exercise's checks with the same seed, without gates and time checks.
+Portions of 50 seeds are stored in data/rewrites.jsonl as they finish, and are not judged again. If a rewrite loses
+points, `alike` says whether it gives the same replies as its original to all the original's questions.
+--quick judges 200 fresh seeds and stores nothing. --report prints a table. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PORTION = 50
 
 
 def portion(first: int, size: int = PORTION) -> dict:
-    """The record of the seeds first ... first + size - 1."""
+    """Judge the seeds first ... first + size - 1, and return their record."""
     kinds, cells, digests, failed, start = Counter(), Counter(), [], [], time.process_time()
     for seed in range(first, first + size):
         r = drawn(seed)
@@ -65,7 +65,7 @@ def figures(records: list[dict]) -> dict[str, float]:
 
 
 def report(records: list[dict]) -> str:
-    """How many rewrites each kind and each cell has."""
+    """Return a table of how many rewrites each kind and each cell has."""
     kinds, cells = (sum((Counter(r[what]) for r in records), Counter()) for what in ("kinds", "cells"))
     rows = [f"{name:24}{kinds[name]:6}" for name in sorted(KINDS)]
     return "\n".join([*rows, "", *(f"{b.answer:24}{cells[b.answer]:6}" for b in all_banks())])
@@ -75,7 +75,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--n", type=int, default=10_000)
     p.add_argument("--quick", action="store_true")
-    p.add_argument("--report", action="store_true", help="of what is there, and judge nothing")
+    p.add_argument("--report", action="store_true", help="of what is stored, and judge nothing")
     a = p.parse_args()
     torch.set_num_threads(1)
     records = read()

@@ -1,6 +1,6 @@
 """Grades the sample submissions with several seeds: do right designs get full marks, and wrong ones fail?
 
-    python benchmarks/samples.py --repeats 5        (about 3 minutes a repeat on two cores; --quick: one repeat)
+    python benchmarks/samples.py --repeats 5        (about 3 minutes per repeat on two cores; --quick: one repeat)
 
 The last line is one JSON object.
 """

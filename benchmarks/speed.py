@@ -1,9 +1,9 @@
-"""Training steps and guided sampling against diffusers, with the same weights, in one run; and time to quality.
+"""Compares training steps and guided sampling with diffusers, with the same weights in one run; also time to quality.
 
 Peer: diffusers' UNet2DModel with its DDIMScheduler, EMAModel and the usual loop (guidance in one doubled batch).
-Ratios are theirs / ours in seconds: above 1 ours is faster. Peers take turns within a round, a round gives one ratio,
-and the interval is a bootstrap of the rounds' median. `own_*` sets our default design, at about as many parameters,
-against the same peer. Last line: one JSON object.
+Ratios are theirs / ours in seconds, so above 1 ours is faster. Peers take turns within a round, each round gives one
+ratio, and the interval is a bootstrap of the median over rounds. `own_*` compares our default design, with about as
+many parameters, with the same peer. The last line is one JSON object.
 
     python benchmarks/speed.py --quick
 """
@@ -69,7 +69,7 @@ def our_training(config: NetworkConfig, batch: int) -> Work:
 
 
 def their_training(config: NetworkConfig, batch: int) -> Work:
-    """The loop of diffusers' unconditional training example, with labels: noise, loss, clip, AdamW, EMA."""
+    """Return a step of diffusers' unconditional training example, with labels: noise, loss, clip, AdamW, EMA."""
     model, scheduler = peer(config), their_scheduler()
     ema = EMAModel(model.parameters(), decay=0.9999, use_ema_warmup=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-4, weight_decay=1e-4)
@@ -92,7 +92,7 @@ def their_training(config: NetworkConfig, batch: int) -> Work:
 
 
 def peer(config: NetworkConfig) -> UNet2DModel:
-    """diffusers' network with our weights."""
+    """Return diffusers' network with our weights."""
     model = UNet2DModel(**to_diffusers_config(config))
     model.load_state_dict(to_diffusers_weights(network(config).state_dict(), config))
     return model
@@ -130,14 +130,14 @@ def seconds(work: Work, calls: int) -> float:
 
 
 def compare(ours: Work, own: Work, theirs: Work, budget_s: float, label: str) -> dict[str, list[float]]:
-    """Ratios theirs / ours and theirs / own design, each [median, low, high] (95 %)."""
+    """Return the ratios theirs / ours and theirs / own design, each as [median, low, high] (95 %)."""
     works = (ours, own, theirs)
     once = max(seconds(work, 2) for work in works)  # burn-in
     calls = max(1, int(0.3 / once))
     rounds = max(5, int(budget_s / (3 * calls * once)))
     times = []
     for r in range(rounds):
-        order = [(k + r) % 3 for k in range(3)]  # nobody is always the first after a pause
+        order = [(k + r) % 3 for k in range(3)]  # so that none is always first after a pause
         took = {k: seconds(works[k], calls) for k in order}
         times.append(took)
     print(f"{label}: {rounds} rounds, ours {1e3 * statistics.median(t[0] for t in times):.1f} ms", end=", ")
@@ -152,7 +152,7 @@ def interval(ratios: list[float]) -> list[float]:
 
 
 def time_to_quality(quick: bool, w: float = 2.0) -> dict:
-    """Our cheapest sampler that matches 50 DDIM steps, against diffusers' two-pass loop of 50, on the shipped model."""
+    """Compare our cheapest sampler that matches 50 DDIM steps with diffusers' two-pass loop, on the shipped model."""
     bench = Bench(300 if quick else 1000, seed=0, batch_size=250)
     found = measure(bench, w, QUICK if quick else CANDIDATES)
     best = found["best"]
@@ -175,7 +175,7 @@ def time_to_quality(quick: bool, w: float = 2.0) -> dict:
 
 @torch.no_grad()
 def their_two_pass_loop(net: torch.nn.Module, xt: Tensor, y: Tensor, w: float, steps: int, predicts: str) -> Tensor:
-    """Guidance as most first write it: an unconditional pass, a conditional one, and diffusers' DDIM step."""
+    """Do guidance as most people first write it: an unconditional pass, a conditional one, and diffusers' DDIM step."""
     scheduler, null = their_scheduler(predicts), torch.full_like(y, net.null_class)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:

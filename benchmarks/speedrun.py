@@ -1,13 +1,13 @@
-"""The CPU speedrun on CIFAR-10: how good are the pictures after so many images and so much processor time?
+"""The CPU speedrun on CIFAR-10: how good are the pictures after a given number of images and processor seconds?
 
     python benchmarks/speedrun.py curve RUN --data cifar10-train-jpeg.zip --heldout cifar10-test-jpeg.zip
     python benchmarks/speedrun.py race build/race --steps 1800 --seeds 5 --data ... --heldout ...
     python benchmarks/speedrun.py curve data/checkpoints/cifar10 --quick --data ... --heldout ...     (minutes)
 
-`curve` measures a training that kept snapshots (`ddpm train --preset cifar10-cpu --snapshot-every 1000`): RUN and each
-RUN-STEP with its images, seconds and processor seconds. `race` trains the preset from nothing, a seed at a time, and
-measures each beside the checkpoint that ships, from the same noises. Each measurement is kept in RUN.jsonl as soon as
-it is done, so that the same command goes on where it stopped. The last line is one JSON object.
+`curve` measures a training run that kept snapshots (`ddpm train --preset cifar10-cpu --snapshot-every 1000`): RUN and
+each RUN-STEP, with images, seconds and processor seconds. `race` trains the preset from scratch, one seed at a time,
+and compares each with the shipped checkpoint, from the same noise. Each measurement is stored in RUN.jsonl as soon as
+it is done, so the same command continues where it stopped. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from ddpm_tools.train.runs import train_run
 
 SHIPPED = DATA_DIR / "checkpoints/cifar10"
 EXTRACTORS = {"cifar10-classifier": "classifier", "efficientnet-lite0-320": "efficientnet"}
-METRICS = ("adherence", *(f"frechet, {short}" for short in EXTRACTORS.values()))  # of the tables
-SCALES, STEPS = (1.0, 2.0), 10  # of guidance; of DPM-Solver++
+METRICS = ("adherence", *(f"frechet, {short}" for short in EXTRACTORS.values()))  # in the tables
+SCALES, STEPS = (1.0, 2.0), 10  # guidance scales, and steps of DPM-Solver++
 
 
 def snapshots(run: Path) -> Iterator[Path]:
-    """RUN-STEP in order of their steps, then RUN."""
+    """Yield each RUN-STEP in order of steps, then RUN."""
     names = {f.with_suffix("") for f in run.parent.glob(f"{run.name}-[0-9]*.safetensors")}
     yield from sorted(n for n in names if n.name.removeprefix(f"{run.name}-").isdigit())
     if run.with_suffix(".safetensors").is_file():
@@ -55,7 +55,7 @@ def snapshots(run: Path) -> Iterator[Path]:
 
 @torch.no_grad()
 def heldout_loss(loaded: checkpoint.Loaded, data: ImageData, n: int) -> float:
-    """Mean squared error of v on n held-out images, evenly over all timesteps, whatever the network predicts."""
+    """Return the mean squared error of v on n held-out images, evenly over all timesteps, whatever is predicted."""
     diffusion, losses = loaded.diffusion(), []
     schedule = diffusion.schedule
     for i, ids in enumerate(torch.arange(n).split(250)):
@@ -72,7 +72,7 @@ def heldout_loss(loaded: checkpoint.Loaded, data: ImageData, n: int) -> float:
 
 
 def measured(path: Path, data: ImageData, heldout: ImageData, n: int, seed: int = 0) -> dict:
-    """What it took, and what it gives: {"images", "cpu_seconds", "heldout_loss", "w=1": {...}, "w=2": {...}, ...}."""
+    """Return the cost and quality of a checkpoint: {"images", "cpu_seconds", "heldout_loss", "w=1": {...}, ...}."""
     loaded, judge = checkpoint.load(path, "cpu"), find_judge(data, None, "cpu")
     told, batch = loaded.record["provenance"], loaded.preset.train.batch_size
     row: dict = {
@@ -97,13 +97,13 @@ def measured(path: Path, data: ImageData, heldout: ImageData, n: int, seed: int 
 
 
 def kept(file: Path) -> dict[tuple, dict]:
-    """What is measured already, by checkpoint, number of images and seed of the noises."""
+    """Return the measurements made so far, by checkpoint, images trained on, images drawn and noise seed."""
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
     return {(r["name"], r["images"], r["n"], r["sampling_seed"]): r for r in rows}
 
 
 def once(path: Path, file: Path, data: ImageData, heldout: ImageData, n: int, seed: int = 0) -> dict:
-    """Measured, or read where it has been."""
+    """Return a measurement, read from `file` if it has been made before."""
     record = checkpoint.read(path)[1]
     images = record["provenance"]["step"] * record["config"]["train"]["batch_size"]
     if (path.name, images, n, seed) in (known := kept(file)):
@@ -116,7 +116,7 @@ def once(path: Path, file: Path, data: ImageData, heldout: ImageData, n: int, se
 
 
 def table(rows: list[dict]) -> str:
-    """The curve in Markdown."""
+    """Return the curve as a Markdown table."""
     columns = ("images", "seconds", "CPU-seconds", "held-out loss", *(f"{m} at w = 1, 2" for m in METRICS))
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for r in rows:
@@ -127,7 +127,7 @@ def table(rows: list[dict]) -> str:
 
 
 def race(a: argparse.Namespace, data: ImageData, heldout: ImageData) -> dict:
-    """Each seed trained and measured beside the shipped checkpoint, from the same noises; how many are as good."""
+    """Train each seed, measure it beside the shipped checkpoint from the same noise, and return the differences."""
     base, pairs = preset("cifar10-cpu"), []
     for seed in range(a.seeds):
         train = replace(base.train, steps=a.steps, seed=seed, warmup=min(base.train.warmup, a.steps // 4))
@@ -144,13 +144,13 @@ def race(a: argparse.Namespace, data: ImageData, heldout: ImageData) -> dict:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("what", choices=("curve", "race"))
-    p.add_argument("run", type=Path, help="the checkpoint of a training, without its suffix")
+    p.add_argument("run", type=Path, help="the checkpoint of a training run, without its suffix")
     p.add_argument("--data", type=Path, required=True, help="the 50,000 training images")
     p.add_argument("--heldout", type=Path, required=True, help="the 10,000 test images")
     p.add_argument("--n", type=int, default=2000, help="images drawn; default: 2000")
-    p.add_argument("--seeds", type=int, default=5, help="of a race")
-    p.add_argument("--steps", type=int, default=1800, help="of a race")
-    p.add_argument("--quick", action="store_true", help="RUN alone, 200 images")
+    p.add_argument("--seeds", type=int, default=5, help="for a race")
+    p.add_argument("--steps", type=int, default=1800, help="for a race")
+    p.add_argument("--quick", action="store_true", help="only RUN, with 200 images")
     a = p.parse_args()
     n = a.n = 200 if a.quick else a.n
     data, heldout = (load_data(str(f), "all", size=32, channels=3) for f in (a.data, a.heldout))

@@ -1,15 +1,15 @@
-"""How far a gate's metrics move when grader and child compute with two threads: sums are then added in another order.
+"""How far a gate's metrics move if grader and child compute with two threads, which add sums in another order.
 
     python benchmarks/threads.py [--out data/gates/threads.json] [--only EXERCISE]
 
-For every gate, one reference design is trained with a seed of its calibration, where one thread was used, and compared
-with the run on record; where a gate has several looks, once more with these, up to the last one of references. Before
-that the cheapest one is run again with one thread, to see that the machine gives the recorded numbers at all. What is
-done is kept in the file, with some runs in which the child alone had two threads; the last line is one JSON object: by
-gate and metric, the largest factor by which two threads moved it.
+For every gate, one reference design is trained with a seed from its calibration, which used one thread, and compared
+with the run on record. If a gate has several looks, this is repeated with them, up to the last one that references
+reach. Before that, the cheapest design is run again with one thread, to make sure that this machine reproduces the
+recorded numbers. Finished runs are stored in the file, which also holds some in which only the child had two threads.
+The last line is one JSON object: for each gate and metric, the largest factor by which two threads moved it.
 
-The share of copies was defined anew after the calibration (near held-out images count, too): its change between two
-values below 0.02 is that, and far below where the limits begin.
+The share of copies was redefined after the calibration (near-copies of held-out images now count as well). Its change
+between two values below 0.02 comes from that, and is far below the limits.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ PLAN = (("prediction", "v", 1), ("prediction", "v", 2), ("conditioner", "add", 2
 
 
 def recorded(exercise: Exercise, design: str, one_look: bool) -> dict:
-    """The calibration's first run of a design, with one thread."""
+    """Return the calibration's first run of a design, with one thread."""
     runs = json.loads(band_file(exercise, one_look).read_text(encoding="utf-8"))["runs"]
     return next(r for r in runs if r["design"] == design and r["rerun"] == 0)
 
 
 def compare(exercise: Exercise, design: str, threads: int, one_look: bool) -> dict:
-    """Both runs' metrics at the end by the judge of record, less is better."""
+    """Return both runs' metrics at the end by the judge of record, where less is better."""
     before = recorded(exercise, design, one_look)
     judges = calibrate.load_judges(("judge",))
-    torch.set_num_threads(threads)  # of this process, where most of a gate's sums are made; below, of the child
+    torch.set_num_threads(threads)  # for this process, which does most of a gate's sums; the child's are set below
     gate = gate_of(exercise.name)
     harness = gate.harness if one_look else gate.graded()[0]
     what = calibrate.Candidate(exercise, design, threads=threads)
@@ -62,7 +62,7 @@ def compare(exercise: Exercise, design: str, threads: int, one_look: bool) -> di
 
 
 def factor(run: dict, metric: str, floor: float = 1e-3) -> float:
-    """By how much a metric moved, 1 where it did not; of two tiny ones the difference says nothing."""
+    """Return the factor by which a metric moved; 1 if it did not. Values below `floor` count as equal to it."""
     a, b = (max(run[which][metric], floor) for which in ("one_thread", "again"))
     return max(a / b, b / a)
 
@@ -70,7 +70,7 @@ def factor(run: dict, metric: str, floor: float = 1e-3) -> float:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--out", type=Path, default=Path("data/gates/threads.json"))
-    p.add_argument("--only", help="this exercise alone")
+    p.add_argument("--only", help="only this exercise")
     a = p.parse_args()
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
     stored = json.loads(a.out.read_text(encoding="utf-8")) if a.out.is_file() else {"runs": []}

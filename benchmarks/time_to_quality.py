@@ -2,8 +2,8 @@
 
     python benchmarks/time_to_quality.py            (about ten minutes on one free core; --quick: two)
 
-An evaluation is one image through the network once, so a guided step costs two and one outside the guidance interval
-costs one. A setting matches where its Fréchet distance to all real digits lies below the upper end of DDIM's 95 %
+An evaluation is one pass of one image through the network, so a guided step costs two, and a step outside the guidance
+interval one. A setting matches if its Fréchet distance to all real digits is below the upper end of DDIM's 95 %
 interval, and its label adherence above the lower end of DDIM's. All start from the same noise. The last line is one
 JSON object.
 """
@@ -27,7 +27,7 @@ from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.scores import Scores, score
 from ddpm_tools.outputs import json_text
 
-INTERVAL = (200, 800)  # of 1000: above it guidance costs variety, below it the classes are settled
+INTERVAL = (200, 800)  # of 1000: above it guidance reduces variety, below it the classes are settled
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ QUICK = [s for s in CANDIDATES if s.steps in (6, 8)]
 
 @dataclass(frozen=True)
 class Result:
-    """What a setting cost and gave."""
+    """The cost and quality of a setting."""
 
     evaluations: float  # per image
     seconds: float
@@ -74,7 +74,7 @@ class Result:
 
 
 class Bench:
-    """The shipped model and its judge, once."""
+    """The shipped model and its judge, loaded once."""
 
     def __init__(self, n: int, seed: int, batch_size: int):
         loaded = checkpoint.load(DATA_DIR / "checkpoints/digits")
@@ -97,7 +97,7 @@ class Bench:
 
 
 def measure(bench: Bench, w: float, candidates: list[Setting]) -> dict:
-    """The table of one guidance scale, and its best setting: fewest evaluations among those that match."""
+    """Print the table for one guidance scale, and return the matching setting with the fewest evaluations."""
     bench.run(DDIM50, w, 20)  # burn-in
     base = bench.run(DDIM50, w)
     print(f"\nw = {w:g}{'':33} nfe  seconds  distance               adherence  diversity  matches")
@@ -124,7 +124,7 @@ def measure(bench: Bench, w: float, candidates: list[Setting]) -> dict:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--w", type=float, nargs="+", default=[2.0, 4.0])
-    p.add_argument("--n", type=int, default=1000, help="images a setting")
+    p.add_argument("--n", type=int, default=1000, help="images per setting")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--batch-size", type=int, default=250)
     p.add_argument("--quick", action="store_true", help="300 images and fewer settings")

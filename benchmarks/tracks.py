@@ -1,18 +1,18 @@
-"""What can a test of a challenge tell? The quick tier's ranking of the known designs, and the differences it resolves.
+"""What can a challenge test resolve? The quick tier's ranking of the known designs, and the differences it resolves.
 
     python benchmarks/tracks.py                      (5 seeds of every design, about an hour on one core; resumes)
-    python benchmarks/tracks.py --every-metric       (those too that the gate's calibration has trained: another hour)
+    python benchmarks/tracks.py --every-metric       (also those that the gate's calibration has trained: another hour)
     python benchmarks/tracks.py --track prediction   (one track)
     python benchmarks/tracks.py --track few-steps-4 --seeds 6   (nothing is trained: minutes; also with --judge course)
     python benchmarks/tracks.py --quick              (1 seed of every baseline, 10 minutes)
     python benchmarks/tracks.py --report             (the figures of the runs so far; trains nothing)
 
 Every design runs on the same seeds: the same data order, timesteps, noise and initial trunk. Each run goes through the
-sandbox and is appended to data/challenges/runs.jsonl as soon as it is done. The gate's calibration runs, which are made
-with the same harness on the same seeds, count as well; they have no KID, precision or recall. Differences are taken
-within seeds, with Student's 95 % intervals, each pair by itself (no correction for their number). A pair is resolved
-where the interval leaves out zero. Which designs pass the quick gate goes to data/challenges/gate.json, for full-scale
-training to read. The last line is one JSON object.
+sandbox and is appended to data/challenges/runs.jsonl as soon as it is done. The gate's calibration runs, made with the
+same harness on the same seeds, are used as well; they have no KID, precision or recall. Differences are taken within
+seeds, with Student's 95 % intervals, without correction for the number of pairs. A pair is resolved if the interval
+does not contain zero. The designs that pass the quick gate are listed in data/challenges/gate.json, which full-scale
+training reads. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from ddpm_tools.train import quick_gate
 def plan(
     tracks: list[Track], seeds: int, kinds: tuple[str, ...], file: Path, again: bool = False, judge: str | None = None
 ) -> Iterator[tuple[Track, Example, int]]:
-    """What is not there yet, seed by seed, so that an interrupted benchmark has pairs.
+    """Yield the runs that are missing, seed by seed, so that an interrupted benchmark has pairs.
 
-    `again`: nor from this benchmark itself, where the gate's calibration has a run of the same seed.
+    With `again`, a run from the gate's calibration does not count as there.
     """
     judge = judge or figures.judge_name()
     done = {(r["track"], r["design"], r["seed"], r["harness"], r["judge"]) for r in figures.rows(file)}
@@ -57,7 +57,7 @@ def plan(
 
 
 def measure(t: Track, e: Example, i: int, sandboxed: bool, judge: str | None = None) -> dict:
-    """One run as a row; the first seed's samples become the leaderboard's picture."""
+    """Make one run and return its row. The first seed's samples become the leaderboard's picture."""
     judge = judge or figures.judge_name()
     o = quick.run(quick.Job(t.name, e.cells(), figures.seed_of(t, i), judge, sandboxed))
     if o.ours:
@@ -70,7 +70,7 @@ def measure(t: Track, e: Example, i: int, sandboxed: bool, judge: str | None = N
 
 
 def append(file: Path, row: dict) -> None:
-    """Add a row; the torn last line of a run that was killed goes."""
+    """Add a row, and remove the incomplete last line that a killed run may have left."""
     file.parent.mkdir(parents=True, exist_ok=True)
     whole = file.read_bytes().rpartition(b"\n")[:2] if file.is_file() else ()
     with file.open("ab") as f:
@@ -81,7 +81,7 @@ def append(file: Path, row: dict) -> None:
 
 
 def report(t: Track, file: Path) -> dict:
-    """Print a track's ranking and its pairs; the same as plain values."""
+    """Print a track's ranking and its pairs, and return the same as plain values."""
     known = figures.known_runs(t, file)
     shown = [m for m in t.metrics if any(figures.values(r, m) for r in known.values())]
     lines = [["design", "seeds", *(METRICS[m].title for m in shown)]]
@@ -102,7 +102,7 @@ def report(t: Track, file: Path) -> dict:
 
 
 def pairs_of(known: dict, ranking: list[str], metric: str) -> Iterator[dict]:
-    """The paired difference a - b of every two designs with at least two common seeds."""
+    """Yield the paired difference a - b of every two designs with at least two common seeds."""
     for b, a in combinations(ranking, 2):
         d = figures.difference(known[a], known[b], metric)
         if d is not None and d.se is not None:
@@ -113,7 +113,7 @@ def pairs_of(known: dict, ranking: list[str], metric: str) -> Iterator[dict]:
 
 
 def passes(t: Track, file: Path) -> dict[str, dict]:
-    """By design, whether its mean over the seeds passes the quick gate: what full scale asks for."""
+    """Return for each design whether its mean over seeds passes the quick gate, as full scale requires."""
     known = figures.known_runs(t, file)
     told = {name: testing.gate(t, known[name]) for e in examples(t.name) if (name := e.name) in known}
     return {n: {"passed": passed, "seeds": len(known[n]), "reason": why} for n, (passed, why) in told.items()}
@@ -125,10 +125,10 @@ def main() -> None:
     p.add_argument("--track", choices=tuple(TRACKS), action="append", help="default: all")
     p.add_argument("--seeds", type=int, default=5)
     p.add_argument("--every-metric", action="store_true", help="train again what the gate's calibration has trained")
-    p.add_argument("--judge", choices=tuple(JUDGES), help="default: the judge of record; the bundle's is course")
+    p.add_argument("--judge", choices=tuple(JUDGES), help="default: the judge of record, or course in the bundle")
     p.add_argument("--report", action="store_true", help="train nothing")
-    p.add_argument("--limit", type=int, help="at most so many new runs")
-    p.add_argument("--unsandboxed", action="store_true", help="the designs are ours; every row says so")
+    p.add_argument("--limit", type=int, help="at most this many new runs")
+    p.add_argument("--unsandboxed", action="store_true", help="the designs are ours; every row records this")
     p.add_argument("--out", type=Path, default=figures.RUNS, help="default: data/challenges/runs.jsonl")
     a = p.parse_args()
     tracks = [TRACKS[name] for name in a.track or TRACKS]

@@ -3,12 +3,12 @@
 Read it in the order in which an image is made:
 
     schedule          how much of the image is left at each timestep        parameterization  what the network predicts
-    layers attention  its parts, and how a condition enters them            conditioning      the strategies
-    network unet dit                                                        text              captions as the condition
-    diffusion         a network together with what its output means
-    guidance          strong answers from weak ones                         samplers/         from noise to images
+    layers attention  the network's parts, where conditions enter           conditioning      how a class enters
+    network unet dit  the networks                                          text              captions as the condition
+    diffusion         a network with the meaning of its output
+    guidance          a stronger push towards the condition                 samplers/         from noise to images
     data streams objectives ema training                                    interpolation     between two classes
-    flow edm          the straight path; the noise level as time            latent editing    small pictures; editing
+    flow edm          straight paths; the noise level as time               latent editing    compression; editing
     config checkpoint files registry                                        metrics/ plots    is it any good?
 
 Data flows one way. Training: data -> schedule.q_sample -> unet(conditioning) -> parameterization -> loss.
@@ -44,7 +44,7 @@ __all__ = [name for names in _HOMES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:
-    """Each name is imported when it is first asked for: `import ddpm_core` alone takes no time."""
+    """Import each name on first use, so that `import ddpm_core` alone takes no time."""
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"ddpm_core.{home}"), name)

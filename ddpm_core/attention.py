@@ -1,4 +1,4 @@
-"""Attention: pixels to pixels, and pixels to the tokens of a condition (Vaswani et al. 2017, eq. 1)."""
+"""Attention among pixels, and from pixels to the tokens of a condition (Vaswani et al. 2017, eq. 1)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class CrossAttention(nn.Module):
     """Queries from image tokens, keys and values from context tokens (Rombach et al. 2022, section 3.3), residual.
 
     x (B, L, image_dim), context (B, S, text_dim), mask (B, S) bool, True where a token may be attended to.
-    A row without any allowed token adds nothing but the output bias.
+    A row with no allowed token adds only the output bias.
     """
 
     def __init__(self, image_dim: int, text_dim: int, num_heads: int = 4):
@@ -54,7 +54,7 @@ class CrossAttention(nn.Module):
         k, v = (split_heads(f(context), self.num_heads) for f in (self.k, self.v))  # (B, nh, S, d)
         empty = None
         if mask is not None:
-            empty = ~mask.any(dim=1)  # (B,): a softmax over nothing would be nan
+            empty = ~mask.any(dim=1)  # (B,), rows with no allowed token: their softmax would be nan
             mask = (mask | empty[:, None])[:, None, None, :]  # (B, 1, 1, S)
         h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, nh, L, d)
         if empty is not None:
@@ -65,7 +65,7 @@ class CrossAttention(nn.Module):
 class PixelCrossAttention(CrossAttention):
     """CrossAttention on a feature map: x (B, C, H, W), context (B, S, D), mask (B, S) -> (B, C, H, W), residual.
 
-    Its output is zero-initialised: a network starts as if there were no context.
+    Its output layer is zero-initialised, so a network starts by ignoring the context.
     """
 
     def __init__(self, channels: int, context_dim: int, num_heads: int = 4):
@@ -81,7 +81,7 @@ class PixelCrossAttention(CrossAttention):
 class CrossAttentionLayer(nn.Module):
     """Cross-attention on feature maps: x (B, C, H, W), context (B, D) (one token) or (B, S, D) -> (B, C, H, W).
 
-    Residual. With one token the softmax is 1 and every position receives the same vector: the projected token.
+    Residual. With a single token the softmax is 1, so every position receives the same vector: the projected token.
     """
 
     def __init__(self, channels: int, cond_dim: int, num_heads: int = 4):

@@ -1,4 +1,4 @@
-"""Checkpoints: weights and the config that rebuilds their network; a checkpoint loads as a `Diffusion`.
+"""Checkpoints: weights with the config that rebuilds their network. A checkpoint loads as a `Diffusion`.
 
 The format is that of `files.py`: `NAME.safetensors` beside `NAME.json`.
 """
@@ -17,11 +17,11 @@ from ddpm_core.diffusion import Diffusion
 from ddpm_core.files import CheckpointError, digest, file_digest, read, stem, with_suffix, write, write_text
 from ddpm_core.unet import build_unet
 
-Build = Callable[[Preset], nn.Module]  # makes a network of the config's shape, its weights still to be read
+Build = Callable[[Preset], nn.Module]  # makes a config's network; its weights are loaded afterwards
 
 
 def network_of(preset: Preset) -> nn.Module:
-    """The network that a config describes. ValueError where its kind is not one of the course's."""
+    """The network that a config describes. ValueError if the course does not define that network."""
     if preset.unet is None:
         raise ValueError(
             "the network is not one of the course's; give build=, a function that makes it from the preset"
@@ -30,7 +30,7 @@ def network_of(preset: Preset) -> nn.Module:
 
 
 def check_rebuilds(network: nn.Module, preset: Preset, build: Build | None = None) -> None:
-    """ValueError where the config (or `build`) makes another network than this one: its weights could not be loaded."""
+    """ValueError if the config (or `build`) makes a different network, which could not load these weights."""
     with torch.device("meta"):  # shapes without memory
         twin = (build or network_of)(preset)
     ours, theirs = ({k: tuple(v.shape) for k, v in n.state_dict().items()} for n in (network, twin))
@@ -42,21 +42,21 @@ def check_rebuilds(network: nn.Module, preset: Preset, build: Build | None = Non
 
 
 def averaged_tensors(network: nn.Module, step: int, updates: int = 0) -> dict[str, Tensor]:
-    """The tensors that every checkpoint has: averaged weights, and how far the training is."""
+    """The tensors in every checkpoint: averaged weights, and the numbers of training steps and EMA updates."""
     return {f"ema.{k}": v for k, v in network.state_dict().items()} | {"step": torch.tensor([step, updates])}
 
 
 def save_diffusion(
     path: Path | str, diffusion: Diffusion, preset: Preset, step: int = 0, build: Build | None = None, **about: Any
 ) -> Path:
-    """One set of weights, ready for sampling. ValueError where it could not be loaded again: see `check_rebuilds`."""
+    """Save one set of weights for sampling. ValueError if it could not be loaded again: see `check_rebuilds`."""
     check_rebuilds(diffusion.network, preset, build)
     return write(path, averaged_tensors(diffusion.network, step), to_dict(preset), **about)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint as used for sampling."""
+    """A checkpoint loaded for sampling."""
 
     preset: Preset
     ema: nn.Module
@@ -66,19 +66,19 @@ class Loaded:
 
     @property
     def raw(self) -> nn.Module:
-        """The network without averaging; CheckpointError where the checkpoint was shrunk."""
+        """The network with raw weights; CheckpointError if the checkpoint was shrunk to the averaged ones."""
         if self.raw_or_none is None:
             raise CheckpointError("this checkpoint holds the averaged weights alone; ask for those, not for raw ones")
         return self.raw_or_none
 
     def diffusion(self, raw: bool = False) -> Diffusion:
-        """Averaged (or raw) weights with the schedule and the parameterization that they were trained for."""
+        """Averaged (or raw) weights with the schedule and the parameterization they were trained with."""
         net = self.raw if raw else self.ema
         return self.preset.diffusion(net).to(next(net.parameters()).device)
 
 
 def fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path | str) -> None:
-    """Read the tensors of this prefix into a module; CheckpointError where they do not fit."""
+    """Load the tensors with this prefix into a module; CheckpointError if they do not fit."""
     own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     try:
         module.load_state_dict(own)
@@ -89,10 +89,10 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path 
 
 
 def config_of(record: dict[str, Any], path: Path | str) -> Preset:
-    """The preset of a checkpoint's record; CheckpointError where it is none, or names what this code does not know."""
+    """The preset in a checkpoint's record; CheckpointError if there is none, or if it uses an unknown name."""
     try:
         preset = from_dict(Preset, record["config"])
-        preset.diffusion(nn.Identity())  # its schedule and parameterization are known
+        preset.diffusion(nn.Identity())  # raises if its schedule or parameterization is unknown
         return preset
     except (ValueError, TypeError) as e:
         raise CheckpointError(f"{path} is not a checkpoint of a diffusion model: {e}") from e
@@ -106,7 +106,7 @@ def step_of(tensors: dict[str, Tensor], path: Path | str) -> int:
 
 
 def load(path: Path | str, device: torch.device | str = "cpu", build: Build | None = None) -> Loaded:
-    """EMA and raw networks in eval mode; `build` makes a network that is not one of the course's."""
+    """EMA and raw networks in eval mode; `build` makes a network that the course does not define."""
     tensors, record = read(path, skip="optimizer.")
     preset, nets = config_of(record, path), []
     if build is None and preset.unet is None:
@@ -122,5 +122,5 @@ def load(path: Path | str, device: torch.device | str = "cpu", build: Build | No
 
 
 def load_diffusion(path: Path | str, device: torch.device | str = "cpu", build: Build | None = None) -> Diffusion:
-    """The averaged weights of a checkpoint, bound to the schedule and parameterization that they were trained for."""
+    """A checkpoint's averaged weights, with the schedule and parameterization they were trained with."""
     return load(path, device, build).diffusion()

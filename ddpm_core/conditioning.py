@@ -1,9 +1,9 @@
-"""How the class enters the network: strategies behind one interface, each a drop-in for the others.
+"""How the class enters the network: interchangeable strategies behind one interface.
 
 A strategy is a pair. `prepare_conditioning(time_emb, class_emb) -> cond`, (B, D), (B, D) -> (B, D), makes the vector
-that modulates every residual block; `conditioner(channels, cond_dim)` makes a module `(h, class_emb) -> h`,
-(B, C, H, W), (B, D) -> (B, C, H, W), that is applied after every residual block (in unet2d, after every level). Either
-half may be trivial. A third part, `at_input`, is a conditioner that is applied once, after the first convolution.
+that modulates every residual block. `conditioner(channels, cond_dim)` makes a module `(h, class_emb) -> h`,
+(B, C, H, W), (B, D) -> (B, C, H, W), which runs after every residual block (in unet2d, after every level). Either half
+can be trivial. An optional third part, `at_input`, is a conditioner that runs once, after the first convolution.
 """
 
 import torch
@@ -15,22 +15,22 @@ from ddpm_core.unet import Conditioning
 
 
 def add_embeddings(time_emb: Tensor, class_emb: Tensor) -> Tensor:
-    """The class travels with the time into every residual block (Dhariwal & Nichol 2021, section 3.1)."""
+    """The class enters every residual block together with the time (Dhariwal & Nichol 2021, section 3.1)."""
     return time_emb + class_emb
 
 
 def time_only(time_emb: Tensor, class_emb: Tensor) -> Tensor:
-    """The residual blocks see the time alone; the class comes in through the conditioner."""
+    """The residual blocks see only the time; the class enters through the conditioner."""
     return time_emb
 
 
 def gated_fusion(time_emb: Tensor, class_emb: Tensor) -> Tensor:
-    """The class is added to the time, and scales it too, by at most a tenth."""
+    """The class is added to the time, and also scales it by at most a tenth."""
     return time_emb * (1 + 0.1 * class_emb.sigmoid()) + class_emb
 
 
 class Unconditioned(nn.Module):
-    """The identity, for strategies that say everything in prepare_conditioning."""
+    """The identity, for strategies that do all their work in prepare_conditioning."""
 
     def __init__(self, channels: int, cond_dim: int):
         super().__init__()
@@ -40,11 +40,11 @@ class Unconditioned(nn.Module):
 
 
 class InputPlanes(nn.Module):
-    """The class as constant planes beside the image's channels, for `at_input`; in a GAN of dense layers
-    (Mirza & Osindero 2014) the condition is appended to the input.
+    """The class as constant planes beside the image's channels, for `at_input`; the conditional GAN
+    (Mirza & Osindero 2014) appends the condition to its input in the same way, in dense layers.
 
-    A convolution of planes and image together is the sum of the network's own, of the image, and of this one, of the
-    planes: of the embedding, which is the one-hot vector times the class table, so that points between classes can too.
+    Convolving image and planes together equals convolving the image (the network's own first layer) and the planes
+    (this layer), then adding. The planes hold the class embedding, not a one-hot vector: points between classes work.
     """
 
     def __init__(self, channels: int, cond_dim: int):
@@ -59,7 +59,7 @@ class InputPlanes(nn.Module):
 class TokenCrossAttention(nn.Module):
     """Cross-attention over tokens projected from the class embedding: SiLU - Linear(D, D/4) - SiLU - Linear(S·D)."""
 
-    num_tokens = 4  # with one token the softmax over keys is 1, and attention is nothing but an added vector
+    num_tokens = 4  # with one token the softmax over keys is 1, and attention only adds a vector
 
     def __init__(self, channels: int, cond_dim: int):
         super().__init__()
@@ -77,7 +77,7 @@ class TokenCrossAttention(nn.Module):
 
 
 class GatedModulation(nn.Module):
-    """h + sigmoid(g)·(GN32(h)·(1 + scale) + shift - h): a gate that opens from almost shut, its bias being -3."""
+    """h + sigmoid(g)·(GN32(h)·(1 + scale) + shift - h): the gate starts almost shut, with a bias of -3."""
 
     def __init__(self, channels: int, cond_dim: int):
         super().__init__()
@@ -101,7 +101,7 @@ STRATEGIES = {
     "cross_attention_1": Conditioning(time_only, CrossAttentionLayer),  # one key, one value: the degenerate case
     "gated_only": Conditioning(time_only, GatedModulation),
     "gated": Conditioning(add_embeddings, GatedModulation),
-    # The conditioning track's baselines, by their published names, and the designs on record
+    # The conditioning track's baselines under their published names, and the designs on record
     "concat-film": Conditioning(add_embeddings, Unconditioned),
     "cross-attn": Conditioning(time_only, CrossAttentionLayer),
     "adanorm": Conditioning(time_only, AdaLNBlock),
@@ -114,7 +114,7 @@ STRATEGIES = {
 
 
 def strategy(name: str) -> Conditioning:
-    """A strategy by name; ValueError lists the known ones."""
+    """A strategy by name; ValueError for an unknown name."""
     if name not in STRATEGIES:
         raise ValueError(f"unknown conditioning '{name}'; known: {', '.join(STRATEGIES)}")
     return STRATEGIES[name]

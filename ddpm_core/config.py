@@ -1,4 +1,4 @@
-"""Presets: one name chooses data, network and training. Configs are frozen, and unknown keys raise."""
+"""Presets: one name selects data, network and training. Configs are frozen, and unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.training import TrainConfig
 from ddpm_core.unet import ARCHITECTURES, UNetConfig
 
-PACKAGES = Path(__file__).resolve().parents[1]  # the clone; a wheel keeps what ships beside the code in a folder there
+PACKAGES = Path(__file__).resolve().parents[1]  # the clone, or site-packages, where a wheel has its own data folder
 COURSE = next(p for p in (PACKAGES / "conditional_diffusion_course", PACKAGES) if p.is_dir())
 DATA_DIR = COURSE / "data"  # checkpoints, classifiers, reference bands
 T = TypeVar("T")
@@ -25,28 +25,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything that makes a run: the config that a checkpoint carries."""
+    """Everything that defines a run: the config stored in a checkpoint."""
 
-    data: str = "digits"  # a name that ddpm_tools.datasets knows, or the path of a folder or zip
+    data: str = "digits"  # a data set of ddpm_tools.datasets, or the path of a folder or zip
     conditioning: str = "add"  # a name in conditioning.STRATEGIES
     schedule: str = "cosine"
     parameterization: str = "epsilon"
-    unet: NetworkConfig | None = field(default_factory=UNetConfig)  # None: a network that is not one of the course's
+    unet: NetworkConfig | None = field(default_factory=UNetConfig)  # None: a network from outside the course
     train: TrainConfig = field(default_factory=TrainConfig)
-    split: str = "train"  # "all" where the data hold nothing but training images
-    loss: str = "mse"  # of ddpm_tools.train.objectives, as `times` is
-    times: str = "uniform"  # which timesteps are trained
-    timesteps: int = 1000  # T
-    betas: tuple[float, ...] = ()  # (T,), in place of the schedule's; T is then their number
+    split: str = "train"  # "all" if every image is a training image
+    loss: str = "mse"  # a name in ddpm_tools.train.objectives, like `times`
+    times: str = "uniform"  # how training timesteps are drawn
+    timesteps: int = 1000  # T, the number of timesteps
+    betas: tuple[float, ...] = ()  # (T,), in place of the schedule's; their number is T
 
     def make_schedule(self) -> DiffusionSchedule:
-        """The noise schedule; ValueError for an unknown name, or for betas that make none."""
+        """The noise schedule; ValueError for an unknown name or invalid betas."""
         if self.betas:
             return DiffusionSchedule.from_betas(torch.tensor(self.betas, dtype=torch.float64))
         return DiffusionSchedule.named(self.schedule, self.timesteps)
 
     def diffusion(self, network: Callable[..., Tensor]) -> Diffusion:
-        """The network with this preset's schedule and parameterization; ValueError where one of them is unknown."""
+        """The network with this preset's schedule and parameterization; ValueError if either is unknown."""
         if self.parameterization not in PARAMETERIZATIONS:
             raise ValueError(
                 f"unknown parameterization '{self.parameterization}'; known: {', '.join(PARAMETERIZATIONS)}"
@@ -57,7 +57,7 @@ class Preset:
 PRESETS = {
     "digits": Preset(
         unet=UNetConfig(image_channels=1, image_size=8, channels=(32, 64), cond_dim=128),
-        # 600 steps of 128 are 53 epochs and about a minute on two cores; short runs like a high rate and a quick EMA
+        # 600 steps of 128 are 53 epochs, about a minute on two cores. Short runs need a high lr and a fast EMA
         train=TrainConfig(steps=600, lr=2e-3, warmup=50, ema_decay=0.995, preview_every=200),
     ),
     "fashion-mnist": Preset(
@@ -70,14 +70,14 @@ PRESETS = {
 
 
 def preset(name: str) -> Preset:
-    """A preset by name; ValueError lists the known ones."""
+    """A preset by name; ValueError for an unknown name."""
     if name not in PRESETS:
         raise ValueError(f"unknown preset '{name}'; known: {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A config as plain JSON values; a network's names its architecture."""
+    """A config as plain JSON values; a network's config also names its architecture."""
     plain = {f.name: _plain(getattr(config, f.name)) for f in fields(config)}
     return {"architecture": config.architecture, **plain} if isinstance(config, NetworkConfig) else plain
 
@@ -86,11 +86,11 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else to_dict(value) if is_dataclass(value) else value
 
 
-KINDS = {int: (int,), float: (float, int), str: (str,), bool: (bool,), tuple: (tuple, list)}  # and what JSON has for it
+KINDS = {int: (int,), float: (float, int), str: (str,), bool: (bool,), tuple: (tuple, list)}  # accepted from JSON
 
 
 def from_dict(cls: type[T], values: dict[str, Any]) -> T:
-    """A config from plain JSON values; ValueError names unknown keys and values of a wrong kind."""
+    """A config from plain JSON values; ValueError names an unknown key or a value of the wrong type."""
     if not isinstance(values, dict):
         raise ValueError(f"{cls.__name__} must be an object, got {type(values).__name__}")
     if cls is NetworkConfig:

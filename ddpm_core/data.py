@@ -1,6 +1,6 @@
-"""Data sets as uint8 images and labels. The handwritten digits of scikit-learn are always there, with no download.
+"""Data sets as uint8 images and labels. scikit-learn's handwritten digits are always available, without a download.
 
-Pictures of your own, and the data sets that are downloaded, are read by `ddpm_tools.datasets.load_data`.
+`ddpm_tools.datasets.load_data` reads your own pictures, and data sets that must be downloaded.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images (N, C, H, W) uint8, labels (N,) int64, the classes' names, and captions where the data have them.
+    """Images (N, C, H, W) uint8, labels (N,) int64, the names of the classes, and captions if the data have them.
 
-    Images may also be floating-point, such as latents, and labels tokens of captions (N, S): see
-    `ddpm_tools.captions.tokenized`. ValueError where labels are missing, or name no class.
+    Images can also be floating-point, such as latents, and labels can be caption tokens (N, S): see
+    `ddpm_tools.captions.tokenized`. ValueError if a label is missing or belongs to no class.
     """
 
     name: str
@@ -24,7 +24,7 @@ class ImageData:
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
-    captions: tuple[str, ...] = ()  # one an image, or none at all
+    captions: tuple[str, ...] = ()  # one per image, or none at all
     left_out: tuple[str, ...] = ()  # names of pictures that could not be read
 
     def __post_init__(self) -> None:
@@ -40,12 +40,12 @@ class ImageData:
         return len(self.images)
 
     def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """Images as float32 in [-1, 1]; floating-point ones as they are."""
+        """Images as float32 in [-1, 1]; floating-point images stay unchanged."""
         return to_float(self.images[index])
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 -> float32 in [-1, 1]; what is floating-point already stays as it is."""
+    """uint8 -> float32 in [-1, 1]; floating-point images stay unchanged."""
     return images if images.is_floating_point() else images.float() / 127.5 - 1
 
 
@@ -58,7 +58,7 @@ def to_uint8(images: Tensor) -> Tensor:
 def digits(split: str = "train") -> ImageData:
     """1,797 real handwritten digits, 8×8 grey (UCI Optical Recognition of Handwritten Digits, test part).
 
-    `train` holds 1,437 of them and `heldout` the other 360, stratified by class; `all` is both.
+    `train` has 1,437 of them and `heldout` the other 360, stratified by class; `all` has both.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

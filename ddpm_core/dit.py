@@ -1,4 +1,4 @@
-"""DiT: a transformer on patches in place of the U-Net, conditioned by AdaLN-Zero (Peebles & Xie 2023)."""
+"""DiT: a transformer on patches instead of a U-Net, conditioned by AdaLN-Zero (Peebles & Xie 2023)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ from ddpm_core.network import ConditionalNetwork, Conditioning, NetworkConfig
 
 @dataclass(frozen=True)
 class DiTConfig(NetworkConfig):
-    """Shape of a `DiT`: one level, of `blocks_per_level` blocks, whose width D is that of tokens and embeddings."""
+    """Shape of a `DiT`: one level of `blocks_per_level` blocks; tokens and embeddings have the same width D."""
 
     architecture: ClassVar[str] = "dit"
     context_dim: ClassVar[None] = None  # it takes no context
@@ -42,7 +42,7 @@ def patchify(x: Tensor, p: int) -> Tensor:
 
 
 def unpatchify(tokens: Tensor, p: int, size: tuple[int, int]) -> Tensor:
-    """The inverse, given size = (H, W): (B, H/p·W/p, p·p·C) -> (B, C, H, W)."""
+    """The inverse of `patchify`, given the image size (H, W): (B, H/p·W/p, p·p·C) -> (B, C, H, W)."""
     x = tokens.unflatten(2, (p, p, -1)).unflatten(1, (size[0] // p, size[1] // p))  # (B, H/p, W/p, p, p, C)
     return x.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)  # (B, C, H/p, p, W/p, p) -> (B, C, H, W)
 
@@ -55,7 +55,7 @@ def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 class DiTBlock(nn.Module):
     """Attention, then an MLP, each with scale, shift and gate from the condition: AdaLN-Zero (section 3.2).
 
-    x (B, N, dim), cond (B, cond_dim) -> (B, N, dim). Zero-initialised: at first the block is the identity.
+    x (B, N, dim), cond (B, cond_dim) -> (B, N, dim). Zero-initialised, so the block starts as the identity.
     """
 
     def __init__(self, dim: int, cond_dim: int, num_heads: int = 4):
@@ -75,7 +75,7 @@ class DiTBlock(nn.Module):
 
 
 class DiT(ConditionalNetwork):
-    """Patches -> tokens -> blocks -> patches; called as the U-Nets are, see ConditionalNetwork."""
+    """Patches -> tokens -> blocks -> patches; called like the U-Nets, see ConditionalNetwork."""
 
     def __init__(self, config: DiTConfig, conditioning: Conditioning):
         super().__init__(config, conditioning)
@@ -92,7 +92,7 @@ class DiT(ConditionalNetwork):
         self.at_input = self.make_input_conditioner()
 
     def forward_with_cond(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensor:
-        """As forward, with embeddings (B, D) in place of labels: any point between two classes will do."""
+        """Like forward, but with class embeddings (B, D) for labels, so points between two classes work too."""
         p, grid = self.config.patch_size, [n // self.config.patch_size for n in x.shape[2:]]
 
         def on_map(conditioner: nn.Module, h: Tensor) -> Tensor:  # conditioners take feature maps

@@ -1,4 +1,4 @@
-"""Editing an image with the model you have: nothing is trained, and any denoiser will do, guided or not."""
+"""Editing an image with an existing model: no training, and any denoiser works, guided or not."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,10 @@ from ddpm_core.schedule import DiffusionSchedule
 
 
 def invert_ddim(denoise: Denoiser, x0: Tensor, schedule: DiffusionSchedule, timesteps: Tensor) -> Tensor:
-    """The noise (B, ...) from which DDIM, with the same descending timesteps, makes the image x0 again, nearly.
+    """The noise (B, ...) from which DDIM, with the same descending timesteps, nearly recovers the image x0.
 
-    DDIM's steps backwards (Song et al. 2021, section 4.3), with the eps of where a step starts, not of where it ends:
-    hence "nearly". The clean image has no timestep of its own; the smallest of the list stands in.
+    Takes DDIM's steps backwards (Song et al. 2021, section 4.3). Each uses the eps at its start, not at its end: hence
+    "nearly". The clean image has no timestep of its own, so the smallest in the list stands in.
     """
     abar, xt = schedule.alphas_cumprod, x0
     with torch.no_grad():
@@ -24,11 +24,11 @@ def invert_ddim(denoise: Denoiser, x0: Tensor, schedule: DiffusionSchedule, time
 
 
 def sdedit(denoise: Denoiser, x0: Tensor, eps: Tensor, schedule: DiffusionSchedule, timesteps: Tensor) -> Tensor:
-    """Noise the guide x0 (B, ...) up to the first of the descending timesteps, and denoise it (Meng et al. 2022)."""
+    """Noise the guide x0 (B, ...) up to the first of the descending timesteps, then denoise it (Meng et al. 2022)."""
     t = torch.full((len(x0),), int(timesteps[0]), device=x0.device)
     return last(ddim(denoise, schedule.q_sample(x0, t, eps), schedule, timesteps))
 
 
 def inpaint_step(xt: Tensor, x0: Tensor, mask: Tensor, abar: Tensor, eps: Tensor) -> Tensor:
-    """xt whose known part, where mask is 1, is x0's at noise level abar again (Lugmayr et al. 2022, eq. 8)."""
+    """Replace the known part of xt, where mask is 1, with x0 at noise level abar (Lugmayr et al. 2022, eq. 8)."""
     return mask * (abar.sqrt() * x0 + (1 - abar).sqrt() * eps) + (1 - mask) * xt

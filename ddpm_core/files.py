@@ -1,6 +1,6 @@
-"""Tensors and their JSON on disk: `NAME.safetensors` and `NAME.json`, tied by a digest of the config. Never unpickled.
+"""Tensors and their JSON on disk: `NAME.safetensors` and `NAME.json`, linked by a digest of the config. No pickle.
 
-Each is replaced atomically, the weights last: a process killed at any moment while saving still leaves a whole pair.
+Each file is replaced atomically, the weights last, so a process killed while saving still leaves a complete pair.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged, or of another config; the message says which, and what to do."""
+    """A checkpoint is missing, damaged, or from another config; the message says which, and what to do."""
 
 
 def stem(path: Path | str) -> Path:
@@ -38,7 +38,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     draft = with_suffix(path, f".{os.getpid()}.tmp")
     draft.write_bytes(content)
     with draft.open("rb+") as f:
-        os.fsync(f.fileno())  # on the disk before the name points to it, for when the power fails
+        os.fsync(f.fileno())  # on disk before the name points to it, in case the power fails
     os.replace(draft, path)
 
 
@@ -47,17 +47,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write(path: Path | str, tensors: dict[str, Tensor], config: dict[str, Any], **about: Any) -> Path:
-    """Write tensors and their config; `about` (provenance, figures) goes into the JSON beside it."""
+    """Write tensors and their config; `about` (provenance, figures) goes into the JSON beside them."""
     path = stem(path)
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    blob = save(plain, {"config": digest(config)})  # in memory first: save_file leaves drafts of its own when killed
+    blob = save(plain, {"config": digest(config)})  # in memory first: save_file leaves temporary files when killed
     write_text(with_suffix(path, ".json"), json.dumps({"config": config, **about}, indent=2, allow_nan=False) + "\n")
     write_bytes(with_suffix(path, ".safetensors"), blob)
     return path
 
 
 def read(path: Path | str, skip: str = "no such prefix") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors, less those whose name starts with `skip`, and the JSON record. CheckpointError says what is wrong."""
+    """Tensors, except those whose names start with `skip`, and the JSON record. CheckpointError says what is wrong."""
     path = stem(path)
     weights, text = with_suffix(path, ".safetensors"), with_suffix(path, ".json")
     for file in (weights, text):
@@ -75,7 +75,7 @@ def read(path: Path | str, skip: str = "no such prefix") -> tuple[dict[str, Tens
     try:
         with safe_open(weights, "pt") as f:
             meta = f.metadata() or {}
-            names = f.keys()  # a safe_open is no dict
+            names = f.keys()  # a safe_open is not a dict
             tensors = {k: f.get_tensor(k) for k in names if not k.startswith(skip)}
     except (SafetensorError, OSError) as e:
         raise CheckpointError(f"{weights} is truncated or damaged; restore it or train again") from e

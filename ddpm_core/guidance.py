@@ -1,14 +1,14 @@
-"""From a network to a denoiser, and guidance: a strong answer pushed away from a weak one.
+"""From a network to a denoiser, and guidance, which pushes a strong output away from a weak one.
 
-A denoiser is a function (xt, t) -> (x0_hat, eps), eps being the noise to step with. Samplers take nothing else, so
-every kind of guidance works with every sampler. Guidance takes *branches*, which give the two outputs to compare:
+A denoiser is a function (xt, t) -> (x0_hat, eps), eps being the noise to step with. Samplers need nothing else, so
+every kind of guidance works with every sampler. Guidance starts from *branches*, which return the two outputs:
 
-    batched(diffusion, cond)               with the condition against without, in one pass of a doubled batch
+    batched(diffusion, cond)               with the condition against without, in one pass over a doubled batch
     autoguidance(diffusion, weak, cond)    the network against an earlier snapshot of itself
     mixture(diffusion, conds, weights)     several conditions at once against none
 
-and makes a denoiser of them: `guide` (with rescale), or `cfg_pp`. `guidance_interval` confines any denoiser to one.
-cond (B, ...) may be labels (B,), embeddings (B, D) or caption tokens (B, S).
+`guide` (with rescale) or `cfg_pp` makes a denoiser from them. `guidance_interval` limits guidance to some timesteps.
+cond (B, ...): labels (B,), embeddings (B, D) or caption tokens (B, S).
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Branches = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (xt, t) -> weak 
 
 
 def plain(diffusion: Diffusion, cond: Tensor) -> Denoiser:
-    """The network's own answer for cond (B, ...), without guidance."""
+    """The network's own prediction for cond (B, ...), without guidance."""
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         return diffusion.split(diffusion.output(xt, t, cond), xt, t)
@@ -31,7 +31,7 @@ def plain(diffusion: Diffusion, cond: Tensor) -> Denoiser:
 
 
 def batched(diffusion: Diffusion, cond: Tensor) -> Branches:
-    """Without and with the condition, in one pass of a doubled batch."""
+    """Without the condition and with it, in one pass over a doubled batch."""
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         both = torch.cat([diffusion.null_cond.expand_as(cond), cond])  # (2B, ...)
@@ -41,7 +41,7 @@ def batched(diffusion: Diffusion, cond: Tensor) -> Branches:
 
 
 def autoguidance(diffusion: Diffusion, weak: Network, cond: Tensor) -> Branches:
-    """Autoguidance (Karras et al. 2024): the same condition, given to a worse network, such as an earlier snapshot."""
+    """Autoguidance (Karras et al. 2024): the weak output is a worse network's, such as an earlier snapshot's."""
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         return diffusion.output(xt, t, cond, weak), diffusion.output(xt, t, cond)
@@ -50,9 +50,9 @@ def autoguidance(diffusion: Diffusion, weak: Network, cond: Tensor) -> Branches:
 
 
 def mixture(diffusion: Diffusion, conds: Sequence[Tensor], weights: Tensor) -> Branches:
-    """No condition, against the weighted sum of the outputs for several conditions (after Liu et al. 2022, eq. 11).
+    """No condition against a weighted sum of the outputs for several conditions (after Liu et al. 2022, eq. 11).
 
-    conds: K conditions (B, ...) each; weights (K, B), which usually add up to 1 for each sample. One batched pass.
+    conds: K conditions, each (B, ...); weights: (K, B), usually adding up to 1 for each sample. One batched pass.
     """
 
     def branches(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,7 +68,7 @@ def mixture(diffusion: Diffusion, conds: Sequence[Tensor], weights: Tensor) -> B
 
 
 def extrapolate(weak: Tensor, strong: Tensor, w: float | Tensor) -> Tensor:
-    """weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6, with their w + 1).
+    """weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6; our w is their w + 1).
 
     w is a number, or a tensor (B,), one per sample.
     """
@@ -77,9 +77,9 @@ def extrapolate(weak: Tensor, strong: Tensor, w: float | Tensor) -> Tensor:
 
 
 def rescaled(out: Tensor, strong: Tensor, phi: float) -> Tensor:
-    """Give the guided output the contrast of the conditional one, by a share phi in [0, 1].
+    """Pull the guided output's contrast back to the conditional one's, by a share phi in [0, 1].
 
-    Guidance raises an output's standard deviation, and with it the image's exposure (Lin et al. 2024, eq. 15-16).
+    Guidance raises the output's standard deviation and so overexposes the image (Lin et al. 2024, eq. 15-16).
     """
     dims = tuple(range(1, out.dim()))
     wanted, got = (x.std(dims, correction=0, keepdim=True) for x in (strong, out))  # (B, 1, ...)
@@ -100,10 +100,10 @@ def guide(diffusion: Diffusion, branches: Branches, w: float | Tensor, rescale: 
 
 
 def cfg_pp(diffusion: Diffusion, branches: Branches, lam: float | Tensor) -> Denoiser:
-    """CFG++ (Chung et al. 2024, algorithm 2): the guided image, but the unconditional noise to step with.
+    """CFG++ (Chung et al. 2024, algorithm 2): the guided image, but stepped with the unconditional noise.
 
-    lam in [0, 1] interpolates where w extrapolates; it is no guidance scale: DDIM's steps with lam equal those of
-    plain guidance with a w that is larger than lam and changes from step to step, and more steps guide more.
+    lam in [0, 1] interpolates where w extrapolates. It is not a guidance scale: DDIM's steps with lam equal those of
+    plain guidance with a w that is larger than lam and changes from step to step. More steps mean stronger guidance.
     """
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,12 +117,12 @@ def cfg_pp(diffusion: Diffusion, branches: Branches, lam: float | Tensor) -> Den
 def guidance_interval(low: int, high: int, inside: Denoiser, outside: Denoiser) -> Denoiser:
     """`inside` at timesteps low <= t <= high, `outside` elsewhere (Kynkäänniemi et al. 2024).
 
-    With plain conditional answers outside (w = 1), the second pass is spent only where guidance helps: at high noise
-    it costs variety, at low noise it does nothing.
+    With plain conditional predictions outside (w = 1), the second pass is spent only where guidance helps. At high
+    noise guidance costs variety; at low noise it does nothing.
     """
 
     def denoise(xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        guided_ones = (t >= low) & (t <= high)  # (B,); samplers give all images one t, so one of two is called
+        guided_ones = (t >= low) & (t <= high)  # (B,); a sampler gives all images the same t, so only one is called
         if guided_ones.all():
             return inside(xt, t)
         if not guided_ones.any():
@@ -137,8 +137,8 @@ def guidance_interval(low: int, high: int, inside: Denoiser, outside: Denoiser) 
 def guided(diffusion: Diffusion, cond: Tensor, w: float | Tensor = 1.0, rescale: float = 0.0) -> Denoiser:
     """Classifier-free guidance in one batched pass: out_u + w·(out_c - out_u).
 
-    w = 0 is unconditional, w = 1 purely conditional, w > 1 guided; a number, or a tensor (B,), one per sample.
+    w = 0 is unconditional, w = 1 conditional, w > 1 guided; either a number, or a tensor (B,) with one per sample.
     """
-    if isinstance(w, (int, float)) and w in (0, 1):  # one half of the doubled batch would be thrown away
+    if isinstance(w, (int, float)) and w in (0, 1):  # half of a doubled batch would be wasted
         return plain(diffusion, cond if w == 1 else diffusion.null_cond.expand_as(cond))
     return guide(diffusion, batched(diffusion, cond), w, rescale)

@@ -1,4 +1,4 @@
-"""Between two classes, two noises, or both: a straight line, the arc of a sphere, or a mixture of two scores."""
+"""Interpolation between classes, noises or both: along a line, along an arc, or by mixing two scores."""
 
 from dataclasses import dataclass, field
 
@@ -17,10 +17,10 @@ VARY = ("class", "noise", "both")
 def interpolate_embeddings(a: Tensor, b: Tensor, alphas: Tensor, mode: str = "linear") -> Tensor:
     """From a (D,) at alpha = 0 to b (D,) at alpha = 1: alphas (N,) -> (N, D). ValueError for an unknown mode.
 
-    "spherical" moves the direction along the arc between the two (Shoemake 1985), and the length linearly; where the
-    arc is not defined (parallel, antiparallel or zero vectors) it is linear too. It is for noises. Half-way between two
-    embeddings at right angles its weights add up to 1.41, which drives the network too hard (lesson 5.3). Tensors of
-    any other shape, such as noises or tokens, are taken as one long vector.
+    "spherical" moves the direction along the arc between the two (Shoemake 1985), and the length linearly. If the arc
+    is undefined (parallel, antiparallel or zero vectors), it is linear too. Use it for noise: halfway between two
+    orthogonal embeddings its weights add up to 1.41, which drives the network too hard (lesson 5.3). Tensors of any
+    other shape, such as noise or tokens, are treated as one long vector.
     """
     if mode not in MODES:
         raise ValueError(f"unknown mode '{mode}'; known: {', '.join(MODES)}")
@@ -34,7 +34,7 @@ def interpolate_embeddings(a: Tensor, b: Tensor, alphas: Tensor, mode: str = "li
     if len_a == 0 or len_b == 0:
         return line
     unit_a, unit_b = a / len_a, b / len_b
-    # atan2 of the half-angle's sides: exact also where arccos of the dot product has lost all its digits
+    # atan2 of the half-angle's sides stays exact where arccos of the dot product loses all its digits
     angle = 2 * torch.atan2((unit_a - unit_b).norm(), (unit_a + unit_b).norm())
     if torch.sin(angle) < 1e-4:
         return line
@@ -44,10 +44,10 @@ def interpolate_embeddings(a: Tensor, b: Tensor, alphas: Tensor, mode: str = "li
 
 @dataclass(frozen=True)
 class InterpolationConfig:
-    """What moves from one end of a row to the other, and along which path."""
+    """What changes along a row of images, and along which path."""
 
-    vary: str = "class"  # "noise" keeps the first class; "both" moves both
-    mode: str = "linear"  # of the class; "scores" mixes the network's two outputs, not the embeddings
+    vary: str = "class"  # "noise" keeps the first class; "both" changes both
+    mode: str = "linear"  # the path of the class; "scores" mixes two outputs instead of two embeddings
     steps: int = 50
     sampling: SampleConfig = field(default_factory=SampleConfig)
 
@@ -70,8 +70,8 @@ def interpolate(
 ) -> Tensor:
     """Images (N, C, H, W) along a path of conditions conds (N, ...) and noises (N, C, H, W).
 
-    A solver that draws noise draws the same for the whole row (from `seed`), so that neighbours differ by the path
-    alone. For a path of class embeddings give `diffusion.on_embeddings()`.
+    A solver that draws noise draws the same noise for the whole row (from `seed`), so neighbours differ only by their
+    place on the path. For a path of class embeddings, pass `diffusion.on_embeddings()`.
     """
     config, rows = config or SampleConfig(), []
     for cond, xt in zip(conds.split(config.batch_size), noises.split(config.batch_size)):
@@ -93,16 +93,16 @@ def interpolate_classes(
     generator: Generator | None = None,
     how: InterpolationConfig | None = None,
 ) -> Tensor:
-    """A row of images (num_interp, C, H, W) from class_a to class_b, all from one noise; one image gives class_a.
+    """A row of images (num_interp, C, H, W) from class_a to class_b, all from one noise; a single image shows class_a.
 
-    A path of noises is always an arc: a straight line between two noises passes through vectors too short to be noise.
+    Noise always moves along an arc: a straight line between two noises passes through vectors too short to be noise.
     """
     how, diffusion = how or InterpolationConfig(), diffusion.to(diffusion.device)
     device = diffusion.device
     alphas, shape = torch.linspace(0, 1, num_interp, device=device), (1, *diffusion.shape)
     noise = torch.randn(shape, generator=generator).to(device)  # (1, C, H, W), one for the whole row ...
     noises = noise.repeat(num_interp, *[1] * (noise.dim() - 1))  # (N, C, H, W)
-    if how.vary != "class":  # ... or one at either end
+    if how.vary != "class":  # ... or one at each end
         other = torch.randn(shape, generator=generator).to(device)
         noises = interpolate_embeddings(noise[0], other[0], alphas, "spherical")
     seed = generator.initial_seed() if generator else 0

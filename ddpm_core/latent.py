@@ -1,5 +1,5 @@
-"""Latents: a small autoencoder, in whose compressed pictures diffusion is cheap (https://arxiv.org/abs/2112.10752).
-Stable Diffusion's makes 64×64×4 of 512×512×3; this one 8×8×4 of 32×32×3."""
+"""Latents: a small autoencoder that compresses pictures to make diffusion cheap (https://arxiv.org/abs/2112.10752).
+Stable Diffusion's compresses 512×512×3 to 64×64×4; this one compresses 32×32×3 to 8×8×4."""
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,7 @@ class Autoencoder(nn.Module):
         return self.decoder(z / self.scale)  # (B, D, H/4, W/4) -> (B, C, H, W), not clamped
 
     def loss(self, x: Tensor, generator: Generator, kl_weight: float = 1e-4) -> Tensor:
-        """Squared error, and a little pull of the latents towards a normal distribution (Kingma & Welling 2014)."""
+        """Squared error, plus a weak pull of the latents towards a normal distribution (Kingma & Welling 2014)."""
         mean, log_var = self.posterior(x)
         z = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=generator)
         return F.mse_loss(self.decoder(z), x) + kl_weight * 0.5 * (mean**2 + log_var.exp() - 1 - log_var).mean()

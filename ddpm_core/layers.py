@@ -19,7 +19,7 @@ def sinusoidal_embedding(
 ) -> Tensor:
     """Timesteps (B,) -> (B, dim): sines and cosines at geometrically spaced frequencies (Vaswani et al. 2017, 3.5).
 
-    The frequencies fall from 1 towards 1/max_period, and reach it where freq_shift is 1.
+    The frequencies fall from 1 towards 1/max_period, and reach it if freq_shift is 1.
     """
     if dim % 2:
         raise ValueError(f"the embedding's dimension must be even, got {dim}")
@@ -31,16 +31,16 @@ def sinusoidal_embedding(
 
 
 def zero_init(layer: nn.Module) -> nn.Module:
-    """A layer whose output starts at zero, so that the branch it closes starts as the identity."""
+    """Zero a layer's weights, so that the residual block it ends starts as the identity."""
     for p in layer.parameters():
         nn.init.zeros_(p)
     return layer
 
 
 class AdaGroupNorm(nn.Module):
-    """GroupNorm whose scale and shift are predicted from the conditioning (Dhariwal & Nichol 2021, section 3.1).
+    """GroupNorm whose scale and shift are predicted from the condition (Dhariwal & Nichol 2021, section 3.1).
 
-    x (B, C, ...), cond (B, cond_dim) -> (B, C, ...). The norm has no affine of its own: the conditioning is it.
+    x (B, C, ...), cond (B, cond_dim) -> (B, C, ...). The norm has no affine parameters: the condition supplies them.
     """
 
     def __init__(self, num_channels: int, cond_dim: int, num_groups: int = 8):
@@ -72,9 +72,9 @@ class AdaResBlock(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Residual block to which the time is added (Ho et al. 2020, appendix B).
+    """Residual block that adds the time embedding (Ho et al. 2020, appendix B).
 
-    x (B, in_ch, H, W), emb (B, emb_dim) -> (B, out_ch, H, W). The norms have affines of their own.
+    x (B, in_ch, H, W), emb (B, emb_dim) -> (B, out_ch, H, W). The norms have their own affine parameters.
     """
 
     def __init__(self, in_ch: int, out_ch: int, emb_dim: int, groups: int = 32, eps: float = 1e-5):
@@ -97,7 +97,7 @@ class UNetBlockWithCrossAttention(nn.Module):
     """Residual -> self-attention -> cross-attention -> residual: the middle of UNet2D.
 
     x (B, C, H, W), emb (B, emb_dim), context (B, S, context_dim), mask (B, S) bool -> (B, C, H, W).
-    The cross-attention exists where context_dim is given, and is left out in a call without context.
+    It has cross-attention if context_dim is given, and skips it when called without context.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class UNetBlockWithCrossAttention(nn.Module):
 class AdaLNBlock(nn.Module):
     """AdaLN-Zero on feature maps (Peebles & Xie 2023, section 3.2): scale, shift and gate from the class embedding.
 
-    h (B, C, H, W), class_emb (B, cond_dim) -> (B, C, H, W). Zero-initialised: at first the block is the identity.
+    h (B, C, H, W), class_emb (B, cond_dim) -> (B, C, H, W). Zero-initialised, so the block starts as the identity.
     """
 
     def __init__(self, channels: int, cond_dim: int):

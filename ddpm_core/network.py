@@ -1,4 +1,4 @@
-"""What every U-Net here has in common: a config, the pair that conditions it, and how it is called."""
+"""What all networks here share: a config, the pair that conditions them, and how they are called."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -11,26 +11,26 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The pair that says how the class enters the network, and rarely a third part."""
+    """The pair that defines how the class enters the network, with an optional third part."""
 
     prepare_conditioning: Callable[[Tensor, Tensor], Tensor]  # (B, D), (B, D) -> (B, D)
     conditioner: Callable[[int, int], nn.Module]  # (channels, cond_dim) -> module (h, class_emb) -> h
-    at_input: Callable[[int, int], nn.Module] | None = None  # likewise, applied once, after the first convolution
+    at_input: Callable[[int, int], nn.Module] | None = None  # a conditioner applied once, after the first convolution
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The settings that all U-Nets share. ValueError where the sizes do not fit each other."""
+    """The settings that all networks share. ValueError if the sizes do not fit together."""
 
     architecture: ClassVar[str]  # its name in a checkpoint's JSON
 
     image_channels: int = 3
     image_size: int = 32
     num_classes: int = 10  # 0: unconditional
-    channels: tuple[int, ...] = (128, 256, 256)  # one width a level; each level halves the map: 32 -> 16 -> 8
+    channels: tuple[int, ...] = (128, 256, 256)  # one width per level; each level halves the map: 32 -> 16 -> 8
     blocks_per_level: int = 2
     attention_levels: tuple[int, ...] = ()  # self-attention at these levels, 0 the finest; the middle always has it
-    # of the class table's first values: near 0 all classes begin as one
+    # scale of the class table's initial values: near 0, all classes start out alike
     class_scale: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class NetworkConfig:
             raise ValueError(f"attention levels must be between 0 and {len(self.channels) - 1}, got {bad}")
 
     def check_widths(self, groups: int, divisor: int | None, setting: str) -> None:
-        """ValueError where a width does not divide into `groups`, or one with attention by `divisor`."""
+        """ValueError if `groups` does not divide every width, or `divisor` every width with attention."""
         if bad := [c for c in self.channels if c % groups]:
             raise ValueError(f"channel widths must be multiples of {groups} (GroupNorm has {groups} groups), got {bad}")
         attending = [*(self.channels[i] for i in self.attention_levels), self.channels[-1]]
@@ -73,7 +73,7 @@ class ConditionalNetwork(nn.Module):
     """Predicts eps (or v, or x0) from a noisy image, its timestep and its class.
 
     `model(x, t, y)`: x (B, C, H, W), t (B,), y (B,) in 0 ... K, K being the null class -> (B, C, H, W).
-    No labels means the null class. `forward_with_cond(x, t, class_emb)` takes embeddings (B, D) instead.
+    Without y, the null class is used. `forward_with_cond(x, t, class_emb)` takes embeddings (B, D) instead.
     """
 
     class_table: nn.Embedding | None
@@ -84,7 +84,7 @@ class ConditionalNetwork(nn.Module):
         self.config, self.conditioning = config, conditioning
 
     def make_class_table(self) -> nn.Embedding | None:
-        """One row a class, the last row for the null class; an unconditional network has none."""
+        """One row per class, and a last row for the null class; an unconditional network has no table."""
         if not (k := self.config.num_classes):
             return None
         table = nn.Embedding(k + 1, self.config.dim)
@@ -92,7 +92,7 @@ class ConditionalNetwork(nn.Module):
         return table
 
     def make_input_conditioner(self) -> nn.Module | None:
-        """What meets the class before the first block, at the first width; None where a design has nothing there."""
+        """The module that adds the class before the first block, at the first width; None if a design has none."""
         make = self.conditioning.at_input
         return make(self.config.channels[0], self.config.dim) if make else None
 
@@ -103,11 +103,11 @@ class ConditionalNetwork(nn.Module):
 
     @property
     def null_cond(self) -> Tensor:
-        """The condition that says nothing, (1,), on the network's device: what guidance and label dropout put in."""
+        """The null class as a condition (1,), on the network's device: used by guidance and label dropout."""
         return torch.tensor([self.null_class], device=next(self.parameters()).device)
 
     def embed_class(self, y: Tensor) -> Tensor:
-        """Labels (B,) -> class embeddings (B, D); zeros, whatever the label, where the network is unconditional."""
+        """Labels (B,) -> class embeddings (B, D); all zeros if the network is unconditional."""
         if self.class_table is None:
             return next(self.parameters()).new_zeros(len(y), self.config.dim)
         return self.class_table(y)
@@ -119,4 +119,4 @@ class ConditionalNetwork(nn.Module):
 
     @abstractmethod
     def forward_with_cond(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensor:
-        """As forward, with embeddings (B, D) in place of labels: any point between two classes will do."""
+        """Like forward, but with class embeddings (B, D) for labels, so points between two classes work too."""

@@ -1,4 +1,4 @@
-"""Which timesteps are trained, and how their errors are weighed: what `train` takes as `times` and `loss`."""
+"""Which timesteps are trained on, and how errors are weighted: the `times` and `loss` of `train`."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ Loss = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (output,
 
 
 def uniform_times(batch: int, schedule: DiffusionSchedule, generator: Generator) -> Tensor:
-    """Every timestep alike (Ho et al. 2020, algorithm 1)."""
+    """Timesteps drawn uniformly (Ho et al. 2020, algorithm 1)."""
     return torch.randint(schedule.timesteps, (batch,), generator=generator, device=generator.device)
 
 
 def mse(output: Tensor, target: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
-    """Mean squared error, every timestep alike (Ho et al. 2020, eq. 14)."""
+    """Mean squared error, with equal weight for every timestep (Ho et al. 2020, eq. 14)."""
     return F.mse_loss(output.float(), target)

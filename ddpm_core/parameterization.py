@@ -19,7 +19,7 @@ Inverse = Callable[[Tensor, Tensor, Tensor, DiffusionSchedule], Tensor]  # (outp
 
 @dataclass(frozen=True)
 class Parameterization:
-    """A pair that inverts: the training target, and x0 from the network's output."""
+    """The training target and its inverse, x0 from the network's output."""
 
     name: str
     compute_training_target: Target
@@ -27,7 +27,7 @@ class Parameterization:
 
 
 def linear(name: str, coefficients: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Parameterization:
-    """The pair of the target A·eps - B·x0, given abar -> (A, B)."""
+    """The pair for the target A·eps - B·x0, given abar -> (A, B)."""
 
     def compute_training_target(x0: Tensor, eps: Tensor, t: Tensor, schedule: DiffusionSchedule) -> Tensor:
         """The training target: x0, eps (B, ...), t (B,) -> (B, ...)."""

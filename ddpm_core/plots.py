@@ -1,4 +1,4 @@
-"""Pictures: grids and strips of images, as matplotlib figures."""
+"""Grids of images, as matplotlib figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def pixels(image: Tensor) -> np.ndarray:
 
 
 class AxisLabels(TypedDict, total=False):
-    """What the rows and the columns of a grid are."""
+    """What the rows and columns of a grid show."""
 
     row_label: str
     column_label: str
@@ -35,11 +35,11 @@ def grid(
     cell: float = 0.55,
     **axes: Unpack[AxisLabels],
 ) -> Figure:
-    """Images (N, C, H, W), row by row, with names at the rows and columns, and axis labels."""
+    """Images (N, C, H, W), row by row, with row and column names and axis labels."""
     row_label, column_label = axes.pop("row_label", ""), axes.pop("column_label", "")
     if axes:
         raise TypeError(f"a grid has row_label and column_label, and no {', '.join(axes)}")
-    cell = max([cell, *(0.08 * len(str(n)) for n in column_names)])  # neighbours' names do not touch
+    cell = max([cell, *(0.08 * len(str(n)) for n in column_names)])  # so that neighbouring names do not touch
     rows, (height, width) = -(-len(images) // columns), images.shape[-2:]
     gap = max(1, height // 8)
     canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
@@ -65,12 +65,12 @@ def grid(
 
 
 def class_grid(images: Tensor, classes: Sequence[str], title: str = "") -> Figure:
-    """One row a class: images (K·n, C, H, W), class by class."""
+    """One row per class: images (K·n, C, H, W), class by class."""
     return grid(images, len(images) // len(classes), classes, title=title, row_label="class asked for")
 
 
 def save(fig: Figure, path: Path) -> Path:
-    """Write a figure, cut to what is drawn, in the format of the path's ending, making its folder."""
+    """Write a figure, cropped to its content, in the format of the path's suffix; makes the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, bbox_inches="tight", pad_inches=0.05)
     return path

@@ -1,4 +1,4 @@
-"""Designs of your own under a name of their own, so that presets, commands and checkpoints can ask for them."""
+"""Give your own designs a name by which presets, commands and checkpoints can use them."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "sampler": SAMPLERS,  # (denoise, xt, schedule, timesteps) -> iterator of (xt, x0_hat)
     "schedule": SCHEDULES,  # timesteps -> betas (T,)
     "parameterization": PARAMETERIZATIONS,  # a Parameterization
-    "architecture": ARCHITECTURES,  # (a NetworkConfig's subclass, the network that it describes)
+    "architecture": ARCHITECTURES,  # (a subclass of NetworkConfig, the network it describes)
 }
 
 
 def register(kind: str, name: str, value: Any) -> Any:
-    """Make `value` known as `name` among the designs of one of KINDS; returns it.
+    """Register `value` under `name` as one of KINDS; returns `value`.
 
-    ValueError for another kind, and for a name that is taken by something else: a checkpoint would mean another model.
+    ValueError for an unknown kind, or for a name in use for something else: checkpoints would get another model.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind '{kind}'; known: {', '.join(KINDS)}")

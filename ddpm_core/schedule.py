@@ -1,6 +1,6 @@
 """Noise schedules: how much of the image is left at each timestep.
 
-xt = sqrt(abar)·x0 + sqrt(1 - abar)·eps, abar the cumulative product of 1 - beta (Ho et al. 2020, eq. 4).
+xt = sqrt(abar)·x0 + sqrt(1 - abar)·eps, where abar is the cumulative product of 1 - beta (Ho et al. 2020, eq. 4).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def linear_beta_schedule(timesteps: int, beta_start: float = 1e-4, beta_end: flo
 def cosine_beta_schedule(timesteps: int, s: float = 0.008) -> Tensor:
     """Betas (T,) in float64 for which abar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17).
 
-    Clamped to [1e-4, 0.9999]: the last beta would be 1, and nothing of the image would be left to divide by. (The paper
-    clips at 0.999, and has no lower bound: ours raises the first 13 of 1000.)
+    Clamped to [1e-4, 0.9999]. Otherwise the last beta would be 1 and abar, which is divided by, would be 0. (The
+    paper clips at 0.999 and has no lower bound; ours raises the first 13 of 1000.)
     """
     u = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
     f = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2  # (T + 1,)
@@ -39,16 +39,16 @@ SCHEDULES = {"linear": linear_beta_schedule, "cosine": cosine_beta_schedule, "st
 
 
 def at(values: Tensor, t: Tensor, x: Tensor) -> Tensor:
-    """values[t] (T,), (B,) -> (B, 1, ...), shaped to broadcast over x (B, ...), and in x's dtype.
+    """values[t], shaped to broadcast over x (B, ...) and in x's dtype: (T,), (B,) -> (B, 1, ...).
 
-    Half precision becomes float32: there 1 - abar is 0 at small t (bfloat16), and abar is 0 at large t (float16).
+    Half precision becomes float32: in bfloat16, 1 - abar is 0 at small t, and in float16, abar is 0 at large t.
     """
     return values[t].to(torch.promote_types(x.dtype, torch.float32)).view(-1, *[1] * (x.dim() - 1))
 
 
 @dataclass(frozen=True)
 class DiffusionSchedule:
-    """abar at every timestep, (T,), kept in float32 and computed in float64; 0 <= abar < 1."""
+    """abar at every timestep, (T,), computed in float64 and stored in float32; 0 <= abar < 1."""
 
     alphas_cumprod: Tensor
 
@@ -56,7 +56,7 @@ class DiffusionSchedule:
     def named(
         cls, name: str = "cosine", timesteps: int = 1000, dtype: torch.dtype = torch.float32
     ) -> DiffusionSchedule:
-        """A schedule by name; ValueError lists the known ones, and refuses fewer than one timestep."""
+        """A schedule by name; ValueError for an unknown name, or fewer than one timestep."""
         if name not in SCHEDULES:
             raise ValueError(f"unknown schedule '{name}'; known: {', '.join(SCHEDULES)}")
         if timesteps < 1:
@@ -65,9 +65,9 @@ class DiffusionSchedule:
 
     @classmethod
     def from_betas(cls, betas: Tensor, dtype: torch.dtype = torch.float32) -> DiffusionSchedule:
-        """From betas (T,) in (0, 1]; ValueError where one lies outside, or is too small to leave abar below 1.
+        """From betas (T,) in (0, 1]; ValueError if one lies outside, or is too small to bring abar below 1.
 
-        A last beta of 1 (abar = 0) suits v and x0 prediction; predicting eps says nothing about x0 there.
+        A last beta of 1 (abar = 0) suits v and x0 prediction; there, eps says nothing about x0.
         """
         abar = torch.cumprod(1 - betas.double(), 0).to(dtype)
         if not ((betas > 0) & (betas <= 1)).all() or abar[0] == 1:  # at abar = 1, eps would be 0 / 0
@@ -102,6 +102,6 @@ class DiffusionSchedule:
         return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
 
     def as_dict(self) -> dict[str, Tensor]:
-        """The plain form that the prediction track's functions receive; every entry (T,)."""
+        """The dictionary that the prediction track's functions receive; every entry is (T,)."""
         abar = self.alphas_cumprod
         return {"alphas_cumprod": abar, "sqrt_alpha": abar.sqrt(), "sqrt_one_minus_alpha": (1 - abar).sqrt()}

@@ -1,4 +1,4 @@
-"""Named random streams, a function of (seed, name, step): nothing to save, and one draw never shifts another."""
+"""Named random streams, each a function of (seed, name, step): no state to save, and no draw shifts another."""
 
 import hashlib
 
@@ -12,5 +12,5 @@ def derive_seed(*parts: object) -> int:
 
 
 def stream(seed: int, name: str, step: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-    """A fresh generator for one purpose at one step, so that a resumed run draws what an unbroken one would."""
+    """A fresh generator for one purpose at one step, so a resumed run draws the same as an unbroken one."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, name, step))

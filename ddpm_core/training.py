@@ -1,8 +1,8 @@
-"""Training with label dropout: a generator that yields after every step, so that logging lives outside.
+"""Training with label dropout: a generator that yields after every step, so logging stays outside.
 
-Every random number comes from a named stream of (seed, purpose, step): two designs see the same data, timesteps and
-noise, and a resumed run continues bit for bit (on a CPU; on a GPU the order of sums is not promised, and so neither are
-the last digits) with nothing but weights and optimiser state saved.
+Every random number comes from a named stream of (seed, purpose, step). So two designs see the same data, timesteps and
+noise, and a resumed run needs only weights and optimiser state to continue bit for bit. (That holds on a CPU. On a GPU
+the order of sums can vary, and with it the last digits.)
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TrainConfig:
     batch_size: int = 128
     lr: float = 2e-4
     weight_decay: float = 1e-4
-    warmup: int = 1000  # steps; a run of fewer than ten times as many warms up for a tenth of its own (`lr_at`)
+    warmup: int = 1000  # steps; at most a tenth of the run (`lr_at`)
     grad_clip: float = 1.0  # early gradients are spiky
     p_uncond: float = 0.15  # too low and the null class is never learnt, too high and the classes are learnt late
     ema_decay: float = 0.9999
@@ -41,18 +41,18 @@ class TrainConfig:
 
 @dataclass
 class TrainState:
-    """What moves during training, and all that a checkpoint must hold."""
+    """What changes during training: everything a checkpoint must hold."""
 
-    diffusion: Diffusion  # the network as it is now; `averaged` is the one to sample from
+    diffusion: Diffusion  # with the network's current weights; sample from `averaged`
     ema: EMA
     optimizer: torch.optim.Optimizer
     step: int = 0
 
     @classmethod
     def start(cls, diffusion: Diffusion, config: TrainConfig, **how: bool) -> TrainState:
-        """A fresh state where the network lies; `how` are AdamW's own switches, such as fused."""
+        """A fresh state on the network's device; `how` are AdamW's own options, such as fused."""
         model = diffusion.network
-        how = how or ({"foreach": True} if diffusion.device.type == "cpu" else {})  # all at once: same numbers, sooner
+        how = how or ({"foreach": True} if diffusion.device.type == "cpu" else {})  # all at once: same numbers, faster
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, **how)
         return cls(diffusion.to(diffusion.device), EMA(model, config.ema_decay), optimizer)
 
@@ -69,10 +69,10 @@ class TrainState:
 
 @dataclass(frozen=True)
 class Step:
-    """What a training step reports, after the optimiser and the EMA have moved."""
+    """What a training step reports, after the optimiser and EMA updates."""
 
     step: int  # steps done so far, from 1
-    loss: Tensor  # on the device: reading it is the caller's choice, not a synchronisation at every step
+    loss: Tensor  # on the device: the caller chooses when to read it, and so to synchronise
     lr: float
     norm: Tensor  # of the gradient before clipping, on the device
 
@@ -88,9 +88,9 @@ def lr_at(step: int, config: TrainConfig) -> float:
 def drop_labels(
     labels: Tensor, p_uncond: float, null_class: int | Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Each label becomes the null class with probability p_uncond, one coin each (Ho & Salimans 2022, algorithm 1).
+    """Each label becomes the null class with probability p_uncond, independently (Ho & Salimans 2022, algorithm 1).
 
-    labels (B,), or captions' tokens (B, S) with null_class (1, S); returns a new tensor.
+    labels (B,), or caption tokens (B, S) with null_class (1, S); returns a new tensor.
     """
     coin = torch.rand(len(labels), generator=generator, device=labels.device)  # (B,)
     return torch.where(coin.view(-1, *[1] * (labels.dim() - 1)) < p_uncond, null_class, labels)
@@ -103,7 +103,7 @@ def batches(
     device: torch.device | str = "cpu",
     move: Callable[..., Tensor] = Tensor.to,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (x0, y) on the device from batch `start` on: one permutation after another, a batch may straddle two."""
+    """Endless (x0, y) on the device, from batch `start`, one permutation after another; a batch can span two."""
     n, step, epoch, order = len(data), start, -1, torch.empty(0, dtype=torch.long)
     while True:
         position, end, parts = step * config.batch_size, (step + 1) * config.batch_size, []
@@ -113,7 +113,7 @@ def batches(
                 order = torch.randperm(n, generator=stream(config.seed, "order", epoch)).to(data.images.device)
             parts.append(order[position % n : position % n + end - position])
             position += len(parts[-1])
-        index = torch.cat(parts)  # (B,), where the images lie: looking them up there copies nothing
+        index = torch.cat(parts)  # (B,), on the images' device: no index is transferred
         images, y = (move(v[index], device) for v in (data.images, data.labels))
         if config.flip:
             mirrored = torch.rand(len(index), generator=stream(config.seed, "flip", step, device), device=device) < 0.5
@@ -123,7 +123,7 @@ def batches(
 
 
 def endless(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """One pass over the loader after another. ValueError where a pass holds nothing."""
+    """One pass over the loader after another. ValueError if a pass is empty."""
     while True:
         empty = True
         for batch in loader:
@@ -134,19 +134,19 @@ def endless(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, T
 
 
 class Engine:
-    """How a step is computed: here in float32, in this process. `ddpm_tools.train.engine` has others: for precision,
-    compilation and several processes, so that the loop below says only what is computed."""
+    """How a step is computed: here in float32, in one process. `ddpm_tools.train.engine` has others, for bfloat16,
+    compilation and several processes, which keeps them out of the loop below."""
 
     def gradients(
         self, model: nn.Module, loss: Callable[..., Tensor], batch: Sequence[Tensor], target: Tensor
     ) -> Tensor:
-        """The loss of a batch (xt, t, y), a scalar; its gradients are left in the parameters."""
+        """The loss of a batch (xt, t, y), a scalar; leaves its gradients in the parameters."""
         value = loss(model(*batch), target, batch[1])
         value.backward()
         return value.detach()
 
     def check(self, norm: Tensor, state: TrainState, config: TrainConfig) -> None:
-        """FloatingPointError where the gradient's norm is not finite, before it reaches the weights."""
+        """FloatingPointError if the gradient's norm is not finite, before it reaches the weights."""
         if not torch.isfinite(norm):
             raise FloatingPointError(
                 f"the loss or its gradient is not finite at step {state.step}; try a lower learning rate (now "
@@ -164,8 +164,8 @@ def train(
 ) -> Iterator[Step]:
     """Train from state.step to config.steps (Ho et al. 2020, eq. 14); FloatingPointError if the loss is not finite.
 
-    `data` is an ImageData, or any loader of (x0, y) that can be gone through again and again. The network is any module
-    with `forward(x, t, y)`, and `null_cond` where labels are dropped; labels are classes (B,) or tokens (B, S).
+    `data` is an ImageData, or any loader of (x0, y) that can be iterated over repeatedly. The network is any module
+    with `forward(x, t, y)`, and `null_cond` if labels are dropped; labels are classes (B,) or tokens (B, S).
     """
     diffusion, model, opt, engine = state.diffusion, state.model.train(), state.optimizer, engine or Engine()
     schedule, device = diffusion.schedule, diffusion.device

@@ -1,6 +1,6 @@
-"""The U-Net: residual blocks down to a small map, attention there, and up again with skips by concatenation.
+"""The U-Net: residual blocks down to a small map, attention there, and back up with concatenated skips.
 
-The class comes in through a pluggable pair (see conditioning.py): `prepare_conditioning` mixes the embeddings that
+The class enters through a pluggable pair (see conditioning.py): `prepare_conditioning` mixes the embeddings that
 modulate every residual block, and a `conditioner` follows every residual block.
 """
 
@@ -24,7 +24,7 @@ class UNetConfig(NetworkConfig):
     """Shape of a `ConditionalUNetV2`; the defaults are for 32×32 colour images."""
 
     architecture: ClassVar[str] = "v2"
-    groups: ClassVar[int] = 8  # of every group norm
+    groups: ClassVar[int] = 8  # in every group norm
     context_dim: ClassVar[None] = None  # it takes no context
 
     num_heads: int = 4
@@ -53,7 +53,7 @@ class ConditionalUNetV2(ConditionalNetwork):
             return SelfAttention(widths[level], config.num_heads) if level in config.attention_levels else nn.Identity()
 
         levels = range(len(widths))
-        ins = [widths[0], *widths[:-1]]  # what comes into a level on the way down
+        ins = [widths[0], *widths[:-1]]  # each level's input on the way down
         self.down = nn.ModuleList(
             nn.ModuleList(AdaResBlock(ins[i] if j == 0 else widths[i], widths[i], dim) for j in range(n))
             for i in levels
@@ -62,7 +62,7 @@ class ConditionalUNetV2(ConditionalNetwork):
         self.downsample = nn.ModuleList(nn.Conv2d(widths[i], widths[i], 4, stride=2, padding=1) for i in levels[:-1])
         self.mid = nn.ModuleList(AdaResBlock(widths[-1], widths[-1], dim) for _ in range(2))
         self.mid_attention = SelfAttention(widths[-1], config.num_heads)
-        above = [*widths[1:], widths[-1]]  # what comes into a level on the way up
+        above = [*widths[1:], widths[-1]]  # each level's input on the way up
         self.up = nn.ModuleList(
             nn.ModuleList(
                 AdaResBlock((above[i] if j == 0 else widths[i]) + widths[i], widths[i], dim) for j in range(n)
@@ -75,7 +75,7 @@ class ConditionalUNetV2(ConditionalNetwork):
         )
         self.norm_out = nn.GroupNorm(8, widths[0])
         self.conv_out = zero_init(nn.Conv2d(widths[0], config.image_channels, 3, padding=1))
-        # Made last: whatever random numbers a design draws, the trunk's initial weights depend on the seed alone.
+        # Built last, so the trunk's initial weights depend only on the seed, whatever random numbers a design draws.
         per_level = [w for w in widths for _ in range(n)]
         self.conditioners = nn.ModuleList(
             conditioning.conditioner(c, dim) for c in [*per_level, widths[-1], widths[-1], *reversed(per_level)]
@@ -83,7 +83,7 @@ class ConditionalUNetV2(ConditionalNetwork):
         self.at_input = self.make_input_conditioner()
 
     def forward_with_cond(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensor:
-        """As forward, with embeddings (B, D) in place of labels: any point between two classes will do."""
+        """Like forward, but with class embeddings (B, D) for labels, so points between two classes work too."""
         sines = sinusoidal_embedding(t, self.config.dim).to(self.conv_in.weight.dtype)  # (B,) -> (B, D)
         time_emb = self.time_mlp(sines)  # (B, D)
         cond = self.conditioning.prepare_conditioning(time_emb, class_emb)  # (B, D)
@@ -116,7 +116,7 @@ ARCHITECTURES = {"v2": (UNetConfig, ConditionalUNetV2), "dit": (DiTConfig, DiT)}
 
 
 def build_unet(config: NetworkConfig, conditioning: Conditioning, seed: int = 0) -> ConditionalNetwork:
-    """A network whose initial weights depend on the seed alone; the global random stream is left as it was."""
+    """A network whose initial weights depend only on the seed; the global random state stays unchanged."""
     _, network = ARCHITECTURES[config.architecture]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

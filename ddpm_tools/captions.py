@@ -51,8 +51,8 @@ class Tokenizer:
 
     @classmethod
     def build(cls, captions: Sequence[str], length: int | None = None, min_count: int = 2) -> Tokenizer:
-        """The words of these captions, frequent ones first. `length` is the longest caption's unless given. Rarer words
-        than `min_count` are left out: so `<unknown>` is trained, and one use is nothing to learn from."""
+        """The words of these captions, frequent ones first. Words rarer than `min_count` are left out: so `<unknown>`
+        is trained, and one use is nothing to learn from."""
         if not captions:
             raise ValueError("there are no captions to build a vocabulary from; load data that have captions")
         split = [words_of(c) for c in captions]

@@ -40,11 +40,11 @@ WAY_W = 4.0  # of the moving pictures, and of the walks in colour: at 2 their cl
 class Sizes:
     """How much the demo draws; the defaults take about a minute on two cores."""
 
-    sweep_n: int = 500
-    sweep_steps: int = 20
-    steps: int = 50
-    colour_n: int = 100  # of CIFAR-10, a scale: sixteen times the pixels of a digit take a CPU that much longer
-    colour_steps: int = 10  # of DPM-Solver++(2M), which needs fewer than DDIM
+    sweep_n: int = 500  # images for each guidance scale of the sweep
+    sweep_steps: int = 20  # DDIM steps of the sweep
+    steps: int = 50  # DDIM steps of all other pictures of digits
+    colour_n: int = 100  # images of CIFAR-10 a scale: sixteen times the pixels of a digit take a CPU that much longer
+    colour_steps: int = 10  # steps of DPM-Solver++(2M), which needs fewer than DDIM
     way_steps: int = 24  # frames of the moving pictures
 
 

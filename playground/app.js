@@ -89,7 +89,7 @@ function failed(error, settings) {
     setSettings({ ...page.live.settings, strip: "" });
     take(page.live);
   }
-  tell(page.live ? `${what} The picture is still that of ${page.live.entry.name}.` : what, "error");
+  tell(page.live ? `${what} The picture shown is still from ${page.live.entry.name}.` : what, "error");
   offer("Try again", () => change(settings));
 }
 

@@ -30,7 +30,7 @@ export function showModel(manifest, entry, ms) {
   ]));
   byId("model").value = entry.name;
   byId("model-hint").textContent =
-    ms === null ? "How long a picture takes here is told after the first one." : `About ${duration(ms)} for these settings on this machine.`;
+    ms === null ? "The time for a picture is shown after the first one." : `About ${duration(ms)} for these settings on this machine.`;
 }
 
 const BESIDE = [["", "nothing"], ["w", "another w"], ["class", "another class"], ["sampler", "another sampler"]];

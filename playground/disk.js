@@ -5,7 +5,7 @@ if (location.protocol === "file:") {
     const place = document.getElementById("error");
     place.hidden = false;
     place.textContent =
-      "This page cannot run from a file: browsers load its modules and its models from a web server alone. " +
+      "This page cannot run from a file: browsers load its modules and models only from a web server. " +
       "In this folder, run: python3 -m http.server 8000. Then open http://localhost:8000/";
   });
 }

@@ -31,7 +31,7 @@ export function startingFrame(entry, settings) {
 /** The classifier's answers to some images, or none where there is no classifier for them, or none to be had. */
 export async function readings(model, images) {
   const classifier = await model.classifier().catch((error) => {
-    tell(`The classifier could not be loaded: ${reason(error)}. The pictures stand without its readings.`, "error");
+    tell(`The classifier could not be loaded: ${reason(error)}. The pictures are shown without its readings.`, "error");
     return null;
   });
   if (!classifier) return images.map(() => null);

@@ -12,7 +12,7 @@ export function splitOutput(output, xt, t, schedule, parameterization) {
   return { x0, eps };
 }
 
-/** weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6, with their w + 1).
+/** weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6; our w is their w + 1).
  *  w is a number, or an array, one per image. */
 export function extrapolate(weak, strong, w) {
   const scales = Array.isArray(w) ? w : [w];
@@ -20,7 +20,7 @@ export function extrapolate(weak, strong, w) {
   return weak.map((x, i) => x + scales[Math.floor(i / size)] * (strong[i] - x));
 }
 
-/** The network's own answer for cond (B·D), without guidance; `pass` says which of the two passes it is. */
+/** The network's own prediction for cond (B·D), without guidance; `pass` says which of the two passes it is. */
 export function plain(network, schedule, cond, parameterization, pass = "strong") {
   return async (xt, t) => {
     const out = await network(xt, t, cond);
@@ -33,7 +33,7 @@ export function plain(network, schedule, cond, parameterization, pass = "strong"
 export function guided(network, schedule, cond, nullCond, w, parameterization) {
   const nulls = repeat(nullCond, cond.length / nullCond.length); // (B·D)
   if (w === 0 || w === 1) {
-    // one half of the doubled batch would be thrown away
+    // half of a doubled batch would be wasted
     return plain(network, schedule, ...(w === 1 ? [cond, parameterization] : [nulls, parameterization, "weak"]));
   }
   const both = concat(nulls, cond); // (2B·D)

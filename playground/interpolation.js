@@ -11,7 +11,7 @@ function between(a, b, alpha, mode) {
   const [lenA, lenB] = [length(a), length(b)];
   if (mode === "linear" || lenA === 0 || lenB === 0) return line;
   const [unitA, unitB] = [a.map((x) => x / lenA), b.map((x) => x / lenB)];
-  // atan2 of the half-angle's sides: exact also where arccos of the dot product has lost all its digits
+  // atan2 of the half-angle's sides stays exact where arccos of the dot product loses all its digits
   const angle = 2 * Math.atan2(length(combine(1, unitA, -1, unitB)), length(combine(1, unitA, 1, unitB)));
   if (Math.sin(angle) < 1e-4) return line;
   const scale = ((1 - alpha) * lenA + alpha * lenB) / Math.sin(angle);

@@ -43,8 +43,8 @@ export async function offerModel(page, settings, before) {
   const key = `${entry.name}-${settings.weights}`;
   before(entry);
   if (bytes > LARGE && !approved.has(key)) {
-    const runtime = held ? "" : `, and ${megabytes(Math.min(...Object.values(await runtimeSizes())))} or more for what runs it`;
-    tell(`${entry.name} is not loaded: ${megabytes(bytes)} to fetch${runtime}.`);
+    const runtime = held ? "" : `, plus at least ${megabytes(Math.min(...Object.values(await runtimeSizes())))} for the runtime`;
+    tell(`${entry.name} is not loaded: ${megabytes(bytes)} to download${runtime}.`);
     offer(`Load ${entry.name} (${megabytes(bytes)})`, () => {
       approved.add(key);
       page.redraw();
@@ -68,8 +68,8 @@ function begin(entry) {
 async function fetchModel(entry, weights, bytes) {
   const next = held?.entry === entry ? held : begin(entry);
   const { line, models, classifier } = next;
-  tell(`Fetching ${entry.name} …`);
-  const progress = (received, total) => tell(`Fetching ${entry.name}: ${Math.floor((100 * received) / total)} % of ${megabytes(total)}`);
+  tell(`Downloading ${entry.name} …`);
+  const progress = (received, total) => tell(`Downloading ${entry.name}: ${Math.floor((100 * received) / total)} % of ${megabytes(total)}`);
   try {
     await line.load(weights, { url: address(entry.files[weights]), bytes, sizes: await runtimeSizes() }, progress);
   } catch (error) {

@@ -48,8 +48,8 @@ export function showPanes(entry, settings, frames, i, others) {
   }
   show("xt", xt, entry.shape);
   if (!beside) {
-    caption("xt", "x<sub>t</sub>", x0 ? "image so far" : "the noise that it starts from");
-    caption("x0", "x̂<sub>0</sub>", x0 ? "what the network believes the clean image is" : "unknown until the network is here");
+    caption("xt", "x<sub>t</sub>", x0 ? "image so far" : "the starting noise");
+    caption("x0", "x̂<sub>0</sub>", x0 ? "the network's estimate of the clean image" : "unknown until the network is loaded");
     show("x0", x0, entry.shape);
     return;
   }
@@ -60,5 +60,5 @@ export function showPanes(entry, settings, frames, i, others) {
   if (!settings.difference) return;
   const b = against?.xt ?? xt;
   show("apart", halfDifference(xt, b), entry.shape);
-  caption("apart", "A − B", `grey where they agree; ${(meanDifference(xt, b) / 2).toFixed(2)} of the range on average`);
+  caption("apart", "A − B", `grey where they agree; on average ${(meanDifference(xt, b) / 2).toFixed(2)} of the range`);
 }

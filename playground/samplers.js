@@ -3,7 +3,7 @@
 import { halfLogSnr } from "./schedule.js";
 import { combine } from "./vectors.js";
 
-/** (numSteps,) integers, descending from T-1, gaps that differ by at most 1, ending one gap above -1. */
+/** (numSteps,) integers, descending from T-1 to one gap above -1, in gaps that differ by at most 1. */
 export function ddimTimesteps(numTimesteps, numSteps) {
   if (!(numSteps >= 1 && numSteps <= numTimesteps)) {
     throw new RangeError(`the number of steps must be between 1 and ${numTimesteps}, got ${numSteps}`);
@@ -31,12 +31,12 @@ export async function* ddim(denoise, xt, schedule, timesteps) {
   }
 }
 
-/** Ancestral sampling (Ho et al. 2020, eq. 6-7), also with a stride; noise(t, xt) -> fresh noise like xt. */
+/** Ancestral sampling (Ho et al. 2020, eq. 6-7), with any stride; noise(t, xt) -> fresh noise like xt. */
 export async function* ddpm(denoise, xt, schedule, timesteps, noise) {
   for (const [t, s] of hops(timesteps)) {
     const { x0, eps } = await denoise(xt, t);
     const [a, aNext] = ends(schedule, t, s);
-    const alpha = a / aNext; // 1 - beta, of all the timesteps in this stride together
+    const alpha = a / aNext; // 1 - beta for the whole stride
     xt = combine(Math.sqrt(aNext), x0, (Math.sqrt(alpha) * (1 - aNext)) / Math.sqrt(1 - a), eps); // eq. 7
     if (s !== null) {
       const variance = ((1 - aNext) / (1 - a)) * (1 - alpha); // beta tilde, eq. 7
@@ -47,7 +47,7 @@ export async function* ddpm(denoise, xt, schedule, timesteps, noise) {
 }
 
 /** DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): adds the slope of x0 in log-SNR to DDIM's step.
- *  The first step has none before it, and the last goes to infinite log-SNR: both are DDIM's. */
+ *  The first step has no previous one, and the last goes to infinite log-SNR: both are DDIM's. */
 export async function* dpmSolverPP(denoise, xt, schedule, timesteps) {
   let before = null; // log-SNR and x0, one step back
   for (const [t, s] of hops(timesteps)) {

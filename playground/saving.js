@@ -43,7 +43,7 @@ export function wireSaving(page, address) {
       byId("link").textContent = "Copied";
     } catch {
       location.hash = new URL(link).hash; // no leave to copy: the address bar has it
-      byId("link").textContent = "It is in the address bar";
+      byId("link").textContent = "See the address bar";
     }
     setTimeout(() => (byId("link").textContent = "Copy link"), 2000);
   });

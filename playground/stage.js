@@ -39,7 +39,7 @@ export function showStep(at) {
   byId("play").disabled = byId("at").disabled = !whole;
   if (!whole) {
     clearParts(byId("step"));
-    tell("Once the network is here, each step is taken apart: with the class, without it, and what their difference does.", "step-text");
+    tell("Once the network is loaded, each step is taken apart: with the class, without it, and what their difference adds.", "step-text");
     return;
   }
   showParts(byId("step"), entry, frames, i, shown);

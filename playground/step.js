@@ -72,12 +72,12 @@ export function clearParts(box) {
 /** How many passes there were, and what became of them. */
 function passes({ push, strong }, mixed) {
   if (mixed && strong) {
-    const both = "the answers for both classes are mixed, by their shares";
-    return push ? `Three passes: ${both}; then w times what they change.` : `Two passes: ${both}; at w = 1 no other counts.`;
+    const both = "the predictions for both classes are mixed by their shares";
+    return push ? `Three passes: ${both}; guidance adds w times what they change.` : `Two passes: ${both}. At w = 1 a third has no effect.`;
   }
   return push
-    ? "Two passes: the estimate is the one without the class plus w times what the class changes."
-    : "One pass: at w = 0 and w = 1 the other one would not count.";
+    ? "Two passes: the estimate is the one without the class, plus w times what the class changes."
+    : "One pass: at w = 0 and w = 1 the other one would have no effect.";
 }
 
 /** What there is to know about the step, in a sentence or two. */
@@ -86,6 +86,6 @@ export function explain({ t, x0, parts: made }, entry, settings) {
   const root = Math.sqrt(entry.alphas_cumprod[t]);
   const sum = passes(made, mixesAnswers(settings, [settings.mix]));
   if (entry.parameterization !== "epsilon" || root > 0.5 || share < 0.3) return sum;
-  return `${sum} ${percent(share)} of the estimate is plain black or white: this network predicts the noise, and the
-    estimate divides what is left by √ᾱ = ${root.toPrecision(1)}, so that small errors grow and are clamped to [−1, 1].`;
+  return `${sum} ${percent(share)} of the estimate is plain black or white. This network predicts the noise, and the
+    estimate divides the rest by √ᾱ = ${root.toPrecision(1)}, so small errors grow and are clamped to [−1, 1].`;
 }

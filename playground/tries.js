@@ -9,38 +9,38 @@ export const TRIES = [
   [
     "Set w = 0. Which class is drawn, and why?",
     `${DIGIT}&w=0&sampler=dpm%2B%2B&seed=2`,
-    "An 8, though 3 is chosen: at w = 0 only the pass without the class counts, so the noise decides. Choose another " +
-      "class and the picture stays the same; take new noise and it changes.",
+    "An 8, although 3 is selected. At w = 0 only the pass without the class counts, so the noise decides. Choose another " +
+      "class and the picture stays the same; choose new noise and it changes.",
   ],
   [
-    "Put w = 1 beside w = 4. What does guidance change?",
+    "Compare w = 4 with w = 1. What does guidance change?",
     `${DIGIT}&w=4&sampler=dpm%2B%2B&seed=6&beside=w&other=1`,
-    "From this noise, the model's own answer (B) is no clear 3; guided (A), the classifier reads 3 with over 90 %. The " +
-      "strokes are thicker, too: guidance exaggerates what sets the class apart.",
+    "From this noise, the model alone (B) draws no clear 3. With guidance (A), the classifier reads 3 with over 90 %. The " +
+      "strokes are thicker, too: guidance exaggerates what sets a class apart.",
   ],
   [
-    "Go to the first step. What does the network believe when it sees noise alone?",
+    "Go to the first step. What does the network predict from noise alone?",
     `${DIGIT}&w=1&sampler=dpm%2B%2B&seed=2&at=0`,
-    "A blur, like many 3s on top of each other: where noise tells nothing, the best guess is an average of all that is " +
-      "possible. New noise changes it less than it changes the picture. Move on through the steps: strokes become certain.",
+    "A blur, like many 3s on top of each other. Pure noise says nothing, so the best guess is an average of everything " +
+      "possible. New noise changes it less than it changes the picture. In later steps the strokes become definite.",
   ],
   [
-    "Draw in 5 steps, beside 30. What do the others buy?",
+    "Compare 5 steps with 30. What do the extra steps buy?",
     `${DIGIT.replace("steps=10", "steps=5")}&w=1&sampler=ddim&seed=2&beside=steps&other=30&difference=1`,
-    "Little here: the same 3, a few hundredths of the range apart on average, most of it at the strokes' edges. DDIM adds " +
-      "no noise on its way, so both runs head for one picture, and fewer steps follow the way less exactly.",
+    "Little here: the same 3, a few hundredths of the range apart on average, mostly at the edges of the strokes. DDIM adds " +
+      "no noise, so both runs follow one path to one picture, and fewer steps follow it less exactly.",
   ],
   [
-    "Walk from 3 to 8. Where does the one become the other?",
+    "Interpolate from 3 to 8. Where does one become the other?",
     `${DIGIT}&w=2&sampler=dpm%2B%2B&seed=3&strip=walk`,
-    "Between 60 % and 70 %, at once: the classifier reads 3 with about 90 % before, and 8 with about 90 % after. " +
-      "The class embedding moves evenly; what the network draws does not.",
+    "Between 60 % and 70 %, abruptly. The classifier reads 3 with about 90 % before, and 8 with about 90 % after. " +
+      "The class embedding moves evenly; the picture does not.",
   ],
   [
-    "Put DDPM beside DDIM. Same noise, so why another picture?",
+    "Compare DDIM with DDPM. Why does the same noise give another picture?",
     `${DIGIT}&w=1&sampler=ddim&seed=5&beside=sampler&other=ddpm&difference=1`,
-    "DDIM (A) adds no noise, so the first noise fixes the picture. DDPM (B) draws fresh noise at every step but the last: " +
-      "it leaves the same beginning for another picture. Both are draws from the model.",
+    "DDIM (A) adds no noise, so the starting noise fixes the picture. DDPM (B) adds fresh noise at every step but the last, " +
+      "so it leads from the same start to another picture. Both are samples from the model.",
   ],
 ];
 

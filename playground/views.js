@@ -59,7 +59,7 @@ export function asked({ class: a, to, mix, w }) {
   return mix === 1 ? `Asked for ${to}` : `Asked for ${percent(mix)} of the way from ${a} to ${to}`;
 }
 
-const read = (entry, reading) => `the classifier reads ${entry.classes[best(reading)]} with ${percent(Math.max(...reading))}`;
+const read = (entry, reading) => `the classifier reads ${entry.classes[best(reading)]} (${percent(Math.max(...reading))})`;
 
 function bar(p) {
   const fill = element("i", {});
@@ -95,7 +95,7 @@ export function stripLabels({ strip, class: a, to }) {
 }
 
 export function stripTitle({ strip, class: a, to, mix, w, seed, steps, sampler, path }) {
-  const who = mix === 0 ? `class ${a}` : `${percent(mix)} from ${a} to ${to}`;
+  const who = mix === 0 ? `class ${a}` : `${percent(mix)} of the way from ${a} to ${to}`;
   const how = `${plural(steps, `${SAMPLER_NAMES[sampler]} step`)}, seed ${seed}`;
   return strip === "sweep" ? `Guidance sweep, ${who}: ${how}` : `From ${a} to ${to}, ${PATH_NAMES[path]}, w = ${w}: ${how}`;
 }
@@ -104,7 +104,7 @@ export function stripTitle({ strip, class: a, to, mix, w, seed, steps, sampler, 
 export function showStrip(entry, strip) {
   byId("strip-save").hidden = !strip;
   if (!strip) {
-    tell("A row that differs in one thing alone; the percentage is the classifier's.", "strip-text");
+    tell("The images of a row differ in one setting only. The percentage is the classifier's.", "strip-text");
     byId("strip").replaceChildren();
     return;
   }

@@ -1,4 +1,4 @@
-"""Run a command until its time is up, and no longer: what scripts/gpu_window.py makes of its stages."""
+"""Runs a command until its time is up, and no longer. scripts/gpu_window.py uses this for its stages."""
 
 import os
 import signal
@@ -16,8 +16,10 @@ def within(
     command: Sequence[str], log: Path, end: float, grace: float, asked: Request, watch: Callable[[], object],
     now: Clock = time.monotonic,
 ) -> int | None:  # fmt: skip
-    """Run a command, asked to stop `grace` seconds before `end` and killed at `end`, with all that it has started. Its
-    exit status; None where it was stopped. `watch` is called every half second."""
+    """Run a command. It is asked to stop `grace` seconds before `end`, and killed at `end` with all that it started.
+
+    Returns its exit status, or None if it was stopped. `watch` is called every half second.
+    """
     stopped = False
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, process_group=0)
@@ -36,5 +38,5 @@ def within(
 
 
 def last_line(log: Path) -> str:
-    """What a program has said last."""
+    """Return the last line that a program has printed."""
     return ([line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["no output"])[-1]

@@ -4,7 +4,7 @@
     python scripts/emoji_captions.py emoji-datasource-google-16.0.0.tgz
 
 The zip has the layout of Hugging Face's ImageFolder: pictures, and `metadata.jsonl` with `file_name`, `text`, `label`.
-Run twice it gives the same bytes.
+Running it twice gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLOURS = 64  # a palette halves the file; half of the pictures stay above 42 dB
 
 
 def caption(emoji: dict) -> str:
-    """'tiger face, animal mammal': the name, then the kind, whose words many emoji share."""
+    """Return a caption such as 'tiger face, animal mammal': the name, then the kind, whose words many emoji share."""
     return f"{emoji['name']}, {emoji['subcategory'].replace('-', ' ')}".lower()
 
 
@@ -41,7 +41,7 @@ def picture(data: bytes) -> bytes:
 
 
 def member(name: str, method: int) -> zipfile.ZipInfo:
-    """With a fixed date: the zip depends on its content alone."""
+    """Return an entry with a fixed date, so that the zip depends only on its content."""
     info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     info.compress_type = method
     return info
@@ -60,8 +60,8 @@ def main() -> None:
 
         version = json.loads(read("package.json"))["version"]
         emoji = sorted(json.loads(read("emoji.json")), key=lambda e: e["sort_order"])
-        emoji = [e for e in emoji if e["has_img_google"]]  # base emoji; the variants of skin are below them
-        # as they lie in the archive: it can only be read forwards at speed
+        emoji = [e for e in emoji if e["has_img_google"]]  # base emoji; their skin-tone variants are nested below them
+        # in the order of the archive, which is only fast to read forwards
         made = {n: picture(read(n)) for n in files if n in {f"img/google/64/{e['image']}" for e in emoji}}
     rows = [{"file_name": e["image"], "text": caption(e), "label": e["category"]} for e in emoji]
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,14 @@
-"""The full-scale runs of CIFAR-10, one after another: train, draw, measure, put on record. Goes on where it stopped.
+"""The full-scale runs on CIFAR-10, one after another: train, draw, measure, record. It continues where it stopped.
 
     python scripts/full_scale.py --data cifar10-train-jpeg.zip                     (all that is outstanding; GPU)
-    python scripts/full_scale.py --data ... --list                                 (what is done and what is not)
+    python scripts/full_scale.py --data ... --list                                 (what is done and what is missing)
     python scripts/full_scale.py --data ... --run cifar10-small-concat-film-0      (one)
-    python scripts/full_scale.py --data cifar10-train-jpeg.zip --reduced           (a CPU proves the command: minutes)
+    python scripts/full_scale.py --data cifar10-train-jpeg.zip --reduced           (tests the command on a CPU: minutes)
     python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 1000 --ship  (what a CPU can: hours)
 
-Safe to kill at any time: a training resumes from its last save, a finished run is skipped. On several GPUs the training
-alone is worth sharing: `torchrun --nproc-per-node N -m ddpm_tools.cli train --preset ... --out build/full/NAME`, then
-this script measures what lies there. Records go to data/results (reduced ones to build/full/results);
+It is safe to kill at any time: training resumes from its last save, and finished runs are skipped. On several GPUs only
+training is worth sharing: `torchrun --nproc-per-node N -m ddpm_tools.cli train --preset ... --out build/full/NAME`.
+This script then measures what is there. Records go to data/results (reduced ones to build/full/results);
 `ddpm results` prints them.
 """
 
@@ -46,13 +46,13 @@ from ddpm_tools.train.quick_gate import FULL_SCALE, require
 from ddpm_tools.train.resume import shrink
 from ddpm_tools.train.runs import train_run
 
-EXTRACTORS = ("efficientnet-lite0-320", "cifar10-classifier")  # all that install offline; Inception joins where at hand
+EXTRACTORS = ("efficientnet-lite0-320", "cifar10-classifier")  # those that need no download
 ALL_LEVELS = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A preset, and what departs from it."""
+    """A preset, and the changes to it."""
 
     preset: str
     design: str
@@ -75,7 +75,7 @@ class Run:
 
 
 def split_of(data: Path) -> str:
-    """All of a zip or folder of the 50,000 training images; of the data set that has its own test part, the other."""
+    """Return the split with the 50,000 training images: "all" of a zip or folder, "train" of a named data set."""
     return "all" if data.exists() else "train"
 
 
@@ -84,12 +84,12 @@ def conditional(design: str, **more: Any) -> Run:
 
 
 def unconditional(design: str, **changes: Any) -> Run:
-    """Of the other two tracks, which know no classes."""
+    """Return a run of the other two tracks, which have no classes."""
     unet = {"num_classes": 0, **changes.pop("unet", {})}
     return Run("cifar10-small", design, changes={"conditioning": "none", **changes}, unet=unet)
 
 
-FIRST = (  # in the order of what is most wanted
+FIRST = (  # in order of priority
     Run("cifar10-small-guided", "film-4-tokens", changes={"conditioning": "film-4-tokens"},
         scales=(1.0, 1.5, 2.0, 4.0)),  # the checkpoint to ship
     *map(conditional, ("concat-film", "film-4-tokens", "cross-attn", "adanorm", "gated-fusion", "film-sigmoid-gate")),
@@ -99,7 +99,7 @@ FIRST = (  # in the order of what is most wanted
     unconditional("blend", parameterization="blend"),
     unconditional("full-attn", unet={"attention_levels": ALL_LEVELS}),
     unconditional("no-attn", unet={"attention_levels": ()}),
-    # The open track: guidance in the middle of the noise levels alone, and a second-order solver
+    # The open track: guidance only at medium noise levels, and a second-order solver
     Run("cifar10-small-open", "ours", scales=(1.0, 1.5, 2.0), steps=25,
         sampling=SampleConfig("dpm++", interval=(100, 700))),
 )  # fmt: skip  # `standard` of the architecture track is `epsilon`: one and the same run
@@ -107,7 +107,7 @@ FIRST = (  # in the order of what is most wanted
 
 PLAN = (*FIRST, *(replace(run, seed=1) for run in FIRST))
 
-# Reduced in width, for a CPU: what ships as long as no GPU has made the first of PLAN. Not among what is outstanding.
+# Reduced in width for a CPU. It ships until a GPU has made the first run of PLAN, and does not count as outstanding.
 LAPTOP = Run(
     "cifar10-cpu", "concat-film", changes={"conditioning": "concat-film", "split": "train"}, scales=(1.0, 2.0, 4.0),
     steps=10, sampling=SampleConfig("dpm++"),
@@ -115,7 +115,7 @@ LAPTOP = Run(
 
 
 def reduced(config: Preset) -> Preset:
-    """Small enough for a CPU's minutes; every branch of the real run is taken."""
+    """Return a config that takes minutes on a CPU and runs through every branch of the real run."""
     unet = replace(config.unet, channels=(32,) * len(config.unet.channels), blocks_per_level=1)
     return replace(config, unet=unet, train=replace(config.train, steps=4, batch_size=8, preview_every=2))
 
@@ -136,7 +136,7 @@ def commit() -> str:
 
 
 def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str) -> results.Result:
-    """Train (or go on, or find it done), draw, measure."""
+    """Train (or continue, or find it done), draw and measure; return the record."""
     config = reduced(run.config(a.data)) if a.reduced else run.config(a.data)
     path = a.work / (run.name + ("-reduced" if a.reduced else ""))
     asked = run.preset in FULL_SCALE and not (a.reduced or a.ungated)
@@ -144,7 +144,7 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
     train_run(config, path, device, CallbackConfig(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
     minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
     figures, rate = measure(run, path, data, device, *((64, 10) if a.reduced else (a.n, run.steps)))
-    name = Path(a.data).name  # what is kept names no one's folders
+    name = Path(a.data).name  # so that the record does not name anybody's folders
     trained = config.train.steps * config.train.batch_size
     return results.Result(
         preset=run.preset, design=run.design, seed=run.seed, steps=config.train.steps,
@@ -161,7 +161,7 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
 def measure(
     run: Run, path: Path, data: ImageData, device: str, n: int, steps: int, extractors: Sequence[str] = EXTRACTORS
 ) -> tuple[list[dict[str, Any]], float]:
-    """Every figure at every guidance scale by every extractor, and images drawn per second (at the first scale)."""
+    """Return every figure at every guidance scale by every extractor, and images drawn per second (first scale)."""
     loaded, judge = checkpoint.load(path, device), find_judge(data, None, device)
     figures, rate = [], 0.0
     for w in run.scales:
@@ -179,7 +179,7 @@ def measure(
 
 
 def refused(config: Preset) -> str:
-    """Why the quick gate keeps this run back; empty where it does not."""
+    """Return the reason why the quick gate refuses this run; "" if it does not."""
     try:
         return require(config) and ""
     except ValueError as e:
@@ -195,17 +195,17 @@ def main() -> None:
         "--run",
         action="append",
         choices=[r.name for r in (*PLAN, LAPTOP)],
-        help="default: all of the protocol's, in this order",
+        help="default: all runs of the protocol, in this order",
     )
     p.add_argument("--n", type=int, default=50_000, help="images drawn and measured; default: 50,000")
     p.add_argument("--work", type=Path, default=Path("build/full"), help="where checkpoints go; default: build/full")
     p.add_argument("--device", default="auto")
     p.add_argument(
-        "--reduced", action="store_true", help="a tiny network for a few steps: proves the command, no result"
+        "--reduced", action="store_true", help="a tiny network for a few steps: tests the command, gives no result"
     )
-    p.add_argument("--ungated", action="store_true", help="designs, too, that have not passed the quick gate")
+    p.add_argument("--ungated", action="store_true", help="also run designs that have not passed the quick gate")
     p.add_argument("--ship", action="store_true", help="put the averaged weights of --run into data/checkpoints")
-    p.add_argument("--list", action="store_true", help="what is done, and what is not")
+    p.add_argument("--list", action="store_true", help="show what is done and what is missing")
     a = p.parse_args()
     folder = a.work / "results" if a.reduced else results.RESULTS
     done = (
@@ -215,7 +215,7 @@ def main() -> None:
     )
     chosen = [r for r in (*PLAN, LAPTOP) if r.name in (a.run or [r.name for r in PLAN])]
     if a.ship and (a.reduced or len(a.run or []) != 1):
-        p.error("--ship goes with one --run, which is not --reduced")
+        p.error("--ship needs exactly one --run, without --reduced")
     if a.list:
         print("\n".join(f"{'done       ' if r.name in done else 'outstanding'}  {r.name}" for r in chosen))
         return

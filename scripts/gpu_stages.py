@@ -1,4 +1,4 @@
-"""The two stages of scripts/gpu_window.py that are its own, each a process that may be stopped at any time:
+"""Two of the stages of scripts/gpu_window.py, each a process that can be stopped at any time:
 
 python scripts/gpu_stages.py training --data ... --work FOLDER --records FOLDER
 python scripts/gpu_stages.py figures  --data ... --work FOLDER --records FOLDER --seconds 120
@@ -30,7 +30,7 @@ from ddpm_tools.train.quick_gate import require
 from ddpm_tools.train.runs import train_run, training_data
 
 GUIDED = full_scale.FIRST[0]  # cifar10-small-guided: the checkpoint to ship
-RUNGS = (256, 2_000, 10_000, 50_000)  # images measured; one rung tells how long the next takes
+RUNGS = (256, 2_000, 10_000, 50_000)  # images measured; each rung shows how long the next will take
 
 
 def run_of(reduced: bool) -> full_scale.Run:
@@ -42,7 +42,7 @@ def rungs_of(reduced: bool) -> tuple[int, ...]:
 
 
 def config_of(data: Path, reduced: bool) -> Preset:
-    """The run's config: full_scale.py's own, or one that a CPU ends in a minute."""
+    """Return the run's config: the one in full_scale.py, or one that a CPU finishes in a minute."""
     config = GUIDED.config(data)
     if not reduced:
         return config
@@ -51,7 +51,7 @@ def config_of(data: Path, reduced: bool) -> Preset:
 
 
 def check(data: Path, reduced: bool) -> None:
-    """ValueError where the run would be refused; data that have to be decoded are, and kept for the stages."""
+    """Raise ValueError if the run would be refused. Data that must be decoded are, and are kept for the stages."""
     config = config_of(data, reduced)
     if not reduced:
         require(config)
@@ -60,13 +60,13 @@ def check(data: Path, reduced: bool) -> None:
 
 def training(config: Preset, work: Path, reduced: bool) -> None:
     gate = "not asked for" if reduced else require(config)
-    every = {"save_seconds": 1.0} if reduced else {"save_every": 5_000}  # steps: half a minute, whatever a save takes
+    every = {"save_seconds": 1.0} if reduced else {"save_every": 5_000}  # steps: half a minute, however long a save is
     saves = CallbackConfig(progress=False, quick_gate=gate, **every)
     train_run(config, work / "run", device_of("cpu" if reduced else "auto"), saves)
 
 
 def installed(names: tuple[str, ...], device: str) -> list[str]:
-    """Those extractors that are at hand; the others are named, and left out."""
+    """Return the extractors that are installed; the others are named and left out."""
     found = []
     for name in names:
         try:
@@ -78,17 +78,17 @@ def installed(names: tuple[str, ...], device: str) -> list[str]:
 
 
 def measured(records: Path) -> results.Result | None:
-    """The record of figures that is there, of the highest step."""
+    """Return the stored record of figures with the highest step."""
     return max(results.read_all(records / "results"), key=lambda r: r.steps, default=None)
 
 
 def n_of(record: results.Result | None, step: int) -> int:
-    """How many images the figures of this step are of; none are of another step's."""
+    """Return the number of images behind the figures for this step; 0 if the record is for another step."""
     return record.figures[0]["about"]["n"] if record and record.steps == step else 0
 
 
 def picture(path: Path, config: Preset, data: ImageData, records: Path, device: str, reduced: bool) -> None:
-    """A row of samples a class, at w = 2."""
+    """Save a picture with a row of samples for each class, at w = 2."""
     loaded, columns = checkpoint.load(path, device), 1 if reduced else 10
     y = torch.arange(len(data.classes)).repeat_interleave(columns)
     images = draw(loaded, y, Drawing(len(y), 2.0, run_of(reduced).steps))
@@ -99,7 +99,7 @@ def picture(path: Path, config: Preset, data: ImageData, records: Path, device: 
 def record_of(
     run: full_scale.Run, path: Path, config: Preset, figures: list, rate: float, device: str, command: str
 ) -> results.Result:
-    """A record that says in its name which step it is of: no other program takes it for the finished run's."""
+    """Return a record with the step in its name, so that no other program takes it for the finished run's."""
     reached, made = checkpoint.load(path).step, checkpoint.read(path, skip="")[1]["provenance"]
     return results.Result(
         preset=run.preset, design=f"{run.design}-step-{reached}-of-{config.train.steps}", seed=run.seed, steps=reached,
@@ -111,17 +111,17 @@ def record_of(
 
 
 def figures(a: argparse.Namespace, config: Preset, end: float) -> None:
-    """Measure at more and more images, as long as the next number fits before `end`; each record replaces the last."""
+    """Measure with more and more images while the next number fits before `end`. Each record replaces the last."""
     path, run, device = a.work / "run", run_of(a.reduced), device_of("cpu" if a.reduced else "auto")
     data = load_data(str(a.data), full_scale.split_of(a.data), size=32, channels=3)
     picture(path, config, data, a.records, device, a.reduced)
     extractors = installed(full_scale.EXTRACTORS, device)
     for name in extractors:
-        reference_for(data, network(name, device), None)  # kept on disk: the first rung's time is then its own
+        reference_for(data, network(name, device), None)  # cached on disk, so that it does not count to the first rung
     step, rungs = checkpoint.load(path).step, rungs_of(a.reduced)
     before = n_of(measured(a.records), step)
     command = f"python scripts/gpu_window.py --data {a.data.name}" + (" --reduced" if a.reduced else "")
-    took, last, per_image = 0.0, 0, 0.0  # seconds, images and seconds an image of the rung before
+    took, last, per_image = 0.0, 0, 0.0  # seconds, images, and seconds per image of the rung before
     for n in (n for n in rungs if n > before or n == rungs[0]):
         if (needs := 1.3 * (took + (n - last) * per_image)) > (left := end - time.monotonic()):
             print(f"left out {n} images: they would take {needs:.0f} s, and {left:.0f} s are left", flush=True)
@@ -129,12 +129,12 @@ def figures(a: argparse.Namespace, config: Preset, end: float) -> None:
         begun = time.monotonic()
         found, rate = full_scale.measure(run, path, data, device, n, run.steps, extractors)
         took, last = time.monotonic() - begun, n
-        per_image = sum(1 if w == run.scales[0] else 2 for w in run.scales) / rate  # guidance asks the network twice
+        per_image = sum(1 if w == run.scales[0] else 2 for w in run.scales) / rate  # guidance needs two evaluations
         if n > before:
             record = record_of(run, path, config, found, rate, device, command)
             written = results.write(record, a.records / "results")
             for old in set(written.parent.glob("*.json")) - {written}:
-                old.unlink()  # an earlier step's
+                old.unlink()  # from an earlier step
 
 
 def main() -> None:

@@ -1,17 +1,18 @@
-"""What a GPU is for first, in one window of a few minutes: speed against diffusers, the guided run, its figures.
+"""The most important GPU work, in one window of a few minutes: speed against diffusers, the guided run, its figures.
 
-    python scripts/gpu_window.py --minutes 12 --data cifar10-train-jpeg.zip    (one H100 or H200; again: it goes on)
+    python scripts/gpu_window.py --minutes 12 --data cifar10-train-jpeg.zip    (one H100 or H200; run again to continue)
     python scripts/gpu_window.py --reduced --minutes 0.4; python scripts/gpu_window.py --reduced --minutes 1.6
-                                               (a CPU proves the command: stopped in the middle, and gone on; no result)
+                                               (tests stopping and continuing on a CPU; gives no result)
 
-In this order: `benchmarks/full_scale.py` on cifar10-small; the 35,000 steps of cifar10-small-guided, saved every
-minute, as far as the time allows; its figures, of as many images as fit, with the step reached. A stage is a process:
-asked to stop in time, killed at its end, and left out with a sentence where it would not fit, so that all ends before
---minutes. What is done is on record at once, and a later window goes on from there.
+In this order: `benchmarks/full_scale.py` on cifar10-small; as many of the 35,000 steps of cifar10-small-guided as time
+allows, saved regularly; its figures, from as many images as fit, with the step reached. Each stage is a process that is
+asked to stop in time and killed at its end. A stage that would not fit is left out with a sentence. So everything ends
+before --minutes. Finished work is recorded at once, and a later window continues from there.
 
---out keeps the training's whole state (168 MB) and the logs. Records (window.json, results/, grid.png) go there too, or
-to --travel, for a machine that keeps nothing: the state lies there besides, in parts of at most --part-mib (60 MiB in
-all, see ddpm_tools/train/travel.py; eight files with the records), and a window whose --out is empty goes on from them.
+--out keeps the full training state (168 MB) and the logs. Records (window.json, results/, grid.png) go there too, or to
+--travel, for a machine that keeps nothing. The state is then stored there as well, in parts of at most --part-mib (60
+MiB in all, see ddpm_tools/train/travel.py; eight files with the records), and a window with an empty --out continues
+from them.
 """
 
 from __future__ import annotations
@@ -39,19 +40,20 @@ from ddpm_tools.train import resume, travel
 from ddpm_tools.train.interrupt import requests
 
 HERE = Path(__file__).resolve().parent
-SHARES = {"speed": 0.25, "training": 0.8, "figures": 1.0}  # of the window, by when each has ended
-LEAST = {"speed": 60, "training": 60, "figures": 40}  # seconds to import, compile and load; with fewer, none begins
-GRACE = 15.0  # seconds in which a stage that was asked to stop saves
+SHARES = {"speed": 0.25, "training": 0.8, "figures": 1.0}  # share of the window by which each stage has ended
+LEAST = {"speed": 60, "training": 60, "figures": 40}  # seconds to import, compile and load; with fewer, it is left out
+GRACE = 15.0  # seconds in which a stage that was asked to stop can save
 RESERVE = 10.0  # seconds kept back at the window's end
-REDUCED = 0.2  # of those seconds: nothing to compile, and little to save
+REDUCED = 0.2  # share of these seconds with --reduced: nothing to compile, and little to save
 now = time.monotonic
 
 
 def speed(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable[..., int | None]) -> str:
-    """Training and sampling beside diffusers, on record where the benchmark came to its end."""
+    """Measure training and sampling beside diffusers; recorded if the benchmark finishes. Returns what happened."""
     if "speed" in told:
         return "done before"
-    each = max(0.1, min(60.0, (end - now()) / 18))  # of both peers, in both; compiling and loading take as long again
+    most = 1.0 if a.reduced else 60.0  # a reduced run proves the command and measures nothing
+    each = max(0.1, min(most, (end - now()) / 18))  # per peer and task; compiling and loading take as long again
     command = [str(HERE.parent / "benchmarks/full_scale.py"), "--preset", "cifar10-small", "--seconds", f"{each:.1f}"]
     rc = run([*command, "--quick", "--device", "cpu"] if a.reduced else command)
     if rc == 0:
@@ -61,10 +63,10 @@ def speed(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable
 
 
 def reached(a: argparse.Namespace) -> dict[str, Any]:
-    """Where the training is, from its last save: empty before the first."""
+    """Return how far the training is, from its last save; empty before the first."""
     if not resume.exists(a.out / "run"):
         return {}
-    with safe_open(a.out / "run.safetensors", "pt") as f:  # its JSON is written first, and may be a save ahead
+    with safe_open(a.out / "run.safetensors", "pt") as f:  # the JSON is written first, and may be one save ahead
         step = int(f.get_tensor("step")[0])
     _, record = checkpoint.read(a.out / "run", skip="")
     about, train = record["provenance"], record["config"]["train"]
@@ -73,7 +75,7 @@ def reached(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def place(a: argparse.Namespace, told: dict[str, Any]) -> str:
-    """The training's last save on record, and its parts where they are to travel; in words."""
+    """Record the training's last save, and pack its parts if they are to travel; return the step in words."""
     if not (at := reached(a)):
         return "nothing saved yet"
     if at != told.get("training") or (a.travel and not (a.travel / travel.MANIFEST).exists()):
@@ -86,7 +88,7 @@ def place(a: argparse.Namespace, told: dict[str, Any]) -> str:
 
 
 def training(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable[..., int | None]) -> str:
-    """The guided run from where it stopped."""
+    """Continue the guided run from where it stopped. Returns what happened."""
     if (at := reached(a)) and at["step"] == at["of"]:
         return f"done before: {place(a, told)}"
     rc = run(stage_command("training", a), lambda: place(a, told))
@@ -95,7 +97,7 @@ def training(a: argparse.Namespace, told: dict[str, Any], end: float, run: Calla
 
 
 def figures(a: argparse.Namespace, told: dict[str, Any], end: float, run: Callable[..., int | None]) -> str:
-    """Distances, recall and adherence of what there is."""
+    """Measure distances, recall and adherence of the last save. Returns what happened."""
     if not (at := reached(a)):
         return "left out: there is no checkpoint to measure"
     if gpu_stages.n_of(gpu_stages.measured(a.records), at["step"]) >= gpu_stages.rungs_of(a.reduced)[-1]:
@@ -120,24 +122,26 @@ def keep(a: argparse.Namespace, told: dict[str, Any]) -> None:
 
 
 def remembered(a: argparse.Namespace) -> dict[str, Any]:
-    """What earlier windows have left; a training that has travelled is put together again. ValueError where it is not
-    this command's."""
+    """Return the record of earlier windows, and unpack a training that has travelled.
+
+    ValueError if the record belongs to another command.
+    """
     a.out.mkdir(parents=True, exist_ok=True)
     path = a.records / "window.json"
     told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"reduced": a.reduced, "windows": []}
     if told["reduced"] != a.reduced:
-        raise ValueError(f"{a.records} holds {'a reduced' if told['reduced'] else 'the real'} run; take another folder")
+        raise ValueError(f"{a.records} holds {'a reduced' if told['reduced'] else 'the real'} run; use another folder")
     if a.travel and (a.travel / travel.MANIFEST).exists() and not resume.exists(a.out / "run"):
         travel.unpack(a.travel, a.out / "run", str(a.data))
     return told
 
 
 def window(a: argparse.Namespace, began: float) -> int:
-    """All stages, one after another; the exit status."""
+    """Run all stages, one after another; return the exit status."""
     told, seconds, status = remembered(a), 60 * a.minutes, 0
     told["windows"].append({"minutes": a.minutes, "commit": commit(), "said": (said := {})})
     with requests() as asked:
-        asked.patient = True  # a stage stops within its grace, and is not left alone
+        asked.patient = True  # a stage stops within its grace period, and is waited for
         for name, stage in (("speed", speed), ("training", training), ("figures", figures)):
             end = began + min(SHARES[name] * seconds, seconds - a.scale * RESERVE)
             if asked:
@@ -165,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     p.add_argument("--data", type=Path, help="CIFAR-10's training images: its name, a zip or a folder")
     p.add_argument("--out", type=Path, help="default: build/gpu_window, or build/gpu_window-reduced")
     p.add_argument("--travel", type=Path, help="a folder that leaves this machine, and comes back for the next window")
-    p.add_argument("--part-mib", type=number, default=15.5, help="of a file in --travel, at most; default: 15.5")
+    p.add_argument("--part-mib", type=number, default=15.5, help="largest size of a file in --travel; default: 15.5")
     p.add_argument("--reduced", action="store_true", help="a tiny network for a few steps, on the CPU: no result")
     a = p.parse_args(argv)
     if a.part_mib <= 0:
@@ -174,10 +178,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     a.out = a.out or Path("build/gpu_window-reduced" if a.reduced else "build/gpu_window")
     a.records, a.scale = a.travel or a.out, REDUCED if a.reduced else 1.0
     if a.reduced:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of a CPU that may be busy, for a network too small to share
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the CPU may be busy, and the network is too small to share
     try:
         if not (a.reduced or torch.cuda.is_available()):
-            raise ValueError("no GPU is at hand here; --reduced proves the command on a CPU")
+            raise ValueError("there is no GPU here; --reduced tests the command on a CPU")
         gpu_stages.check(a.data, a.reduced)
         raise SystemExit(window(a, began))
     except (ValueError, OSError) as e:

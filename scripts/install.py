@@ -2,12 +2,12 @@
 
     .venv/bin/python scripts/install.py [--with pip] [--torch cpu] [--extras grader,lti] [--copy]
 
-With uv where it is present or can be had (from the index that pip is set to), since from a warm cache that takes less
-than a minute; else, or where uv fails, with pip. uv reads none of pip's settings, so it is told them: the index, other
-places to look, certificates. `--torch cpu` leaves the CUDA packages out and takes torch from its CPU index, which uv
-knows by itself. `--extras` takes of pyproject.toml's extras these alone; with `none` it is a student's installation.
-`--copy` puts a wheel of the clone there in place of a link to it, and the clone may go. Bytecode is compiled here: what
-runs in the sandbox could not keep any.
+It uses uv if that is present or can be installed (from pip's index), because from a warm cache uv takes less than a
+minute. Otherwise, or if uv fails, it uses pip. uv does not read pip's settings, so they are passed on: the index, other
+places to look, certificates. `--torch cpu` leaves out the CUDA packages and takes torch from its CPU index, which uv
+knows. `--extras` installs only these of pyproject.toml's extras; `none` gives a student's installation. `--copy`
+installs a wheel of the clone instead of a link to it, so the clone can be deleted. Bytecode is compiled here, since
+what runs in the sandbox could not keep any.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = "requirements.lock"
-CUDA = re.compile(r"(nvidia|cuda)-|triton==")  # packages that torch needs for a GPU, and on Linux alone
-SECTIONS = ("global", "install", ":env:")  # of pip's settings, the last one wins
+CUDA = re.compile(r"(nvidia|cuda)-|triton==")  # packages that torch needs for a GPU, only on Linux
+SECTIONS = ("global", "install", ":env:")  # of pip's settings; later ones win
 AS_UV = {  # pip's setting: uv's environment variable, and what separates its values
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
@@ -38,7 +38,7 @@ PLACES = ("index-url", "extra-index-url", "find-links")
 
 
 def pip_settings(listed: str) -> dict[str, str]:
-    """What `pip config list` prints, by name, without sections."""
+    """Return the settings that `pip config list` prints, by name, without sections."""
     found: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
@@ -49,28 +49,28 @@ def pip_settings(listed: str) -> dict[str, str]:
 
 
 def there(place: str) -> bool:
-    """Whether it is an address or a folder that exists; pip passes over one that does not, and uv would stop."""
+    """Whether it is an address or an existing folder. pip ignores a missing folder, but uv would stop."""
     return "://" in place.removeprefix("file://") or Path(place.removeprefix("file://")).exists()
 
 
 def for_uv(settings: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """pip's settings as environment variables of uv; what the user has set for uv itself stays."""
+    """Return pip's settings as uv's environment variables, except those that the user has set for uv."""
     told = {}
     for key, (variable, separator) in AS_UV.items():
         values = [v for v in settings.get(key, "").split() if key not in PLACES or there(v)]
         if values and variable not in environ:
             told[variable] = separator.join(values)
-    several = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip takes the best version of all indexes, uv of the first
+    several = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip takes the best version in any index, uv in the first
     return told | (several if "UV_INDEX" in told and "UV_INDEX_STRATEGY" not in environ else {})
 
 
 def without_cuda(lock: str) -> str:
-    """The lock without what torch needs for a GPU."""
+    """Return the lock without the packages that torch needs for a GPU."""
     return "".join(line for line in lock.splitlines(keepends=True) if not CUDA.match(line))
 
 
 def wanted(lock: str, extras: str) -> tuple[str, ...]:
-    """What pip and uv are to install: the whole lock, or the clone with these extras in the lock's versions."""
+    """Return what pip or uv should install: the whole lock, or the clone with these extras in the lock's versions."""
     if extras == "all":
         return ("-r", lock)
     return ("-c", lock, "-e", "." if extras == "none" else f".[{extras}]")
@@ -81,7 +81,7 @@ def run(*words: str | Path, env: Mapping[str, str] | None = None) -> bool:
 
 
 def find_uv(pip: Sequence[str]) -> str | None:
-    """The user's uv, or this environment's, which is installed where it is missing; None where it cannot be had."""
+    """Return the user's uv or this environment's, installing the latter if needed; None if that fails."""
     own = Path(sys.executable).with_name("uv")
     if found := shutil.which("uv") or (str(own) if own.exists() else None):
         return found
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--with", dest="tool", choices=("uv", "pip"), default="uv")
     parser.add_argument("--torch", choices=("cpu", "default"), default="default")
     parser.add_argument("--extras", default="all", metavar="NAMES", help="such as grader,lti; or none (default: all)")
-    parser.add_argument("--copy", action="store_true", help="of the clone, with all that ships; not a link to it")
+    parser.add_argument("--copy", action="store_true", help="install a copy of the clone, not a link to it")
     a = parser.parse_args(argv)
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     if unknown := {name.strip() for name in a.extras.split(",")} - {*known, "all", "none"}:  # pip and uv only warn
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if run(*packages, *wanted(lock, a.extras), env=env) and run(*install, *clone, env=env):
             return 0
     if a.torch == "cpu":
-        why = "torch for CPUs alone could not be installed: that takes uv, and access to torch's own index"
+        why = "torch for CPUs could not be installed: that needs uv, and access to torch's own index"
         print(why, file=sys.stderr)
         return 1
     if uv:

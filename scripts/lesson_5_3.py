@@ -1,10 +1,10 @@
-"""Train what lesson 5.3 loads: seven ways to condition at equal budget, and a small model that reads captions.
+"""Train what lesson 5.3 loads: seven ways of conditioning at equal budget, and a small model that reads captions.
 
     python scripts/lesson_5_3.py compare   # digits, seven strategies, two seeds: about 15 minutes on one core
     python scripts/lesson_5_3.py text --until 2100  # emoji at 16×16 with captions: about 10 minutes on one core
 
-Both can be stopped at any time and go on where they were when called again: unfinished runs lie in build/lesson_5_3.
-The results go to data/checkpoints/lesson_5_3: averaged weights in float16, each with the config that made it, and
+Both can be stopped at any time and continue when called again; unfinished runs are kept in build/lesson_5_3. The
+results go to data/checkpoints/lesson_5_3: averaged weights in float16, each with the config that made it, and
 comparison.json with every run's figures. The same seed gives the same numbers on the same machine.
 """
 
@@ -43,15 +43,15 @@ NAMES = ("add", "adagn", "concat", "adaln_zero", "cross_attention_1", "cross_att
 SEEDS = (0, 1)
 IMAGES, SAMPLING_STEPS = 1000, 20  # behind every adherence and distance
 TIMES = tuple(range(25, 1000, 50))  # the held-out loss is the mean over these noise levels
-SAVE_EVERY = 100  # steps: what a stopped run may lose
+SAVE_EVERY = 100  # steps: the most that a stopped run can lose
 
-# One small network for all seven, a high rate and an average that forgets fast: a run is a minute
+# One small network for all seven, with a high learning rate and a fast EMA: a run takes a minute
 DIGITS = Preset(
     unet=UNetConfig(1, 8, 10, channels=(32, 32), blocks_per_level=1, cond_dim=64),
     train=TrainConfig(steps=300, lr=3e-3, warmup=30, ema_decay=0.99),
 )
-# As Stable Diffusion has it, the words enter by cross-attention alone. v, because colours are decided at high noise,
-# where a prediction of eps says nothing about the image
+# As in Stable Diffusion, the words enter only through cross-attention. It predicts v, because colours are decided at
+# high noise, where a prediction of eps says nothing about the image
 TEXT = Preset(
     data="emoji",
     conditioning="none",
@@ -64,9 +64,9 @@ TEXT = Preset(
 def fit(
     build: Callable[[], nn.Module], data: ImageData, config: Preset, path: Path, until: int | None = None
 ) -> tuple[TrainState, list[float]]:
-    """Train, saving now and then; a run that was stopped goes on. Returns the state, and the loss of every step.
+    """Train with regular saves, continuing a run that was stopped. Returns the state, and the loss of every step.
 
-    `until` ends it early, as if the plug had been pulled: the learning rate is then still on its way down.
+    `until` ends it early, as if the plug had been pulled, while the learning rate is still decaying.
     """
     state, losses = TrainState.start(config.diffusion(build()), config.train), []
     if resume.exists(path):
@@ -85,7 +85,7 @@ def fit(
 
 @torch.no_grad()
 def heldout_loss(net: nn.Module, data: ImageData, cond: Tensor, config: Preset) -> list[float]:
-    """Mean squared error at each of TIMES, of all the data's images under these conditions; the noise is fixed."""
+    """Return the mean squared error at each of TIMES, over all the data's images with these conditions; fixed noise."""
     how = config.diffusion(net)
     x0, curve = data.floats(), []  # (N, C, H, W)
     for t in TIMES:
@@ -98,7 +98,7 @@ def heldout_loss(net: nn.Module, data: ImageData, cond: Tensor, config: Preset) 
 
 
 def about(command: str, data: ImageData, config: Preset, losses: list[float]) -> dict:
-    """Where a checkpoint comes from, for its JSON."""
+    """Return where a checkpoint comes from, for its JSON."""
     return {
         "command": f"python scripts/lesson_5_3.py {command}",
         "data": data.name,
@@ -110,7 +110,7 @@ def about(command: str, data: ImageData, config: Preset, losses: list[float]) ->
 
 
 def scored(net: nn.Module, config: Preset, data: ImageData) -> dict:
-    """Adherence, Fréchet distance and diversity of IMAGES images at w = 1, with what they depend on."""
+    """Return adherence, Fréchet distance and diversity of IMAGES images at w = 1, with their provenance."""
     judge, seed = load_classifier(DATA_DIR / "classifiers/digits"), config.train.seed
     y = torch.arange(IMAGES) % config.unet.num_classes  # (N,)
     images = sample(config.diffusion(net), y, 1.0, SAMPLING_STEPS, seed)
@@ -141,7 +141,7 @@ def one_run(name: str, seed: int) -> dict:
 
 
 def compare() -> None:
-    """Every strategy with the first seed, then with the next; the record is written after each seed."""
+    """Run every strategy with the first seed, then with the next. The record is written after each seed."""
     record = {
         "command": "python scripts/lesson_5_3.py compare",
         "data": "digits",
@@ -157,7 +157,7 @@ def compare() -> None:
 
 
 def text(until: int | None = None) -> None:
-    """The model that reads captions; its JSON also holds the words it knows."""
+    """Train the model that reads captions. Its JSON also holds the words it knows."""
     size = TEXT.unet.image_size
     data, heldout = load_data("emoji", "train", size=size), load_data("emoji", "heldout", size=size)
     tokenizer = Tokenizer.build(data.captions)
@@ -183,5 +183,5 @@ if __name__ == "__main__":
     parser.add_argument("part", choices=("compare", "text"), help="what to train")
     parser.add_argument("--until", type=int, help="end the text model's training after this many steps")
     args = parser.parse_args()
-    torch.set_num_threads(1)  # pictures as small as these are too little work to share
+    torch.set_num_threads(1)  # pictures this small are too little work to share
     compare() if args.part == "compare" else text(args.until)

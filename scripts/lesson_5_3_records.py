@@ -1,9 +1,9 @@
-"""Measure what lesson 5.3 quotes but does not compute: how smooth walks are, and what training again changes.
+"""Measure what lesson 5.3 quotes but does not compute: how smooth interpolations are, and how much reruns differ.
 
     python scripts/lesson_5_3_records.py walks   # three paths between two classes of CIFAR-10: two minutes on one core
     python scripts/lesson_5_3_records.py reruns  # paired differences from the reruns behind the conditioner's gate
 
-Each part writes its record into data/checkpoints/lesson_5_3; the lesson and its test read it from there.
+Each part writes its record to data/checkpoints/lesson_5_3, where the lesson and its test read it.
 """
 
 from __future__ import annotations
@@ -35,22 +35,23 @@ METRICS = ("adherence", "distance", "heldout_loss")
 
 
 def grain(images: Tensor) -> list[float]:
-    """For each image (B, C, H, W) in [-1, 1], the mean absolute distance of its pixels from their 2×2 block's mean."""
+    """Return each image's mean absolute distance of pixels from their 2×2 block mean, for (B, C, H, W) in [-1, 1]."""
     blocks = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2)  # (B, C, H/2, W/2) -> (B, C, H, W)
     return (images - blocks).abs().mean((1, 2, 3)).tolist()
 
 
 def along(diffusion: Diffusion, emb: Tensor, noises: Tensor, w: float) -> list[float]:
-    """The grain of the images drawn from every noise (N, C, H, W) with one embedding (D,), or one for each (N, D)."""
+    """Return the grain of images drawn from each noise (N, C, H, W) with one embedding (D,), or one for each (N, D)."""
     conds = emb.expand(len(noises), -1)  # (N, D)
     return grain(interpolate(diffusion.on_embeddings(), conds, noises, w, STEPS, HOW))
 
 
 def beside(a: Tensor, b: Tensor, table: Tensor) -> dict[str, Tensor]:
-    """Which part of the arc's detour matters? Points (D,), or (N, D), beside the middle of the straight line.
+    """Return points (D,), or (N, D), near the middle of the straight line: which part of the arc's detour matters?
 
-    Where the ends have one length, the arc's middle is the line's middle times 2·u, u its weight for either end. The
-    detour is (2·u - 1)·middle, of which one part is the mean of all classes' rows, the other what sets these two apart.
+    If both ends have the same length, the arc's middle is the line's middle times 2·u, where u is its weight for either
+    end. The detour is (2·u - 1)·middle. One part of it is the mean of all classes' rows, the other is what sets these
+    two apart.
     """
     middle, arc = (interpolate_embeddings(a, b, torch.tensor([0.5]), mode)[0] for mode in ("linear", "spherical"))
     detour, shared = arc - middle, table[:-1].mean(0)
@@ -66,7 +67,7 @@ def beside(a: Tensor, b: Tensor, table: Tensor) -> dict[str, Tensor]:
 
 
 def walks() -> dict:
-    """Grain at the ends and half-way, of the network for CIFAR-10."""
+    """Return the grain at the ends and half-way, for the CIFAR-10 network."""
     loaded = checkpoint.load(DATA_DIR / "checkpoints/cifar10", "cpu")
     diffusion = loaded.diffusion()
     table = diffusion.network.class_table.weight.detach()  # (K + 1, D)
@@ -104,7 +105,7 @@ def walks() -> dict:
 
 
 def reruns() -> dict:
-    """Addition and AdaLN-Zero, trained side by side with shared seeds: the reruns behind the conditioner's gate."""
+    """Compare addition and AdaLN-Zero, trained with shared seeds, using the reruns behind the conditioner's gate."""
     record = json.loads((DATA_DIR / "gates/conditioner.json").read_text(encoding="utf-8"))
     runs = {(r["design"], r["rerun"]): r for r in record["runs"]}
     numbers = sorted(n for design, n in runs if design == PAIRED[0])

@@ -1,10 +1,10 @@
-"""Train and measure what lesson 5.4 quotes of digits: few steps, a transformer, min-SNR weighting.
+"""Train and measure what lesson 5.4 quotes for digits: few steps, a transformer, min-SNR weighting.
 
     python scripts/lesson_5_4.py           # six networks a seed, three seeds: about 10 minutes on one core
     python scripts/lesson_5_4.py --long    # the U-Net and the transformer with four times the steps
 
-It can be stopped at any time and goes on when called again: finished runs lie in build/lesson_5_4. The figures go to
-data/checkpoints/lesson_5_4/record.json, and the first seed's averaged weights, in float16, lie beside it.
+It can be stopped at any time and continues when called again; finished runs are kept in build/lesson_5_4. The figures
+go to data/checkpoints/lesson_5_4/record.json, with the first seed's averaged weights, in float16, beside it.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT, WORK = DATA_DIR / "checkpoints/lesson_5_4", ROOT / "build/lesson_5_4"
 SEEDS, LONG_SEEDS = (0, 1, 2), (0, 1)
 IMAGES, EVALUATIONS = 500, (1, 2, 4, 8, 50)
-PAIRS = 2000  # what a reflow learns from
+PAIRS = 2000  # on which a reflow is trained
 
 UNET = UNetConfig(1, 8, 10, channels=(16, 32), blocks_per_level=1, cond_dim=64)
-DIT = DiTConfig(1, 8, 10, channels=(64,), blocks_per_level=2)  # as many parameters, nearly
+DIT = DiTConfig(1, 8, 10, channels=(64,), blocks_per_level=2)  # nearly as many parameters
 SHORT = TrainConfig(steps=300, lr=3e-3, warmup=30, ema_decay=0.99)
 BASE = Preset(unet=UNET, train=SHORT, parameterization="v")
 NETWORKS = {
@@ -74,7 +74,7 @@ def fit(config: Preset) -> tuple[TrainState, float]:
 
 
 def straightened(state: TrainState, seed: int) -> TrainState:
-    """The same flow trained further on its own pairs."""
+    """Train the same flow further on its own pairs."""
     config = replace(SHORT, seed=seed, lr=SHORT.lr / 3)
     made = pairs(state.averaged, PAIRS, seed)
     for again in tqdm(reflow(state.averaged, made, config), total=config.steps, mininterval=10):  # noqa: B007
@@ -83,7 +83,7 @@ def straightened(state: TrainState, seed: int) -> TrainState:
 
 
 def figures(images: Tensor, y: Tensor) -> dict[str, float]:
-    """Fréchet distance to the training digits, and adherence."""
+    """Return the Fréchet distance to the training digits, and adherence."""
     judge = load_classifier(DATA_DIR / "classifiers/digits")
     _, real = classify(judge, digits().floats())
     predicted, features = classify(judge, images)
@@ -92,7 +92,7 @@ def figures(images: Tensor, y: Tensor) -> dict[str, float]:
 
 
 def draw(method: str, network: Diffusion, evaluations: int, seed: int) -> tuple[Tensor, Tensor]:
-    """IMAGES images by a method, and their labels; every method starts from the same noises."""
+    """Draw IMAGES images by a method; return them and their labels. All methods start from the same noise."""
     y, how = torch.arange(IMAGES) % 10, METHODS[method][1]
     if isinstance(how, str):
         return sample(network, y, 1.0, evaluations, seed, SampleConfig(sampler=how, batch_size=IMAGES)), y
@@ -100,12 +100,12 @@ def draw(method: str, network: Diffusion, evaluations: int, seed: int) -> tuple[
 
 
 def possible(method: str, evaluations: int) -> bool:
-    """Whether a method can use so many evaluations: a step of Heun takes two."""
+    """Whether a method can use this number of evaluations: a Heun step takes two."""
     return METHODS[method][1] is not heun_step or evaluations % 2 == 0
 
 
 def measured(name: str, config: Preset, diffusion: Diffusion) -> dict:
-    """The held-out loss, and distance and adherence at each number of evaluations, by every method for this network."""
+    """Return the held-out loss, and distance and adherence at each number of evaluations by each suitable method."""
     heldout, seed, run = digits("heldout"), config.train.seed, {}
     if name != "reflow":
         curve = heldout_loss(diffusion.network, heldout, heldout.labels, config)
@@ -120,14 +120,14 @@ def measured(name: str, config: Preset, diffusion: Diffusion) -> dict:
 
 
 def one_run(name: str, seed: int, steps: int = SHORT.steps) -> dict:
-    """Train and measure one network, or read what an earlier call found; the first seed's weights are kept."""
+    """Train and measure one network, or read the result of an earlier call. The first seed's weights are kept."""
     kept = WORK / f"{name}-{seed}-{steps}.json"
     if kept.is_file():
         return json.loads(kept.read_text(encoding="utf-8"))
     config = NETWORKS["flow" if name == "reflow" else name]
     config = replace(config, train=replace(config.train, seed=seed, steps=steps))
     state, loss = fit(config)
-    for kind in ("flow", "reflow") if name == "flow" else (name,):  # a reflow goes on from its flow
+    for kind in ("flow", "reflow") if name == "flow" else (name,):  # a reflow continues from its flow
         state = straightened(state, seed) if kind == "reflow" else state
         run = {"network": kind, "seed": seed, "steps": steps, "train_loss": round(loss, 5)}
         run |= {"parameters": sum(p.numel() for p in state.model.parameters())}
@@ -140,7 +140,7 @@ def one_run(name: str, seed: int, steps: int = SHORT.steps) -> dict:
 
 
 def write_record() -> None:
-    """All finished runs in one file."""
+    """Write all finished runs to one file."""
     runs = [json.loads(f.read_text(encoding="utf-8")) for f in sorted(WORK.glob("*-*-*.json"))]
     record = {"command": "python scripts/lesson_5_4.py [--long]", "images": IMAGES, "runs": runs}
     record |= {"reference": "digits/train, 1437 images; features of the digits classifier", "guidance_scale": 1.0}
@@ -154,7 +154,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--long", action="store_true", help="the U-Net and the transformer with four times the steps")
     long = parser.parse_args().long
-    torch.set_num_threads(1)  # pictures as small as these are too little work to share
+    torch.set_num_threads(1)  # pictures this small are too little work to share
     WORK.mkdir(parents=True, exist_ok=True)
     for number in LONG_SEEDS if long else SEEDS:
         for network in ("v", "dit") if long else NETWORKS:

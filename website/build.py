@@ -26,20 +26,20 @@ hide: [navigation, toc]
 
 # Playground
 
-Draw with the course's models in the browser, without installing anything: choose a class, a guidance scale and a noise,
+Sample from the course's models in the browser, with nothing to install: choose a class, a guidance scale and a noise,
 and watch the steps.
 
 {where}
 
 ## Guidance laboratory
 
-[Why guidance overshoots](lab/index.html), in the plane, where every score is exact.
+[Why guidance overshoots](lab/index.html), in two dimensions, where every score is exact.
 
 {frame}
 """
 EMBEDDED = """<iframe class="playground" src="playground/index.html" title="Playground" loading="lazy"></iframe>
 
-[Open it alone](playground/index.html){ .md-button target=_blank } [What it does, and how](docs/playground.md)"""
+[Open it on its own](playground/index.html){ .md-button target=_blank } [How it works](docs/playground.md)"""
 
 
 def formulas(out: Path) -> None:
@@ -54,7 +54,7 @@ def formulas(out: Path) -> None:
 
 def playground(out: Path, built: Path) -> None:
     """The page with the playground in it, if it has been made: `make site` does so first."""
-    where = "It is not part of this build; `make site` would have made it first."
+    where = "The playground is not part of this build; `make site` includes it."
     if (built / "index.html").is_file():
         shutil.copytree(built, out / "playground")
         where = EMBEDDED
@@ -132,7 +132,7 @@ def main() -> None:
     except (ValueError, OSError) as e:
         sys.exit(f"site: {e}")
     except KeyboardInterrupt:
-        print("\nstopped; finished lessons are kept, and the same command goes on", file=sys.stderr)
+        print("\nstopped; finished lessons are kept, and the same command continues", file=sys.stderr)
         sys.exit(130)
     print(a.out / "index.html")
 

@@ -1,7 +1,7 @@
 """The library's docstrings, which are plain prose, with tables of parameters, returns and raises for the reference.
 
 An extension of griffe, which reads the sources for mkdocstrings. Types come from annotations; meanings from the
-docstring of the function, its class or its module, then from the glossary; those of fields from the comments behind.
+docstring of the function, its class or its module, then from `meanings`; those of fields from the comments behind.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from typing import Any
 
 import griffe
 
-from website.core_meanings import CORE
+from website.fingerprint import ROOT
 from website.formulas import FORMULAS
-from website.glossary import GLOSSARY, LOCAL
+from website.meanings import everywhere, here
+from website.public import shown
 
-RAISES = re.compile(r"\b((?:[A-Z]\w*Error|Incomparable)\b(?:(?:, | or )[A-Z]\w*Error\b)*),? ?([^.]*(?:\.\w[^.]*)*)\.?")
+RAISES = re.compile(
+    r"\b((?:[A-Z]\w*Error|Incomparable)\b(?:(?:, | or )[A-Z]\w*Error\b)*),? ?((?:[^.]|\.\w|\.\.\.)*)\.?"
+)
 SHAPE = r"\((?:\w+|\.\.\.)(?:, ?(?:[\w/·]+|\.\.\.)?)*\)"
 
 
@@ -44,14 +47,12 @@ def about(name: str, text: str) -> str:
 
 def meaning(name: str, annotation: str, texts: list[str], path: str) -> str:
     """Of a parameter of what is at `path`; texts are docstrings, the nearest first. "" where nothing says it."""
-    local = next((known[name] for place, known in LOCAL.items() if path.startswith(place) and name in known), None)
-    if said := next((s for text in texts[: 1 if local is not None else None] if (s := about(name, text))), local):
+    place = here(name, path)
+    if said := next((s for text in texts[: 1 if place else None] if (s := about(name, text))), ""):
         return said
-    if local == "":
-        return ""
-    known = next((m[name] for place, m in CORE.items() if path.startswith(place) and name in m), "")
-    known = GLOSSARY.get((name, ""), known)
-    known = next((m for (n, kind), m in GLOSSARY.items() if n == name and kind and annotation.startswith(kind)), known)
+    if place:
+        return place[1]
+    known = (everywhere(name, annotation) or ("", ""))[1]
     shape = re.search(rf"(?<![\w.`]){name}`? ({SHAPE})", texts[0]) if texts else None
     if shape is None:
         return known
@@ -68,10 +69,9 @@ def raised(text: str) -> tuple[str, list[griffe.DocstringRaise]]:
             griffe.DocstringRaise(annotation=name, description=words(match[2]))
             for name in re.split(r", | or ", match[1])
         )
-        return "" if not before or before.endswith((".", ";")) else match[0]
+        return "\0" if not before or before.endswith((".", ";")) else match[0]
 
-    rest = RAISES.sub(taken, text)
-    rest = re.sub(r";\s*(?=\n\n|$)", ".", rest).strip()
+    rest = re.sub(r";(\s*)\0", r".\1", RAISES.sub(taken, text)).replace("\0", "").strip()
     return re.sub(r"[ \t]+\n", "\n", rest), rows
 
 
@@ -94,6 +94,12 @@ def comment(attribute: griffe.Attribute) -> str:
     return words(lines[-1].partition("  # ")[2]) if lines else ""
 
 
+def given(parameter: griffe.Parameter) -> tuple[str, Any, Any, str]:
+    """Name, type, default, meaning; *args and **options have stars and no default."""
+    stars = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(parameter.kind, "")
+    return stars + parameter.name, parameter.annotation, None if stars else parameter.default, ""
+
+
 def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[griffe.DocstringSection]:
     """A docstring's prose, formula and tables."""
     prose, errors = raised(texts[0])
@@ -109,7 +115,7 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
             if not f.name.startswith("_") and "instance-attribute" in f.labels
         ]
     elif isinstance(function, griffe.Function):
-        rows = [(p.name, p.annotation, p.default, "") for p in function.parameters if p.name not in ("self", "cls")]
+        rows = [given(p) for p in function.parameters if p.name not in ("self", "cls")]
     else:
         rows = []
     if rows:
@@ -120,7 +126,7 @@ def sections(thing: griffe.Function | griffe.Class, texts: list[str]) -> list[gr
                         n,
                         annotation=a,
                         value=None if d is None else str(d),
-                        description=said or meaning(n, str(a), texts, thing.path),
+                        description=said or meaning(n.lstrip("*"), str(a), texts, thing.path),
                     )
                     for n, a, d, said in rows
                 ]
@@ -137,7 +143,16 @@ class Tables(griffe.Extension):
     """Gives every documented function and class its tables."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        if pkg.name == "ddpm_tools":  # the book is shown in full
+            self.hide(pkg, shown(pkg, ROOT))
         self.walk(pkg, [])
+
+    def hide(self, module: griffe.Module, public: set[str]) -> None:
+        for name, member in list(module.members.items()):
+            if isinstance(member, griffe.Module):
+                self.hide(member, public)
+            elif not member.is_alias and member.path not in public:
+                del module[name]
 
     def walk(self, thing: griffe.Object, outer: list[str]) -> None:
         texts = [thing.docstring.value, *outer] if thing.docstring else outer

@@ -93,5 +93,5 @@ if __name__ == "__main__":
     except LessonError as e:
         sys.exit(str(e))
     except KeyboardInterrupt:
-        print("\nstopped; finished lessons are kept, and the same command goes on", file=sys.stderr)
+        print("\nstopped; finished lessons are kept, and the same command continues", file=sys.stderr)
         sys.exit(130)

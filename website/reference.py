@@ -47,6 +47,8 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     ),
 }
 REST = "Further modules"  # what no subject names yet
+RULE = """The reference shows all of `ddpm_core`. Of `ddpm_tools` it shows what another file uses: a lesson, a guide, a
+script, a test or another module. The other functions are steps inside one module; they are documented in its source."""
 
 
 def modules() -> list[str]:
@@ -95,5 +97,6 @@ def write(out: Path) -> list[dict[str, str]]:
         navigation.append({subject: f"reference/{slug(subject)}.md"})
         listed = ", ".join(f"[`{n}`]({slug(subject)}.md#{n})" for n in names)
         index.append(f"- **[{subject}]({slug(subject)}.md)**: {listed}")
+    index.append(f"\n{RULE}")
     (folder / "index.md").write_text("\n".join(index) + "\n", encoding="utf-8")
     return navigation

@@ -1,4 +1,4 @@
-"""For who decides whether to adopt the grader: docs/grading_validity.md behind an introduction and a picture."""
+"""For those deciding whether to adopt the grader: docs/grading_validity.md after an introduction and a picture."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ hide: [navigation]
 
 # {title}
 
-Marks that a program gives must be worth what a careful colleague's are: a right answer keeps its points however it is
-written, a wrong one loses them, and nobody gets at the marks by another way. This page says how far that holds here,
-what was tried to prove it wrong, and what remains. Each figure stands with the command that measures it, so you need
-not take our word.
+A program's marks must be as good as a careful colleague's: a right answer keeps its points however it is written, a
+wrong one loses them, and there is no other way to get marks. This page says how far that holds here, how we tried to
+prove it wrong, and what is still open. Every figure comes with the command that measures it, so you need not take our
+word.
 
-Answers are judged by what they *do*: checks call them and compare numbers, and a **gate** trains a design for some
-seconds, draws with it, and compares the result with limits.
+Answers are judged by what they *do*. Checks call them and compare numbers; a **gate** trains a design for a few
+seconds, samples from it, and compares the result with limits.
 
-![Runs of right designs lie left of the limit, those of wrong ones right of it]({picture})
+![Runs of right designs lie left of the limit, runs of wrong designs right of it]({picture})
 {{: .figure .wide }}
 
-Each mark is a fresh training run that set no limit: {right} of right designs, {wrong} of wrong ones. Left of the line
-is full credit. {missed} of the right ones lie right of it, and {passed} of the wrong ones left of it; what is known of
-such errors stands below. To try the grader on answers of your own, begin
-with [the page for instructors](instructors.md).
+Each dot or cross is a fresh training run, not used to set any limit: {right} of right designs, {wrong} of wrong ones.
+Left of the line is full credit. {missed} of the right designs lie right of it, and {passed} of the wrong ones left of
+it; such errors are discussed below. To try the grader on answers of your own, start with
+[the page for instructors](instructors.md).
 """
 
 
@@ -72,11 +72,11 @@ def draw(found: list[dict], path: Path) -> None:
     axes.axvline(1, color="#333333", linewidth=1.2)
     axes.text(0.985, 0.62, "full credit", ha="right", fontsize=9)
     axes.set_xscale("log")
-    axes.set_xticks([0.5, 0.7, 1, 1.5, 2, 3, END], ["0.5", "0.7", "limit", "1.5", "2", "3", "4 and more"])
+    axes.set_xticks([0.5, 0.7, 1, 1.5, 2, 3, END], ["0.5", "0.7", "limit", "1.5", "2", "3", "4 or more"])
     axes.minorticks_off()
     axes.set_yticks([-i for i in range(len(GATES))], list(GATES))
     axes.set_ylim(0.6 - len(GATES), 0.85)
-    axes.set_xlabel("the worst of a run's figures, in multiples of its limit")
+    axes.set_xlabel("worst metric of a run, as a multiple of its limit")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper right", fontsize=9, frameon=False)
     figure.savefig(path, dpi=150)

@@ -1,1 +1,1 @@
-"""For whoever writes exercises: known answers, calibration, new exercises. Nothing of it travels or reaches a grade."""
+"""Tools for authors of exercises: known answers, calibration, new exercises. No grade depends on them."""

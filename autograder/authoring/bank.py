@@ -1,12 +1,12 @@
-"""Texts that hold many known answers: exercises/NAME/mutants.txt and exercises/NAME/references.txt.
+"""Reads files of known answers: exercises/NAME/mutants.txt and exercises/NAME/references.txt.
 
 === q_sample                        a section; its first answer is the base of the edits below
 --- right: view                     an answer: its kind and its name
 (source)
 --- wrong: minus
-loses: the noise is scaled; own     any number of `word: text` lines
-- x_0 + (1                          an edit of the base: this text, which occurs once, …
-+ x_0 - (1                          … becomes this; several lines, and several edits, one after the other
+loses: the noise is scaled; own     any number of `loses: text` and `about: text` lines
+- x_0 + (1                          an edit of the base: this text, which must occur once, …
++ x_0 - (1                          … becomes this. An edit can span lines, and several can follow one another
 (or, in place of edits, a source)
 """
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 def read(file: Path) -> Iterator[Entry]:
-    """The answers of a text, in order; ValueError where an edit has not exactly one place, or a name occurs twice."""
+    """Yield a file's answers in order; ValueError if an edit does not match exactly once, or a name occurs twice."""
     for part in file.read_text(encoding="utf-8").split("\n=== ")[1:]:
         section, text = part.split("\n", 1)
         base, names = "", set()
@@ -49,14 +49,14 @@ def read(file: Path) -> Iterator[Entry]:
 
 
 def edited(base: str, body: str) -> str:
-    """The body itself, or the base with the body's edits; where there is no body, the base."""
+    """Return the body itself, or the base with the body's edits, or the base if there is no body."""
     if not body.strip():
         return base
     if not body.startswith("- "):
         return body.strip("\n") + "\n"
     edits: list[tuple[list[str], list[str]]] = []
     for line in body.strip("\n").split("\n"):
-        if line.startswith("- ") and (not edits or edits[-1][1]):  # what follows a `+` is another edit
+        if line.startswith("- ") and (not edits or edits[-1][1]):  # a `-` after a `+` starts another edit
             edits.append(([], []))
         edits[-1][line.startswith("+")].append(line[2:])
     for old, new in edits:
@@ -66,5 +66,5 @@ def edited(base: str, body: str) -> str:
 
 def replaced(source: str, old: str, new: str) -> str:
     if source.count(old) != 1:
-        raise ValueError(f"the edit of {old!r} has {source.count(old)} places in its base, not one:\n{source}")
+        raise ValueError(f"the edit of {old!r} matches {source.count(old)} times in its base, not once:\n{source}")
     return source.replace(old, new)

@@ -1,7 +1,7 @@
-"""Makes a band file: reruns of the reference designs and of the controls, and the limits that follow from them.
+"""Makes a band file: reruns the reference designs and the controls, and derives the limits from them.
 
-Every run goes through the sandbox exactly as a submission does, and is written as soon as it is done, so that an
-interrupted calibration goes on where it stopped.
+Every run goes through the sandbox exactly as a submission does. It is saved as soon as it is done, so an interrupted
+calibration continues where it stopped.
 """
 
 import json
@@ -33,7 +33,7 @@ from ddpm_core.schedule import DiffusionSchedule, at
 from ddpm_core.streams import derive_seed
 from ddpm_tools.evaluation.plain_classifier import load_classifier
 
-GENEROUS = Limits(wall_s=7200, cpu_s=7200)  # a design is measured here, not how busy the machine is
+GENEROUS = Limits(wall_s=7200, cpu_s=7200)  # a busy machine must not end a run
 
 
 def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
@@ -41,9 +41,9 @@ def load_judges(names: tuple[str, ...] = tuple(JUDGES)) -> dict[str, Judge]:
 
 
 def memoriser(xt: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-    """Control: the exact denoiser of the stored training images of class y; it can only return copies of them.
+    """A control: the exact denoiser for the training images of class y (all classes without y).
 
-    Without y, of all of them.
+    It can only return copies of these images.
     """
     data, abar = digits("train"), at(DiffusionSchedule.named().alphas_cumprod, t, xt).flatten(1)  # (B, 1)
     flat, stored = xt.flatten(1), data.floats().flatten(1)  # (B, D), (N, D)
@@ -56,11 +56,11 @@ def memoriser(xt: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is to be run, and on how many threads."""
+    """The design to run, and the number of threads."""
 
     exercise: Exercise
     design: str
-    answer: dict[str, str] | None = None  # cells that are not among the references
+    answer: dict[str, str] | None = None  # its cells, if it is not among the references
     threads: int = THREADS
 
 
@@ -71,7 +71,7 @@ def one_run(
     judges: dict[str, Judge],
     decided: Callable[[Look], bool] = unlimited,
 ) -> list[Look]:
-    """The looks at one rerun of one design."""
+    """Run one design with one seed, and return the looks at it, up to the first that is `decided`."""
     exercise, design = what.exercise, what.design
     if design == "memoriser":
         seen = harness.labels
@@ -89,14 +89,15 @@ def one_run(
 
 
 def stored(look: Look) -> dict:
-    """A look as band files have it; hope is null at the first look."""
+    """Return a look as stored in band files. Hope is null at the first look."""
     hope = None if math.isinf(look.hope) else round(look.hope, 4)
     return {"step": look.step, "metrics": look.metrics, "hope": hope}
 
 
 def enough(look: Look, gate: Gate, role: str) -> bool:
-    """Whether a run for the limits may stop here, where the gate says so: more training makes a reference's last look
-    no worse, and a control is given up there in grading as well.
+    """Whether a run for the limits can stop here, if the gate allows that (Gate.enough).
+
+    More training would not make a reference's last look worse, and grading would give up a control here as well.
     """
     if not gate.enough:
         return False
@@ -104,16 +105,17 @@ def enough(look: Look, gate: Gate, role: str) -> bool:
 
 
 def calibrate(exercise: Exercise, out: Path, reruns: int = 8, one_look: bool = False) -> dict:
-    """Run what is missing from `out`, then write the limits. KeyboardInterrupt loses the run in progress only.
+    """Run what is missing from `out`, then write the limits; returns the contents of `out`.
 
-    `one_look`: of the run that the challenge tracks have, not of the one that submissions have.
+    KeyboardInterrupt only loses the run in progress. `one_look` calibrates the run of the challenge tracks instead of
+    the run by which submissions are graded.
     """
     torch.set_num_threads(1)
     gate, judges = gate_of(exercise.name), load_judges()
     harness, controls = (gate.harness, gate.controls) if one_look else gate.graded()
     made_with = json.loads(json.dumps(describe(harness)))
     record: dict = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
-    if record.get("harness") != made_with:  # runs of another harness say nothing about this one
+    if record.get("harness") != made_with:  # runs with another harness say nothing about this one
         record = {"exercise": exercise.name, "harness": made_with, "runs": []}
     record["command"] = f"autograder calibrate {exercise.name} --reruns {reruns}{' --one-look' * one_look}"
     designs = [(d, role) for role in ("reference", "control") for d in names(exercise.name, role)]

@@ -1,4 +1,4 @@
-"""Runs of checks and gates on changed replies, and what became of each."""
+"""Runs checks and gates on changed replies, and reports the result of each run."""
 
 import math
 import random
@@ -17,8 +17,8 @@ class Run:
     scene: Scene
     mutation: str
     frames: int  # how many replies were changed
-    outcome: str  # full, partial, none, stopped (by an exception that is no verdict), or a child's failure
-    gain: float  # points over those of the honest replies
+    outcome: str  # full, partial, none, stopped (by an exception that is not a verdict), or a child's failure
+    gain: float  # points beyond those for the honest replies
     detail: str
 
 
@@ -29,7 +29,7 @@ def run(scene: Scene, mutation: str, rng: random.Random, honest: float) -> Run:
         result = judged(scene, replay)
     except Failure as e:
         return Run(scene, mutation, len(counted), e.outcome, 0.0, e.message)
-    except Exception as e:  # what grading/submission.py makes of it
+    except Exception as e:  # as in grading/submission.py
         return Run(scene, mutation, len(counted), "infrastructure_error", 0.0, repr(e))
     score = result.score or 0.0
     gain = score - honest if math.isfinite(score) else math.inf
@@ -41,10 +41,7 @@ def run(scene: Scene, mutation: str, rng: random.Random, honest: float) -> Run:
 
 
 def fuzz(scenes: Sequence[Scene], frames: int, rng: random.Random) -> Iterator[Run]:
-    """Runs of all scenes in turn, each with every way of changing replies in turn, until so many were changed.
-
-    A scene that takes long, or asks nothing of a child, gets one run of each kind.
-    """
+    """Yield runs of all scenes in turn, cycling through the mutations, until at least `frames` replies were changed."""
     honest = {s.name: judged(s, Replay(s.frames, lambda n, frame: frame)).score for s in scenes}
     done, i = 0, 0
     while done < frames:

@@ -1,7 +1,7 @@
-"""Judging mutants that a machine made: each loses points, or does what the original does, or is a survivor.
+"""Judges machine-made mutants: each loses points, is equivalent to the original, or survives.
 
-An equivalent mutant is told by a differential test: on everything that the checks ask of the original in seeds of
-their own, it replies just the same. Each mutant runs in a fork of this process, with a time limit: some never end.
+A differential test finds equivalent mutants: they give the same replies as the original to everything that the checks
+ask, in separate seeds. Each mutant runs in a fork of this process with a time limit, since some never end.
 """
 
 import json
@@ -26,34 +26,34 @@ from autograder.exercises.base import Failed, Probe
 from autograder.intake import model_solutions
 from ddpm_core.streams import stream
 
-SEEDS, OTHER_SEEDS = (0, 1, 2), (11, 12)  # in which mutants are judged; whose questions tell equivalent ones
-CLOCK = "stays within the time budget"  # what the machine is busy with besides would decide this check
-LIMIT_S, MEMORY = 40, 6 * 2**30  # seconds of a processor for one mutant, 200 where the checks build networks
-RIGHT = "right: "  # before a cell's name, where a mutant is of another right answer than the model solution
+SEEDS, OTHER_SEEDS = (0, 1, 2), (11, 12)  # in which mutants are judged, and tested for equivalence
+CLOCK = "stays within the time budget"  # not run: this check depends on what else the machine is doing
+LIMIT_S, MEMORY = 40, 6 * 2**30  # processor seconds per mutant (200 where checks build networks), and bytes
+RIGHT = "right: "  # precedes a cell's name if the mutant was made from a right answer other than the model solution
 ACCEPTED = Path(__file__).with_name("accepted.txt")
 
 
 @cache
 def solutions() -> dict[str, dict[str, str]]:
-    """The model solution of every answer cell, by the exercise's name and the answer's."""
+    """Return the model solution of every answer cell, by exercise and answer."""
     return {e.name: model_solutions.reference(e, e.answers) for e in EXERCISES.values()}
 
 
 def source_of(bank: Bank, mutated: str = "") -> str:
-    """The model solution of a cell, or a mutant of it, with the other cell's before or behind it in a pair."""
+    """Return a cell's model solution, or `mutated` in its place. In a pair, the other cell's solution is included."""
     cells = {**solutions()[bank.exercise.name]}
     cells[bank.answer] = mutated or cells[bank.answer]
     return "\n".join(cells.values()) if bank.exercise.judged_as_pair else cells[bank.answer]
 
 
 def of_solution(bank: Bank) -> list[Mutant]:
-    """All mutants of a cell's model solution."""
+    """Return all mutants of a cell's model solution."""
     return all_mutants(solutions()[bank.exercise.name][bank.answer])
 
 
 @dataclass
 class Recording:
-    """Passes questions on, and keeps them with their replies."""
+    """Passes requests on to a child, and keeps them with their replies."""
 
     child: InProcess
     kept: list[tuple[dict, protocol.Tensors, protocol.Message]] = field(default_factory=list)
@@ -74,7 +74,10 @@ def loaded(bank: Bank, source: str, child: object) -> Probe:
 def first_failure(
     bank: Bank, source: str, seed: int, child: object | None = None, only: str | None = None
 ) -> str | None:
-    """The first check that a source fails, of all or `only` this one; an error that stops it costs its points too."""
+    """Return the first check that a source fails, of all checks or `only` this one; None if it fails none.
+
+    A check that is stopped by an error counts as failed.
+    """
     try:
         probe = loaded(bank, source, child or InProcess(import_module(bank.exercise.questions)))
     except Failed:
@@ -83,13 +86,13 @@ def first_failure(
         try:
             if CLOCK not in check.name and only in (None, check.name):
                 check.run(probe, stream(seed, check.name))
-        except Exception:  # as grading/checking.py has it: no points
+        except Exception:  # as in grading/checking.py: no points
             return check.name
     return None
 
 
 def alike(one: protocol.Message, two: protocol.Message) -> bool:
-    """Are two replies the same, up to rounding and to the wording of errors?"""
+    """Whether two replies are the same, except for rounding and the wording of errors."""
     (a, p), (b, q) = one, two
     if "error" in a or "error" in b:
         return (a.get("error") or {}).get("kind") == (b.get("error") or {}).get("kind")
@@ -104,7 +107,10 @@ def alike(one: protocol.Message, two: protocol.Message) -> bool:
 
 
 def equivalent(bank: Bank, source: str, original: str) -> bool:
-    """Does it reply as the right answer that it was made from does to all that the checks ask of that one?"""
+    """Whether a mutant gives the same replies as its original to all that the checks ask the original.
+
+    ValueError if the original loses points.
+    """
     questions = import_module(bank.exercise.questions)
     for seed in OTHER_SEEDS:
         recording, other = Recording(InProcess(questions)), InProcess(questions)
@@ -118,9 +124,9 @@ def equivalent(bank: Bank, source: str, original: str) -> bool:
 
 
 def verdict(bank: Bank, source: str, original: str) -> tuple[str, str]:
-    """(outcome, the check): killed in every seed, killed in some, equivalent, survived."""
+    """Return (outcome, check): "killed" in every seed, "by chance" in some, "equivalent" or "survived"."""
     failed = [first_failure(bank, source, SEEDS[0])]
-    for seed in SEEDS[1:]:  # what one check has seen it sees again, mostly
+    for seed in SEEDS[1:]:  # try the check that failed before first: usually it fails again
         failed.append(
             (failed[0] and first_failure(bank, source, seed, only=failed[0])) or first_failure(bank, source, seed)
         )
@@ -132,18 +138,18 @@ def verdict(bank: Bank, source: str, original: str) -> tuple[str, str]:
 
 
 def in_fork(work: Callable[[], tuple[str, str]], limit_s: int) -> tuple[str, str]:
-    """What `work` returns in a fork of this process; killed by "time" or "crash" where that does not end well."""
+    """Run `work` in a fork of this process and return its result, or ("killed", "time" or "crash…") if it fails."""
     receive, send = os.pipe()
     if not (pid := os.fork()):
         for number in (signal.SIGPROF, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, limit_s)  # a busy machine kills no mutant
-        signal.alarm(10 * limit_s)  # what waits for ever uses no processor
+        signal.setitimer(signal.ITIMER_PROF, limit_s)  # processor time, so that a busy machine kills no mutant
+        signal.alarm(10 * limit_s)  # for a mutant that waits forever without using the processor
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         try:
             answer = json.dumps(work())
-        except BaseException as e:  # a mutant that ends the process, or an error of ours: the record shows it
+        except BaseException as e:  # a mutant that ends the process, or an error of ours: the record shows which
             answer = json.dumps(("killed", f"crash: {e!r}"[:200]))
         os.write(send, answer.encode())
         os._exit(0)
@@ -158,7 +164,7 @@ def in_fork(work: Callable[[], tuple[str, str]], limit_s: int) -> tuple[str, str
 
 
 def judged(bank: Bank, mutant: Mutant, original: str = "") -> tuple[str, str]:
-    """(outcome, the check) of a mutant of the model solution, or of another right answer: the `original`."""
+    """Return the verdict on a mutant of the model solution, or of another right answer given as `original`."""
     limit_s = LIMIT_S * (5 if bank.exercise.name in ("architecture", "conditioner") else 1)
     solutions()  # read once, not in every fork
     source = mutant.source if original else source_of(bank, mutant.source)
@@ -167,7 +173,7 @@ def judged(bank: Bank, mutant: Mutant, original: str = "") -> tuple[str, str]:
 
 @cache
 def accepted() -> dict[tuple[str, str], str]:
-    """Survivors that are no hole, with the reason: by (answer, change)."""
+    """Return the accepted survivors, which are right answers too: {(answer, change): reason}."""
     found, answer, reason = {}, "", ""
     for line in ACCEPTED.read_text(encoding="utf-8").splitlines():
         if line.startswith("=== "):
@@ -180,5 +186,5 @@ def accepted() -> dict[tuple[str, str], str]:
 
 
 def banks(*names: str) -> Iterator[Bank]:
-    """Of the cells named, or of all."""
+    """Yield the banks of the cells named, or of all."""
     return (b for b in mutants.banks() if not names or b.answer in names)

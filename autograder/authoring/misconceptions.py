@@ -1,13 +1,14 @@
-"""As which known mistake does a wrong answer behave? Named for the instructor, where its replies tell.
+"""Finds the known mistake that a wrong answer behaves like, and names it for the instructor.
 
-A wrong answer of the bank stands for its kind, and its name says which. The candidates fail the same checks as the
-answer, or nearly; among these, the one whose replies to the very same questions agree. What tells is a question to
-which the answer replies otherwise than the model solution. Modules agree only where they are built alike, so many stay
-unnamed: a name is given where nearly all telling replies agree, and never for answers that stop with an error.
+Each wrong answer in the bank stands for a kind of mistake, given by its name. The candidates are those that fail nearly
+the same checks as the answer. Among these, the one whose replies to the very same questions agree best is chosen. Only
+telling questions count, those to which the answer replies differently from the model solution. Modules agree only if
+they are built alike, so many mistakes stay unnamed. A name is given only if nearly all telling replies agree, and never
+for answers that stop with an error.
 
     python -m autograder.authoring.misconceptions NOTEBOOK...
 
-prints the names for solved notebooks, each in a sandbox. Nothing of this reaches a student.
+prints the names for solved notebooks, each run in a sandbox. None of this reaches a student.
 """
 
 import sys
@@ -28,13 +29,13 @@ from autograder.sandbox.limits import Limits
 from autograder.sandbox.session import session
 from ddpm_core.streams import stream
 
-SURE, TELLING, CANDIDATES = 0.95, 4, 8  # share of telling replies, how many there must be, how many mistakes are tried
-ALIKE = 0.6  # of the failed checks of either, those that both fail
+SURE, TELLING, CANDIDATES = 0.95, 4, 8  # share of telling replies that must agree, their least number, mistakes tried
+ALIKE = 0.6  # checks that both fail, as a share of the checks that either fails
 
 
 @dataclass(frozen=True)
 class Named:
-    """`agree` of `telling` replies are those of the known mistake."""
+    """A known mistake, and how many of the `telling` replies agree with it."""
 
     name: str
     agree: int
@@ -45,7 +46,10 @@ Asked = list[tuple[dict, Tensors, Message]]
 
 
 def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozenset[str], Asked]:
-    """The checks that a source fails, and all that was asked of it, with its replies: nothing if it does not load."""
+    """Return the checks that a source fails, and all requests with its replies.
+
+    If it does not load, it fails all checks and there are no requests.
+    """
     recording = Recording(child)
     try:
         probe = loaded(bank, source, recording)
@@ -55,7 +59,7 @@ def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozens
     for check in bank.checks:
         try:
             check.run(probe, stream(seed, check.name))
-        except Exception:  # no points, whatever it was
+        except Exception:  # whatever it was, there are no points
             failed.add(check.name)
     return frozenset(failed), [k for k in recording.kept if k[0]["op"] != "load"]
 
@@ -66,13 +70,13 @@ def in_process(bank: Bank) -> InProcess:
 
 @cache
 def patterns(answer: str, seed: int) -> dict[str, frozenset[str]]:
-    """The checks that each known mistake of a cell fails."""
+    """Return the checks that each known mistake of a cell fails."""
     (bank,) = banks(answer)
     return {name: examined(bank, w.source, seed, in_process(bank))[0] for name, w in bank.wrong.items()}
 
 
 def candidates(bank: Bank, failed: frozenset[str], seed: int) -> list[str]:
-    """Known mistakes that fail much the same checks, the likest first."""
+    """Return the known mistakes that fail nearly the same checks, the most similar first."""
     likeness = {n: len(failed & f) / len(failed | f) for n, f in patterns(bank.answer, seed).items() if failed | f}
     return sorted((n for n, v in likeness.items() if v >= ALIKE), key=lambda n: -likeness[n])[:CANDIDATES]
 
@@ -84,13 +88,13 @@ def replies(bank: Bank, source: str, asked: Asked) -> list[Message]:
 
 
 def telling(bank: Bank, asked: Asked) -> Asked:
-    """The questions to which an answer replies otherwise than the model solution, and not with an error."""
+    """Return the requests to which an answer replies differently from the model solution, and not with an error."""
     right = replies(bank, source_of(bank), asked)
     return [k for k, r in zip(asked, right) if "error" not in k[2][0] and not alike(k[2], r)]
 
 
 def agreement(bank: Bank, name: str, tells: Asked) -> Named:
-    """How many of the telling replies of an answer are those of a known mistake."""
+    """Count the telling replies of an answer that agree with those of a known mistake."""
     try:
         wrong = replies(bank, bank.wrong[name].source, tells)
     except Failed:  # a known mistake that does not even load
@@ -99,7 +103,7 @@ def agreement(bank: Bank, name: str, tells: Asked) -> Named:
 
 
 def named(bank: Bank, source: str, seed: int, child: object | None = None) -> tuple[Named | None, Asked]:
-    """The known mistake as which an answer behaves, if one is sure enough; and what was asked for it."""
+    """Return the known mistake that an answer behaves like, or None if none is certain enough, and all requests."""
     failed, asked = examined(bank, source, seed, child or in_process(bank))
     tells = telling(bank, asked) if failed and asked else []
     found = [agreement(bank, n, tells) for n in candidates(bank, failed, seed)] if len(tells) >= TELLING else []
@@ -108,7 +112,7 @@ def named(bank: Bank, source: str, seed: int, child: object | None = None) -> tu
 
 
 def report(files: Iterable[Path], seed: int = 0) -> Iterable[str]:
-    """One line for each answer of solved notebooks that behaves as a known mistake."""
+    """Yield a line for each answer in solved notebooks that behaves like a known mistake or cannot be read."""
     for file in files:
         for bank in (b for b in banks() if b.exercise.name == file.stem and not b.exercise.judged_as_pair):
             try:
@@ -119,7 +123,7 @@ def report(files: Iterable[Path], seed: int = 0) -> Iterable[str]:
             with session(bank.exercise, Limits()) as child:
                 best, _ = named(bank, source, seed, child)
             if best:
-                yield f"{file}, {bank.answer}: behaves as if “{best.name}” ({best.agree} of {best.telling} replies)"
+                yield f"{file}, {bank.answer}: behaves like “{best.name}” ({best.agree} of {best.telling} replies)"
 
 
 if __name__ == "__main__":

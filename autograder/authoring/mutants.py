@@ -1,8 +1,9 @@
-"""Known answers of every cell, right and wrong, that show what the checks see: each wrong one must lose the points that
-it should, and no right one may lose any.
+"""Known answers to every cell, right and wrong, that test the checks.
 
-exercises/NAME/mutants.txt has a section for each answer cell (bank.py). Its answers are `right` or `wrong`; `loses`
-names the checks that a wrong one must fail, each by a part of its name that no other check has. Where the answers of an
+Each wrong answer must lose the points that it should, and no right one may lose any.
+
+exercises/NAME/mutants.txt has a section for each answer cell (bank.py). Its answers are `right` or `wrong`. `loses`
+names the checks that a wrong one must fail, each by a part of its name that no other check has. If the answers of an
 exercise are judged as a pair, each source defines both, and may fail any of the checks.
 
 All of these answers are ours and trusted, so they may run in this process.
@@ -36,7 +37,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Bank:
-    """Known answers of one answer cell."""
+    """Known answers to one answer cell."""
 
     exercise: Exercise
     answer: str
@@ -48,14 +49,14 @@ class Bank:
         return self.exercise.checks if self.exercise.judged_as_pair else self.exercise.checks_of(self.answer)
 
     def cells(self, source: str) -> dict[str, str]:
-        """The answer cells of one known answer: a pair's source is all in the first, and the second is empty."""
+        """Return the answer cells of one known answer. A pair's source goes into the first, and the second is empty."""
         if not self.exercise.judged_as_pair:
             return {self.answer: source}
         return dict.fromkeys(self.exercise.answers, "") | {self.exercise.answers[0]: source}
 
 
 def banks(*names: str) -> Iterator[Bank]:
-    """The banks of some exercises, or of all."""
+    """Yield the banks of some exercises, or of all."""
     by_name = {e.name: e for e in EXERCISES.values()}
     for name in names or NAMES:
         for answer, entries in groupby(read(HERE / name / "mutants.txt"), key=lambda entry: entry.section):
@@ -78,14 +79,14 @@ def _check(bank: Bank, part: str) -> str:
 
 @dataclass
 class InProcess:
-    """Answers as a child does, in this process: for trusted code, a hundred times faster."""
+    """Replies like a child, but in this process: a hundred times faster, and for trusted code only."""
 
     operations: object
     names: dict = field(default_factory=dict)
 
     def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
         sent = {k: v.clone() for k, v in (tensors or {}).items()}
-        main = sys.modules["__main__"]  # which a child has for its cells alone
+        main = sys.modules["__main__"]  # in a child, this belongs to the cells
         try:
             self.names, *reply = answers.reply(self.operations, self.names, header, sent)
             frame = protocol.encode(*reply)
@@ -93,21 +94,24 @@ class InProcess:
             frame = protocol.encode(answers.describe(error))
         finally:
             sys.modules["__main__"] = main
-        return protocol.read_message(BytesIO(frame))  # nothing else gets through the wire
+        return protocol.read_message(BytesIO(frame))  # so that only what can be sent gets through
 
     def renew(self) -> None:
-        """As another process would, forget all that was loaded."""
+        """Forget all that was loaded, as a new process would."""
         self.names = {}
 
     def beside(self) -> AbstractContextManager["InProcess"]:
-        """Another one, in which nothing is loaded."""
+        """Return another one, with nothing loaded."""
         return nullcontext(InProcess(self.operations))
 
 
 def failures(
     bank: Bank, source: str, seed: int, child: object | None = None, only: Container[str] | None = None
 ) -> dict[str, str]:
-    """Checks (all, or only these) that an answer fails, with the messages; `child` is a sandbox, or this process."""
+    """Return the checks (of all, or of `only` these) that an answer fails, with their messages.
+
+    `child` is what runs the answer; without it, this process does.
+    """
     exercise = bank.exercise
     probe = Probe(child or InProcess(import_module(exercise.questions)))
     supplied = model_solutions.reference(exercise, needed) if (needed := exercise.needs.get(bank.answer)) else {}
@@ -127,7 +131,7 @@ def failures(
 
 
 def survivors(bank: Bank, seed: int, child: object | None = None) -> dict[str, list[str]]:
-    """Wrong answers that kept points which they should lose: the checks that let each of them pass."""
+    """Return the wrong answers that kept points they should lose, with the checks that let each of them pass."""
     found = {}
     for name, wrong in bank.wrong.items():
         failed = failures(bank, wrong.source, seed, child, wrong.loses)
@@ -137,6 +141,6 @@ def survivors(bank: Bank, seed: int, child: object | None = None) -> dict[str, l
 
 
 def victims(bank: Bank, seed: int, child: object | None = None) -> dict[str, dict[str, str]]:
-    """Right answers that lost points, with the messages."""
+    """Return the right answers that lost points, with the messages."""
     found = {f"{bank.answer}: {name}": failures(bank, source, seed, child) for name, source in bank.right.items()}
     return {name: failed for name, failed in found.items() if failed}

@@ -1,5 +1,7 @@
-"""Ways to change a reply of a child, for the fuzz of what judges it (replay.py). Each is (rng, frame, others) -> frame;
-`others` are the scene's other replies."""
+"""Ways to change a child's reply, to fuzz the code that judges it (replay.py).
+
+Each is a function (rng, frame, others) -> frame, where `others` are the scene's other replies.
+"""
 
 import json
 import random
@@ -21,7 +23,7 @@ NAMES += (
     "score",
     "op",
     "ready",
-)  # that some check reads, or an attacker would try
+)  # fields that some check reads, or an attacker would try
 NUMBERS = (0, 1, -1, 7, 10**6, 2**63 - 1, -(2**63), 2**64, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"))
 THINGS = (
     None,
@@ -40,19 +42,19 @@ THINGS = (
     {"kind": 1},
     NUMBERS,
 )
-LARGE = 1 << 20  # numbers in a tensor that is far larger than any that is asked for
+LARGE = 1 << 20  # numbers in a tensor that is far larger than any requested one
 
 
 def opened(frame: Frame) -> tuple[dict, dict[str, Tensor]]:
     try:
         header, tensors = decode(*frame)
         return dict(header), dict(tensors)
-    except Exception:  # changed before
+    except Exception:  # it has been changed already
         return {}, {}
 
 
 def closed(header: dict, tensors: dict[str, Tensor]) -> Frame:
-    """As an attacker would write it: no check of what the wire carries."""
+    """Build a frame as an attacker would, without checking whether it may be sent."""
     return json.dumps(header).encode(), b"".join(pack(tensors)) if tensors else b""
 
 
@@ -66,7 +68,7 @@ def field(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
 
 
 def within(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
-    """One element of a list in the header."""
+    """Change one element of a list in the header."""
     header, tensors = opened(frame)
     if not (lists := [k for k, v in header.items() if isinstance(v, list) and v]):
         return field(rng, frame, others)
@@ -88,7 +90,7 @@ def error(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
 
 
 def of_a_tensor(change: Callable[[random.Random, Tensor], Tensor]) -> Mutation:
-    """A mutation of one tensor, or of all."""
+    """Make a mutation that changes one tensor, or several."""
 
     def mutation(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
         header, tensors = opened(frame)
@@ -123,7 +125,7 @@ def shape(rng: random.Random, x: Tensor) -> Tensor:
 
 
 def values(rng: random.Random, x: Tensor) -> Tensor:
-    """Some or all numbers of a tensor become others."""
+    """Replace some or all numbers of a tensor."""
     odd = rng.choice((float("nan"), float("inf"), -float("inf"), 3e38, -1e30, 1e-38, 0.0, 1.0, -1.0, 2.0**62))
     if not x.is_floating_point():
         odd = rng.choice((0, 1, -1, 127, 2**31, -(2**62)))
@@ -142,7 +144,7 @@ def noise(rng: random.Random, x: Tensor) -> Tensor:
 
 
 def names(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
-    """A tensor is gone, has another name, or changes places with another."""
+    """Remove a tensor, rename it, or exchange it with another."""
     header, tensors = opened(frame)
     if not tensors:
         return closed(header, {rng.choice(("out", "out0", "grad", "losses", "w0", "")): torch.zeros(3)})
@@ -154,12 +156,12 @@ def names(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
 
 
 def order(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
-    """Another reply in its place: one that was given before, or comes later."""
+    """Replace the reply with an earlier or a later one."""
     return rng.choice(others) if others else (b"{}", b"")
 
 
 def parts(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
-    """The header of one reply with the tensors of another."""
+    """Combine the header of one reply with the tensors of another."""
     return rng.choice((frame, *others))[0], rng.choice((frame, *others))[1]
 
 
@@ -169,7 +171,7 @@ def cut(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
 
 
 def flipped(rng: random.Random, frame: Frame, others: Sequence[Frame]) -> Frame:
-    """Single bytes are others."""
+    """Change single bytes."""
     both = [bytearray(part) for part in frame]
     for part in both:
         for _ in range(rng.randrange(4) if part else 0):
@@ -185,7 +187,7 @@ MUTATIONS: dict[str, Mutation] = {
 
 
 def changing(rng: random.Random, mutation: Mutation, frames: Sequence[Frame], counted: list[int]) -> Change:
-    """One reply, every second one, or all from one on are changed; `counted` grows with each."""
+    """Return a change of one reply, every second one, or all from one on; `counted` collects their numbers."""
     first, how = rng.randrange(max(1, len(frames))), rng.choice(("one", "one", "every second", "from here on"))
 
     def change(n: int, frame: Frame) -> Frame:

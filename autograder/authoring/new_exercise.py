@@ -1,4 +1,4 @@
-"""A new exercise: its folder and its solution notebook, as a small whole that already passes the tests of all."""
+"""Creates a new exercise: its folder and its solution notebook, a small example that already passes all tests."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ SKELETON = Path(__file__).parent / "skeleton"
 
 
 def create(name: str, assignment: str, course: Path) -> tuple[Path, Path]:
-    """Write the folder and the notebook; ValueError with one sentence where the name or the assignment cannot be."""
+    """Write the folder and the notebook, and return both; ValueError if the name or assignment cannot be used."""
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(
             f"'{name}' is not a name that Python can import; use letters, digits and _, such as my_exercise"
@@ -22,7 +22,7 @@ def create(name: str, assignment: str, course: Path) -> tuple[Path, Path]:
         raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
     exercises = course / "autograder/exercises"
     if not exercises.is_dir():
-        raise ValueError(f"{course} is not the course's folder: autograder/exercises missing (name it with --course)")
+        raise ValueError(f"{course} is not the course's folder: it has no autograder/exercises (name it with --course)")
     folder, notebook = exercises / name, course / f"solutions/{assignment}/{name}.ipynb"
     for taken in (folder, folder.with_suffix(".py"), *sorted(course.glob(f"solutions/*/{name}.ipynb"))):
         if taken.exists():
@@ -39,7 +39,7 @@ def create(name: str, assignment: str, course: Path) -> tuple[Path, Path]:
 
 
 def lesson(assignment: str, course: Path) -> str:
-    """The first section of the assignment's lesson, to be replaced by the one that explains the exercise."""
+    """Return the first section of the assignment's lesson, to be replaced by the one that explains the exercise."""
     notebook = json.loads((course / f"lessons/{assignment}.ipynb").read_text(encoding="utf-8"))
     lines = (
         line for c in notebook["cells"] if c["cell_type"] == "markdown" for line in "".join(c["source"]).splitlines()
@@ -54,7 +54,7 @@ def run(a: argparse.Namespace) -> None:
 
 
 def register(command: Callable[..., argparse.ArgumentParser]) -> None:
-    about = "Begin an exercise: a folder with checks and known answers, and a solution notebook."
+    about = "Start an exercise: a folder with checks and known answers, and a solution notebook."
     p = command("new-exercise", run, about, "signal_to_noise --assignment 5_1_unconditional")
     p.add_argument("name", help="of the folder, the notebook and the answer: a Python identifier")
     p.add_argument("--assignment", required=True)

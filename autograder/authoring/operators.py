@@ -1,8 +1,9 @@
-"""First-order mutants of an answer: one change each, by the operators of mutmut and cosmic-ray and by the field's own.
+"""Makes first-order mutants of an answer, each with one change, by the operators of mutmut and cosmic-ray and our own.
 
-The general ones: numbers, comparisons, arithmetic, boolean words, keywords, arguments, statements, return values. The
-field's: drop what a call does to its input (a norm, an activation, a clamp, a root), drop one side of a sum or product
-(a residual, a factor), exchange halves, axes, or names that are easily confused, zeros in place of a condition.
+The general operators change numbers, comparisons, arithmetic, boolean operators, keywords, arguments, statements and
+return values. Our own are specific to the field: drop what a call does to its input (a norm, an activation, a clamp, a
+root), drop one side of a sum or product (a residual, a factor), exchange halves, axes or easily confused names, and put
+zeros in place of a condition.
 """
 
 import ast
@@ -24,7 +25,7 @@ COMPARISON = {
     cst.In: (cst.NotIn,), cst.NotIn: (cst.In,),
 }  # fmt: skip
 AUGMENTED = {cst.AddAssign: cst.SubtractAssign, cst.SubtractAssign: cst.AddAssign, cst.MultiplyAssign: cst.DivideAssign}
-CONFUSED = [  # of each pair, one is written for the other
+CONFUSED = [  # pairs of names, one of which may be written for the other
     ("t", "time"), ("t", "step"), ("t", "i"), ("time", "following"), ("t", "after"), ("abar", "abar_next"), ("a", "b"),
     ("abar_t", "abar_next"), ("eps", "noise"), ("eps_c", "eps_u"), ("scale", "shift"), ("q", "k"), ("k", "v"),
     ("x_0", "noise"), ("x", "x_0"), ("x_t", "x_0"), ("in_ch", "out_ch"), ("image_dim", "text_dim"), ("x", "h"),
@@ -32,14 +33,14 @@ CONFUSED = [  # of each pair, one is written for the other
     ("channels", "cond_dim"), ("model_output", "x_t"), ("num_steps", "num_timesteps"), ("num_channels", "cond_dim"),
 ]  # fmt: skip
 CONDITIONS = {"cond", "class_emb", "time_emb", "context", "labels", "t", "time", "both", "emb"}
-PLACES = {"torch", "F", "nn", "math", "self", "os"}  # what these offer is no method of theirs
-Change = tuple[str, cst.CSTNode, cst.CSTNode]  # the operator, what is there, what comes in its place
+PLACES = {"torch", "F", "nn", "math", "self", "os"}  # their attributes are not methods of a value
+Change = tuple[str, cst.CSTNode, cst.CSTNode]  # the operator, the old node, the new node
 
 
 @dataclass(frozen=True)
 class Mutant:
     operator: str
-    change: str  # the line as it was, and as it is
+    change: str  # the line before and after
     source: str
 
 
@@ -77,7 +78,7 @@ def binaries(n: cst.BinaryOperation) -> Iterator[Change]:
 
 
 def exchanged(n: cst.Tuple | cst.List) -> Iterator[Change]:
-    """Halves, axes, sizes: neighbours of a tuple change places."""
+    """Exchange neighbouring elements: halves, axes, sizes."""
     for i, (p, q) in enumerate(zip(n.elements, n.elements[1:])):
         if not (isinstance(p, cst.StarredElement) or isinstance(q, cst.StarredElement)):
             both = [p.with_changes(value=q.value), q.with_changes(value=p.value)]
@@ -103,7 +104,7 @@ def statements(n: cst.SimpleStatementLine) -> Iterator[Change]:
 
 
 def changes(n: cst.CSTNode) -> Iterator[Change]:
-    """Every change at one node."""
+    """Yield every change at one node."""
     match n:
         case cst.Integer() | cst.Float():
             yield from numbers(n)
@@ -146,7 +147,7 @@ def changes(n: cst.CSTNode) -> Iterator[Change]:
 
 
 class Sites(cst.CSTVisitor):
-    """All changes of a module; annotations and the targets of definitions stay."""
+    """Collects all changes of a module. Annotations, imports and assigned names stay."""
 
     METADATA_DEPENDENCIES = (meta.ExpressionContextProvider,)
 
@@ -164,7 +165,7 @@ class Sites(cst.CSTVisitor):
 
 
 def line_of(before: str, after: str) -> str:
-    """The first line that differs, and what becomes of it."""
+    """Return the first line that differs, before and after."""
     for one, two in zip(before.splitlines(), after.splitlines()):
         if one != two:
             return f"{one.split('  #')[0].strip()}  ->  {two.split('  #')[0].strip()}"
@@ -172,12 +173,12 @@ def line_of(before: str, after: str) -> str:
 
 
 def enclosed(n: cst.BaseExpression) -> cst.BaseExpression:
-    """In brackets, so that it stays one operand wherever it is put."""
+    """Add parentheses, so that it stays a single operand wherever it is put."""
     return n if n.lpar else n.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
 
 
 def mutants(source: str) -> list[Mutant]:
-    """All that are Python, and differ from the source and from one another in more than their layout."""
+    """Return all mutants that are valid Python and differ from the source and each other in more than layout."""
     wrapper = meta.MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
     tree = ast.parse(source)
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {

@@ -1,12 +1,12 @@
-"""Designs of the gated exercises: from some the gates' limits are made, with others these are put to the test.
+"""Designs for the gated exercises. Some set the gates' limits, and others test these.
 
-The kind of each in exercises/NAME/references.txt says what it is for:
+The kind of each design in exercises/NAME/references.txt says what it is for:
 
-    reference      a right design that the limits are made from
-    control        a known-bad one that they are made from
-    unseen right   the limits were not made from these: benchmarks/gate_calibration.py tests the gate with them
+    reference      a right design that sets the limits
+    control        a known-bad design that sets the limits
+    unseen right   these do not set the limits: benchmarks/gate_calibration.py tests the gate with them
     unseen wrong
-    design         of the challenge tracks; the limits were not made from these either, and all are right
+    design         from the challenge tracks; these do not set the limits either, and all are right
 """
 
 from functools import cache
@@ -18,22 +18,22 @@ from autograder.exercises import HERE
 
 @cache
 def designs(exercise: str) -> dict[str, Entry]:
-    """By name."""
+    """Return an exercise's designs by name."""
     return {entry.name: entry for entry in read(HERE / exercise / "references.txt")}
 
 
 def names(exercise: str, kind: str) -> tuple[str, ...]:
-    """The designs of one kind."""
+    """Return the names of the designs of one kind."""
     return tuple(name for name, entry in designs(exercise).items() if entry.kind == kind)
 
 
 def cells(exercise: str, design: str) -> dict[str, str]:
-    """The answer cells of a design."""
+    """Return the answer cells of a design."""
     return cells_of(designs(exercise)[design].source)
 
 
 def cells_of(text: str) -> dict[str, str]:
-    """The answer cells in a text: its blocks that begin with `# %% grade_id`."""
+    """Return the answer cells in a text: the blocks that begin with `# %% grade_id`."""
     blocks = f"\n{text}".split("\n# %% ")[1:]
     return {b.split("\n", 1)[0].strip(): b.split("\n", 1)[1].strip() + "\n" for b in blocks}
 

@@ -1,5 +1,7 @@
-"""Honest replies of the model solutions, recorded once, and replayed with some of them changed: what a check or a gate
-makes of data that no honest answer sends. No process is started, so that thousands of changed replies take a minute.
+"""Records honest replies of the model solutions and replays them with some changed, to see how checks and gates handle
+data that no honest answer sends.
+
+No process is started, so thousands of changed replies take a minute.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,16 +21,16 @@ from autograder.grading.results import NotebookResult
 from autograder.intake import model_solutions
 from autograder.sandbox.limits import Failure, Limits
 
-Frame = tuple[bytes, bytes]  # the JSON and the tensors of one reply, as they travel
-Change = Callable[[int, Frame], Frame]  # of the n-th reply
+Frame = tuple[bytes, bytes]  # the JSON and the tensors of one reply, as they are sent
+Change = Callable[[int, Frame], Frame]  # changes the n-th reply
 SEED = 7
-SHORT = {"samples": 20, "batch": 20, "sample_steps": 2, "probes": 4, "chunk": 2}  # a gate for what it asks, no more
+SHORT = {"samples": 20, "batch": 20, "sample_steps": 2, "probes": 4, "chunk": 2}  # only the gate's requests matter here
 SHORT_TRAINING = {"steps": 2, "warmup": 1, "batch_size": 8}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One check, or the gate, of an exercise, with the honest replies to what it asks."""
+    """One check, or the gate, of an exercise, with the honest replies to its requests."""
 
     exercise: Exercise
     check: Check | None  # None: the gate
@@ -53,7 +55,7 @@ def frame_of(header: dict, tensors: protocol.Tensors) -> Frame:
 
 @dataclass
 class Recorder:
-    """Passes questions on, and keeps the replies."""
+    """Passes requests on to a child, and keeps the replies."""
 
     child: InProcess
     frames: list[Frame] = field(default_factory=list)
@@ -71,14 +73,14 @@ class Recorder:
 
     @contextmanager
     def beside(self) -> Iterator["Recorder"]:
-        """Its replies are kept among these, in the order in which they come."""
+        """Yield another one, whose replies are kept together with these, in the order in which they come."""
         with self.child.beside() as other:
             yield Recorder(other, self.frames)
 
 
 @dataclass
 class Replay:
-    """Gives the recorded replies one after the other, the last one for ever, each as `change` makes it."""
+    """Gives the recorded replies in order, each changed by `change`, and repeats the last one forever."""
 
     frames: tuple[Frame, ...]
     change: Change
@@ -87,26 +89,26 @@ class Replay:
     peak_bytes = 0
 
     def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
-        protocol.encode(header, tensors)  # what is asked must travel, whatever came back before
+        protocol.encode(header, tensors)  # a request must be valid, whatever the replies before it
         if header["op"] == "load":
             return {}, {}
         n, self.asked = self.asked, self.asked + 1
         frame = self.change(n, self.frames[min(n, len(self.frames) - 1)])
         try:
             return protocol.decode(*frame)
-        except Exception as e:  # as sandbox/child_process.py has it
+        except Exception as e:  # as in sandbox/child_process.py
             raise Failure("invalid_output", "The answer's process sent a malformed result.") from e
 
     def renew(self) -> None:
-        """The replies of the next process follow."""
+        """Do nothing: the replies of the next process follow in the same sequence."""
 
     def beside(self) -> AbstractContextManager["Replay"]:
-        """The replies of both processes are one sequence."""
+        """Return itself: the replies of both processes form one sequence."""
         return nullcontext(self)
 
 
 def judged(scene: Scene, child: Recorder | Replay) -> NotebookResult:
-    """The result of one check or gate, whose child is this one; whatever is raised there comes out here."""
+    """Return the result of one check or gate with this child. Exceptions are passed on."""
     checks = (scene.check,) if scene.check else ()
     result = NotebookResult(replace(scene.exercise, checks=checks), "graded", "")
     j = Judging(scene.grader, result, SEED, lambda what, share: None)
@@ -125,7 +127,7 @@ def judged(scene: Scene, child: Recorder | Replay) -> NotebookResult:
 
 
 def grader_of(exercise: Exercise) -> Grader:
-    """The one of record, with the shortest of gates."""
+    """Return the grader of record, but with a very short gate."""
     grader = make_grader(exercise, SEED, sandboxed=False, limits=Limits())
     if grader.run is None:
         return grader
@@ -133,7 +135,10 @@ def grader_of(exercise: Exercise) -> Grader:
 
 
 def scenes(*names: str) -> Iterator[Scene]:
-    """Every check and gate of some exercises, or of all, with the model solution's replies."""
+    """Yield every check and gate of some exercises, or of all, with the model solution's replies.
+
+    ValueError if the model solution loses points in a check, or a check or gate fails unexpectedly.
+    """
     for exercise in EXERCISES.values():
         if names and exercise.name not in names:
             continue

@@ -1,8 +1,8 @@
-"""Rewrites that change nothing: right answers as others would write them, made by machine. None may lose a point.
+"""Machine-made rewrites of right answers, as other people might write them. None may lose a point.
 
-A rewrite takes a known right answer, and applies one to four kinds, drawn from a seed (rewrites_of_*.py), each to some
-of the places that it fits. What is computed stays the same up to rounding; layers that are built or initialised
-otherwise make another right answer.
+A rewrite takes a known right answer and applies one to four kinds of change, drawn from a seed (rewrites_of_*.py), each
+at some of the places where it fits. The result computes the same up to rounding, except that layers built or
+initialised in another way make a different right answer.
 """
 
 import ast
@@ -25,7 +25,7 @@ from autograder.authoring.mutants import Bank
 Kind = Callable[[cst.Module, random.Random], cst.Module]
 KINDS: dict[str, Kind] = {**expressions.KINDS, **names.KINDS, **statements.KINDS, **layers.KINDS}
 MOST = 4  # kinds in one rewrite
-ANYWHERE = {  # what fits nearly every answer is drawn later than what fits a few
+ANYWHERE = {  # kinds that fit nearly every answer, which are drawn later than those that fit only a few
     *(
         "renamed locals",
         "helper functions",
@@ -38,12 +38,12 @@ ANYWHERE = {  # what fits nearly every answer is drawn later than what fits a fe
     )
 }
 LAYERS = r"self\.\w+ = (torch\.)?nn\."
-NEEDS = {  # what a source must hold for a kind to be worth a try
+NEEDS = {  # what a source must contain for a kind to be worth trying
     **dict.fromkeys(layers.KINDS, LAYERS),
     **{"products": "@", "long names": r"\b(F|nn)\.", "activations": r"F\.|nn\.", "comparisons": "[<>!=]=|[<>]"},
     **{"branches": " else ", "early returns": r"\bif\b"},
 }
-COST_S = {  # of judging one answer, of a processor; the others take less
+COST_S = {  # processor seconds to judge one answer; the others take less
     **{"build_model": 4.2, "sample_conditional": 1.4, "EMA": 1.3, "AdaResBlock": 1.1, "ClassConditioner": 1.0},
     **{"prepare_conditioning": 0.9, "interpolate_classes": 0.6, "invert_ddim": 0.4, "CrossAttention": 0.4},
 }
@@ -59,7 +59,7 @@ class Rewrite:
 
     @property
     def digest(self) -> str:
-        """Of its syntax tree, whatever the layout."""
+        """A hash of its syntax tree, which does not depend on layout."""
         return hashlib.sha256(ast.dump(ast.parse(self.source)).encode()).hexdigest()[:8]
 
 
@@ -73,7 +73,7 @@ def rights(bank: Bank) -> dict[str, str]:
 
 
 def rewritten(source: str, name: str, rng: random.Random) -> str | None:
-    """The source after one kind; None where that finds nothing to change."""
+    """Return the source after one kind of change; None if that finds nothing to change."""
     if not re.search(NEEDS.get(name, ""), source):
         return None
     code = KINDS[name](cst.parse_module(source), rng).code
@@ -81,7 +81,7 @@ def rewritten(source: str, name: str, rng: random.Random) -> str | None:
 
 
 def rewrite(bank: Bank, rng: random.Random) -> Rewrite:
-    """One to MOST kinds, of those that find something to change in a right answer of this cell."""
+    """Apply one to MOST kinds, of those that find something to change, to a right answer of this cell."""
     answer, original = rng.choice(sorted(rights(bank).items()))
     source, used = original, []
     order = sorted(KINDS, key=lambda name: rng.random() + 0.5 * (name in ANYWHERE))
@@ -93,7 +93,7 @@ def rewrite(bank: Bank, rng: random.Random) -> Rewrite:
 
 
 def drawn(seed: int) -> Rewrite:
-    """The rewrite that a seed stands for; cells whose checks take long are drawn less often."""
+    """Return the rewrite for a seed. Cells whose checks take long are drawn less often."""
     rng = random.Random(seed)
     weights = [1 / (0.3 + COST_S.get(b.answer, 0.1)) for b in all_banks()]
     return rewrite(rng.choices(all_banks(), weights)[0], rng)

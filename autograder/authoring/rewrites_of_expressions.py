@@ -10,7 +10,7 @@ from libcst.helpers import parse_template_expression as template
 from autograder.authoring.operators import PLACES, enclosed
 
 Rule = Callable[[cst.BaseExpression, random.Random], cst.BaseExpression | None]
-# Methods of tensors that torch offers as functions too.
+# Tensor methods that torch also offers as functions.
 AS_FUNCTIONS = {"sqrt", "clamp", "chunk", "transpose", "flatten", "softmax", "masked_fill", "square", "unbind"}
 MODULES = {"silu": "SiLU", "gelu": "GELU", "relu": "ReLU", "sigmoid": "Sigmoid"}  # of F, and of nn
 FLIPPED = {
@@ -24,7 +24,7 @@ LEFT_ALONE = (cst.Annotation, cst.Import, cst.ImportFrom, cst.Decorator, cst.Ass
 
 
 class Rewriter(cst.CSTTransformer):
-    """Applies a rule to expressions, about half of those that it can change, and at least to one."""
+    """Applies a rule to expressions, to about `share` of those that it can change."""
 
     def __init__(self, rule: Rule, rng: random.Random, share: float) -> None:
         super().__init__()
@@ -53,7 +53,10 @@ def form(text: str, **parts: cst.BaseExpression) -> cst.BaseExpression:
 
 
 def called(n: cst.CSTNode, place: str | None = None) -> str | None:
-    """The name of what is called: as a function of a module, or as a method of anything else."""
+    """Return the name of the function called from the module `place`, or of the method called on anything else.
+
+    None if the node is not such a call.
+    """
     if not (isinstance(n, cst.Call) and isinstance(n.func, cst.Attribute)):
         return None
     text = get_full_name_for_node(n.func.value) or ""
@@ -61,7 +64,7 @@ def called(n: cst.CSTNode, place: str | None = None) -> str | None:
 
 
 def plain(n: cst.BaseExpression) -> bool:
-    """No sequence on either side, as far as can be seen: their sum has an order."""
+    """Whether it contains no sequence, as far as can be seen. The sum of sequences depends on their order."""
     if isinstance(n, cst.BinaryOperation):
         return plain(n.left) and plain(n.right)
     tolist = isinstance(n, cst.Call) and isinstance(n.func, cst.Attribute) and n.func.attr.value in ("tolist", "split")
@@ -70,7 +73,7 @@ def plain(n: cst.BaseExpression) -> bool:
 
 
 def draws(n: cst.CSTNode) -> bool:
-    """Might it draw, or change something, so that the order matters?"""
+    """Whether it might draw random numbers or change something, so that the order matters."""
     return any(word in cst.Module([]).code_for_node(n) for word in ("rand", "next(", "pop(", ":=", "normal"))
 
 
@@ -83,7 +86,7 @@ def commuted(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression | 
 
 
 def differences(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression | None:
-    """a - b as a sum; a square and a root as powers or methods."""
+    """a - b as a sum; a square as a product."""
     if not isinstance(n, cst.BinaryOperation):
         return None
     if isinstance(n.operator, cst.Subtract) and not (draws(n.left) and draws(n.right)):
@@ -94,17 +97,17 @@ def differences(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression
 
 
 def products(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression | None:
-    """Of matrices: the operator, the function, the method, and einsum where both have batches."""
+    """The operator for matrix products as the function or the method, or as einsum if both factors are matrices."""
     if not (isinstance(n, cst.BinaryOperation) and isinstance(n.operator, cst.MatrixMultiply)):
         return None
     text = cst.Module([]).code_for_node(n)
-    if any(word in text for word in ("transpose", ".mT", "weights", "softmax")):  # of heads: at least matrices
+    if any(word in text for word in ("transpose", ".mT", "weights", "softmax")):  # attention: both are matrices
         return form('torch.einsum("...ij,...jk->...ik", {a}, {b})', a=n.left, b=n.right)
     return form(rng.choice(("torch.matmul({a}, {b})", "{a}.matmul({b})")), a=n.left, b=n.right)
 
 
 def functions(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression | None:
-    """Methods of tensors as functions of torch, and back; a root as a power."""
+    """Tensor methods as functions of torch, and vice versa; a square root as a power."""
     if (name := called(n)) in AS_FUNCTIONS and not (
         isinstance(n.func.value, cst.Name) and n.func.value.value == "self"
     ):
@@ -119,7 +122,7 @@ def functions(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression |
 
 
 def activations(n: cst.BaseExpression, rng: random.Random) -> cst.BaseExpression | None:
-    """F.silu(x) as a module that is called, or written out; and back."""
+    """F.silu(x) as a call of a module, or written out; and a called module as a function."""
     name = called(n, "F")
     if name in MODULES and len(n.args) == 1:
         ways = [f"nn.{MODULES[name]}()({{x}})"] + ["{x} * torch.sigmoid({x})"] * (name == "silu" and not draws(n))

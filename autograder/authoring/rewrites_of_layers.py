@@ -1,4 +1,4 @@
-"""Kinds of rewrites that build, initialise or call layers in another way (rewrites.py)."""
+"""Kinds of rewrites that build, initialise or call layers differently (rewrites.py)."""
 
 import random
 import re
@@ -9,7 +9,7 @@ from libcst.helpers import get_full_name_for_node
 from autograder.authoring.rewrites_of_expressions import called, draws, form
 from autograder.authoring.rewrites_of_statements import Blocks, Body, at_the_top, code, single
 
-FUNCTIONAL = {  # each layer by the function behind it
+FUNCTIONAL = {  # the function behind each layer
     "Linear": "F.linear({{x}}, self.{n}.weight, self.{n}.bias)",
     "Conv2d": "F.conv2d({{x}}, self.{n}.weight, self.{n}.bias, self.{n}.stride, self.{n}.padding, "
     "self.{n}.dilation, self.{n}.groups)",
@@ -31,7 +31,7 @@ class Wrapped(nn.Module):
 
 
 def layers(module: cst.Module, *names: str) -> dict[str, cst.Call]:
-    """Layers of nn that a cell assigns to an attribute of self, once and in a statement of its own."""
+    """Return the layers of nn that a cell assigns to an attribute of self, once and in a separate statement."""
     found: dict[str, cst.Call] = {}
 
     def look(body: Body) -> Body:
@@ -46,13 +46,13 @@ def layers(module: cst.Module, *names: str) -> dict[str, cst.Call]:
 
 
 def only_called(module: cst.Module, name: str) -> bool:
-    """Is it used in no other way than as self.NAME(x)?"""
+    """Whether the attribute is only used as self.NAME(x)."""
     uses = re.findall(rf"(\w*)\.{name}\b(\()?", module.code)
     return all(of == "self" for of, _ in uses) and [call for _, call in uses].count("") == 1
 
 
 class Calls(cst.CSTTransformer):
-    """self.NAME(x)  ->  what `ways` has for NAME, with {x}; `odd` counts calls of another form."""
+    """self.NAME(x)  ->  the template in `ways` for NAME, filled with {x}; `odd` counts calls of another form."""
 
     def __init__(self, ways: dict[str, str]) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Calls(cst.CSTTransformer):
 
 
 def functional(module: cst.Module, rng: random.Random) -> cst.Module:
-    """Layers called as functions of F, with their weights; a Sequential called layer by layer."""
+    """Call layers as functions of F with their weights, and a Sequential layer by layer."""
     ways = {}
     for name, call in layers(module, *FUNCTIONAL, "Sequential").items():
         kind = called(call, "nn")
@@ -83,7 +83,7 @@ def functional(module: cst.Module, rng: random.Random) -> cst.Module:
 
 
 def reassigned(module: cst.Module, new: dict[str, list[str]]) -> cst.Module:
-    """The statement self.NAME = ... becomes the lines of `new`."""
+    """Replace each statement self.NAME = ... with the lines in `new`."""
 
     def change(body: Body) -> Body:
         out: Body = []
@@ -98,7 +98,7 @@ def reassigned(module: cst.Module, new: dict[str, list[str]]) -> cst.Module:
 
 
 def split_projections(module: cst.Module, rng: random.Random) -> cst.Module:
-    """nn.Linear(a, 2 * b)  ->  two of nn.Linear(a, b), whose results are put together."""
+    """nn.Linear(a, 2 * b)  ->  two nn.Linear(a, b), whose results are concatenated."""
     for name, call in layers(module, "Linear").items():
         found = re.fullmatch(r"nn\.Linear\((\w+), (?:(\d) \* (\w+)|(\w+) \* (\d))(, bias=False)?\)", code(call))
         if not found:
@@ -117,10 +117,10 @@ def split_projections(module: cst.Module, rng: random.Random) -> cst.Module:
 
 
 def merged_projections(module: cst.Module, rng: random.Random) -> cst.Module:
-    """Two equal nn.Linear(a, b)  ->  one nn.Linear(a, 2 * b), of which each takes its half."""
+    """Two equal nn.Linear(a, b)  ->  one nn.Linear(a, 2 * b), split into halves."""
     found = {n: code(c) for n, c in layers(module, "Linear").items() if only_called(module, n)}
     pairs = [(m, n) for m in found for n in found if m < n and found[m] == found[n]]
-    if not pairs or len(re.findall(r"^ *class ", module.code, re.M)) > 1:  # they might be of two classes
+    if not pairs or len(re.findall(r"^ *class ", module.code, re.M)) > 1:  # they might belong to two classes
         return module
     (m, n) = rng.choice(pairs)
     wide = re.sub(r"^nn\.Linear\((\w+), (\w+)", r"nn.Linear(\1, 2 * \2", found[m])
@@ -132,7 +132,7 @@ def merged_projections(module: cst.Module, rng: random.Random) -> cst.Module:
 
 
 def other_initialisation(module: cst.Module, rng: random.Random) -> cst.Module:
-    """Weights of layers that the answer does not initialise itself; biases of zero; zeros written otherwise."""
+    """Initialise layers that the answer leaves alone, sometimes with zero biases, and write zeroing differently."""
     new = {}
     for name, call in layers(module, "Linear", "Conv2d").items():
         if not re.search(rf"\.{name}\.(weight|bias)", module.code) and rng.random() < 0.7:
@@ -146,7 +146,7 @@ def other_initialisation(module: cst.Module, rng: random.Random) -> cst.Module:
 
 
 def wrapped_layers(module: cst.Module, rng: random.Random) -> cst.Module:
-    """Layers inside a helper class that passes on."""
+    """Wrap layers in a helper class that only calls them."""
     found = {n: c for n, c in layers(module, *FUNCTIONAL, "Sequential").items() if only_called(module, n)}
     new = {n: [f"self.{n} = Wrapped({code(c)})"] for n, c in found.items() if rng.random() < 0.7}
     return at_the_top(reassigned(module, new), [*cst.parse_module(WRAPPER).body]) if new else module

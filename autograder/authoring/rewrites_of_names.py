@@ -1,4 +1,4 @@
-"""Kinds of rewrites that give things other names: variables, and helper functions for parts (rewrites.py)."""
+"""Kinds of rewrites that rename variables, or move parts into helper functions (rewrites.py)."""
 
 import ast
 import builtins
@@ -23,7 +23,7 @@ def tables(source: str) -> Iterator[symtable.SymbolTable]:
 
 
 def own_names(source: str) -> set[str]:
-    """Names of functions' own variables that mean nothing else anywhere in the source."""
+    """Return names that are only used for functions' own variables, anywhere in the source."""
     own, other = set(), set(dir(builtins))
     for table in tables(source):
         inside = table.get_type() == "function"
@@ -34,7 +34,7 @@ def own_names(source: str) -> set[str]:
 
 
 class Renamer(cst.CSTTransformer):
-    """Names, and neither attributes nor keywords."""
+    """Renames names, but neither attributes nor keywords."""
 
     def __init__(self, new: dict[str, str]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def renamed_locals(module: cst.Module, rng: random.Random) -> cst.Module:
 
 
 def helpers(module: cst.Module, rng: random.Random) -> cst.Module:
-    """What is returned or assigned is computed in functions, of the cell or of the function where it stands."""
+    """Compute what is returned or assigned in helper functions, defined in the cell or inside the same function."""
     inside = [t for t in tables(module.code) if t.get_type() == "function"]
     variables = {s.get_name() for t in inside for s in t.get_symbols() if not s.is_global()}
     outside: Body = []

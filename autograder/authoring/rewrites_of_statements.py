@@ -1,4 +1,4 @@
-"""Kinds of rewrites that arrange statements otherwise: returns, branches, hints, decorators (rewrites.py)."""
+"""Kinds of rewrites that change statements: returns, branches, hints, decorators (rewrites.py)."""
 
 import random
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from libcst.helpers import parse_template_statement as template
 
 from autograder.authoring.operators import enclosed
 
-HINTS = ("torch.Tensor", "object", '"Tensor"', "int | None")  # right or not: a hint does nothing
+HINTS = ("torch.Tensor", "object", '"Tensor"', "int | None")  # right or wrong: a hint has no effect
 DECORATOR = """
 def passed_on(function):
     import functools
@@ -22,7 +22,7 @@ Body = list[cst.BaseStatement]
 
 
 class Blocks(cst.CSTTransformer):
-    """Gives every block of statements of a function to `change`."""
+    """Applies `change` to every block of statements in a function."""
 
     def __init__(self, change: Callable[[Body], Body]) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ def in_blocks(change: Callable[[Body], Body]) -> Callable[[cst.Module, random.Ra
 
 
 def single(statement: cst.CSTNode, kind: type | tuple[type, ...]) -> cst.BaseSmallStatement | None:
-    """The one small statement of a line, if it is of this kind."""
+    """Return the only small statement of a line if it is of this kind, otherwise None."""
     line = isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1
     return statement.body[0] if line and isinstance(statement.body[0], kind) else None
 
 
 def at_the_top(module: cst.Module, new: Body) -> cst.Module:
-    """Before the first function or class of a cell."""
+    """Insert statements before the first function or class of a cell."""
     first = next((i for i, s in enumerate(module.body) if isinstance(s, (cst.FunctionDef, cst.ClassDef))), 0)
     return module.with_changes(body=[*module.body[:first], *new, *module.body[first:]])
 
@@ -102,7 +102,7 @@ def branches(body: Body) -> Body:
 
 
 class Hints(cst.CSTTransformer):
-    """Takes all hints of parameters and results away, or gives some where there are none."""
+    """Removes all hints of parameters and results, or adds some where there are none."""
 
     def __init__(self, rng: random.Random, away: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The challenge tracks: open-ended designs, each tested at most three times, one test submitted, and ranked.
+"""The challenge tracks: open-ended designs. Each challenger has at most three tests and submits one, which is ranked.
 
 starter.py       the notebook to begin with         tracks.py    what a track is; examples.py its known designs
 contract.py      what must hold before training     quick.py     training, sampling and scoring over seeds

@@ -1,8 +1,8 @@
-"""Three tests and one submission per challenger, all derived from the log alone.
+"""Allows three tests and one submission per challenger. The state is derived from the log alone.
 
-A test is logged when it begins and again when it ends. One that never ended (the machine was switched off, the process
-killed) counts, because its result may have been seen, and so does one that the design broke. One that failed by an
-error of ours does not count; but only so many of them, since nobody can be sure whose error it was each time.
+A test is logged when it begins and again when it ends. A test that never ended (the machine was switched off, the
+process killed) counts, because its result may have been seen. So does one that the design broke. A test that failed
+through an error of ours does not count, but only up to a limit, since it is not always certain whose error it was.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from autograder.intake.look_alikes import appearances
 
 LIMIT = 3
 FREE = "infrastructure_error"  # the outcome that uses up no test, …
-MOST_FREE = 3  # … so often at most for one challenger in one track
+MOST_FREE = 3  # … at most this often per challenger and track
 MEANING = {
     "finished": "finished",
     "failed": "failed: the answer gave no result in training or sampling",
-    "lost": "began and never ended: it was killed, or the machine stopped; it counts",
+    "lost": "began but never ended, because it was killed or the machine stopped; it counts",
     "stopped": "was interrupted; it counts",
-    FREE: f"met an error of ours; the first {MOST_FREE} such do not count",
+    FREE: f"failed through an error of ours; the first {MOST_FREE} of these do not count",
     "running": "is running, or was killed just now",
 }
 
@@ -33,7 +33,7 @@ MEANING = {
 class Test:
     """One test: its number, how it ended, and the log's entries for its start and end."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
+    __test__ = False  # the name makes pytest take it for a test class
 
     number: int
     outcome: str
@@ -56,7 +56,7 @@ class Challenger:
 
     @property
     def free(self) -> int:
-        """Tests that failed by an error of ours."""
+        """The number of tests that failed through an error of ours."""
         return sum(t.outcome == FREE for t in self.tests)
 
     @property
@@ -64,7 +64,7 @@ class Challenger:
         return len(self.tests) - min(self.free, MOST_FREE)
 
     def test(self, number: int) -> Test:
-        """ValueError where there is none of this number with a result."""
+        """Return the test with this number; ValueError if there is none, or it has no result."""
         for t in self.tests:
             if t.number == number and t.result:
                 return t
@@ -74,16 +74,19 @@ class Challenger:
         raise ValueError(f"{self.name} has no test {number} in {self.track}; with a result: {done}")
 
     def may_test(self) -> None:
-        """ValueError where there may be no further test."""
+        """Raise ValueError if no further test is allowed."""
         if self.submitted:
-            raise ValueError(f"{self.name} has submitted test {self.submitted} in {self.track}: that closes the track")
+            raise ValueError(f"{self.name} has submitted test {self.submitted} in {self.track}, which closes the track")
         if self.used >= LIMIT:
             told = "; ".join(f"test {t.number} {MEANING[t.outcome]}" for t in self.tests)
             raise ValueError(f"{self.name} has used all {LIMIT} tests in {self.track} ({told}); submit one with -n")
 
 
 def plain_name(name: str) -> str:
-    """The name under which a challenger is counted: case, spaces and look-alike forms of letters make no new one."""
+    """Return the name under which a challenger is counted; ValueError if it is not allowed.
+
+    Variants in case, spacing and Unicode compatibility forms count as the same name.
+    """
     plain = " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
     if not plain or len(plain) > 60 or not all(c.isalnum() or c in " -_.@" for c in plain):
         raise ValueError("a challenger's name has 1 to 60 letters, digits, spaces or any of - _ . @")
@@ -91,7 +94,7 @@ def plain_name(name: str) -> str:
 
 
 def challengers(entries: Sequence[dict[str, Any]]) -> list[Challenger]:
-    """Everyone in the log, in the order of their first test."""
+    """Return everyone in the log, in the order of their first test."""
     mine: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for e in entries:
         if e["kind"] in ("start", "end", "submit"):
@@ -107,7 +110,7 @@ def _challenger(track: str, name: str, own: Sequence[dict[str, Any]]) -> Challen
 
 
 def challenger(folder: Path, track: str, name: str) -> Challenger:
-    """A challenger as the log has them, who may be new; ValueError where a new name looks like one that is there."""
+    """Return a challenger, known or new, from the log; ValueError if a new name looks like a known one."""
     name, known = plain_name(name), challengers(record.entries(folder))
     names = {c.name for c in known}
     if name not in names and (other := next((n for n in names if appearances(n) & appearances(name)), None)):
@@ -116,13 +119,13 @@ def challenger(folder: Path, track: str, name: str) -> Challenger:
 
 
 def only_one(folder: Path, track: str, name: str) -> AbstractContextManager[None]:
-    """Held while a challenger tests or submits; ValueError where the same one does so elsewhere."""
+    """Hold a lock while a challenger tests or submits; ValueError if the same challenger does so elsewhere."""
     key = hashlib.sha256(f"{track}/{plain_name(name)}".encode()).hexdigest()[:16]
-    return record.locked(folder / ".locks" / key, busy=f"a test of {name} in {track} is running; wait for its end")
+    return record.locked(folder / ".locks" / key, busy=f"a test of {name} in {track} is running; wait until it ends")
 
 
 def close_lost(folder: Path, who: Challenger) -> list[int]:
-    """Log the end of tests that never ended; only while `only_one` is held. Returns their numbers."""
+    """Log that tests which never ended are lost, and return their numbers. Call it only while `only_one` is held."""
     lost = [t.number for t in who.tests if t.outcome == "running"]
     for number in lost:
         end(folder, who, number, "lost")
@@ -130,7 +133,7 @@ def close_lost(folder: Path, who: Challenger) -> list[int]:
 
 
 def begin(folder: Path, who: Challenger, **about: Any) -> int:
-    """Log that a test begins; its number. ValueError where none is left."""
+    """Log that a test begins, and return its number; ValueError if none is left."""
     who.may_test()
     number = len(who.tests) + 1
     record.append(folder, "start", track=who.track, name=who.name, test=number, **about)
@@ -142,7 +145,7 @@ def end(folder: Path, who: Challenger, number: int, outcome: str, **about: Any) 
 
 
 def submit(folder: Path, track: str, name: str, number: int) -> Challenger:
-    """Log the one submission; ValueError where there was one, or where the test has no result."""
+    """Log the one submission; ValueError if there is one already, or if the test has no result."""
     with only_one(folder, track, name):
         who = challenger(folder, track, name)
         if who.submitted:

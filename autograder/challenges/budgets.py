@@ -1,4 +1,4 @@
-"""Budgets of the tracks: parameters at the published small scale, and time relative to the course's own network."""
+"""The tracks' budgets: parameters at the published small scale, and time relative to the course's own network."""
 
 import time
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from ddpm_core.schedule import DiffusionSchedule
 SMALL = 8_950_000  # parameters of the published network at small scale, without classes
 SMALL_BLOCKS = [[64, 256], *[[128, 256]] * 7, [64, 256]]  # (C, D) of its nine conditioners
 MOST_CONDITIONERS = 4_500_000  # half of it; the largest design on record takes 1.5 million
-MOST_NETWORK = 18_000_000  # twice of it
-SLOWEST_PAIR = 12.0  # steps without any conditioner; most of a slow one's time is the way to the answer's process
+MOST_NETWORK = 18_000_000  # twice that
+SLOWEST_PAIR = 12.0  # in steps without a conditioner; most of the time goes into talking to the answer's process
 SLOWEST_FUNCTIONS = 2.0
 BATCH, TRIES = 64, 3
 
 
 def best(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of three: another program may take the processor."""
+    """Return the seconds of the fastest of three runs, since other programs may use the processor."""
     seconds = []
     for _ in range(TRIES):
         start = time.monotonic()
@@ -34,25 +34,25 @@ def best(work: Callable[[], object]) -> float:
 
 
 def step(net: nn.Module, x: Tensor, t: Tensor, y: Tensor) -> None:
-    """One forward and one backward pass."""
+    """Do one forward and one backward pass."""
     net(x, t, y).square().mean().backward()
     net.zero_grad(set_to_none=True)
 
 
 def batch(rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (B, 1, 8, 8), timesteps (B,) and labels (B,)."""
+    """Draw images (B, 1, 8, 8), timesteps (B,) and labels (B,)."""
     t, y = (torch.randint(most, (BATCH,), generator=rng) for most in (1000, 10))
     return torch.randn(BATCH, 1, 8, 8, generator=rng), t, y
 
 
 def plain_step(rng: Generator) -> float:
-    """Seconds of a step of the network without any conditioner."""
+    """Return the seconds that a step of the network takes without a conditioner."""
     net, given = without_classes(UNET, 0).train(), batch(rng)
     return best(lambda: step(net, *given))
 
 
 def conditioners_size(probe: Probe) -> int:
-    """Parameters of the nine conditioners at the published small scale."""
+    """Count the parameters of the nine conditioners at the published small scale."""
     reply, out = probe.both("build", {"rng": torch.get_rng_state()}, shapes=SMALL_BLOCKS)
     names = {n for own in names_of(reply, len(SMALL_BLOCKS)) for n in own if n[0] in "wf"}
     return sum(out[n].numel() for n in names if n in out)
@@ -63,7 +63,7 @@ def small_pair(probe: Probe, rng: Generator) -> None:
     if number > MOST_CONDITIONERS:
         raise Failed(
             f"at the published small scale the nine conditioners hold {number:,} parameters, more than the "
-            f"{MOST_CONDITIONERS:,} that are allowed: half of the network's {SMALL:,}"
+            f"{MOST_CONDITIONERS:,} allowed: half of the network's {SMALL:,}"
         )
 
 
@@ -72,7 +72,7 @@ def fast_pair(probe: Probe, rng: Generator) -> None:
     ratio = best(lambda: step(net, *given)) / plain_step(rng)
     if ratio > SLOWEST_PAIR:
         raise Failed(
-            f"a training step with your pair takes {ratio:.0f} times as long as without any conditioner; "
+            f"a training step with your pair takes {ratio:.0f} times as long as without a conditioner; "
             f"{SLOWEST_PAIR:g} times is allowed. Look for loops over the batch or over pixels, and for very wide layers"
         )
 
@@ -98,7 +98,7 @@ def small_network(probe: Probe, rng: Generator) -> None:
     if number > MOST_NETWORK:
         raise Failed(
             f"at the published small scale (BLOCK_OUT_CHANNELS=64,128,128,128, LAYERS_PER_BLOCK=2) the network holds "
-            f"{number:,} parameters, more than the {MOST_NETWORK:,} that are allowed"
+            f"{number:,} parameters, more than the {MOST_NETWORK:,} allowed"
         )
 
 

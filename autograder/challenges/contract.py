@@ -1,4 +1,4 @@
-"""What must hold before any training: the first property that fails is the reason for rejecting a design."""
+"""Checks what must hold before any training. The first property that fails is the reason for rejecting a design."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from autograder.sandbox.limits import Failure, Limits
 from autograder.sandbox.session import session
 from ddpm_core.streams import stream
 
-# Determinism comes early: without it, the checks for mixed-up samples fail too and would be the reason given.
+# Determinism comes early: without it, the checks for mixed-up samples also fail and would be given as the reason.
 FIRST = (("contract", "interface"), ("finite",), ("deterministic",))  # words in the names of the checks that come first
 
 
@@ -24,13 +24,14 @@ class Finding:
     name: str
     holds: bool
     text: str
-    trace: str = ""  # where a check stopped at what the answer returned: for the log
+    trace: str = ""  # for the log: the traceback of a check that stopped at what the answer returned
 
 
 def checks(track: Track) -> tuple[Check, ...]:
-    """The exercise's, except where the track takes more answers than the exercise, and the track's budgets.
+    """Return the track's checks: those of its exercise, and the track's budgets.
 
-    A challenge requires all of them, also those that would cost a student only a fraction of a point.
+    The prediction track accepts more answers than its exercise, so it has checks of its own. A challenge requires all
+    checks to hold, even those that would cost a student only a fraction of a point.
     """
     if track.name == "prediction":
         return consistency.CHECKS + budgets.CHECKS[track.name]
@@ -39,7 +40,7 @@ def checks(track: Track) -> tuple[Check, ...]:
 
 
 def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, deadline_s: float = CHECK_S) -> list[Finding]:
-    """The findings up to the first property that fails; Failure where the answer's process gave up."""
+    """Return the findings up to the first property that fails; Failure if the answer's process ended."""
     probe, traces = Probe(child, deadline_s), []
     try:
         with of_the_answer(traces.append):
@@ -61,7 +62,7 @@ def ask(track: Track, child: Asks, cells: dict[str, str], seed: int = 0, deadlin
 
 
 def examine(track: Track, cells: dict[str, str], sandboxed: bool, tell: Callable[[str], None]) -> list[Finding]:
-    """The same in its own sandbox; Failure where the grader fails rather than the answer's process."""
+    """Do the same in a sandbox of its own; Failure only if the grader fails, not the answer's process."""
     tell(f"{len(checks(track)) + 1} properties to check before any training")
     try:
         with session(track.exercise, Limits(), sandboxed=sandboxed) as child:

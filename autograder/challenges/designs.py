@@ -1,6 +1,6 @@
 """The known designs of the few-steps tracks, as the functions that a student would write.
 
-Each is a generator few_steps(noise, y, evaluations), noise (B, 1, 8, 8) and y (B,); what it needs it finds in its cell.
+Each is a generator few_steps(noise, y, evaluations), with noise (B, 1, 8, 8) and y (B,), whose cell is self-contained.
 """
 
 import inspect
@@ -63,5 +63,5 @@ def jump(noise, y, evaluations):
 
 
 def cells(design: Callable) -> dict[str, str]:
-    """The answer cell of a design."""
+    """Return the answer cell of a design."""
     return {"few_steps": inspect.getsource(design).replace(f"def {design.__name__}(", "def few_steps(", 1).rstrip("\n")}

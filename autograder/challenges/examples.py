@@ -1,7 +1,7 @@
-"""All known designs of every track, by their published names. Their code is in the exercises' references.txt,
-and in designs.py that of the few-steps tracks, which answers no exercise.
+"""All known designs of every track, by their published names.
 
-The students' bundle has no reference answers; there, this list gives only names.
+Their code is in the exercises' references.txt, or in designs.py for the few-steps tracks, which belong to no exercise.
+The students' bundle has no reference answers, so this list only gives names there.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from autograder.challenges.tracks import track
 
 @dataclass(frozen=True)
 class Example:
-    """A design that runs, or one that must be rejected."""
+    """A known design: one that works, or one that must be rejected."""
 
     track: str
     name: str
     file: str  # in autograder/exercises/EXERCISE/references.txt, or the function in designs.py
-    kind: str  # baseline, on record, ours; reference: of the gate alone; wrong: must be rejected
+    kind: str  # baseline, on record, ours; reference: only in the gate; wrong: must be rejected
     about: str
 
     def cells(self) -> dict[str, str]:
-        """The answer cells; ValueError in the students' bundle, which has none."""
+        """Return the answer cells; ValueError in the students' bundle, which has none of an exercise."""
         if track(self.track).evaluations:
             return designs.cells(getattr(designs, self.file))
         try:
@@ -93,6 +93,6 @@ EXAMPLES = [Example(t, name, file, kind, about) for (t, kind), rows in KNOWN.ite
 
 
 def examples(track: str, *kinds: str) -> list[Example]:
-    """The designs of a track that are right, or those of these kinds."""
+    """Return a track's correct designs, or those of the given kinds."""
     kinds = kinds or ("baseline", "on record", "ours")
     return [e for e in EXAMPLES if e.track == track and e.kind in kinds]

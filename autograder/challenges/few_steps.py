@@ -1,7 +1,7 @@
-"""The few-steps tracks: one shipped network, a fixed number of evaluations of it, and a sampler that decides where.
+"""The few-steps tracks: a shipped network, a fixed number of evaluations, and a sampler that decides where to use them.
 
-Nothing is trained. The network, the noise and the count are the parent's; the answer's process is asked for the next
-(x, t), is told the network's answer there, and gives images in the end.
+Nothing is trained. The parent owns the network, the noise and the count. The answer's process gives the next (x, t), is
+sent the network's output there, and returns images in the end.
 """
 
 import functools
@@ -25,13 +25,13 @@ ANSWER = "few_steps"
 BUDGETS = 1, 2, 4
 SHAPE = 1, 8, 8
 AGAIN = 8  # images of every run that are drawn a second time, without the others
-SAME = 0.02  # mean difference of an image up to which it is the same one: rounding depends on the batch
-SPILL = 1e-3  # beyond [-1, 1], for rounding
+SAME = 0.02  # mean difference up to which two images count as the same: rounding depends on the batch
+SPILL = 1e-3  # allowed beyond [-1, 1], for rounding
 
 
 @dataclass(frozen=True)
 class Harness:
-    """What runs must have in common to be compared."""
+    """What runs must have in common to be comparable."""
 
     evaluations: int
     network: str  # its file's digest
@@ -40,7 +40,7 @@ class Harness:
 
 @functools.cache
 def network() -> Diffusion:
-    """The averaged weights, with their schedule."""
+    """Load the shipped network (EMA weights) with its schedule."""
     return load_diffusion(NETWORK)
 
 
@@ -50,18 +50,21 @@ def harness(evaluations: int) -> Harness:
 
 
 def draw(probe: Probe, noise: Tensor, y: Tensor, evaluations: int, denoise: Denoiser | None = None) -> Tensor:
-    """The answer's images (B, C, H, W) from noise (B, C, H, W) for labels y (B,), by the shipped network (w = 1) or
-    by `denoise`. Failed where it asks for more than `evaluations`, or for what cannot be asked."""
+    """Return the answer's images (B, C, H, W) from noise (B, C, H, W) for labels y (B,).
+
+    The answer's requests are served by the shipped network (w = 1) or by `denoise`. Failed if it makes more than
+    `evaluations` of them or an invalid one, or if the images are not valid.
+    """
     denoise = denoise or plain(network(), y)
     about, out = probe.both("begin", {"noise": noise, "y": y}, evaluations=evaluations)
     if about.get("generates") is False:
         what = returned(about)
-        raise Failed(f"{ANSWER} is no generator, it returns {what}: ask the network with `x0, eps = yield x, t`")
+        raise Failed(f"{ANSWER} is not a generator, it returns {what}: ask the network with `x0, eps = yield x, t`")
     for asked in range(evaluations + 1):
         if about.get("asks") is not True:
             return images_of(about, out, tuple(noise.shape), asked)
         if asked == evaluations:
-            raise Failed(f"{ANSWER} asks the network more than {times(evaluations)}: return images after that")
+            raise Failed(f"{ANSWER} asks the network more than {times(evaluations)}: it must return the images first")
         x, t = question(about, out, tuple(noise.shape))
         with torch.no_grad():
             x0, eps = denoise(x, torch.full((len(x),), t))
@@ -70,29 +73,29 @@ def draw(probe: Probe, noise: Tensor, y: Tensor, evaluations: int, denoise: Deno
 
 
 def times(evaluations: int) -> str:
-    """In words."""
+    """Return a number of evaluations in words."""
     return {1: "once", 2: "twice"}.get(evaluations, f"{evaluations} times")
 
 
 def question(about: dict, out: dict[str, Tensor], shape: tuple[int, ...]) -> tuple[Tensor, int]:
-    """(x, t) of one question."""
+    """Return (x, t) of one request; Failed if it is invalid."""
     if "x" not in out:
         raise Failed(f"{ANSWER} yields {returned(about)} where it must `yield x, t`, a tensor and a timestep")
     x = finite(tensor(out, "x", shape, "the x that is yielded"), "the x that is yielded")
     steps = network().schedule.timesteps
     if "t" not in out or out["t"].numel() != 1:
-        raise Failed(f"the t that is yielded is no whole number: one timestep for all images, 0 to {steps - 1}")
+        raise Failed(f"the t that is yielded is not a whole number: use one timestep for all images, 0 to {steps - 1}")
     if not 0 <= (t := int(out["t"])) < steps:
-        raise Failed(f"the t that is yielded lies outside of 0 to {steps - 1}")
+        raise Failed(f"the t that is yielded is outside of 0 to {steps - 1}")
     return x, t
 
 
 def images_of(about: dict, out: dict[str, Tensor], shape: tuple[int, ...], asked: int) -> Tensor:
-    """What the generator returned, if it can be judged."""
+    """Return the images that the generator returned; Failed if they cannot be judged."""
     if not asked:
         raise Failed(f"{ANSWER} ends without asking the network once: the images must come from it")
     if "images" not in out:
-        raise Failed(f"{ANSWER} ends with {returned(about)} where the images are asked for: `return images`")
+        raise Failed(f"{ANSWER} ends with {returned(about)} where it must return the images: `return images`")
     images = finite(tensor(out, "images", shape, "what is returned"), "an image")
     if images.abs().max() > 1 + SPILL:
         raise Failed("the images leave [-1, 1]: return images.clamp(-1, 1)")
@@ -102,7 +105,7 @@ def images_of(about: dict, out: dict[str, Tensor], shape: tuple[int, ...], asked
 def run(probe: Probe, judges: dict[str, Judge], harness: Harness, seed: int) -> tuple[dict, Tensor]:
     """Sample and score one seed of noise: ({name of judge: metrics}, images (N, 1, 8, 8)).
 
-    `heldout_loss` is 0: no network of the answer's is there to have one.
+    `heldout_loss` is 0, since the answer has no network of its own.
     """
     y = torch.arange(harness.samples) % 10
     noise = initial_noise(range(harness.samples), SHAPE, derive_seed(seed, "samples"))  # (N, 1, 8, 8)
@@ -110,17 +113,17 @@ def run(probe: Probe, judges: dict[str, Judge], harness: Harness, seed: int) -> 
     picked = torch.randperm(len(y), generator=stream(seed, "again"))[:AGAIN]
     again = draw(probe, noise[picked], y[picked], harness.evaluations)
     if differ(again, images[picked]):
-        raise Failed("an image is another one when it is drawn without the others: noise and label alone decide it")
+        raise Failed("an image changes when it is drawn without the others: only its noise and label may decide it")
     return measure(images, y, 0.0, judges), images
 
 
 def differ(a: Tensor, b: Tensor) -> bool:
-    """Whether an image of a is not that of b, both (B, C, H, W)."""
+    """Whether any image of a differs from that of b, both (B, C, H, W)."""
     return bool((a - b).abs().flatten(1).mean(1).max() > SAME)
 
 
 def some(rng: Generator, count: int = 6) -> tuple[Tensor, Tensor]:
-    """Noise (B, 1, 8, 8) and labels (B,)."""
+    """Draw noise (B, 1, 8, 8) and labels (B,)."""
     return torch.randn(count, *SHAPE, generator=rng), torch.randint(10, (count,), generator=rng)
 
 
@@ -132,18 +135,18 @@ def interface(probe: Probe, rng: Generator, evaluations: int) -> None:
 def deterministic(probe: Probe, rng: Generator, evaluations: int) -> None:
     given = some(rng)
     if differ(draw(probe, *given, evaluations), draw(probe, *given, evaluations)):
-        raise Failed("the same noise gives other images the second time: take all randomness from `noise`")
+        raise Failed("the same noise gives different images the second time: take all randomness from `noise`")
 
 
 def alone(probe: Probe, rng: Generator, evaluations: int) -> None:
     noise, y = some(rng)
     each = torch.cat([draw(probe, *one, evaluations) for one in zip(noise.split(1), y.split(1))])
     if differ(draw(probe, noise, y, evaluations), each):
-        raise Failed("an image depends on the others of its batch: draw two images together and each alone")
+        raise Failed("an image depends on the others in its batch: compare two images drawn together with each alone")
 
 
 def from_the_network(probe: Probe, rng: Generator, evaluations: int) -> None:
-    """Another network, whose x0 is moved by three pixels, must give other images."""
+    """Check that another network, whose x0 is shifted by three pixels, gives other images."""
     noise, y = some(rng)
     honest, abar = plain(network(), y), network().schedule.alphas_cumprod
 
@@ -157,7 +160,7 @@ def from_the_network(probe: Probe, rng: Generator, evaluations: int) -> None:
 
 
 def exercise(evaluations: int) -> Exercise:
-    """What the child may use and the checks before any test; its name is that of all three, which share their noise."""
+    """Return what the child may use, and the checks before a test. All three tracks share its name and noise."""
     checks = (
         ("interface", interface),
         ("deterministic", deterministic),

@@ -1,9 +1,9 @@
 """Means over seeds and paired differences, with 95 % intervals by Student's t.
 
-All designs of a track run on the same seeds, with the same data order, timesteps, noise and initial trunk; so a
-difference is taken within each seed, where what the seed does to both cancels. A test has time for few seeds. How far a
-figure, or a difference, scatters from seed to seed is therefore pooled over the design's own runs and those of the
-track's known right designs: the assumption is that a new design scatters as these do.
+All designs of a track run on the same seeds, with the same data order, timesteps, noise and initial trunk. So
+differences are taken within each seed, where the seed's effect on both cancels. A test only has time for a few seeds.
+The spread between seeds, of a figure or a difference, is therefore pooled over the design's own runs and those of the
+track's known correct designs, on the assumption that a new design varies as much as these do.
 """
 
 import json
@@ -22,27 +22,30 @@ from ddpm_core.streams import derive_seed
 from ddpm_tools.evaluation import estimates
 from ddpm_tools.evaluation.estimates import Estimate, mean_estimate, paired
 
-Runs = Mapping[int, Mapping[str, float]]  # the metrics of a design by the seed of its run
-RUNS = DATA_DIR / "challenges/runs.jsonl"  # of the known designs, all metrics: benchmarks/tracks.py
+Runs = Mapping[int, Mapping[str, float]]  # a design's metrics, by the seed of the run
+RUNS = DATA_DIR / "challenges/runs.jsonl"  # all metrics of the known designs, written by benchmarks/tracks.py
 
 
 def seed_of(track: Track, i: int) -> int:
-    """The i-th seed of every design: that of the gate's i-th calibration run, so that those runs can be paired."""
+    """Return every design's i-th seed: that of the gate's i-th calibration run, so that those runs can be paired."""
     return derive_seed("calibration", track.exercise.name, i)
 
 
 def harness_digest(track: Track, harness: Harness | None = None) -> str:
-    """What runs must have been made with to be compared: the track's harness, or this one."""
+    """Return the digest of the track's harness, or of `harness`. Only runs with the same digest can be compared."""
     return digest(json.loads(json.dumps(describe(harness or track.harness))))
 
 
 def judge_name() -> str:
-    """The judge of record, or, in the students' bundle, the course's own classifier: figures of the two differ."""
+    """Return "judge", the judge of record, or in the students' bundle "course". The two give different figures."""
     return "judge" if JUDGES["judge"].with_suffix(".safetensors").is_file() else "course"
 
 
 def known_runs(track: Track, file: Path = RUNS) -> dict[str, Runs]:
-    """The right designs' runs by name: of this harness, from the gate's calibration and from benchmarks/tracks.py."""
+    """Return the correct designs' runs with this harness, by name.
+
+    They come from the gate's calibration and from benchmarks/tracks.py.
+    """
     exercise, right, judge = track.exercise.name, harness_digest(track), judge_name()
     names = {e.file: e.name for e in EXAMPLES if e.track == track.name and e.kind != "wrong"}
     found: dict[str, dict[int, dict[str, float]]] = {}
@@ -60,7 +63,7 @@ def known_runs(track: Track, file: Path = RUNS) -> dict[str, Runs]:
 
 
 def rows(file: Path) -> list[dict]:
-    """The rows of a file that grows line by line; the torn last one of a killed run is left out."""
+    """Return the rows of a file that grows line by line, without the incomplete last line of a killed run."""
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -72,31 +75,31 @@ def values(runs: Runs, metric: str) -> dict[int, float]:
 
 
 def mean_of(runs: Runs, metric: str, known: Mapping[str, Runs] = MappingProxyType({})) -> Estimate | None:
-    """A design's mean of a metric; None where it was not measured."""
+    """Return a design's mean of a metric; None if it was not measured."""
     own, m = list(values(runs, metric).values()), METRICS[metric]
     others = [list(values(r, metric).values()) for r in known.values() if r is not runs]
     return mean_estimate(own, others, m.low, m.top) if own else None
 
 
 def differences(runs: Runs, base: Runs, metric: str) -> list[float]:
-    """own - base at every seed that both have."""
+    """Return own - base at every seed that both have."""
     return paired(values(base, metric), values(runs, metric))
 
 
 def difference(runs: Runs, base: Runs, metric: str, known: Sequence[Runs] = ()) -> Estimate | None:
-    """The paired difference own - base, its scatter pooled with those of `known`; None without a common seed."""
+    """Return the paired difference own - base, its spread pooled with those of `known`; None without a common seed."""
     own = differences(runs, base, metric)
     others = [differences(r, base, metric) for r in known if r is not base and r is not runs]
     return mean_estimate(own, others) if own else None
 
 
 def verdict(metric: str, d: Estimate | None) -> str:
-    """better, worse, or not resolved: in words, as an interval allows."""
+    """Return "better", "worse" or "not resolved", depending on the interval."""
     return estimates.verdict(d, METRICS[metric].better)
 
 
 def shown(e: Estimate | None, metric: str) -> str:
-    """value [low, high], with as many digits as the metric has."""
+    """Return "value [low, high]" with the metric's number of digits."""
     if e is None:
         return "–"
     n = METRICS[metric].digits
@@ -104,6 +107,6 @@ def shown(e: Estimate | None, metric: str) -> str:
 
 
 def order(designs: Mapping[str, Runs], metric: str) -> list[str]:
-    """Names from best to worst mean."""
+    """Return the names from best to worst mean."""
     means = {n: fmean(values(r, metric).values()) for n, r in designs.items() if values(r, metric)}
     return sorted(means, key=lambda n: means[n] if METRICS[metric].better == "lower" else -means[n])

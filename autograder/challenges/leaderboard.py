@@ -1,6 +1,6 @@
 """The rows of the leaderboard: submitted designs and our known ones, with the published results beside them.
 
-Two sets of columns that never mix: the quick tier's (8×8 digits, features of the digits classifier) and the published
+Two sets of columns are kept apart: the quick tier's (8×8 digits, features of the digits classifier) and the published
 FIDs (CIFAR-10, Inception). Designs are ranked by the quick tier's Fréchet distance, which is what a test measures. A
 submission that is far better than any reference has no rank until an instructor has confirmed it.
 """
@@ -22,24 +22,24 @@ SAMPLES = figures.RUNS.parent / "samples"  # of the known designs
 
 @dataclass(frozen=True)
 class Row:
-    """One design: its results in the quick tier, if it was run there, and the published ones, if there are any."""
+    """One design: its results in the quick tier, if it was run there, and the published ones, if any."""
 
     entry: str
-    kind: str  # submitted, or also WAITS; baseline, on record, ours; or published: vanilla, agent
+    kind: str  # submitted or WAITS; baseline, on record, ours, reference; or published: vanilla, agent
     seeds: int
     means: dict[str, Estimate]
     difference: Estimate | None  # of the Fréchet distance, from the track's baseline
     against: str  # better, worse, not resolved, or nothing to compare with
     published: published.Published | None
     samples: Path | None
-    rank: int | None = None  # None: published only, or waiting for a look
+    rank: int | None = None  # None: published only, or waiting for confirmation
 
     def fid(self, scale: str) -> str:
         return self.published.shown(scale) if self.published else "–"
 
 
 def submitted(track: Track, entries: Sequence[dict], folder: Path) -> dict[str, tuple[Runs, Path | None]]:
-    """The runs and samples of the submitted tests by challenger; only those of the current harness and judge."""
+    """Return runs and samples of the submitted tests, by challenger; only those with the current harness and judge."""
     found = {}
     for who in attempts.challengers(entries):
         if who.track == track.name and who.submitted:
@@ -53,7 +53,7 @@ def submitted(track: Track, entries: Sequence[dict], folder: Path) -> dict[str, 
 
 
 def _samples(picture: Path, known: str) -> Path | None:
-    """The picture, where it is there; record.Damaged where it is not the one that the log knows."""
+    """Return the picture, or None if there is none; record.Damaged if it is not the one in the log."""
     if not picture.is_file():
         return None
     if sha256(picture.read_bytes()) != known:
@@ -64,7 +64,7 @@ def _samples(picture: Path, known: str) -> Path | None:
 def rows(
     track: Track, entries: Sequence[dict] = (), folder: Path = Path("."), known_in: Path = figures.RUNS
 ) -> list[Row]:
-    """The quick tier's designs from best to worst, then what is published and was not run here."""
+    """Return the quick tier's designs from best to worst, then the published ones that were not run here."""
     known = figures.known_runs(track, known_in)
     mine = submitted(track, entries, folder)
     base = known.get(track.baseline, {})
@@ -95,6 +95,6 @@ def rows(
 
 
 def waiting(track: Track, entries: Sequence[dict]) -> list[str]:
-    """Challengers who have tested and not submitted."""
+    """Return a line for each challenger who has tested but not submitted."""
     mine = [w for w in attempts.challengers(entries) if w.track == track.name and not w.submitted]
     return [f"{w.name}: {w.used} of {attempts.LIMIT} tests used" for w in mine]

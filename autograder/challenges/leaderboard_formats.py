@@ -1,4 +1,4 @@
-"""The leaderboard as text for the terminal, as CSV, and as one page that needs no other file."""
+"""Writes the leaderboard as text for the terminal, as CSV, as JSON, and as one self-contained page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ MARK = {"better": "▲ better", "worse": "▼ worse"}
 
 
 def text(track: Track, table: Sequence[Row]) -> str:
-    """For the terminal: the quick tier on the left, the published results on the right."""
+    """Return the table for the terminal: the quick tier on the left, the published results on the right."""
     shown = [m for m in ("distance", "adherence", "heldout_loss") if m in track.metrics]
     head = ["", "entry", "kind", "seeds", *(METRICS[m].title for m in shown), f"Δ from {track.baseline}"]
     beside = () if track.evaluations else published.SCALES
@@ -36,7 +36,7 @@ NOTE = f"right of it: published ({published.PROTOCOL}; {published.EXTRACTOR}); t
 
 
 def as_csv(tables: Mapping[str, Sequence[Row]]) -> str:
-    """One row per design; the quick tier's columns and the published ones have their own names."""
+    """Return one row per design. The quick tier's columns and the published ones have their own names."""
     parts = [f"quick_{m}{end}" for m in METRICS for end in ("", "_low", "_high")]
     rest = ["quick_difference", "quick_difference_low", "quick_difference_high", "quick_against_baseline"]
     head = ["track", "rank", "entry", "kind", "quick_extractor", "quick_seeds", *parts, *rest]
@@ -53,13 +53,13 @@ def as_csv(tables: Mapping[str, Sequence[Row]]) -> str:
 
 
 def as_json(tables: Mapping[str, Sequence[Row]], waiting: Mapping[str, Sequence[str]]) -> str:
-    """By track the rows, and what has been tested and not submitted."""
+    """Return each track's rows, and who has tested but not submitted."""
     rows = {name: [asdict(r) | {"samples": r.samples and str(r.samples)} for r in rs] for name, rs in tables.items()}
     return json_text({"tracks": rows, "not_submitted": dict(waiting)}, indent=1, ensure_ascii=False)
 
 
 def _number(x: float) -> float | int:
-    """Six digits. A number and not text, whose minus sign would be taken for the beginning of a formula."""
+    """Round to six digits. A number, since in text a minus sign would be taken for the start of a formula."""
     rounded = float(f"{x:.6g}")
     return int(rounded) if rounded.is_integer() else rounded
 
@@ -70,7 +70,7 @@ def write_csv(tables: Mapping[str, Sequence[Row]], out: Path) -> Path:
 
 
 def write_html(tables: Mapping[str, Sequence[Row]], out: Path, waiting: Mapping[str, Sequence[str]], head: str) -> Path:
-    """Write OUT/leaderboard.html. `head` is the hash of the log, for others to keep."""
+    """Write out/leaderboard.html and return its path. `head` is the hash of the log, for others to keep."""
     tracks = []
     for name, table in tables.items():
         ran = [r for r in table if r.means]  # in the quick tier
@@ -83,7 +83,7 @@ def write_html(tables: Mapping[str, Sequence[Row]], out: Path, waiting: Mapping[
 
 
 def _shown(r: Row, metrics: Sequence[str]) -> dict:
-    """A row of the quick tier; each cell is a value, and its interval with what it means."""
+    """Return a row of the quick tier. Each cell is a value and its interval; the difference also has its verdict."""
     cells = [figures.shown(r.means.get(m), m).partition(" ")[::2] for m in metrics]
     value, _, interval = figures.shown(r.difference, "distance").partition(" ")
     cells.insert(1, (value, " ".join(x for x in (interval, MARK.get(r.against, r.against)) if x)))

@@ -1,4 +1,4 @@
-"""A hundred samples as a small picture; with classes, one row per class."""
+"""Draws a hundred samples as a small picture, with one row per class if there are classes."""
 
 from pathlib import Path
 

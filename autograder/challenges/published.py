@@ -1,4 +1,4 @@
-"""The published results as they are: clean-fid on CIFAR-10. They are shown beside ours, never in one column."""
+"""The published results, unchanged: clean-fid on CIFAR-10. They are shown beside ours, never in the same column."""
 
 import csv
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ class Published:
 
     entry: str
     kind: str  # baseline, vanilla or agent
-    fid: dict[str, float]  # by scale, as far as published
+    fid: dict[str, float]  # by scale; only those published
 
     def shown(self, scale: str) -> str:
         return f"{self.fid[scale]:.2f}" if scale in self.fid else "–"
 
 
 def table(track: str, folder: Path = FOLDER) -> list[Published]:
-    """All rows of a track, in the file's order; ValueError where the file is not there.
+    """Return all rows of a track, in the file's order; ValueError if the file is missing.
 
-    The few-steps tracks have none: nothing published uses their network.
+    The few-steps tracks have none, since nothing published uses their network.
     """
     if track in TRACKS and TRACKS[track].evaluations:
         return []
@@ -42,5 +42,5 @@ def table(track: str, folder: Path = FOLDER) -> list[Published]:
 
 
 def figures(track: str) -> dict[str, Published]:
-    """The baselines by name."""
+    """Return the baselines by name."""
     return {p.entry: p for p in table(track) if p.kind == "baseline"}

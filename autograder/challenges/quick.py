@@ -1,6 +1,6 @@
 """The quick tier: the gate's training, sampling and scoring, on as many seeds as two minutes on two cores allow.
 
-Every seed runs in its own process, which owns everything but the answer: that runs in a sandboxed child.
+Every seed runs in its own process, which owns everything except the answer, which runs in a sandboxed child.
 """
 
 import math
@@ -39,24 +39,24 @@ from ddpm_tools.evaluation.manifold import Manifold
 from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 NEIGHBOURS = 3  # precision and recall as published (Kynkäänniemi et al. 2019)
-SUBSETS = 10  # of KID; the seeds tell its scatter, not the subsets
-CLOSING_S = 5.0  # for a child; killing a process takes less than one second
+SUBSETS = 10  # of KID; its spread is estimated from the seeds, not from the subsets
+CLOSING_S = 5.0  # to close a child; killing a process takes less than one second
 
 
 @dataclass(frozen=True)
 class Tier:
-    """How long a test may last, and on how many seeds at least and at most."""
+    """How long a test may last, and the least and greatest number of its seeds."""
 
-    seconds: float = 120.0  # on two idle cores; a further round begins only where the last one would fit once more
-    at_least: int = 2  # below two there is nothing to pair; a slow machine takes longer then
+    seconds: float = 120.0  # on two idle cores; a round begins only if one as long as the last would still fit
+    at_least: int = 2  # even if a slow machine then takes longer: fewer seeds give no spread
     at_most: int = 6
     jobs: int = 2  # seeds at a time
-    harness: Harness | few_steps.Harness | None = None  # None: the track's; another one is for tests of this program
+    harness: Harness | few_steps.Harness | None = None  # None: the track's; others are for testing this program
 
 
 @dataclass(frozen=True)
 class Job:
-    """One seed of one design, as plain values: it goes to another process."""
+    """One seed of one design, as plain values that can be sent to another process."""
 
     track: str
     cells: dict[str, str]
@@ -68,19 +68,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one seed: metrics and images, or why there are none, and whether the fault is ours."""
+    """The result of one seed: metrics and images, or the reason why there are none, and whether the fault is ours."""
 
     seed: int
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
-    images: np.ndarray | None = None  # (N, 1, 8, 8) uint8: plain memory, which outlives the process that made it
+    images: np.ndarray | None = None  # (N, 1, 8, 8) uint8: an array's memory outlives the process that made it
     reason: str = ""
     ours: bool = False
-    trace: str = ""  # where judging stopped at what the answer returned: for the log
+    trace: str = ""  # for the log: the traceback if judging stopped at what the answer returned
 
 
 def run(job: Job) -> Outcome:
-    """Train if designs are, sample and score one seed."""
+    """Train (if the track trains), sample and score one seed."""
     torch.set_num_threads(1)
     t, start = track(job.track), time.monotonic()
     harness, measured = job.harness or t.harness, few_steps.run if t.evaluations else looking.run
@@ -93,7 +93,7 @@ def run(job: Job) -> Outcome:
             metrics = {**scores[job.judge], **by_features(judge, images)}
             kept = {name: round(float(metrics[name]), 6) for name in t.metrics}
             if wrong := [METRICS[name].title for name, value in kept.items() if not math.isfinite(value)]:
-                raise Failed(f"of the samples, {wrong[0]} is not finite")
+                raise Failed(f"the {wrong[0]} of the samples is not finite")
     except Failed as e:
         reason, ours = str(e), False
     except Failure as e:
@@ -106,7 +106,7 @@ def run(job: Job) -> Outcome:
 
 
 def by_features(judge: Judge, images: Tensor) -> dict[str, float]:
-    """KID, precision and recall in the classifier's features, against all digits."""
+    """Return KID, precision and recall in the classifier's features, against all digits."""
     _, real = classify(judge.classifier, digits("all").floats())
     _, own = classify(judge.classifier, images)
     manifold = Manifold.of(own, real)
@@ -120,7 +120,7 @@ def by_features(judge: Judge, images: Tensor) -> dict[str, float]:
 def seeds(
     t: Track, cells: dict[str, str], tier: Tier, sandboxed: bool, spent: float, tell: Callable[[str], None]
 ) -> Iterator[Outcome]:
-    """Outcomes seed by seed, in order, up to the first without metrics; `spent` are the test's seconds so far."""
+    """Yield the outcome of each seed, in order, up to the first without metrics. `spent`: the test's seconds so far."""
     begin, done, at_least = time.monotonic() - spent, 0, min(max(tier.at_least, t.at_least), tier.at_most)
     with worker(tier.jobs) as work:
         while done < tier.at_most:
@@ -140,7 +140,7 @@ def seeds(
 
 @contextmanager
 def worker(jobs: int) -> Iterator[Callable[[list[Job]], Iterator[Outcome]]]:
-    """Runs jobs in processes of their own, or, one at a time, in this one."""
+    """Yield a function that runs jobs in processes of their own, or in this one if `jobs` is 1."""
     if jobs == 1:
         yield lambda some: map(run, some)
         return
@@ -155,7 +155,7 @@ def worker(jobs: int) -> Iterator[Callable[[list[Job]], Iterator[Outcome]]]:
 
         try:
             yield work
-        except BaseException:  # of those who wait for the outcomes: nobody wants them any more
+        except BaseException:  # raised by the caller, which no longer needs the outcomes
             for process in multiprocessing.active_children():
                 process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -163,9 +163,10 @@ def worker(jobs: int) -> Iterator[Callable[[list[Job]], Iterator[Outcome]]]:
 
 
 def end_with_parent() -> None:
-    """From now on SIGTERM interrupts this process, which also ends soon after the one that started it, however it did.
+    """Make SIGTERM interrupt this process, and end this process soon after its parent, however that ends.
 
-    Soon, not at once: a seed that is interrupted closes its child, which nobody else would, and is not disturbed at it.
+    Soon rather than at once: an interrupted seed first closes its child, which nobody else would do. Further signals
+    are ignored meanwhile.
     """
 
     def once(number: int, frame: object) -> None:

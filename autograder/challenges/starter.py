@@ -1,4 +1,4 @@
-"""The notebook to start a challenge from: only the open functions can be edited."""
+"""Makes the notebook with which a challenge starts. Only the open functions can be edited."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ IMPORTS = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom to
 
 
 def notebook(track: Track) -> str:
-    """The notebook's text; the same every time."""
+    """Return the notebook's text, which is the same every time."""
     fids = {name: [row.shown(scale) for scale in SCALES] for name, row in figures(track.name).items()}
     designs = [(e, fids.get(e.name, ["–"] * len(SCALES))) for e in examples(track.name)]
     titles = [METRICS[m].title for m in track.metrics]
@@ -48,7 +48,7 @@ def _text(name: str, **values: Any) -> str:
 
 
 def _cell(kind: str, name: str, text: str, opened: bool = False) -> dict[str, Any]:
-    """A cell with nbgrader's metadata: none can be deleted, and only open ones can be edited."""
+    """Return a cell with nbgrader's metadata. No cell can be deleted, and only open ones can be edited."""
     marks = {"cell_type": kind, "grade": False, "grade_id": name, "locked": not opened, "schema_version": 3}
     meta = {"deletable": False, "nbgrader": {**marks, "solution": opened, "task": False}}
     meta |= {} if opened else {"editable": False}

@@ -1,4 +1,4 @@
-"""One test of a challenger, from the notebook to the log: contract first, then the quick tier, then the record."""
+"""Carries out one test of a challenger, from notebook to log: contract first, then the quick tier, then the record."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Tested:
-    """What came of a test: its number where it began, the outcome, a sentence, and the runs of a finished one."""
+    """The result of a test: its number if it began, the outcome, a sentence, and the runs if it finished."""
 
     number: int | None
     outcome: str  # rejected, or one of attempts.MEANING
@@ -30,7 +30,7 @@ class Tested:
 
 
 def cells_of(track: Track, notebook: Path) -> dict[str, str]:
-    """The open cells; ValueError where one is missing, or there twice."""
+    """Return the open cells; ValueError if one cannot be taken from the notebook, or occurs more than once."""
     try:
         found = extract(notebook, track.exercise.answers)
     except Unreadable as e:
@@ -43,7 +43,7 @@ def cells_of(track: Track, notebook: Path) -> dict[str, str]:
 def run(
     track: Track, name: str, notebook: Path, folder: Path, tier: quick.Tier, sandboxed: bool = True, tell: Tell = print
 ) -> Tested:
-    """Test a notebook, and log it in `folder`; ValueError where none may be tested, or the machinery failed."""
+    """Test a notebook and log it in `folder`; ValueError if no test is allowed, or something of ours failed."""
     start = time.monotonic()
     cells = cells_of(track, notebook)
     about = {"notebook": sha256(read_bytes(notebook)), "answers": sha256(*(p for c in cells.items() for p in c))}
@@ -52,7 +52,7 @@ def run(
     with attempts.only_one(folder, track.name, name):
         who = attempts.challenger(folder, track.name, name)
         for number in attempts.close_lost(folder, who):
-            tell(f"test {number} began and never ended, so it counts: it was killed, or the machine stopped")
+            tell(f"test {number} counts: it began but never ended, because it was killed or the machine stopped")
         who = attempts.challenger(folder, track.name, name)
         who.may_test()
         try:
@@ -68,14 +68,14 @@ def run(
             return Tested(None, "rejected", reason, {})
         test = Running(track, folder, who, attempts.begin(folder, who, **about))
         tell(f"contract: {len(found)} properties hold")
-        tell(f"test {test.number} begins ({who.used + 1} of {attempts.LIMIT} used); one that is stopped counts")
+        tell(f"test {test.number} begins ({who.used + 1} of {attempts.LIMIT} used); if you stop it, it counts")
         outcomes = _outcomes(test, quick.seeds(track, cells, tier, sandboxed, time.monotonic() - start, tell))
         return _close(test, tier, outcomes, time.monotonic() - start)
 
 
 @dataclass(frozen=True)
 class Running:
-    """A test that the log says has begun."""
+    """A test that has begun, according to the log."""
 
     track: Track
     folder: Path
@@ -90,16 +90,19 @@ class Running:
         attempts.end(self.folder, self.who, self.number, outcome, **about)
 
     def our_error(self, reason: str) -> ValueError:
-        """What to raise where the test failed by an error of ours, which is logged."""
+        """Log that the test failed through an error of ours, and return the error to raise."""
         self.end(attempts.FREE, reason=reason[:500])
         counts = "does not count"
         if self.who.free >= attempts.MOST_FREE:
             counts = f"counts, since {attempts.MOST_FREE} before it did not; ask your instructor"
-        return ValueError(f"test {self.number} met an error of ours and {counts}: {reason}")
+        return ValueError(f"test {self.number} failed through an error of ours and {counts}: {reason}")
 
 
 def _outcomes(test: Running, seeds: Iterable[quick.Outcome]) -> list[quick.Outcome]:
-    """All seeds, and the first one's samples as a picture; an interruption or error of ours is logged, then raised."""
+    """Return the outcomes of all seeds, and save the first one's samples as a picture.
+
+    An interruption or an error of ours is logged, then raised.
+    """
     try:
         outcomes = list(seeds)
         if outcomes[-1].metrics:
@@ -107,14 +110,14 @@ def _outcomes(test: Running, seeds: Iterable[quick.Outcome]) -> list[quick.Outco
         return outcomes
     except KeyboardInterrupt:
         test.end("stopped")
-        again = "the same command begins another, if one is left"
+        again = "the same command starts another one, if any are left"
         raise KeyboardInterrupt(f"interrupted: test {test.number} is used up and has no result; {again}") from None
-    except Exception as e:  # ours: whatever the answer does is an outcome
+    except Exception as e:  # our error: whatever the answer does is an outcome
         raise test.our_error(repr(e)) from e
 
 
 def _close(test: Running, tier: quick.Tier, outcomes: list[quick.Outcome], seconds: float) -> Tested:
-    """Log how the test ended; ValueError where that was an error of ours."""
+    """Log how the test ended, and return its result; ValueError if that was an error of ours."""
     last, seconds = outcomes[-1], round(seconds, 1)
     if last.ours:
         raise test.our_error(last.reason)
@@ -135,14 +138,14 @@ def _close(test: Running, tier: quick.Tier, outcomes: list[quick.Outcome], secon
 
 
 def gate(track: Track, runs: figures.Runs) -> tuple[bool, str]:
-    """Whether the means over seeds lie within the exercise's full limits: what a run at full scale asks for."""
+    """Whether the means over seeds are within the limits for full credit, as a full-scale run requires, and why."""
     means = remarkable.means(track, runs)
     verdict = judge_run(means, load_bands(band_file(track.exercise, one_look=True), figures.judge_name()))
     return verdict.share == 1, verdict.reason
 
 
 def lines(track: Track, tested: Tested) -> list[str]:
-    """The result as text: every metric with its interval, and the paired difference from the baseline."""
+    """Return the result as text: every metric with its interval, and the paired difference from the baseline."""
     if tested.outcome != "finished":
         return [f"{tested.outcome}: {tested.reason}"]
     known = figures.known_runs(track)

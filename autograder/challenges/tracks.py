@@ -1,4 +1,4 @@
-"""What a track is: which functions are open, and which metrics judge them; its contract is in templates/."""
+"""Defines the tracks: which functions are open, and which metrics judge them. Contracts are in templates/."""
 
 from dataclasses import dataclass
 from textwrap import indent
@@ -11,7 +11,7 @@ from autograder.exercises.base import Exercise
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of the quick tier. `low` and `top` are where no value can lie."""
+    """A metric of the quick tier. No value can lie below `low` or above `top`."""
 
     title: str
     better: str
@@ -36,15 +36,15 @@ SHIPPED = "8×8 handwritten digits, the shipped network, 500 images a seed, all 
 
 @dataclass(frozen=True)
 class Track:
-    """One of the tracks. Its exercise lends the child's questions, most of the checks and the harness."""
+    """One track. Its exercise provides the child's questions, most of the checks and the harness."""
 
     name: str
     exercise: Exercise
-    baseline: str  # what differences are taken against: the known design that the others are variations of
-    labels: bool  # whether samples are asked for by class
-    open: str  # in words: what may change
+    baseline: str  # differences are taken from it: the known design of which the others are variations
+    labels: bool  # whether samples are requested by class
+    open: str  # what may change, in words
     stub: dict[str, str]  # the open cells of the starter notebook
-    evaluations: int = 0  # of the shipped network, where nothing is trained; 0: the designs are
+    evaluations: int = 0  # allowed evaluations of the shipped network, if nothing is trained; 0: designs are trained
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -53,12 +53,12 @@ class Track:
 
     @property
     def harness(self) -> Any:
-        """What a run is made with: the gate's harness, or that of the few-steps tracks."""
+        """The settings of a run: the gate's harness, or that of the few-steps tracks."""
         return few_steps.harness(self.evaluations) if self.evaluations else gate_of(self.exercise.name).harness
 
     @property
     def at_least(self) -> int:
-        """Seeds of a test, however slow the machine; the tier may ask for more."""
+        """The least number of seeds in a test, however slow the machine. The tier may require more."""
         return 6 if self.evaluations else 0
 
     @property
@@ -105,7 +105,7 @@ TRACKS |= {
     f"few-steps-{n}": Track(
         *(f"few-steps-{n}", few_steps.exercise(n), "ddim"),
         labels=True,
-        open=f"the sampler, which may evaluate the shipped network {few_steps.times(n)} at most: `few_steps`",
+        open=f"the sampler, which may evaluate the shipped network at most {few_steps.times(n)}: `few_steps`",
         stub=designs.cells(designs.ddim),
         evaluations=n,
     )
@@ -114,7 +114,7 @@ TRACKS |= {
 
 
 def track(name: str) -> Track:
-    """A track by name; ValueError lists the known ones."""
+    """Return a track by name; ValueError lists the known ones."""
     if name not in TRACKS:
         raise ValueError(f"unknown track '{name}'; known: {', '.join(TRACKS)}")
     return TRACKS[name]

@@ -1,1 +1,1 @@
-"""Everything in this folder runs beside student code; nothing else of the autograder does."""
+"""Runs beside student code, together with an exercise's questions. No other part of the autograder does."""

@@ -1,4 +1,4 @@
-"""Packages that an answer imports and that are not here: what never needs them runs all the same."""
+"""Stand-ins for missing packages: an answer that imports one but never needs it still runs."""
 
 import re
 import sys
@@ -11,14 +11,14 @@ PARTIAL = ("ddpm_core",)
 
 
 class Absence:
-    """What one cell finds in place of such packages: while it is loaded nothing happens, later a use is an error."""
+    """The stand-ins of one cell. While the cell is loaded, using one has no effect; later it is an error."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.loading = True
 
     def stand_in(self, error: ImportError) -> bool:
-        """Put something in the place of the module that was not found; False where that is no remedy."""
+        """Put a stand-in in place of the module that was not found; False if that cannot help."""
         name = missing(error)
         if not name or name in self.names:
             return False
@@ -33,7 +33,10 @@ class Absence:
 
 
 def missing(error: ImportError) -> str | None:
-    """The name of a module that is not here, or of what a package without all of its modules would hold."""
+    """Return the name of the missing module, or of what is missing from a package that is only partly here.
+
+    None if the error has another cause.
+    """
     package = sys.modules.get(error.name or "")
     if package is None:
         return error.name if isinstance(error, ModuleNotFoundError) else None
@@ -44,7 +47,7 @@ def missing(error: ImportError) -> str | None:
 
 @contextmanager
 def absence() -> Iterator[Absence]:
-    """While one cell is loaded."""
+    """Yield the stand-ins of one cell; on exit, the cell counts as loaded."""
     there = Absence()
     try:
         yield there
@@ -53,7 +56,7 @@ def absence() -> Iterator[Absence]:
 
 
 class Absent:
-    """Anything of such a package; as a decorator, such as a checker of types, it leaves a function as it is."""
+    """Any object of such a package. As a decorator, such as a type checker's, it leaves a function as it is."""
 
     def __init__(self, name: str, absence: Absence):
         self._name, self._absence = name, absence
@@ -79,7 +82,7 @@ class Absent:
 class AbsentModule(ModuleType):
     def __init__(self, name: str, absence: Absence):
         super().__init__(name)
-        self.__path__: list[str] = []  # a package, so that what lies in it is looked for, and not found
+        self.__path__: list[str] = []  # makes it a package, so that its submodules are looked for, and not found
         self._absence = absence
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -92,6 +95,6 @@ class AbsentModule(ModuleType):
 
 
 def forget() -> None:
-    """Take out of sys.modules what was put there."""
+    """Remove all stand-ins from sys.modules."""
     for name in [name for name, module in sys.modules.items() if isinstance(module, AbsentModule)]:
         del sys.modules[name]

@@ -1,4 +1,4 @@
-"""Annotations of functions within functions: they are read when the outer one is called, after the cell has run."""
+"""Annotations of nested functions, which are evaluated when the outer function is called, after the cell has run."""
 
 import ast
 import builtins
@@ -9,9 +9,9 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def unknown(source: str, names: dict[str, Any]) -> bool:
-    """Whether such an annotation has a name that neither the cell nor `names` has: another cell may import it.
+    """Whether such an annotation uses a name that neither the cell nor `names` has, but another cell may import.
 
-    Those of functions that are no part of another are read as the cell runs, and found wanting there.
+    Annotations of top-level functions are evaluated as the cell runs, so a missing name shows up there.
     """
     try:
         tree = ast.parse(source)
@@ -23,7 +23,7 @@ def unknown(source: str, names: dict[str, Any]) -> bool:
 
 
 def hints(nodes: list[ast.AST]) -> Iterator[ast.expr]:
-    """The annotations of these functions' parameters and results, and of these classes' fields."""
+    """Yield the annotations of these functions' parameters and results, and of these classes' fields."""
     for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             args = node.args
@@ -35,7 +35,7 @@ def hints(nodes: list[ast.AST]) -> Iterator[ast.expr]:
 
 
 def bound(tree: ast.AST) -> Iterator[str]:
-    """Every name that the cell gives to something, wherever."""
+    """Yield every name that the cell binds, anywhere."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id

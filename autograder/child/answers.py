@@ -1,4 +1,4 @@
-"""The answer cells as a namespace, and what a student needs to know of an error in them."""
+"""Runs the answer cells in a namespace, and describes an error in them for the student."""
 
 import __future__
 
@@ -16,7 +16,7 @@ from torch import nn
 from autograder.child import absent, annotations, modes, notebook
 from autograder.child.notebook import Note, unheard
 
-NAMESPACE_NOTE = "helpers of other cells are not seen by the grader: an answer cell must define what it needs"
+NAMESPACE_NOTE = "the grader does not see helpers in other cells: an answer cell must define what it needs"
 SESSION_NOTE = "inputs and outputs of other cells are not there when the answer is graded"
 SESSION = re.compile(r"name '(In|Out|_+\d*|_i+\d*|_[oid]h)' is not defined")
 FUTURE = {getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}
@@ -26,13 +26,14 @@ LATER = __future__.annotations.compiler_flag
 def load(
     cells: dict[str, str], supplied: dict[str, str], setup: dict[str, Any], note: Note = unheard
 ) -> dict[str, Any]:
-    """Run answer cells (source by grade_id) as a kernel would, in a fresh `__main__`; the last one is forgotten.
+    """Run answer cells (source by grade_id) as a kernel would, in a fresh `__main__`, and return their namespace.
 
     The namespace holds what the notebook's locked set-up cell imports: torch, nn, F, math and `setup`. `supplied` are
-    the course's own answers of cells on which these build; the answer under judgement is never among them.
+    the course's own answers to cells on which these build, never to the cell being judged. Raises what a cell raises,
+    and NameError if a cell does not define its grade_id. An error after that definition only becomes a note.
     """
     absent.forget()
-    module = sys.modules["__main__"] = ModuleType("__main__")  # where dataclasses, pickle and typing look for names
+    module = sys.modules["__main__"] = ModuleType("__main__")  # dataclasses, pickle and typing look up names here
     names = vars(module)
     names |= {"torch": torch, "nn": nn, "F": F, "math": math, **setup}
     names |= notebook.names_of_ipython(names, note, mentioned=any("IPython" in source for source in cells.values()))
@@ -44,17 +45,17 @@ def load(
         except (Exception, SystemExit) as error:
             if names.get(grade_id) is before or getattr(error, "hidden_answer", None):
                 raise
-            note(describe(error)["error"])  # what follows the answer, such as a plot, is no part of it
+            note(describe(error)["error"])  # what follows the definition, such as a plot, is not part of the answer
         if grade_id not in names:
             raise NameError(f"the answer cell `{grade_id}` does not define `{grade_id}`")
     return names
 
 
 def run(source: str, cell: str, flags: int, names: dict[str, Any], note: Note) -> int:
-    """Run one cell; what it imports from __future__, and those before it did.
+    """Run one cell, and return `flags` with what it imports from __future__ added.
 
-    Where something is missing it is run again, without the packages that are not here, or with annotations that are
-    only text: their names may come from another cell of the notebook.
+    If something is missing, the cell is run again: with stand-ins for missing packages, or with annotations kept as
+    text, since their names may come from another cell of the notebook.
     """
     code = notebook.compiled(source, cell, flags, note)
     flags |= sum(flag for flag in FUTURE if code.co_flags & flag)
@@ -78,13 +79,13 @@ def run(source: str, cell: str, flags: int, names: dict[str, Any], note: Note) -
 
 
 def innermost(error: BaseException) -> str | None:
-    """The cell in which an error was raised; None where that was not a cell."""
+    """Return the cell in which an error was raised; None if it was raised outside any cell."""
     frames = traceback.extract_tb(error.__traceback__)
     return notebook.cell_of(frames[-1].filename) if frames else None
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """The error's kind and text, and the student's own cell and line where it arose, or whence it came."""
+    """Return the error's kind and text, with the cell and line of the innermost frame in the student's own code."""
     places = [(notebook.cell_of(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((notebook.cell_of(error.filename), error.lineno))
@@ -102,7 +103,7 @@ def describe(error: BaseException) -> dict[str, Any]:
 def reply(
     operations: Any, answers: dict[str, Any], header: dict[str, Any], tensors: dict[str, Any], note: Note = unheard
 ) -> tuple:
-    """(answers, reply header, reply tensors) of one request: `load`, or an operation of the exercise."""
+    """Carry out one request, `load` or an operation of the exercise: (answers, reply header, reply tensors)."""
     with modes.kept(note):
         if header["op"] == "load":
             setup = operations.setup() if hasattr(operations, "setup") else {}

@@ -1,7 +1,7 @@
-"""The questions that are asked of an answer that is a module: build it, move its parameters, call it.
+"""Operations on an answer that is a module: build it, move its parameters, call it.
 
-Each operation takes (answers, header, tensors) and returns (header, tensors). The header names the class (`name`), its
-constructor's `args` and `kwargs`, the `seed` of its initial weights, and what becomes of these (`weights`).
+Each takes (answers, header, tensors) and returns (header, tensors). The header holds the name of the class (`name`),
+its constructor's `args` and `kwargs`, the `seed` of its initial weights, and what is done to these (`weights`).
 """
 
 import contextlib
@@ -15,17 +15,22 @@ from autograder.child.patching import Convolutions, but_the_last
 from autograder.child.perturb import count, reached
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
-MOVED = 0.1  # how far each parameter is moved, half of it more or less
+MOVED = 0.1  # how far each parameter is moved, give or take half
 
 
 def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
-    """The answer's module in eval mode; its weights depend on the seed alone.
+    """Return the answer's module in eval mode. Its weights depend only on the seed.
 
-    `weights`: "fresh"; "perturbed", as after some training, since a fresh module need not react yet (zero-initialised
-    outputs are right); "awake", fresh, with only what is zero moved, as far as torch would start it; or "zero", all of
-    them. `awake` moves by `by` times as much where the header has that, and `unbiased` leaves no biases. No parameter
-    is moved by almost nothing, as a normal draw would now and then: a single gate may decide what the whole module
-    shows.
+    `weights` is one of
+    - "fresh": as built;
+    - "perturbed": moved, as after some training, since a fresh module need not react yet (zero-initialised outputs are
+      right);
+    - "awake": fresh, but parameters that are all zero are moved as far as torch would initialise them, or `by` times
+      as far if the header has that;
+    - "zero": all set to zero.
+
+    With `unbiased`, biases are set to zero. No parameter is moved by almost nothing, as happens with a normal draw,
+    since a single gate may decide what the whole module shows. TypeError if the answer is not an nn.Module.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(header["seed"])
@@ -52,10 +57,10 @@ def called(module: nn.Module, given: dict[str, Any], x: dict[str, Tensor]) -> An
 
 
 def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """One module, called once for each of `calls` ({"args": names of tensors, "kwargs": …}) -> out0, out1, …
+    """Call one module once for each of `calls` ({"args": names of tensors, "kwargs": …}) -> out0, out1, …
 
-    Returns the inputs as they are afterwards, and the results' kinds. `training` asks in training mode, with the same
-    random numbers for every call; `autocast` under bfloat16; `elsewhere` with module and inputs as if on a GPU.
+    Also returns the inputs as they are afterwards, and the results' types. `training` uses training mode, with the same
+    random numbers for every call; `autocast` uses bfloat16; `elsewhere` treats module and inputs as if on a GPU.
     """
     module = build(answers, header).train(header.get("training", False))
     place = FakeDevice([*x.values(), *module.parameters(), *module.buffers()])
@@ -76,8 +81,10 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
 
 
 def behind(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """Two calls, as out0 and out1; out2 is the second once more, where every convolution that differed between the two,
-    but the last of them, gives what it gave in the first: what is left comes from behind them."""
+    """Make two calls, out0 and out1, and repeat the second as out2 with convolutions held at the first call's outputs.
+
+    Held are all that differed between the two calls except the last, so what still differs arises behind them.
+    """
     module, outs = build(answers, header), []
     with torch.no_grad():
         runs = [Convolutions() for _ in header["calls"]]
@@ -90,8 +97,10 @@ def behind(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]
 
 
 def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """Gradients of a projection of one call's output (onto `weights`): of the inputs named in `of`, and how many of the
-    parameters, row by row, get one that is not zero, and whether all are finite."""
+    """Return the gradients of one call's output, projected onto `weights`, for the inputs named in `of`.
+
+    The header says how many parameters, counted by row, get a non-zero gradient, and whether all gradients are finite.
+    """
     module = build(answers, header).train()
     torch.manual_seed(header["seed"])
     for name in header["of"]:

@@ -1,8 +1,9 @@
-"""Would this code run on a GPU? Asked without one: the inputs count as being elsewhere, and do not mix with the CPU's.
+"""Tests without a GPU whether code would run on one: the inputs count as on another device, and must not mix with
+tensors on the CPU.
 
-Every torch function that is called in the mode is seen with its arguments. A tensor is elsewhere if it was given so or
-comes from one that is; what is made without a device is on the CPU. The rules are those of CUDA: no mixing, except
-with numbers (0-d tensors of the CPU), when copying, and for indices that come from the CPU.
+The mode sees every call of a torch function with its arguments. A tensor is elsewhere if it was given as such or comes
+from one that is. What is made without a device is on the CPU. The rules are CUDA's: no mixing, except with 0-d tensors
+on the CPU, when copying, and for indices on the CPU.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 MIXED = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
 MAY_MIX = {"copy_", "__setitem__", "to", "type_as", "view_as", "expand_as", "reshape_as", "tensor", "as_tensor"}
-MAKES = {"tensor", "scalar_tensor", "full"}  # a new tensor from values, wherever these come from
+MAKES = {"tensor", "scalar_tensor", "full"}  # these make a new tensor from values, whatever device those are on
 
 
 def tensors_in(x: Any) -> Iterator[Tensor]:
@@ -29,12 +30,12 @@ def tensors_in(x: Any) -> Iterator[Tensor]:
 
 
 class FakeDevice(TorchFunctionMode):
-    """Within it, `tensors` count as being on another device."""
+    """A mode in which `tensors` count as being on another device."""
 
     def __init__(self, tensors: Iterable[Tensor]):
         super().__init__()
-        self.there: dict[int, Tensor] = {}  # keeps them, so that no id is used twice
-        self.mapped = False  # within torch.vmap, whose tensors are others than those that it was given
+        self.there: dict[int, Tensor] = {}  # keeps the tensors alive, so that no id is reused
+        self.mapped = False  # inside torch.vmap, whose tensors are not the ones it was given
         self.add(tensors)
 
     def __enter__(self) -> Any:
@@ -46,7 +47,7 @@ class FakeDevice(TorchFunctionMode):
         super().__exit__(*exc)
 
     def _vmap(self, func: Any, in_dims: Any, out_dims: Any, randomness: Any, chunk_size: Any, *args: Any, **kw: Any):
-        """What torch.vmap does: its result is elsewhere if one of its arguments is."""
+        """Do what torch.vmap does. Its result is elsewhere if one of its arguments is."""
         before, self.mapped = self.mapped, True
         try:
             out = self.vmap(func, in_dims, out_dims, randomness, chunk_size, *args, **kw)
@@ -89,7 +90,7 @@ class FakeDevice(TorchFunctionMode):
             return False
         wanted = [x for x in (*args[1:], kwargs.get("device")) if isinstance(x, torch.device)]
         if name == "to" or name in MAKES or not given:
-            if wanted:  # somebody's x.device; "cpu" in words is the CPU
+            if wanted:  # some tensor's x.device; the string "cpu" means the CPU
                 return True
             in_words = "cpu" in [a for a in (*args, kwargs.get("device")) if isinstance(a, str)]
             if in_words or name in MAKES or not given:

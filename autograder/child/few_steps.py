@@ -1,6 +1,6 @@
-"""Questions for the few-steps tracks: the answer is a generator that asks for evaluations of a network kept elsewhere.
+"""Operations for the few-steps tracks: the answer is a generator that requests evaluations of the parent's network.
 
-The generator stays in this process between two questions; the parent counts them.
+The generator stays in this process between its requests, and the parent counts them.
 """
 
 from collections.abc import Callable, Generator
@@ -12,17 +12,17 @@ from torch import Tensor
 from autograder.child.functions import Reply
 from ddpm_core.schedule import DiffusionSchedule
 
-RUNNING: list[Generator] = []  # the one generator that goes on
-OUTSIDE = 10**6  # timesteps beyond are sent as this one: the parent refuses both
+RUNNING: list[Generator] = []  # the one generator in progress
+OUTSIDE = 10**6  # timesteps beyond this are sent as this one, which the parent refuses as well
 
 
 def setup() -> dict[str, Any]:
-    """What the notebook's set-up cell imports."""
+    """Return what the notebook's set-up cell imports."""
     return {"DiffusionSchedule": DiffusionSchedule}
 
 
 def begin(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """Make the generator from `noise` (B, C, H, W) and `y` (B,), and run it to its first question or its end."""
+    """Make the generator from `noise` (B, C, H, W) and `y` (B,), and run it to its first request or its end."""
     RUNNING.clear()
     torch.manual_seed(0)
     made = answers["few_steps"](x["noise"], x["y"], header["evaluations"])
@@ -33,12 +33,12 @@ def begin(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor])
 
 
 def go_on(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """Send the network's answer `x0` and `eps`, each (B, C, H, W), and run on to the next question or the end."""
+    """Send the network's `x0` and `eps`, each (B, C, H, W), and run on to the next request or the end."""
     return advance(lambda: RUNNING[0].send((x["x0"], x["eps"])))
 
 
 def advance(step: Callable[[], Any]) -> Reply:
-    """What comes next: a question (`x`, `t`), the `images`, or the kind of something else."""
+    """Return what comes next: a request (`x`, `t`), the `images`, or the type of anything else."""
     try:
         asked = step()
     except StopIteration as end:
@@ -52,7 +52,7 @@ def advance(step: Callable[[], Any]) -> Reply:
 
 
 def whole(t: Any) -> int | None:
-    """A timestep as a number: an int, or a tensor that holds one; None for anything else."""
+    """Return a timestep, given as an int or a tensor holding one, as an int; None for anything else."""
     if isinstance(t, Tensor) and t.numel() == 1 and not (t.is_floating_point() or t.is_complex()):
         t = t.item()
     return max(-OUTSIDE, min(t, OUTSIDE)) if type(t) is int else None

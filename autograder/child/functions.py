@@ -1,4 +1,4 @@
-"""One question for every answer that is a plain function of tensors and numbers: call it, and report what happened."""
+"""The operation for answers that are plain functions of tensors and numbers: call one, and report what happened."""
 
 import contextlib
 from typing import Any
@@ -12,7 +12,7 @@ Reply = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def argument(spec: dict[str, Any], x: dict[str, Tensor], things: dict[str, Any]) -> Any:
-    """An argument as the parent describes it: a plain value, a tensor, a dict of tensors, a generator, a thing."""
+    """Return an argument from the parent's description: a value, tensor, dict of tensors, tuple, generator or thing."""
     if "tensor" in spec:
         return x[spec["tensor"]]
     if "tensors" in spec:
@@ -29,13 +29,14 @@ def argument(spec: dict[str, Any], x: dict[str, Tensor], things: dict[str, Any])
 def call(
     answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor], things: dict[str, Any] | None = None
 ) -> Reply:
-    """Call the function `name` with `args` and `kwargs`, `repeat` times with the same generators going on.
+    """Call the function `name` with `args` and `kwargs`, `repeat` times without resetting its generators.
 
-    `things` are arguments that do not travel, such as a model: another module of questions makes them of tensors in x.
+    `things` are arguments that cannot be sent, such as a model. Another module of questions makes them from tensors
+    in x.
 
-    Returns `out` (stacked where repeated), the inputs as they are afterwards, and what cannot be seen in these: the
-    result's kind, whether the function drew from the global random stream, which inputs share memory with the result,
-    and, where the inputs are called `elsewhere`, whether the result is there too.
+    Returns `out` (stacked if repeated), the inputs as they are afterwards, and what these do not show: the result's
+    type, whether the function drew from the global random stream, which inputs share memory with the result, and, if
+    the inputs count as `elsewhere`, whether the result is there too.
     """
     args = [argument(a, x, things or {}) for a in header["args"]]
     kwargs = {k: argument(a, x, things or {}) for k, a in header["kwargs"].items()}

@@ -1,4 +1,4 @@
-"""Settings of the whole process that an answer may change, and compilers, which there are none of here."""
+"""Process-wide settings that an answer may change, and replacements for compilers, which do not exist here."""
 
 import os
 import sys
@@ -14,12 +14,12 @@ from autograder.child.notebook import Note, cell_of
 
 
 def default_device() -> str:
-    """Asked in torch's own words, it would look for a GPU."""
+    """Return the default device's type. Torch's own function for this would look for a GPU."""
     context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return context.device.type if context else "none"
 
 
-MODES = {  # what reads each, and what sets it
+MODES = {  # name: (getter, setter)
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
@@ -35,7 +35,7 @@ MODES = {  # what reads each, and what sets it
 
 @contextmanager
 def kept(note: Note) -> Iterator[None]:
-    """Put back whatever is changed within, so that it spoils no later question."""
+    """Restore on exit whatever settings were changed inside, so that they affect no later request."""
     before = {name: get() for name, (get, _) in MODES.items()}
     with warnings.catch_warnings():
         try:
@@ -48,7 +48,7 @@ def kept(note: Note) -> Iterator[None]:
 
 
 def uncompiled(note: Note) -> None:
-    """Let functions and networks that an answer compiles run as they are written: compilers need what is not here."""
+    """Make functions and networks that an answer compiles run uncompiled: compilers need tools that are not here."""
     os.environ |= {"TORCHDYNAMO_DISABLE": "1", "TORCH_COMPILE_DISABLE": "1"}
 
     def as_written(*args: Any, **options: Any) -> Any:

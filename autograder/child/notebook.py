@@ -1,6 +1,7 @@
-"""What a notebook's kernel takes that plain Python does not: IPython's syntax and names, and `await` at the top.
+"""Handles what a kernel accepts and plain Python does not: IPython's syntax and names, and top-level `await`.
 
-Nothing here runs a command or a magic. What changes nothing is left out, all else is left out and noted.
+No shell command is run, and of the magics only those that run the code behind them. The others are left out; those that
+could make a difference are noted.
 """
 
 import ast
@@ -13,16 +14,16 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-Note = Callable[[Any], None]  # takes what the student is to be told of: words that grading/remarks.py knows, an error
+Note = Callable[[Any], None]  # takes what the student should be told: words that grading/remarks.py knows, or an error
 
 
 def unheard(what: Any) -> None:
-    """Where nobody is to be told."""
+    """Ignore a note."""
 
 
-FILE = "<cell {}>"  # the file that tracebacks name
+FILE = "<cell {}>"  # the file name in tracebacks
 TIMED = ("time", "capture", "prun")  # magics that run the code behind them
-HARMLESS = {  # magics without which code does the same
+HARMLESS = {  # magics that can be left out without changing what the code does
     *("autoreload", "colors", "config", "debug", "history", "load_ext", "lsmagic", "matplotlib", "pdb", "pdoc", "pdef"),
     *("pfile", "pinfo", "pinfo2", "precision", "psearch", "psource", "pwd", "reload_ext", "tb", "timeit", "who"),
     *("who_ls", "whos", "xmode"),
@@ -34,14 +35,14 @@ def file_of(cell: str) -> str:
 
 
 def cell_of(file: str | None) -> str | None:
-    """The cell that a file's name means; None for any other file."""
+    """Return the cell to which a file name refers; None for any other file."""
     start, end = FILE.split("{}")
     known = file and file.startswith(start) and file.endswith(end)
     return file[len(start) : -len(end)] if known else None
 
 
 class Shell:
-    """Stands in for IPython's shell, which the cells get from get_ipython()."""
+    """Stands in for IPython's shell, which cells get from get_ipython()."""
 
     def __init__(self, names: dict[str, Any], note: Note):
         self.user_ns, self.config, self._note = names, {}, note
@@ -73,7 +74,10 @@ class Shell:
 
 
 def names_of_ipython(names: dict[str, Any], note: Note, mentioned: bool) -> dict[str, Any]:
-    """What IPython adds to the names that a cell finds, also where the cell imports it, which is `mentioned` there."""
+    """Return the names that IPython adds to a cell's namespace.
+
+    If the cells mention IPython (`mentioned`), they may import it, so the package is patched as well.
+    """
     shell = Shell(names, note)
     if mentioned:
         with contextlib.suppress(ImportError):
@@ -84,8 +88,8 @@ def names_of_ipython(names: dict[str, Any], note: Note, mentioned: bool) -> dict
 
 
 def python(source: str, cell: str, note: Note) -> str:
-    """IPython's source as plain Python, line by line."""
-    from IPython.core.inputtransformer2 import TransformerManager  # slow to load, and seldom needed
+    """Return IPython source as plain Python, line by line."""
+    from IPython.core.inputtransformer2 import TransformerManager  # slow to load and seldom needed
 
     blank = len(source) - len(source.lstrip("\r\n"))
     above, rest = source[:blank], source[blank:]
@@ -100,9 +104,10 @@ def python(source: str, cell: str, note: Note) -> str:
 
 
 def compiled(source: str, cell: str, flags: int, note: Note) -> CodeType:
-    """A cell's code, as a kernel compiles it, and its text where inspect finds it; SyntaxError where it is none.
+    """Compile a cell as a kernel would, and store its text where `inspect` finds it; SyntaxError if it is not code.
 
-    `flags`: what earlier cells imported from __future__, which in a kernel holds for later ones. Ours never does.
+    `flags`: what earlier cells imported from __future__, which in a kernel also applies to later ones. This file's own
+    imports never apply.
     """
     file, flags = file_of(cell), flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
@@ -110,7 +115,7 @@ def compiled(source: str, cell: str, flags: int, note: Note) -> CodeType:
     except SyntaxError:
         try:
             text = python(source, cell, note)
-        except Exception:  # it is not IPython's either, or there is no IPython
+        except Exception:  # it is not IPython's syntax either, or IPython is not installed
             text = source
         if text == source:
             raise
@@ -120,7 +125,7 @@ def compiled(source: str, cell: str, flags: int, note: Note) -> CodeType:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """Without the sockets by which other threads wake a loop: here are no sockets, and no other threads."""
+    """An event loop without the sockets through which other threads wake it: here are no sockets or other threads."""
 
     def _make_self_pipe(self) -> None: ...
     def _close_self_pipe(self) -> None: ...
@@ -128,7 +133,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 def run(code: CodeType, names: dict[str, Any]) -> None:
-    """Run a cell's code to its end, whatever it awaits."""
+    """Run a cell's code to its end, including what it awaits."""
     if code.co_flags & inspect.CO_COROUTINE:
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(eval(code, names))

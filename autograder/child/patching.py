@@ -1,4 +1,4 @@
-"""What acts where in a network: run it again with some of its convolutions held at what they gave before."""
+"""Activation patching: run a network again with some of its convolutions held at their earlier outputs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class Convolutions(TorchFunctionMode):
-    """Within it, notes what every convolution over more than one pixel gives, or gives for it what stands in `held`."""
+    """A mode that records the output of every convolution larger than 1×1, or replaces it with the one in `held`."""
 
     def __init__(self, held: dict[int, Tensor] | None = None):
         super().__init__()
@@ -28,7 +28,7 @@ class Convolutions(TorchFunctionMode):
 
 
 def but_the_last(one: list[Tensor], two: list[Tensor]) -> dict[int, Tensor]:
-    """Of the convolutions that differ between two runs, all but the last, as they were in the first run."""
+    """Return the first run's outputs of the convolutions that differ between two runs, except for the last of these."""
     pairs = enumerate(zip(one, two))
     differ = [i for i, (p, q) in pairs if p.shape == q.shape and not torch.equal(p, q)]
     return {i: one[i] for i in differ[:-1]}

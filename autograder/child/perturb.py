@@ -1,4 +1,4 @@
-"""What is done to and asked of the weights of an answer, whatever they belong to."""
+"""Moves, counts and checks the weights of an answer, whatever they belong to."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from torch import nn
 
 
 def perturb(module: nn.Module, seed: int, scale: float) -> None:
-    """Move every parameter, as a training would: a fresh module need not react yet, since gates may start at zero.
+    """Move every parameter, as training would: a fresh module need not react yet, since gates may start at zero.
 
-    Frozen whole numbers, such as indices, stay as they are.
+    Integer parameters, such as frozen indices, stay as they are.
     """
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -22,9 +22,9 @@ def count(module: nn.Module) -> int:
 
 
 def reached(module: nn.Module, by_row: bool = False) -> dict[str, Any]:
-    """How many parameters there are, how many got a gradient that is not zero, and whether all are finite.
+    """Return how many parameters there are, how many got a non-zero gradient, and whether all gradients are finite.
 
-    A parameter counts as a whole, or `by_row`: part of a joint layer for queries, keys and values may lie idle.
+    A parameter tensor counts as a whole, or `by_row`: part of a joint layer for queries, keys and values may lie idle.
     """
     grads = [p.grad for p in module.parameters() if p.grad is not None]
     parts = [row for g in grads for row in (g if by_row and g.dim() else (g,))]

@@ -1,23 +1,22 @@
-"""How the grader and the child talk: frames of JSON and tensors, and nothing that could run.
+"""How the grader and the child communicate: in frames of JSON and tensors, with nothing that could be executed.
 
 A message is `(header, tensors)`: a JSON object and named tensors. On the wire it is
 
     4 bytes  length of the JSON, big-endian
     8 bytes  length of the blob, big-endian
     JSON     UTF-8
-    blob     safetensors, or nothing where there are no tensors
+    blob     safetensors, or nothing if there are no tensors
 
-The same file serves both sides. `decode` is the gate through which everything the child says must pass, so it trusts
-none of it.
+Both sides use this file. Everything the child sends must pass through `decode`, which trusts none of it.
 
-Values are judged by the parent. What it cannot compute itself it takes on the child's word: the device, the mode and
-the autocast that an answer ran in, gradients, the number of parameters of a module that stays in the child, random
-numbers drawn from the global stream, what became of inputs, the yardstick of a time budget. On these hang 2.75 of 20
-points in `architecture`, 2.5 of 10 in `ema`, 2.25 of 10 in `adagn`, 1.75 of 10 in `ode_sampler` (with how often and
-where a field was asked), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. Of the gates,
-`prediction` and `conditioner` train the course's network in the parent and take an answer's part of it, values and
-gradients, while `architecture` takes a network as data (recording.py) and trains it in a process that runs none of
-the answer's code.
+The parent judges values. What it cannot compute itself it takes on the child's word: the device, the mode and the
+autocast that an answer ran in, gradients, the number of parameters of a module that stays in the child, random numbers
+drawn from the global stream, what became of inputs, the yardstick of a time budget. These decide 2.75 of 20 points in
+`architecture`, 2.5 of 10 in `ema`, 2.25 of 10 in `adagn`, 1.75 of 10 in `ode_sampler` (together with how often and
+where a field was evaluated), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. The gates of
+`prediction` and `conditioner` train the course's network in the parent and take only the values and gradients of the
+answer's part from the child. The gate of `architecture` takes a network as data (recording.py) and trains it in a
+process that runs none of the answer's code.
 """
 
 import json
@@ -30,9 +29,9 @@ from safetensors.torch import load
 from torch import Tensor
 
 PREFIX = struct.Struct(">IQ")  # length of the JSON, length of the blob
-MAX_HEADER = 1 << 20  # bytes of JSON, and of the safetensors index: beyond it only a flood of names makes sense
+MAX_HEADER = 1 << 20  # bytes of JSON, and of the safetensors index: only a flood of names would need more
 MAX_DIMS = 16  # torch itself cannot compute with more than 64
-DTYPES = {  # what checks know how to judge, and safetensors' names; no complex, no 8-bit floats
+DTYPES = {  # what checks can judge, with safetensors' names; no complex, no 8-bit floats
     **{torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"},
     **{torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8"},
     **{torch.uint8: "U8", torch.bool: "BOOL"},
@@ -43,7 +42,7 @@ Message = tuple[dict, Tensors]
 
 
 def encode(header: dict, tensors: dict[str, Tensor] | None = None) -> bytes:
-    """One frame. Raises ValueError or TypeError for what the wire does not carry."""
+    """Return one frame. Raises ValueError or TypeError for what cannot be sent."""
     text = json.dumps(header, allow_nan=False).encode()
     if len(text) > MAX_HEADER:
         raise ValueError(f"the header has {len(text)} bytes, more than {MAX_HEADER}")
@@ -52,7 +51,7 @@ def encode(header: dict, tensors: dict[str, Tensor] | None = None) -> bytes:
 
 
 def pack(tensors: dict[str, Tensor]) -> list[bytes | np.ndarray]:
-    """A safetensors file in parts. Its own `save` takes ten times as long, and a gate sends ten thousand of them."""
+    """Return a safetensors file in parts. Its own `save` takes ten times as long, and a gate sends ten thousand."""
     index: dict[str, dict] = {}
     data: list[np.ndarray] = []
     end = 0
@@ -62,7 +61,7 @@ def pack(tensors: dict[str, Tensor]) -> list[bytes | np.ndarray]:
         if tensor.dtype not in DTYPES or tensor.layout != torch.strided:
             raise ValueError(f"{name!r} has dtype {tensor.dtype} and layout {tensor.layout}, which are not carried")
         plain = tensor.detach().cpu().resolve_neg().contiguous()
-        if 0 in plain.stride():  # an expanded tensor of one number, or of none, counts as contiguous
+        if 0 in plain.stride():  # an expanded tensor with one element, or none, counts as contiguous
             plain = torch.empty(plain.shape, dtype=plain.dtype).copy_(plain)
         data.append(plain.view(-1).view(torch.uint8).numpy())
         start, end = end, end + len(data[-1])
@@ -73,13 +72,13 @@ def pack(tensors: dict[str, Tensor]) -> list[bytes | np.ndarray]:
 
 
 def decode(text: bytes, blob: bytes) -> Message:
-    """The message in the two parts of a frame. Raises for anything that is not exactly one."""
+    """Return the message in the two parts of a frame. Raises for anything that is not exactly one message."""
     if len(text) > MAX_HEADER:
         raise ValueError("the header is too long")
     header = json.loads(str(text, "utf-8"), parse_int=_number)
     if not isinstance(header, dict):
         raise ValueError(f"the header is a {type(header).__name__}, not an object")
-    # json.loads also takes NaN, 1e999 and half surrogate pairs, on which a database or a report would stumble later
+    # json.loads also accepts NaN, 1e999 and half surrogate pairs, which would later break a database or a report
     json.dumps(header, allow_nan=False, ensure_ascii=False).encode()
     if not blob:
         return header, {}
@@ -89,7 +88,7 @@ def decode(text: bytes, blob: bytes) -> Message:
 
 
 def read_message(file: BinaryIO) -> Message | None:
-    """The next message, waiting for it as long as it takes; None at the end of the stream."""
+    """Return the next message, waiting as long as it takes; None at the end of the stream."""
     first = file.read(1)
     if not first:
         return None
@@ -101,7 +100,7 @@ def read_message(file: BinaryIO) -> Message | None:
 def write_message(file: BinaryIO, header: dict, tensors: dict[str, Tensor] | None = None) -> None:
     """Send one message and flush it."""
     rest = memoryview(encode(header, tensors))
-    while rest:  # an unbuffered file may take less than it was given
+    while rest:  # an unbuffered file may write less than it was given
         rest = rest[file.write(rest) :]
     file.flush()
 
@@ -114,7 +113,7 @@ def _checked(name: str, tensor: Tensor) -> Tensor:
 
 
 def _number(digits: str) -> int:
-    """An integer of 64 bits: a longer one overflows as soon as a check computes with it."""
+    """Return an integer of at most 64 bits: a longer one overflows as soon as a check computes with it."""
     value = int(digits)
     if not -(2**63) <= value < 2**63:
         raise ValueError("a number in the header has more than 64 bits")
@@ -122,7 +121,7 @@ def _number(digits: str) -> int:
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
-    data = file.read(count)  # all of it where the file is a buffered pipe: a gate sends gigabytes, each copy would tell
+    data = file.read(count)  # all of it from a buffered pipe: a gate sends gigabytes, so an extra copy would show
     while len(data) < count:
         part = file.read(count - len(data))
         if not part:

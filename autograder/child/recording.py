@@ -1,13 +1,13 @@
-"""A network's forward pass as data: the operations that torch itself carried out, one after the other.
+"""Records a network's forward pass as data: the operations that torch itself carried out, in order.
 
-What is recorded can be trained by a process that runs none of the answer's code (replay.py), so that no answer ever
-sees the images that its network learns from. A recording is JSON:
+A recording can be trained by a process that runs none of the answer's code (replay.py), so no answer ever sees the
+images that its network learns from. It is JSON:
 
     nodes   [operation, its arguments, keywords, the names of its results, whether gradients were on]
     out     the name of the output
 
-A tensor is written ["tensor", name]. The inputs are `x` and `t`; w0, w1, … are parameters, f and b frozen ones and
-buffers, c what else the network held; results are numbered. The same letters name the tensors that go with it.
+A tensor is written ["tensor", name]. The inputs are `x` and `t`. w0, w1, … are parameters, f… frozen parameters, b…
+buffers and c… other tensors that the network held; results are numbered. The tensors sent along have the same names.
 """
 
 import json
@@ -27,14 +27,14 @@ from autograder.child.replay import Network, operation
 
 Batch = tuple[Tensor, Tensor]  # x (B, C, H, W) and t (B,)
 Forward = Callable[[Tensor, Tensor], Tensor]
-TRIES = 3  # which way an `if` on a random number goes, one alone would not tell
+TRIES = 3  # comparisons: a single one could miss an `if` on a random number
 MOST = 15_000_000  # numbers in all weights: 60 MB, as much as a message holds; the budgets are far below
-MOVED = 0.05  # how far parameters are moved before the two are compared: gates that start at zero hide what follows
-SAME, TINY = 1e-3, 1e-9  # of an output or gradient, in units of its size: rounding is a hundred times smaller
+MOVED = 0.05  # how far parameters are moved before the comparison: gates that start at zero hide what follows
+SAME, TINY = 1e-3, 1e-9  # allowed difference, relative to the norm and absolute: rounding is a hundred times smaller
 
 
 def names_of(model: nn.Module) -> dict[str, Tensor]:
-    """All weights by name: w for parameters, f for those that do not learn, b for buffers, and a number."""
+    """Return all weights by name: w (parameter), f (parameter that does not learn) or b (buffer), and a number."""
     found: dict[str, Tensor] = {}
     for value in (*model.parameters(), *model.buffers()):
         learns = value.requires_grad and value.is_floating_point()
@@ -44,15 +44,15 @@ def names_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 class Recorder(TorchDispatchMode):
-    """Notes every operation while it is entered; it knows a tensor by the mark that it left on it."""
+    """A mode that records every operation. It recognises a tensor by the mark that it left on it."""
 
     def __init__(self, given: dict[str, Tensor]):
         super().__init__()
-        self.mark = secrets.token_hex(8)  # of this recorder: another one in this process has other names
+        self.mark = secrets.token_hex(8)  # identifies this recorder: another one in this process uses other names
         self.nodes: list[list] = []
         self.constants: dict[str, Tensor] = {}
         self.count = 0
-        self.kept = list(given.values())  # a mark is lost with its tensor
+        self.kept = list(given.values())  # a mark is lost if its tensor is freed
         for name, value in given.items():
             value._recorded = self.mark, name
 
@@ -61,13 +61,13 @@ class Recorder(TorchDispatchMode):
         given = [self.written(value) for value in args], {name: self.written(v) for name, v in kwargs.items()}
         out = func(*args, **kwargs)
         results = [o for o in tree_leaves(out) if isinstance(o, Tensor)]
-        if results:  # what gives no tensor, as .item() does, leaves no trace: `verify` finds where it matters
+        if results:  # what returns no tensor, such as .item(), leaves no trace; `record` finds out if it matters
             names = [self.name_of(o) if isinstance(o, Tensor) else None for o in tree_leaves(out)]
             self.nodes.append([func, *given, names, torch.is_grad_enabled()])
         return out
 
     def name_of(self, result: Tensor) -> int | str:
-        """The name of a result; one that is there already is what an operation in place gives back."""
+        """Return the name of a result. An in-place operation returns a tensor that already has one."""
         mark, name = getattr(result, "_recorded", (None, None))
         if mark != self.mark:
             name, self.count = self.count, self.count + 1
@@ -75,7 +75,7 @@ class Recorder(TorchDispatchMode):
         return name
 
     def written(self, value: Any) -> Any:
-        """An argument as JSON."""
+        """Return an argument as JSON; TypeError if it cannot be recorded."""
         if isinstance(value, Tensor):
             mark, name = getattr(value, "_recorded", (None, None))
             if mark != self.mark:
@@ -98,11 +98,11 @@ class Recorder(TorchDispatchMode):
 
 
 def record(model: nn.Module, forward: Forward, first: Batch, other: Batch, seed: int) -> dict[str, Tensor]:
-    """`recording`, and the tensors that it names, of forward(x, t) in the model's present mode.
+    """Record forward(x, t) in the model's present mode: `recording`, as bytes, and the tensors that it names.
 
-    It is made on one batch, and must compute the same as the model on another.
+    It is made on one batch, and ValueError is raised unless it computes the same as the model on the `other` one.
     """
-    forward(*copies(first))  # what is made at the first call, such as a table of sines, is there now
+    forward(*copies(first))  # so that what is made at the first call, such as a table of sines, exists already
     weights, before = names_of(model), {n: b.clone() for n, b in model.named_buffers() if b.is_floating_point()}
     if (size := sum(value.numel() for value in weights.values())) > MOST:
         raise ValueError(f"the network holds {size:,} numbers, far beyond any budget; make it smaller")
@@ -121,14 +121,15 @@ def record(model: nn.Module, forward: Forward, first: Batch, other: Batch, seed:
     kept = {name: value.detach().clone() for name, value in weights.items()} | recorder.constants
     perturb(model, seed, MOVED)
     moved = {name: value.detach().clone() for name, value in names_of(model).items()} | recorder.constants
-    # Functions with gradients of their own are recorded as if they had none: torch's are the same, if they are right.
+    # A function with a custom gradient runs, and is recorded, with gradients off. So the second try turns all of them
+    # on: torch's own gradient is the same if the custom one is right.
     for written in (nodes, [[*node[:-1], True] for node in nodes]):
         text = json.dumps({"nodes": written, "out": out}, allow_nan=False).encode()
         program = {"recording": torch.frombuffer(bytearray(text), dtype=torch.uint8)}
         if all(agree(model, forward, Network(program | moved), other, seed + i) for i in range(TRIES)):
             return program | kept
     raise ValueError(
-        "the gate trains the operations of one forward pass, and on another batch these give something else: the "
+        "the gate trains the operations of one forward pass, but on another batch these give a different result: the "
         "network computes with values outside torch (.item(), .tolist(), .numpy(), an `if` on a tensor), at random in "
         "Python, or with gradients of its own; use tensor arithmetic, such as torch.where"
     )
@@ -136,7 +137,7 @@ def record(model: nn.Module, forward: Forward, first: Batch, other: Batch, seed:
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Without oneDNN, whose recurrent layers are one operation with a memory of its own."""
+    """Turn off oneDNN, whose recurrent layers are a single operation with a memory of its own."""
     before, torch.backends.mkldnn.enabled = torch.backends.mkldnn.enabled, False
     try:
         yield
@@ -149,11 +150,11 @@ def copies(batch: Batch) -> Batch:
 
 
 def living(nodes: list[list], out: int | str) -> list[list]:
-    """The nodes that matter for the output; autograd's own notes, a third of all, do not."""
+    """Return the nodes that matter for the output. Autograd's own operations, a third of all, do not."""
     needed, kept = {out}, []
     for node in reversed(nodes):
         func, args, kwargs, results, _ = node
-        more = torch.Tag.nondeterministic_seeded in func.tags or func._schema.is_mutable  # than giving a result
+        more = torch.Tag.nondeterministic_seeded in func.tags or func._schema.is_mutable  # it has a side effect
         if more or not needed.isdisjoint(results):
             kept.append(node)
             needed |= names_in([*args, *kwargs.values()])
@@ -161,14 +162,14 @@ def living(nodes: list[list], out: int | str) -> list[list]:
 
 
 def names_in(written: Any) -> set[int | str]:
-    """The names of all tensors in written arguments."""
+    """Return the names of all tensors in written arguments."""
     if not isinstance(written, list):
         return set()
     return {written[1]} if written[:1] == ["tensor"] else set().union(*map(names_in, written))
 
 
 def agree(model: nn.Module, forward: Forward, network: Network, batch: Batch, seed: int) -> bool:
-    """Whether a recording computes what the model does, with the same gradients."""
+    """Whether a recording computes what the model computes, with the same gradients."""
     outs, grads = [], []
     for run, weights in ((forward, names_of(model)), (network, dict(network.named_parameters()))):
         learning = [value for name, value in weights.items() if name[0] == "w"]

@@ -1,9 +1,9 @@
-"""A recorded network (recording.py), run by a process in which none of the answer's code is.
+"""Runs a recorded network (recording.py) in a process that holds none of the answer's code.
 
-The recording is an answer's, so it is trusted with nothing: of torch's operations it may name those that compute
-tensors from tensors. None reads a file, or memory that no operation has written, and nothing that one call computes is
-there in the next: inputs, weights, buffers and constants go in as copies. So all that a network knows of the images is
-what the optimiser put into its weights.
+The recording comes from an answer, so it is not trusted. It may only name torch operations that compute tensors from
+tensors. None of them reads a file, or memory that no operation has written, and nothing that one call computes is left
+for the next: inputs, weights, buffers and constants are passed in as copies. So all that a network knows about the
+images is what the optimiser put into its weights.
 """
 
 import json
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-# Names that begin with _ are torch's own affairs, and few of them compute. Kernels of gradients, and those called
-# unsafe, trust their arguments.
+# Names that begin with _ are internal to torch, and few of them compute anything. Gradient kernels, and those called
+# unsafe, do not check their arguments.
 PRIVATE = re.compile(
     r"_(to_copy|unsafe_view|reshape_alias|reshape_copy|softmax|log_softmax|safe_softmax|conj|conj_physical|neg_view|stack"
     r"|scaled_dot_product_(flash_attention_for_cpu|attention_math)|weight_norm|weight_norm_interface|fft_\w+"
@@ -35,17 +35,17 @@ KINDS = {"dtype": torch.dtype, "layout": torch.layout, "memory_format": torch.me
 
 
 def operation(written: str) -> Any:
-    """The operation of a name such as aten.mul.Tensor; ValueError where a recording may not have it."""
+    """Return the operation with a name such as aten.mul.Tensor; ValueError if a recording must not contain it."""
     space, _, rest = str(written).partition(".")
     name, _, overload = rest.partition(".")
-    if name in UNWRITTEN:  # what it would find there may be anybody's
+    if name in UNWRITTEN:  # uninitialised memory may hold anybody's data
         name, overload = UNWRITTEN[name], "default"
     allowed = not REFUSED.fullmatch(name) and (not name.startswith("_") or PRIVATE.fullmatch(name))
     known = space == "aten" and allowed and hasattr(torch.ops.aten, name)
     func = getattr(getattr(torch.ops.aten, name), overload, None) if known else None
     returns = [str(r.type) for r in func._schema.returns] if isinstance(func, torch._ops.OpOverload) else []
     if not returns or not TENSORS.issuperset(returns):
-        raise ValueError(f"the gate does not take torch's operation {str(written)[:60]} in a network")
+        raise ValueError(f"the gate does not allow torch's operation {str(written)[:60]} in a network")
     return func
 
 
@@ -56,7 +56,7 @@ class Name(NamedTuple):
 
 
 def read(value: Any) -> Any:
-    """An argument as recording.Recorder writes it; tensors stay names."""
+    """Return an argument that recording.Recorder wrote. Tensors stay names."""
     if not isinstance(value, list):
         return value
     kind, what = value
@@ -87,10 +87,10 @@ def filled(value: Any, known: dict[int | str, Tensor]) -> Any:
 
 
 class Network(nn.Module):
-    """A recorded network with its weights; forward(x, t) takes batches of the recorded size alone."""
+    """A recorded network with its weights. forward(x, t) only takes batches of the recorded size."""
 
     def __init__(self, tensors: dict[str, Tensor]):
-        """`tensors`: the recording as bytes, and what it names: w learns, all else stays as it is."""
+        """`tensors` holds the recording as bytes and the tensors it names. Only w… learn; the others stay fixed."""
         super().__init__()
         told = json.loads(tensors["recording"].numpy().tobytes())
         if len(told["nodes"]) > MOST_NODES:
@@ -99,7 +99,7 @@ class Network(nn.Module):
         for op, args, kwargs, results, grad in reversed(told["nodes"]):
             args, kwargs = [read(a) for a in args], {k: read(v) for k, v in kwargs.items()}
             used = names_in([*args, *kwargs.values()])
-            done_with = (used | set(results)) - needed  # nothing that comes later uses them
+            done_with = (used | set(results)) - needed  # no later step uses them
             self.steps.append((operation(op), args, kwargs, results, bool(grad), done_with))
             needed |= used
         self.steps.reverse()

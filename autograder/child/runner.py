@@ -1,7 +1,7 @@
-"""Runs student code and answers the parent's requests with data. It is trusted with nothing.
+"""Runs student code and answers the parent's requests with data. Nothing it says is trusted.
 
-It sees the answer cells, the part of `ddpm_core` that the exercise allows, and inputs; never expected values, limits,
-the judging classifier or held-out images. What it returns is checked and judged by the parent.
+It sees the answer cells, the part of `ddpm_core` that the exercise allows, and inputs. It never sees expected values,
+limits, the judging classifier or held-out images. The parent checks and judges what it returns.
 """
 
 import importlib
@@ -9,15 +9,15 @@ import os
 import sys
 from typing import Any
 
-os.environ["PYTORCH_JIT"] = "0"  # torch.jit leaves networks as they are written
+os.environ["PYTORCH_JIT"] = "0"  # makes torch.jit leave networks as they are written
 
 import torch
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated mode leaves the script's folder out
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated mode omits the script's folder
 from autograder.child import answers as cells
 from autograder.child import modes, protocol
 
-MOST = 10  # notes that go with one reply
+MOST = 10  # notes sent with one reply
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
                 operations = importlib.import_module(f"autograder.child.{header['operations']}")
             answers, told, sent = cells.reply(operations, answers, header, tensors, note)
             frame = protocol.encode(told | ({"notes": notes} if notes else {}), sent)
-        except BaseException as error:  # sys.exit included: student code does not decide when the questions end
+        except BaseException as error:  # including SystemExit: student code does not decide when the requests end
             frame = protocol.encode(cells.describe(error) | ({"notes": notes} if notes else {}))
         wire_out.write(frame)
         wire_out.flush()

@@ -1,11 +1,11 @@
 """The reference gate: one-sided limits between the reference designs and the known-bad controls.
 
-Every metric is turned so that less is better. With r the worst reference and c the best control, full credit reaches
-to the geometric mean sqrt(r·c) and half credit to r^(3/8)·c^(5/8): a better design can never fail, and the bands widen
-with the gap that calibration found. With half credit as far as r^(1/4)·c^(3/4), a fresh run of a control got it.
+Every metric is oriented so that less is better. With r the worst reference and c the best control, full credit reaches
+to the geometric mean sqrt(r·c) and half credit to r^(3/8)·c^(5/8). So a better design can never fail, and the bands
+widen with the gap that calibration found. When half credit reached to r^(1/4)·c^(3/4), a fresh run of a control got it.
 
-A run far better than every reference is one to look at, and costs nothing. No right design on record comes near those
-limits; a training ten times as long goes beyond them, and so does a mixture of images that somebody kept.
+A run far better than every reference loses no points, but someone should look at it. No correct design on record comes
+near those limits. Training ten times as long goes beyond them, and so does mixing stored images.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-FAR = {"error": 0.5, "distance": 0.5, "heldout_loss": 0.85}  # of the best reference run: below it, one looks
+FAR = {"error": 0.5, "distance": 0.5, "heldout_loss": 0.85}  # share of the best reference run: below it, too good
 FLOOR = {"error": 0.02, "copies": 0.10}  # a reference without any error would put the geometric mean at zero
 WORDS = {
     "error": "too many samples are not recognised as the digit that was asked for",
@@ -26,35 +26,35 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Band:
-    """Limits of one metric: up to `full` all points, up to `half` half of them; below `far` it is too good."""
+    """Limits of one metric: up to `full` all points, up to `half` half of them. Below `far` it is suspiciously good."""
 
     full: float
     half: float
     far: float = 0.0
 
     def share(self, value: float) -> float:
-        """1, 0.5 or 0; what is not finite fails closed."""
+        """Return 1, 0.5 or 0; 0 for a value that is not finite."""
         if not math.isfinite(value):
             return 0.0
         return 1.0 if value <= self.full else 0.5 if value <= self.half else 0.0
 
 
 def turned(metrics: dict[str, float]) -> dict[str, float]:
-    """Metrics as the gate compares them: less is better."""
+    """Return the metrics as the gate compares them: less is better."""
     return {"error": 1 - metrics["adherence"], **{k: metrics[k] for k in ("distance", "heldout_loss", "copies")}}
 
 
 def decisive(run: dict, judge: str) -> dict[str, float]:
-    """What of a calibration run makes limits: a reference's last look, and of a control the best value of any look."""
+    """Return the values of a calibration run that set limits: a reference's last look, a control's best values."""
     seen = [turned(look["metrics"][judge]) for look in run.get("looks", [run])]
     return seen[-1] if run["role"] == "reference" else {k: min(look[k] for look in seen) for k in seen[0]}
 
 
 def bands(runs: Iterable[dict], judge: str, controls: dict[str, tuple[str, ...]]) -> dict[str, Band]:
-    """Limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}; ValueError where none fits.
+    """Return limits from calibration runs, each {"design", "role", "metrics": {judge: {...}}}.
 
-    A run of several looks has them in "looks", each with its "metrics". `controls`: by metric, the designs that it must
-    tell from the references (gate.harness.Gate).
+    A run with several looks has them in "looks", each with its "metrics". `controls` names, for each metric, the
+    designs that it must tell from the references (gate.harness.Gate). ValueError if one is no worse than a reference.
     """
     rows = [(r["design"], r["role"], decisive(r, judge)) for r in runs]
     limits = {}
@@ -72,7 +72,7 @@ def bands(runs: Iterable[dict], judge: str, controls: dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a run."""
+    """The gate's judgement of a run."""
 
     share: float  # of the gate's points
     reason: str
@@ -80,17 +80,20 @@ class Verdict:
 
 
 def judge_run(metrics: dict[str, float], limits: dict[str, Band]) -> Verdict:
-    """The worst metric of those that have a limit decides. The reason names the property, not the limit."""
+    """Judge a run by the worst of the metrics that have a limit. The reason names the property, not the limit."""
     values = turned(metrics)
     shares = {k: limit.share(values[k]) for k, limit in limits.items()}
     share = min(shares.values())
     failing = [WORDS[k] for k, s in shares.items() if s == share and s < 1]
-    known = {k: v for k, v in metrics.items() if k != "adherence" or "error" in limits}  # no labels, no say
+    known = {k: v for k, v in metrics.items() if k != "adherence" or "error" in limits}  # meaningless without labels
     return Verdict(share, "; ".join(failing) or "within the reference limits", known)
 
 
 def too_good(metrics: dict[str, float], limits: dict[str, Band]) -> list[str]:
-    """What a person should look at: the metrics that are far better than any reference run's. For instructors only."""
+    """Return sentences about metrics far better than any reference run's, which a person should look at.
+
+    For instructors only, since they contain limits.
+    """
     values = turned({"adherence": 0.0, **metrics})
     return [
         f"{k.replace('_', ' ')} {values[k]:.3g}, below {limit.far:.3g}: {FAR[k]:g} times the best reference run's"
@@ -100,7 +103,7 @@ def too_good(metrics: dict[str, float], limits: dict[str, Band]) -> list[str]:
 
 
 def numbers(verdict: Verdict, limits: dict[str, Band]) -> str:
-    """The run's figures for a student: those that have a limit."""
+    """Return the figures of the metrics that have a limit, as text for a student."""
     m = verdict.metrics
     adherence = f"adherence {m['adherence']:.2f}, " if "error" in limits else ""
     loss = "" if adherence else f", held-out loss {m['heldout_loss']:.3f}"
@@ -108,6 +111,6 @@ def numbers(verdict: Verdict, limits: dict[str, Band]) -> str:
 
 
 def load_bands(path: Path, judge: str) -> dict[str, Band]:
-    """The limits of a band file."""
+    """Return a judge's limits from a band file."""
     stored = json.loads(path.read_text(encoding="utf-8"))["limits"][judge]
     return {k: Band(**v) for k, v in stored.items()}

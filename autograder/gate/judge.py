@@ -1,4 +1,4 @@
-"""What a gate measures of the samples: a classifier's opinion of them, and how many are copies."""
+"""Measures a gate's samples: how a classifier sees them, and how many are copies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ddpm_tools.evaluation.plain_classifier import Classifier
 
 @dataclass(frozen=True)
 class Judge:
-    """A classifier with the reference features that belong to it."""
+    """A classifier, and the moments of its features on all digits."""
 
     classifier: Classifier
     reference: Moments
@@ -35,10 +35,11 @@ class Judge:
 
 
 def copies(images: Tensor) -> float:
-    """Share of images that are nearer to a training image than 95 % of held-out images are, or to a held-out image than
-    95 % of training images are, whichever is more: about 0.01 for honest ones.
+    """Return the share of near-copies, about 0.01 for honest images.
 
-    Held-out images are no secret, every student has the data set: an answer that carries them is found out as well.
+    A near-copy of a training image is nearer to it than 95 % of held-out images are to any. Copies of held-out images
+    are counted in the same way, and the larger share is returned: every student has the data set, so an answer might
+    carry these instead.
     """
     train, heldout = (digits(part).floats().flatten(1) for part in ("train", "heldout"))  # (N, 64)
     shares = []
@@ -49,7 +50,7 @@ def copies(images: Tensor) -> float:
 
 
 def measure(images: Tensor, y: Tensor, loss: float, judges: dict[str, Judge]) -> dict:
-    """All numbers of a run, by judge; Failed where one is not finite."""
+    """Return all metrics of a run, by judge; Failed if one is not finite."""
     if not torch.isfinite(images).all() or not torch.isfinite(torch.tensor(loss)):
         raise Failed("the samples of the trained network are not finite")
     shared = {"heldout_loss": loss, "copies": copies(images)}

@@ -1,8 +1,8 @@
-"""Two ways to train an answer: as a part of the course's network, and as a whole network.
+"""Trains an answer in one of two ways: as part of the course's network, or as a whole network.
 
-Where the network is the course's own, it learns and denoises in the parent. The child supplies only what the exercise
-asks for, and sees nothing that would let it do another network's work in its place. Where the network is the answer's,
-the child says what it computes, and is gone before that learns.
+The course's own network learns and denoises in the parent. The child supplies only what the exercise asks for, and sees
+nothing that would let it put another network in its place. If the whole network is the answer's, the child only records
+what it computes, and has ended before the training starts.
 """
 
 from collections.abc import Iterator
@@ -61,9 +61,9 @@ class PairInNetwork(Harness):
 
 
 def chunks(harness: Unconditional, seed: int) -> Iterator[tuple[range, dict[str, Tensor]]]:
-    """The steps of an unconditional training, some at a time, up to each look.
+    """Yield the steps of an unconditional training run in chunks that end at the looks, with the data of each.
 
-    x0, eps (n, B, 1, 8, 8), t (n, B), lr (n,).
+    The data are x0, eps (n, B, 1, 8, 8), t (n, B) and lr (n,).
     """
     schedule, config = DiffusionSchedule.named(), TrainConfig(**harness.train, seed=seed)
     drawn = batches(digits("train"), config)
@@ -81,15 +81,15 @@ def chunks(harness: Unconditional, seed: int) -> Iterator[tuple[range, dict[str,
 class RecordedNetwork(Unconditional):
     """The answer's own network, which its process records as data (child/recording.py).
 
-    That process ends before there is an image. The recording learns in a second one, and its averaged weights denoise
-    in a third, which never saw an image to learn from (before the last look it lies beside the second); in neither of
-    them any of the answer's code is.
+    That process ends before any image is sent. The recording is trained in a second process, and its averaged weights
+    denoise in a third, which never sees a training image. Before the last look, the second and third run side by side.
+    Neither holds any of the answer's code.
     """
 
     timed: ClassVar[bool] = True
 
     def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
-        """Failed where it cannot be recorded, or its loss is not finite."""
+        """Train as Harness.learn says; Failed if the network cannot be recorded or its loss is not finite."""
         abar, run_seed = DiffusionSchedule.named().alphas_cumprod, derive_seed(seed, "train")
         rng, size = stream(seed, "recording"), self.train["batch_size"]
         drawn = {f"x{i}": torch.randn(size, *digits("train").images.shape[1:], generator=rng) for i in (0, 1)}
@@ -99,7 +99,7 @@ class RecordedNetwork(Unconditional):
         self.renew(probe)
         probe("start_training", {**training, "alphas_cumprod": abar}, train=self.train)
         with ExitStack() as opened:
-            apart = None  # denoises while the training waits
+            apart = None  # the process that denoises while training is paused
             for steps, drawn in chunks(self, run_seed):
                 out = probe("training_steps", drawn, seed=asked["seed"] + steps[0])
                 finite(tensor(out, "losses", (len(steps),), "the training loss"), "the training loss")
@@ -116,7 +116,10 @@ class RecordedNetwork(Unconditional):
                 yield self.denoiser(apart, rng)
 
     def denoiser(self, apart: Probe, rng: torch.Generator) -> Denoise:
-        """What denoises, in a process that has its weights; some of each batch is asked again, in other company."""
+        """Return the denoiser in a process that has the weights.
+
+        Part of each batch is denoised twice, in different batches; Failed if the results differ.
+        """
         size = self.train["batch_size"]
 
         def asked_for(xt: Tensor, t: Tensor) -> Tensor:
@@ -133,13 +136,13 @@ class RecordedNetwork(Unconditional):
         return denoise
 
     def renew(self, probe: Probe) -> None:
-        """Another process in place of the child, without any answer."""
+        """Replace the child with a fresh process that holds no answer."""
         probe.child.renew()
         probe("load", cells={}, operations=OWN)
 
 
 def same_kind(learnt: dict[str, Tensor], before: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that have learnt; Failure where they are not those that began to."""
+    """Return the trained weights, with the dtypes they had before; Failure if names or shapes have changed."""
     began = {name: value for name, value in before.items() if name[0] == "w"}
     if {n: v.shape for n, v in learnt.items()} != {n: v.shape for n, v in began.items()}:
         raise Failure("invalid_output", "The answer's process sent a malformed result.")

@@ -1,8 +1,8 @@
-"""A gate's run: the answer is trained, sampled from and measured, once at the end or at several looks on the way.
+"""Carries out a gate's run: the answer is trained, sampled from and measured, at the end or at several looks before it.
 
 The parent owns the sampler's loop, the noise and the verdict. Hidden among the samples that the answer denoises are
-held-out images noised by the parent, unmarked: their loss shows whether what answers is a denoiser at all. When a run
-stops is sequential.py's rule.
+held-out images noised by the parent, unmarked. Their loss shows whether the answer is a denoiser at all. The rule in
+sequential.py decides when a run stops.
 """
 
 import math
@@ -25,22 +25,22 @@ from ddpm_core.schedule import DiffusionSchedule
 from ddpm_core.streams import derive_seed, stream
 
 Judges = dict[str, Judge]  # by name
-WHERE = 200, 700  # timesteps at which a label helps most: the digit's parts are noise, its outline is not
-APART = 200  # timesteps between an image's own one and another, at least
-USED = 7.0  # standard errors of time_gain: slow learners reach 14, the most there is, a network without skips 6
+WHERE = 200, 700  # timesteps at which a label helps most: the digit's details are lost, its outline is not
+APART = 200  # least distance between an image's own timestep and the wrong one
+USED = 7.0  # standard errors of time_gain: slow learners reach 14, the maximum, a network without skips 6
 
 
 def noise_of(out: Tensor, xt: Tensor, t: Tensor, schedule: DiffusionSchedule, output: Parameterization) -> Tensor:
-    """The noise that a denoiser's output implies: on this scale the losses of all parameterizations compare."""
+    """Return the noise that a denoiser's output implies, the scale on which all parameterizations can be compared."""
     return out if output is EPSILON else split_output(out, xt, t.expand(len(xt)), schedule, output, clip=False)[1]
 
 
 def mean_loss(losses: list[Tensor], times: Tensor, schedule: DiffusionSchedule, harness: Harness) -> float:
-    """One number of the losses of all queries, which go through `times` once a batch.
+    """Return the mean loss of all queries, which go through `times` once per batch.
 
-    Arithmetic with labels, where the noise levels differ little between designs. Without, geometric, so that each level
-    counts alike: an ignored timestep shows at the noisiest ones, where the noise is easy to predict and the loss small.
-    Levels with nothing of the image left are left out.
+    With labels it is the arithmetic mean, since designs differ little in how the noise levels compare. Without labels
+    it is the geometric mean, so that all levels count the same: an ignored timestep shows at the noisiest ones, where
+    the noise is easy to predict and the loss small. Levels at which nothing of the image is left are omitted.
     """
     if harness.labels:
         return float(torch.stack(losses).mean())
@@ -51,7 +51,7 @@ def mean_loss(losses: list[Tensor], times: Tensor, schedule: DiffusionSchedule, 
 def draw_samples(
     denoise: Denoise, harness: Harness, seed: int, progress: Progress = unwatched, output: Parameterization = EPSILON
 ) -> tuple[Tensor, Tensor, float]:
-    """Images (N, 1, 8, 8), the labels asked for (N,), and the denoising loss on the hidden held-out images."""
+    """Return images (N, 1, 8, 8), the requested labels (N,), and the denoising loss on the hidden held-out images."""
     schedule, heldout = DiffusionSchedule.named(), digits("heldout")
     times = ddim_timesteps(schedule.timesteps, harness.sample_steps)
     y = torch.arange(harness.samples) % len(heldout.classes)
@@ -77,18 +77,18 @@ def draw_samples(
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a run shows."""
+    """What one look at a run measures."""
 
     step: int
     metrics: dict[str, dict[str, float]]  # by judge
-    hope: float  # whether training on may help (sequential.py); inf at the first look
+    hope: float  # whether more training may help (sequential.py); inf at the first look
     images: Tensor = field(repr=False, compare=False)
 
 
 def label_gain(denoise: Denoise, seed: int, n: int = 400) -> float:
-    """By how many standard errors held-out images are denoised better with their own label than with another one.
+    """Return by how many standard errors held-out images are denoised better with their own label than a wrong one.
 
-    Both times with the same noise: where the label has no use, this is a standard normal number, or zero.
+    The noise is the same both times. If the label is not used, the result is zero or standard normal.
     """
     schedule, heldout, rng = DiffusionSchedule.named(), digits("heldout"), stream(seed, "labels")
     pick, t = torch.randint(len(heldout), (n,), generator=rng), torch.randint(*WHERE, (n,), generator=rng)
@@ -101,10 +101,10 @@ def label_gain(denoise: Denoise, seed: int, n: int = 400) -> float:
 
 
 def time_gain(denoise: Denoise, seed: int, n: int = 200) -> float:
-    """How many more held-out images are denoised better with their own timestep than worse, in standard errors.
+    """Compare the denoising of held-out images at their own timestep and at a wrong one, with the same noise.
 
-    Worse or better than with another timestep and the same noise: zero where the time has no effect. Signs are counted,
-    since losses at other timesteps differ by orders of magnitude.
+    Returns how many more are denoised better than worse at their own, in standard errors; zero if the timestep has no
+    effect. Only signs are counted, since losses at different timesteps differ by orders of magnitude.
     """
     schedule, heldout, rng = DiffusionSchedule.named(), digits("heldout"), stream(seed, "times")
     pick, t = torch.randint(len(heldout), (n,), generator=rng), torch.randint(schedule.timesteps, (n,), generator=rng)
@@ -116,8 +116,10 @@ def time_gain(denoise: Denoise, seed: int, n: int = 200) -> float:
 
 
 def hope(denoise: Denoise, harness: Harness, seed: int, loss: float, before: float | None) -> float:
-    """Whether training on may help: inf at the first look, then the gain by labels; without labels by how much the
-    held-out loss fell since `before`, or 0 where the network is an answer's own and its time is of no use to it.
+    """Return how much hope there is that more training helps: inf at the first look.
+
+    Later it is `label_gain`; without labels, the relative fall of the held-out loss since `before`, or 0 if the whole
+    network is the answer's and makes no use of its timestep.
     """
     if before is None:
         return math.inf
@@ -129,7 +131,7 @@ def hope(denoise: Denoise, harness: Harness, seed: int, loss: float, before: flo
 def looks(
     probe: Probe, judges: Judges, harness: Harness, seed: int, shuffled: bool = False, progress: Progress = unwatched
 ) -> Iterator[Look]:
-    """Train, sample and score, look by look. Every look has the same noise and held-out images."""
+    """Train, sample and score, and yield each look. All looks use the same noise and held-out images."""
     malloc.keep()
     output, before, watched = PARAMETERIZATIONS[harness.output], None, progress if len(harness.ends) == 1 else unwatched
     with closing(harness.learn(probe, seed, progress, shuffled)) as learning:
@@ -141,7 +143,7 @@ def looks(
 
 
 def unlimited(look: Look) -> bool:
-    """A run that goes on to its last look."""
+    """Never decide early: the run goes on to its last look."""
     return False
 
 
@@ -149,7 +151,10 @@ def run(
     probe: Probe, judges: Judges, harness: Harness, seed: int, shuffled: bool = False, progress: Progress = unwatched,
     decided: Callable[[Look], bool] = unlimited,
 ) -> tuple[dict, Tensor]:  # fmt: skip
-    """Train, sample and score up to the look that decides: ({name of judge: metrics} with loss and copies, images)."""
+    """Train, sample and score up to the look that decides.
+
+    Returns ({name of judge: metrics}, images); the metrics include the held-out loss and the share of copies.
+    """
     with closing(looks(probe, judges, harness, seed, shuffled, progress)) as every:
         for look in every:
             if decided(look):

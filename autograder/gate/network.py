@@ -11,7 +11,7 @@ UNET = {
     "image_channels": 1, "image_size": 8, "num_classes": 10, "channels": [32, 64], "blocks_per_level": 1,
     "attention_levels": [], "num_heads": 4, "cond_dim": 64,
 }  # fmt: skip
-BUILDING = threading.Lock()  # building seeds torch's global stream, which all graders of this process share
+BUILDING = threading.Lock()  # building seeds torch's global stream, which all graders in this process share
 
 
 class NoConditioner(nn.Module):
@@ -31,5 +31,5 @@ def network(unet: dict[str, Any], pair: Conditioning, seed: int) -> ConditionalU
 
 
 def without_classes(unet: dict[str, Any], seed: int) -> ConditionalUNetV2:
-    """The network without any pair: it sees the time and no class."""
+    """Build the network without a pair, so that it sees the time but no class."""
     return network(unet, Conditioning(lambda time_emb, class_emb: time_emb, NoConditioner), seed)

@@ -1,4 +1,4 @@
-"""The picture of a gated run: where it fell among limits, references and controls, and what it drew, class by class."""
+"""Draws the picture of a gated run: where it fell among limits, references and controls, and its samples by class."""
 
 import json
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ LABELS = {
 }
 COLOURS = {"reference": "tab:blue", "control": "tab:gray"}
 ZONES = (("full", "#dff0d8"), ("half", "#fcf3cf"), ("no", "#f5d5d5"))
-GRID = 10  # samples a row and a column
-HEIGHTS = (3.1, 4)  # of the limits above, and of the samples below
+GRID = 10  # samples per row and per column
+HEIGHTS = (3.1, 4)  # of the limits, above, and the samples, below
 
 
 def limits_panel(ax: Axes, metric: str, band: Band, runs: Sequence[dict], judge: str, own: float, names: bool) -> None:
-    """One metric: every calibration run as a dot, the limits as zones, the own result as a star; less is better."""
+    """Draw one metric: each calibration run as a dot, the limits as zones, this run as a star. Less is better."""
     designs = list(dict.fromkeys((r["design"], r["role"]) for r in runs))
     values = {d: [turned(r["metrics"][judge])[metric] for r in runs if r["design"] == d] for d, _ in designs}
     everything = [own, band.half, *(v for vs in values.values() for v in vs)]
@@ -57,7 +57,7 @@ def limits_panel(ax: Axes, metric: str, band: Band, runs: Sequence[dict], judge:
 
 
 def samples_panel(ax: Axes, images: Tensor, classes: Sequence[str] | None) -> None:
-    """A grid of samples: one row a class where there are classes."""
+    """Draw a grid of samples, with one row per class if there are classes."""
     if classes:  # sample i was asked for class i mod K
         images = images[: GRID * len(classes)].view(GRID, len(classes), *images.shape[1:]).transpose(0, 1).flatten(0, 1)
     shown = images[: GRID * GRID].clamp(-1, 1)
@@ -75,7 +75,7 @@ def samples_panel(ax: Axes, images: Tensor, classes: Sequence[str] | None) -> No
 
 
 def classes_panel(ax: Axes, images: Tensor, classifier: Classifier, classes: Sequence[str]) -> None:
-    """Adherence of each class, as bars."""
+    """Draw the adherence of each class as bars."""
     asked = torch.arange(len(images)) % len(classes)
     right = classify(classifier, images)[0] == asked
     shares = [float(right[asked == k].double().mean()) for k in range(len(classes))]
@@ -90,9 +90,9 @@ def classes_panel(ax: Axes, images: Tensor, classifier: Classifier, classes: Seq
 def figure(
     record: dict, judge: str, metrics: dict[str, float], images: Tensor, classifier: Classifier, ended: str = ""
 ) -> Figure:
-    """The whole picture. `record` is the band file; labels count where its limits hold an error.
+    """Draw the whole picture. `record` is the band file; classes are shown if its limits include "error".
 
-    `ended`: when the run ended (sequential.at); the dots are calibration runs at the end of theirs.
+    `ended` says when the run ended (sequential.at). The dots show calibration runs at the end of theirs.
     """
     bands = {k: Band(**v) for k, v in record["limits"][judge].items()}
     own = turned({"adherence": 0.0, **metrics})
@@ -116,16 +116,16 @@ def figure(
 def save(
     file: Path, band_file: Path, judge: str, metrics: dict[str, Any], images: Tensor, c: Classifier, ended: str = ""
 ) -> Path:
-    """Write the picture to `file`."""
+    """Write the picture to `file` and return its path."""
     record = json.loads(band_file.read_text(encoding="utf-8"))
     return plots.save(figure(record, judge, metrics, images, c, ended), file)
 
 
 def samples_of(file: Path, labelled: bool, side: int = 8) -> Image.Image:
-    """The grid of samples cut out of a picture that `save` wrote, a pixel a pixel; OSError where there is none.
+    """Cut the grid of samples out of a picture that `save` wrote, at its original size; OSError if there is none.
 
-    A sample has `side` pixels a side, and a white line of one between it and the next. The grid
-    fills the lower part, or, where the samples have labels, the left half of it, and is black by far the most.
+    Each sample has `side` × `side` pixels, with a white line one pixel wide between samples. The grid fills the lower
+    part of the picture, or its left half if the samples have labels, and is by far the darkest area there.
     """
     with Image.open(file) as picture:
         width, height = picture.size

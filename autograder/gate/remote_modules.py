@@ -1,9 +1,9 @@
-"""The course's own network, run by the parent, with an answer's pair plugged in that lives in the child.
+"""Runs the course's own network in the parent, with an answer's pair plugged in that stays in the child.
 
-All weights lie here, the pair's as well, and so do optimiser and averages: the child is asked for nothing but values,
-out = pair(inputs, weights), and for their gradients. It never sees the network, so it cannot train or answer with
-another one, and the parent counts the pair's parameters itself. The numbers are those of one process, bit for bit,
-where the pair uses the class embedding once; else sums are rounded in another order.
+All weights are here, including the pair's, and so are the optimiser and the averages. The child is only asked for
+values, out = pair(inputs, weights), and their gradients. It never sees the network, so it cannot train or use another
+one in its place, and the parent counts the pair's parameters itself. If the pair uses the class embedding once, the
+numbers are bit for bit those of a single process; otherwise sums are rounded in another order.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MOST_WEIGHTS = 10_000  # tensors in all conditioners together; the largest refer
 
 
 def with_pair(probe: Probe, unet: dict[str, Any], seed: int) -> ConditionalUNetV2:
-    """The network with the child's pair; its initial weights, the pair's included, depend on the seed alone.
+    """Build the network with the child's pair. All initial weights, including the pair's, depend only on the seed.
 
-    In use it raises Failed, or Failure, where the child's values or gradients are none.
+    When used, it raises Failed or Failure if the child's values or gradients are not valid.
     """
     link = Link(probe)
     net = network(unet, Conditioning(link.prepare, link.conditioner), seed)
@@ -38,26 +38,26 @@ def malformed() -> Failure:
 
 
 class Link:
-    """What connects a network with the pair in the child; copies of the network, such as its averages, share it."""
+    """Connects a network with the pair in the child. Copies of the network, such as its EMA, share it."""
 
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
         self.blocks: list[Conditioner] = []
-        self.loaded: dict[int, list] = {}  # which weights each block of the child has
+        self.loaded: dict[int, list] = {}  # identifies the weights that each block in the child has
         self.rng = torch.empty(0)
 
     def __deepcopy__(self, memo: dict) -> Link:
         return self
 
     def conditioner(self, channels: int, cond_dim: int) -> Conditioner:
-        """A block that gets its weights in `build`."""
-        if not self.blocks:  # the rest of the network is built: from here on the pair draws
+        """Return a block that gets its weights in `build`."""
+        if not self.blocks:  # the rest of the network is built, so the pair's weights are drawn from here on
             self.rng = torch.get_rng_state()
         self.blocks.append(Conditioner(self, len(self.blocks), channels, cond_dim))
         return self.blocks[-1]
 
     def build(self) -> None:
-        """Have the child make its blocks, and take over their weights. What several blocks share, they share here."""
+        """Have the child build its blocks, and take over their weights. Shared weights stay shared."""
         shapes = [[b.channels, b.cond_dim] for b in self.blocks]
         reply, out = self.probe.both("build", {"rng": self.rng}, shapes=shapes)
         kept: dict[str, Tensor] = {}
@@ -77,7 +77,10 @@ class Link:
         return Plugged.apply(self, PREPARE, header, {}, (), time_emb, class_emb)
 
     def values(self, slot: str | int, header: dict[str, Any], given: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`out`, and the buffers where it trains. Its dtype is h's, or what autocast makes of it."""
+        """Return `out`, and in training also the buffers; Failed if `out` has another shape or dtype than h.
+
+        Under autocast, float32 and bfloat16 are allowed as well.
+        """
         half = torch.is_autocast_enabled("cpu")
         out, h = self.probe("plug", given, slot=slot, autocast=half, **header), given["h"]
         value, dtypes = out.get("out"), {h.dtype, torch.float32, torch.bfloat16} if half else {h.dtype}
@@ -88,7 +91,7 @@ class Link:
         return out
 
     def gradients(self, slot: str | int, grad: Tensor, wanted: dict[str, Tensor]) -> list[Tensor | None]:
-        """Of what the last values of this slot were computed from; None where they do not depend on it."""
+        """Return the gradients of this slot's last values for each of `wanted`, or None if they do not depend on it."""
         out = self.probe("pull", {"grad": grad}, slot=slot)
         if any(n in out and (out[n].shape != w.shape or out[n].dtype != w.dtype) for n, w in wanted.items()):
             raise malformed()
@@ -96,7 +99,7 @@ class Link:
 
 
 def names_of(reply: dict[str, Any], blocks: int) -> list[list[str]]:
-    """The names of the weights of each block, as the child has them; Failure where they are none."""
+    """Return the names of each block's weights, as the child gave them; Failure if they are malformed."""
     names = reply.get("weights")
     if not isinstance(names, list) or len(names) != blocks or not all(isinstance(own, list) for own in names):
         raise malformed()
@@ -108,7 +111,7 @@ def names_of(reply: dict[str, Any], blocks: int) -> list[list[str]]:
 
 
 class Conditioner(nn.Module):
-    """A block of the child: its weights, and forward(h (B, C, H, W), class_emb (B, D)) -> (B, C, H, W)."""
+    """A block in the child: its weights, and forward(h (B, C, H, W), class_emb (B, D)) -> (B, C, H, W)."""
 
     def __init__(self, link: Link, slot: int, channels: int, cond_dim: int):
         super().__init__()
@@ -129,7 +132,7 @@ class Plugged(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, link: Link, slot: Any, header: dict, weights: dict, names: tuple[str, ...], *given: Tensor):
-        """`given`: h, class_emb and the weights called `names`, which are to learn."""
+        """`given` holds h, class_emb and the weights called `names`, which get gradients."""
         out = link.values(slot, header, {"h": given[0], "class_emb": given[1], **weights})
         for name in (n for n in weights if n[0] == "b" and n in out):
             if out[name].shape != weights[name].shape or out[name].dtype != weights[name].dtype:

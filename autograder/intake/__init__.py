@@ -1,1 +1,1 @@
-"""From a submitted folder to the sources of its answers; nothing is executed."""
+"""Reads the sources of the answers in a submitted folder. Nothing is executed."""

@@ -1,6 +1,6 @@
-"""What a zip holds, which is hostile input: names that lead elsewhere, links, bombs. Nothing is unpacked by its name.
+"""Reads zips as hostile input: names that lead elsewhere, links, bombs. Nothing is unpacked under its own name.
 
-What is not taken is named in a sentence, and stays in the zip; everything else goes on.
+Whatever is not taken is named in a sentence and stays in the zip. Everything else is read as usual.
 """
 
 import contextlib
@@ -18,10 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-MAX_FILES = 20_000  # of one archive: a class of 1,000 with a dozen notebooks each
-MAX_BYTES = 64 << 20  # of one file, as much as the grader reads of a notebook
-MAX_TOTAL = 4 << 30  # of all files
-LONGEST = 200  # bytes of a name; a disk takes 255
+MAX_FILES = 20_000  # per archive: a class of 1,000 with a dozen notebooks each
+MAX_BYTES = 64 << 20  # per file, the most that the grader reads of a notebook
+MAX_TOTAL = 4 << 30  # all files together
+LONGEST = 200  # bytes in a name; file systems allow 255
 JUNK = {".ds_store", "thumbs.db", "desktop.ini", "__macosx", ".ipynb_checkpoints"}  # what systems leave in a zip
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UTF8, ENCRYPTED, UNIX = 0x800, 0x1, 3  # flags of an entry, and the system that made it
@@ -31,20 +31,20 @@ UTF8, ENCRYPTED, UNIX = 0x800, 0x1, 3  # flags of an entry, and the system that 
 class Entry:
     """One file of the archive."""
 
-    name: str  # its whole name there
-    parts: tuple[str, ...]  # of the name, none of which leads elsewhere
+    name: str  # its full name there
+    parts: tuple[str, ...]  # of the name; none leads elsewhere
     info: zipfile.ZipInfo
 
     @property
     def modified(self) -> datetime | None:
-        """As whoever made the archive has it, in their own time zone."""
+        """The time in the archive, in the time zone of whoever made it; None if it is not a valid time."""
         with contextlib.suppress(ValueError):
             return datetime(*self.info.date_time)
         return None
 
 
 class Archive:
-    """An open zip: its files, and the sentences on what it holds besides."""
+    """An open zip: its files (`entries`), and sentences about whatever else it holds (`problems`)."""
 
     def __init__(self, file: zipfile.ZipFile) -> None:
         self._file = file
@@ -63,10 +63,10 @@ class Archive:
                 self.entries.append(Entry(name, parts, info))
         if len(infos) > MAX_FILES:
             first = shown(_decoded(infos[MAX_FILES]))
-            self.problems.append(f"there are {len(infos):,} files; {MAX_FILES:,} were read, none from {first} on")
+            self.problems.append(f"there are {len(infos):,} files; only {MAX_FILES:,} were read, none from {first} on")
 
     def read(self, entry: Entry, limit: int = MAX_BYTES) -> bytes | None:
-        """The content; None, and a sentence, where it is too large or damaged."""
+        """Return the content; if it is too large or damaged, add a sentence to `problems` and return None."""
         most = min(limit, self._left)
         try:
             with self._file.open(entry.info) as file:
@@ -84,7 +84,7 @@ class Archive:
 
 @contextlib.contextmanager
 def opened(path: Path | BinaryIO) -> Iterator[Archive]:
-    """An archive, or a folder as if it were one: browsers unpack. ValueError with one sentence where it is neither."""
+    """Open an archive, or a folder as if it were one, since browsers unpack; ValueError if it is neither."""
     with contextlib.ExitStack() as stack:
         try:
             source = stack.enter_context(_zipped(path)) if isinstance(path, Path) and path.is_dir() else path
@@ -92,13 +92,13 @@ def opened(path: Path | BinaryIO) -> Iterator[Archive]:
         except FileNotFoundError:
             raise ValueError(f"there is no file {path}") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as e:
-            raise ValueError(f"{path} is not a zip, or a damaged one ({e}); download it again") from None
+            raise ValueError(f"{path} is not a zip, or is damaged ({e}); download it again") from None
         yield Archive(file)
 
 
 @contextlib.contextmanager
 def _zipped(folder: Path) -> Iterator[BinaryIO]:
-    """A folder's plain files as a zip, for as long as it is read."""
+    """Yield a folder's plain files as a temporary zip."""
     with tempfile.TemporaryFile() as made:
         with zipfile.ZipFile(made, "w", strict_timestamps=False) as file:
             inside = (Path(place, name) for place, _, names in os.walk(folder) for name in sorted(names))
@@ -111,13 +111,13 @@ def _zipped(folder: Path) -> Iterator[BinaryIO]:
 
 
 def shown(name: str) -> str:
-    """A name for a message: on one line, and not endless."""
+    """Return a name for a message, on one line and of limited length."""
     text = "".join(c if c.isprintable() else "�" for c in name)
     return f"'{text}'" if len(text) <= 120 else f"'{text[:80]}…{text[-30:]}'"
 
 
 def _decoded(info: zipfile.ZipInfo) -> str:
-    """The name as it was meant: without the flag for it, UTF-8 was read as DOS letters; Windows' separators."""
+    """Return the intended name: UTF-8 even if its flag is missing, with `/` for Windows' separators."""
     name = info.orig_filename
     if not info.flag_bits & UTF8:
         with contextlib.suppress(UnicodeError):
@@ -126,7 +126,7 @@ def _decoded(info: zipfile.ZipInfo) -> str:
 
 
 def _refused(name: str, parts: tuple[str, ...], info: zipfile.ZipInfo) -> str | None:
-    """Why an entry is not even looked at."""
+    """Return the reason why an entry is not read at all; None if there is none."""
     kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == UNIX else 0
     if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
         return "leads out of the archive"

@@ -1,4 +1,4 @@
-"""Answers from a notebook, by grade_id. Reads JSON; never executes anything."""
+"""Extracts the answers from a notebook, by grade_id. It reads JSON and never executes anything."""
 
 import json
 import os
@@ -13,24 +13,24 @@ from autograder.intake import archive
 from autograder.intake.pieces import defines, put_together
 from autograder.intake.slimming import without_outputs
 
-MAX_BYTES = 20 << 20  # a notebook with pictures has some MB; only the answer cells matter
-MAX_WITH_OUTPUTS = 64 << 20  # of a notebook from which outputs are dropped before it is read
-MAX_ANSWER = 200_000  # bytes of one answer on its way to the child: more is no answer, and four fit one message
-# No \s* beside a \n: a cell of a million line ends would keep the grader busy for hours.
+MAX_BYTES = 20 << 20  # a notebook with pictures has a few MB; only the answer cells matter
+MAX_WITH_OUTPUTS = 64 << 20  # for a notebook whose outputs are dropped before it is parsed
+MAX_ANSWER = 200_000  # bytes of one answer as sent to the child: no real answer is longer, and four fit one message
+# No \s* beside a \n: a cell with a million newlines would keep the grader busy for hours.
 STUB = re.compile(r"#[ \t]*YOUR CODE HERE[ \t]*\r?\n[ \t]*raise NotImplementedError\(\)")
 CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)(?=[ \r\n]|\Z)", re.M)  # of git
-COPY = re.compile(r"(?P<name>.+?)(?:[ _-]*copy[ _-]*[0-9]*)+", re.I | re.S)  # what some editors call a copied cell
-# O_NONBLOCK: opening a named pipe would wait for a writer for ever. Windows has neither of the two.
+COPY = re.compile(r"(?P<name>.+?)(?:[ _-]*copy[ _-]*[0-9]*)+", re.I | re.S)  # how some editors name a copied cell
+# O_NONBLOCK: opening a named pipe would otherwise wait for a writer forever. Windows lacks the first two flags.
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Unreadable(Exception):
-    """The file holds no answers; the text says why and what to do."""
+    """The file holds no answers. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Source by grade_id, remarks for the student, and why an answer is not there, by grade_id."""
+    """Sources by grade_id, remarks for the student, and by grade_id the reason why an answer is absent."""
 
     cells: dict[str, str]
     remarks: tuple[str, ...] = ()
@@ -38,7 +38,10 @@ class Answers:
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """A submitted file's content; never through a link, from a pipe or a device, or more than `most` (MAX_BYTES)."""
+    """Return a submitted file's content; Unreadable for a link, a pipe or a device, or more than `most` bytes.
+
+    `most` is MAX_BYTES by default. A path that leads into a zip reads from the zip.
+    """
     try:
         fd = os.open(path, FLAGS)
     except FileNotFoundError:
@@ -62,7 +65,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def zip_entries(file: Path) -> list[Path]:
-    """The files in a zip, named as if it were a folder; none where it is no zip."""
+    """Return the files in a zip, named as if it were a folder; an empty list if it is not a zip."""
     try:
         with os.fdopen(os.open(file, FLAGS), "rb") as raw, archive.opened(raw) as packed:
             return [file.joinpath(*entry.parts) for entry in packed.entries]
@@ -71,7 +74,7 @@ def zip_entries(file: Path) -> list[Path]:
 
 
 def _from_zip(path: Path, most: int) -> bytes:
-    """A file in a zip, named as by `zip_entries`."""
+    """Return the content of a file in a zip, named as by `zip_entries`."""
     place = next((p for p in path.parents if p.suffix.lower() == ".zip" and not p.is_dir()), path)
     parts, gone = path.relative_to(place).parts, f"there is no file {path.name}; hand in the notebook under this name"
     try:
@@ -96,7 +99,7 @@ def _at_most(most: int, fd: int, path: Path) -> bytes:
 
 
 def read_slim(path: Path) -> bytes:
-    """A notebook's content, of a large one without outputs and pictures."""
+    """Return a notebook's content, without outputs and pictures if it is large."""
     content = read_bytes(path, MAX_WITH_OUTPUTS)
     if len(content) <= MAX_BYTES:
         return content
@@ -108,7 +111,7 @@ def read_slim(path: Path) -> bytes:
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
-    """The notebook's JSON; Unreadable with one sentence where it is none."""
+    """Return the notebook's JSON; Unreadable with one sentence if it is not a notebook."""
     content = read_slim(path)
     if not content.strip():
         raise Unreadable(f"{path.name} is empty; save it in Jupyter again and look at it before you hand it in")
@@ -138,14 +141,14 @@ def read_notebook(path: Path) -> dict[str, Any]:
 
 
 def source_of(cell: dict[str, Any]) -> str:
-    """A cell's text, in either form that the format knows; of anything else, nothing."""
+    """Return a cell's text from either form that the format allows; "" for anything else."""
     source = cell.get("source", "")
     lines = source if isinstance(source, list) else [source]
     return "".join(lines) if all(isinstance(line, str) for line in lines) else ""
 
 
 def grade_id(cell: Any) -> str | None:
-    """The nbgrader id of a cell, whatever else its metadata holds."""
+    """Return a cell's nbgrader id, whatever else its metadata holds; None if it has none."""
     for key in ("metadata", "nbgrader", "grade_id"):
         if not isinstance(cell, dict):
             return None
@@ -154,7 +157,7 @@ def grade_id(cell: Any) -> str | None:
 
 
 def answer_id(cell: Any, wanted: Container[str]) -> str | None:
-    """The wanted answer that a cell is, or is a copy of (`ema-copy`); None where it is none."""
+    """Return the wanted answer that a cell is, or is a copy of (`ema-copy`); None if it is not one."""
     name = grade_id(cell)
     if name and name not in wanted and (copied := COPY.fullmatch(name[:200])):
         name = copied["name"]
@@ -162,14 +165,14 @@ def answer_id(cell: Any, wanted: Container[str]) -> str | None:
 
 
 def code_cells(nb: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The code cells with their numbers, from 1, among all cells."""
+    """Yield the code cells with their numbers among all cells, counted from 1."""
     for number, cell in enumerate(nb["cells"], 1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             yield number, cell
 
 
 def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> str | None:
-    """Why there is no answer of this name, or None where there is one. `{}` stands for the name."""
+    """Return the reason why there is no answer of this name, or None if there is one. `{}` stands for the name."""
     if source is None and not any(map(grade_id, nb["cells"])):
         return f"{path.name} has lost what marks its answer cells; start from the released notebook and paste {{}}"
     if source is None or not source.strip() or STUB.search(source):
@@ -179,13 +182,13 @@ def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> st
             if grade_id(cell) != name and defined.search(other) and not STUB.search(other):
                 return f"{{}} is defined in cell {number} of {path.name}, not in its answer cell; move it there"
         if source is None and any(grade_id(cell) == name for cell in nb["cells"]):
-            return f"{path.name} has no answer cell {{}} of code, but one of text; make it a code cell (Esc, then Y)"
+            return f"{path.name} has no answer cell {{}} of code, only one of text; make it a code cell (Esc, then Y)"
         if source is None:
             return f"{path.name} has no answer cell {{}}; start from the released notebook and keep its cells"
         if any(
             grade_id(c) == name and c.get("cell_type") != "code" and defined.search(source_of(c)) for c in nb["cells"]
         ):
-            return f"{{}} is answered in a cell of text of {path.name}; make that one the code cell (Esc, then Y)"
+            return f"{{}} is answered in a text cell of {path.name}; make that one the code cell (Esc, then Y)"
         return "not answered: {} still holds the stub of the released notebook"
     try:
         size = len(json.dumps(source, ensure_ascii=True))
@@ -193,7 +196,7 @@ def problem(name: str, source: str | None, nb: dict[str, Any], path: Path) -> st
     except UnicodeEncodeError:
         return f"the answer {{}} in {path.name} holds half a character (a lone surrogate); type that line again"
     if size > MAX_ANSWER:
-        return f"the answer {{}} in {path.name} has more than {MAX_ANSWER:,} characters; hand in the code alone"
+        return f"the answer {{}} in {path.name} has more than {MAX_ANSWER:,} characters; hand in only the code"
     return None
 
 
@@ -202,10 +205,10 @@ def _holds(name: str, source: str) -> bool:
 
 
 def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answers:
-    """The sources of the wanted cells; those that are missing, still the stub, or too long are `absent`.
+    """Return the sources of the wanted cells. Those that are missing, still the stub, or too long are `absent`.
 
-    Unreadable where all are absent, or, for answers that are judged `together`, where one is. Where a grade_id occurs
-    more than once, see `pieces`.
+    Unreadable if all are absent, or if one is and the answers are judged `together`. For a grade_id that occurs more
+    than once, see `pieces`.
     """
     nb = read_notebook(path)
     found: dict[str, list[str]] = {}
@@ -216,14 +219,14 @@ def extract(path: Path, wanted: tuple[str, ...], together: bool = True) -> Answe
     for name, sources in found.items():
         cells[name], how = put_together(name, sources, STUB.search)
         remarks += [f"the cell `{name}` occurs more than once; {how}"] if how else []
-    for name in wanted:  # two answer cells were merged: the one that is left holds both
+    for name in wanted:  # if two answer cells were merged, the remaining one holds both
         holders = [other for other, source in cells.items() if name not in found and _holds(name, source)]
         if len(holders) == 1:
             cells[name] = cells[holders[0]]
             remarks.append(f"`{name}` has no cell of its own; it was graded from the cell `{holders[0]}`")
     for cell in nb["cells"]:
         if grade_id(cell) in found and cell.get("cell_type") != "code":
-            remarks.append(f"a cell of text is called `{grade_id(cell)}` too; the code cell was graded")
+            remarks.append(f"a text cell is also called `{grade_id(cell)}`; the code cell was graded")
     why = {n: text for n in wanted if (text := problem(n, cells.get(n), nb, path))}
     if why and (together or len(why) == len(wanted)):
         text = next(iter(why.values()))

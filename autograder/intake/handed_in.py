@@ -1,7 +1,8 @@
-"""The notebook that was asked for among what lies in a student's folder, also where it has another name or place.
+"""Finds the required notebook in a student's folder, even under another name or in another place.
 
-Browsers, Jupyter and systems rename, nest and zip what they save. Where only one file can be meant it is taken, and
-said so; otherwise what lies there is named. Nothing is executed or unpacked to disk, and no link is followed.
+Browsers, Jupyter and operating systems rename, nest and zip what they save. If only one file can be meant, it is used
+and the student is told so. Otherwise the message names the files that are there. Nothing is executed or unpacked to
+disk, and no link is followed.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ from autograder.exercises.base import Exercise
 from autograder.intake.extract import Unreadable, extract, read_slim, zip_entries
 from autograder.intake.student_ids import student_of
 
-MOST, DEEP = 200, 4  # files that are looked at, and folders below the student's
-INTO = 10  # of them are read, where their names do not tell, or tell of several
+MOST, DEEP = 200, 4  # files considered, and levels of folders, counted from the student's
+INTO = 10  # files that are read, if their names fit none or several
 PACKED, EXPORT, LINK = "an archive that is not opened", "an export, not the notebook", "a link, not the notebook"
 KINDS = {
     **dict.fromkeys((".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"), PACKED),
@@ -30,25 +31,25 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Found:
-    """Where the notebook is, or should be; a file in a zip is named as if the zip were a folder."""
+    """Where the notebook is, or should be. A file in a zip is named as if the zip were a folder."""
 
     path: Path
-    said: str = ""  # where it is not the file that was asked for
-    why: str = ""  # there is none, and what lies there instead
+    said: str = ""  # what to tell the student if it is not the required file
+    why: str = ""  # the reason if there is none, with what is there instead
 
 
 def look(folder: Path, exercise: Exercise, siblings: Iterable[str]) -> Found:
-    """Find the notebook of an exercise; `siblings` are the names of all notebooks of its assignment."""
+    """Find an exercise's notebook. `siblings` are the names of all notebooks in its assignment."""
     exact, others = folder / f"{exercise.name}.ipynb", {name.casefold() for name in siblings} - {exercise.name}
     there = [f for f in some_files(folder) if f != exact and _stem(f) not in others]
     inside = [p for file in there if file.suffix.lower() == ".zip" for p in islice(zip_entries(file), MOST)]
     every = [f for f in (*there, *inside) if _stem(f) not in others and f.suffix.lower() not in KINDS]
     notebooks = [f for f in every if "ipynb" in f.name.casefold()]
-    word = re.compile(rf"(?<![^\W\d_]){re.escape(exercise.name)}(?![^\W\d_])")  # no letter before or behind it
+    word = re.compile(rf"(?<![^\W\d_]){re.escape(exercise.name)}(?![^\W\d_])")  # no letter before or after it
     meant = [f for f in notebooks if word.search(f.name.casefold())]
     found = os.path.lexists(exact)
     if not meant and not found:
-        bare = [f for f in every if f.suffix.lower() in ("", ".json", ".txt")]  # as some browsers save it
+        bare = [f for f in every if f.suffix.lower() in ("", ".json", ".txt")]  # how some browsers save it
         meant = [f for f in (*notebooks, *bare)[:INTO] if _holds_answers(f, exercise)]
     if not meant:
         return Found(exact) if found else Found(exact, why=_instead(exact, folder, [f for f in there if _counts(f)]))
@@ -60,22 +61,22 @@ def look(folder: Path, exercise: Exercise, siblings: Iterable[str]) -> Found:
     named = [f for f in choice if f.name.casefold() == exact.name.casefold()]
     if len(choice) > 1 and len(named) != 1 and answered:
         both = ", ".join(_shown(f, folder) for f in choice[:3])
-        why = f"{both} differ, and which one counts is not clear; hand in one, as {exact.name}"
+        why = f"{both} differ, and it is not clear which one counts; hand in one, as {exact.name}"
         return Found(exact, why=why)
     if not choice:
         return Found(exact)
     path = named[0] if len(named) == 1 else choice[0]
     beside = f", since {exact.name} is not answered" if found else ""
-    return Found(path, f"{_shown(path, folder)} was taken for {exact.name}{beside}; hand it in under this name")
+    return Found(path, f"{_shown(path, folder)} was used as {exact.name}{beside}; hand it in under this name")
 
 
 def may_be_meant(name: str) -> bool:
-    """Whether a file of this name is a notebook, or may hold one: it belongs where the grader looks."""
+    """Whether a file of this name is a notebook or may hold one, and so belongs where the grader looks."""
     return "ipynb" in name.casefold() or KINDS.get(Path(name).suffix.lower()) in (PACKED, KINDS[".zip"])
 
 
 def some_files(folder: Path) -> Iterator[Path]:
-    """Plain files, the outer ones first, without links and hidden ones; no more than MOST."""
+    """Yield plain files, outer ones first, without links and hidden ones; at most MOST."""
     return islice(_files(folder), MOST)
 
 
@@ -134,6 +135,6 @@ def _holds_answers(path: Path, exercise: Exercise) -> bool:
 def _is_answered(path: Path, exercise: Exercise) -> bool:
     try:
         extract(path, exercise.answers, together=False)
-    except Exception:  # whatever a student's file brings about
+    except Exception:  # whatever a student's file causes
         return False
     return True

@@ -1,4 +1,4 @@
-"""Names that look the same in print, such as `ada` with a Cyrillic а: where a class has two of them they are named."""
+"""Finds names that look the same in print, such as `ada` with a Cyrillic а."""
 
 import functools
 import string
@@ -8,8 +8,8 @@ from hashlib import blake2s
 
 from autograder.intake.problems import Problem
 
-# What is drawn nearly alike. Some hundred letters of other scripts are drawn with the very outlines of Latin ones, and
-# that is how these are found.
+# Characters that look nearly alike. About a hundred letters of other scripts have exactly the outlines of Latin ones,
+# and are found by these.
 NEARLY = str.maketrans(
     "01|IαɑɡɩιıкκνѵυτԁօгᎪᏴᏟᎠᎬᏀᎻᎫᏦᏞᎷᏢᏒᏚᎢᏙᏔᎩᏃ",
     "OlllaagiiikkvvutdorABCDEGHJKLMPRSTVWYZ",
@@ -18,7 +18,7 @@ UNSEEN = dict.fromkeys([0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, *
 
 
 def look_alikes(names: Iterable[str]) -> list[Problem]:
-    """A problem for each name that looks like an earlier one."""
+    """Return a problem for each name that looks like an earlier one."""
     seen: dict[str, str] = {}
     found = []
     for name in sorted(set(names)):
@@ -31,7 +31,7 @@ def look_alikes(names: Iterable[str]) -> list[Problem]:
 
 
 def appearances(name: str) -> set[str]:
-    """How a name is drawn, with and without regard to capitals: names that look the same share one."""
+    """Return what a name looks like, with and without regard to case. Names that look the same share an element."""
     text = " ".join(unicodedata.normalize("NFKC", name.translate(UNSEEN)).split())
     return {_plain(text), _plain(text.casefold())}
 
@@ -48,7 +48,7 @@ def _latin() -> dict[str, str]:
 
 @functools.cache
 def _outline(c: str) -> str:
-    """A word for what the font draws for a character; the character itself where the font has none."""
+    """Return a hash of a character's outline in the font; the character itself if the font does not have it."""
     from matplotlib import font_manager  # slow to load
     from matplotlib.ft2font import FT2Font, LoadFlags
 

@@ -1,5 +1,4 @@
-"""Model solutions of single cells, for judging an answer that builds on another one: read from solutions/, never run
-here."""
+"""Reads model solutions of single cells from solutions/, to judge an answer that builds on another one. None is run."""
 
 from pathlib import Path
 
@@ -12,7 +11,7 @@ SOLUTIONS = COURSE / "solutions"  # not in the students' bundle
 
 
 def reference(exercise: Exercise, names: tuple[str, ...], solutions: Path = SOLUTIONS) -> dict[str, str]:
-    """The course's own source of some answer cells; an infrastructure error where the solution is not there."""
+    """Return the course's own sources of some answer cells; Failure (infrastructure error) if one is missing."""
     path = solutions / exercise.assignment / f"{exercise.name}.ipynb"
     try:
         found = {grade_id(cell): source_of(cell) for cell in read_notebook(path)["cells"]}
@@ -20,5 +19,5 @@ def reference(exercise: Exercise, names: tuple[str, ...], solutions: Path = SOLU
     except (Unreadable, KeyError) as e:
         raise Failure(
             "infrastructure_error",
-            f"the model solution of {exercise.name} is needed to judge a cell that builds on it, and {e} is not there",
+            f"the model solution of {exercise.name} is needed to judge a cell that builds on it, but {e} is missing",
         ) from e

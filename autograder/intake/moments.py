@@ -1,4 +1,4 @@
-"""A time as people, Canvas, Moodle and spreadsheets write it; what could mean two moments is refused, never guessed."""
+"""Reads times as people, Canvas, Moodle and spreadsheets write them. An ambiguous time is refused, never guessed."""
 
 import functools
 import re
@@ -10,15 +10,15 @@ from babel import Locale
 from dateutil import parser as dates
 
 EXAMPLE = "2027-01-31T23:59:00+01:00"
-LANGUAGES = ("en", "de", "de_AT", "fr", "es", "it", "nl", "pt")  # whose months and days are known
+LANGUAGES = ("en", "de", "de_AT", "fr", "es", "it", "nl", "pt")  # in which names of months and days are known
 FILLERS = ["at", "um", "uhr", "à", "de", "del", "alle", "ore", "om", "às", "h"]
 CLOCK = re.compile(
     r"(.*?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s*[ap]\.?\s?m\b\.?)?(?:\s*Uhr)?)(.*)", re.I
 )
 OFFSET = re.compile(r"(?:(?:UTC|GMT)\s*)?([+\-−])\s?([0-9]{1,2})(?::?([0-5][0-9]))?", re.I)
 ZONE = re.compile(r"\s*([^()\[\]]*?)\s*(?:[(\[]([^()\[\]]*)[)\]])?\s*")
-DEFAULTS = (datetime(2001, 3, 4, 5, 6), datetime(2012, 9, 11, 13, 14))  # what both leave in was not said
-# Abbreviations, and a place where it is. IST, CST, AST, SST … are missing: they are the time of several places.
+DEFAULTS = (datetime(2001, 3, 4, 5, 6), datetime(2012, 9, 11, 13, 14))  # a part that differs between them was not given
+# Abbreviations of time zones, each with a place. IST, CST, AST, SST … are missing because they are used in several.
 PLACES = {
     **dict.fromkeys(("CET", "CEST", "MEZ", "MESZ"), "Europe/Berlin"),
     **dict.fromkeys(("WET", "WEST"), "Europe/Lisbon"),
@@ -39,8 +39,10 @@ GERMAN = {"MEZ": "CET", "MESZ": "CEST"}
 
 
 def moment(text: str, zone: tzinfo | None = None) -> datetime:
-    """The moment, with its zone; `zone` is that of a time that names none. ValueError says why it is none, as in
-    "'…' has no zone"."""
+    """Return the moment, with its zone. `zone` is used for a time that names none.
+
+    The message of a ValueError says what is wrong with the text: "'…' has no zone".
+    """
     text = " ".join(text.split())
     try:
         when = datetime.fromisoformat(text)
@@ -60,7 +62,7 @@ def moment(text: str, zone: tzinfo | None = None) -> datetime:
 
 
 def _apart(text: str) -> tuple[str, str | None]:
-    """The date and time, and what follows the time of day if that can be a zone."""
+    """Split off what follows the time of day, if that can be a zone; otherwise (text, None)."""
     if not (m := CLOCK.fullmatch(text)):
         return text, None
     rest, year = re.fullmatch(r"(.*?)((?: [0-9]{4})?)", m[2].strip()).groups()  # Thu Jul 1 23:54:00 CEST 2027
@@ -77,12 +79,15 @@ def _offset(said: str, when: datetime, zone: tzinfo | None, text: str) -> timede
     found = [_one(word, when, zone, text) for word in (main, note) if word]
     known = {f for f in found if f is not None}
     if len(known) != 1 or (main and found[0] is None):
-        raise ValueError(f"'{text}' names the zone '{said}', which is not known here or is that of several places")
+        raise ValueError(f"'{text}' names the zone '{said}', which is unknown here or belongs to several places")
     return known.pop()
 
 
 def _one(word: str, when: datetime, zone: tzinfo | None, text: str) -> timedelta | None:
-    """What a word for a zone means at that time; None where that is not certain."""
+    """Return the offset that a word for a zone means at that time; None if that is not certain.
+
+    ValueError if the clocks show another time on that day, such as EST in summer.
+    """
     if m := OFFSET.fullmatch(word):
         minutes = 60 * int(m[2]) + int(m[3] or 0)
         return timedelta(minutes=minutes if m[1] == "+" else -minutes) if minutes <= 14 * 60 else None
@@ -101,13 +106,13 @@ def _one(word: str, when: datetime, zone: tzinfo | None, text: str) -> timedelta
 
 
 def _names(zone: tzinfo, when: datetime) -> dict[str | None, timedelta | None]:
-    """What the clocks of a zone are called at that time, on a night of change two names."""
+    """Return the names of a zone's time at that moment with their offsets: two when the clocks are changed."""
     both = (when.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     return {moment.tzname(): moment.utcoffset() for moment in both}
 
 
 def _local(text: str, whole: str) -> datetime:
-    """A date and time without a zone; every order of day and month that the text allows must give the same."""
+    """Return a date and time without a zone; ValueError unless all possible orders of day and month agree."""
     cleaned = re.sub(r"([0-9])\.(?=\s)", r"\1", text)
     cleaned = re.sub(r"\b([0-9]{1,2})\s?h\s?([0-9]{2})\b", r"\1:\2", cleaned)
     cleaned = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", cleaned, flags=re.I)
@@ -124,14 +129,14 @@ def _local(text: str, whole: str) -> datetime:
     except (ValueError, OverflowError, TypeError, AttributeError):
         raise ValueError(f"'{whole}' is not a time") from None
     if any(a != b for a, b in found):
-        raise ValueError(f"'{whole}' is not a whole time: year, month, day and time of day")
+        raise ValueError(f"'{whole}' is not a complete time: year, month, day and time of day")
     if any(a != found[0][0] for a, _ in found):
-        raise ValueError(f"'{whole}' may be one day or another: it does not tell day and month apart")
+        raise ValueError(f"'{whole}' could be one of two days: day and month cannot be told apart")
     return found[0][0]
 
 
 def _no_zone(name: str | None, offset: int | None) -> None:
-    """Asked by dateutil of every time: what it would take for a zone stands where none should be."""
+    """Refuse what dateutil takes for a zone, since none should be left here. It calls this for every time."""
     if name is not None or offset is not None:
         raise ValueError("a zone that is not where zones are")
 

@@ -1,7 +1,7 @@
-"""An answer cell that Jupyter split, copied or merged: which of its pieces are the answer. Nothing is executed.
+"""Decides which pieces of an answer cell that was split, copied or merged are the answer. Nothing is executed.
 
-Jupyter gives every piece the metadata of the whole. What a kernel makes of them, run in order, is what is wanted: the
-last definition of the name, and what it builds on; not the cells that only try it out, and never a stub.
+Jupyter gives every piece the metadata of the whole cell. The answer is what a kernel would have after running them in
+order: the last definition of the name and what it builds on, but not cells that only try it out, and never a stub.
 """
 
 import ast
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from autograder.syntax import parse
 
-MOST, MOST_TEXT = 16, 60_000  # pieces, and characters of all of them, that are put together: trying takes time
-LINE = re.compile(r"^([ \t]*)(?:[%!?].*|[^\n#]*\?)[ \t]*$|(?<==)[ \t]*[%!].*$", re.M)  # what IPython alone understands
+MOST, MOST_TEXT = 16, 60_000  # pieces, and characters in total, that are put together: trying them takes time
+LINE = re.compile(r"^([ \t]*)(?:[%!?].*|[^\n#]*\?)[ \t]*$|(?<==)[ \t]*[%!].*$", re.M)  # what only IPython understands
 
 
 FUTURE = re.compile(r"^from __future__ import [^\n(]*\n", re.M)
@@ -23,16 +23,16 @@ LAST = "the last one was graded"
 
 @dataclass(frozen=True)
 class Names:
-    """What a piece of code binds at its top, and what it asks of others."""
+    """The names that a piece of code binds at its top level, and those that it reads."""
 
     defined: frozenset[str]  # by def or class
     bound: frozenset[str]
     wanted: frozenset[str]
-    again: frozenset[str]  # what it binds anew from what it was, as in `f = compiled(f)`
+    again: frozenset[str]  # rebound from their old values, as in `f = compiled(f)`
 
 
 def put_together(name: str, cells: Sequence[str], is_stub: Callable[[str], object]) -> tuple[str, str]:
-    """The answer `name` from the cells that are called so, and how it was come by, where there was a choice."""
+    """Return the answer `name` from the cells with this name, and how it was chosen, or "" if there was no choice."""
     filled = [c for c in dict.fromkeys(reversed(cells)) if c.strip()][::-1]
     own = [c for c in filled if not is_stub(c)]
     if len(filled) < 2:
@@ -54,7 +54,7 @@ def put_together(name: str, cells: Sequence[str], is_stub: Callable[[str], objec
 
 def _one_after_another(parts: Sequence[str]) -> str:
     text = "\n\n".join(part.rstrip() for part in parts) + "\n"
-    first = "".join(FUTURE.findall(text))  # Python wants these before all else
+    first = "".join(FUTURE.findall(text))  # Python requires these to come first
     return first + FUTURE.sub("", text) if first else text
 
 
@@ -62,26 +62,26 @@ def _how(left: set[int], defining: set[int], known: Sequence["Names | None"], pi
     if left & defining:
         return "they define it differently, and the last one that does was graded"
     if any(known[i] is None for i in left):
-        return "the one that defines it was graded, without a piece that is no Python by itself"
+        return "the one that defines it was graded, without a piece that is not Python by itself"
     if left:
         return "the one that defines it was graded, without what it does not need"
     return "the answered one was graded" if pieces == 1 else "its pieces were graded together, in order"
 
 
 def defines(name: str, source: str) -> bool:
-    """Whether it defines `name` at its top."""
+    """Whether the source defines `name` at its top level."""
     known = names_of(source)
     return known is not None and name in known.bound
 
 
 def names_of(source: str) -> Names | None:
-    """None where it is no Python, nor what IPython makes Python of, or too long to look at."""
+    """Return the names in a source; None if it is neither Python nor IPython, or too long to examine."""
     for text in _readings(source) if len(source) <= MOST_TEXT else ():
         try:
             tree, table = parse(text), symtable.symtable(text, "<cell>", "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        if any(isinstance(node, ast.Return) for node in tree.body):  # the end of a function, without its beginning
+        if any(isinstance(node, ast.Return) for node in tree.body):  # the end of a function without its beginning
             continue
         symbols = table.get_symbols()
         bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
@@ -99,7 +99,7 @@ def _readings(source: str) -> Iterator[str]:
 
 
 def _wanted(top: symtable.SymbolTable) -> Iterator[str]:
-    """The global names that the code reads, at its top or within its functions and classes."""
+    """Yield the global names that the code reads, at its top level or inside its functions and classes."""
     tables = [top]
     while tables:
         table = tables.pop()
@@ -108,7 +108,7 @@ def _wanted(top: symtable.SymbolTable) -> Iterator[str]:
 
 
 def _changed(tree: ast.Module) -> Iterator[str]:
-    """What is changed in place: `Net.forward = …`, `table[0] = …`, `@method_of(Net)`."""
+    """Yield the names of what is changed in place: `Net.forward = …`, `table[0] = …`, `@method_of(Net)`."""
     for node in tree.body:
         targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
         parts = [t for t in targets if isinstance(t, ast.Attribute | ast.Subscript)]
@@ -117,7 +117,7 @@ def _changed(tree: ast.Module) -> Iterator[str]:
 
 
 def _glued(name: str, cells: Sequence[str]) -> list[str]:
-    """Cells that were cut within a statement are made whole: an indented one goes on where the one before it ends."""
+    """Join cells that were cut within a statement. An indented cell continues the one before it."""
     parts: list[str] = []
     at = 0
     while at < len(cells):
@@ -135,7 +135,7 @@ def _glued(name: str, cells: Sequence[str]) -> list[str]:
 
 
 def _with_what_it_needs(name: str, known: Sequence[Names | None], main: int) -> list[int]:
-    """The pieces that the last definition builds on, or that change it afterwards, in order."""
+    """Return the last definition, the pieces that it builds on, and those that change it afterwards, in order."""
     taken = {main}
     while True:
         needed = {name, "*"}.union(*(known[i].wanted for i in taken))

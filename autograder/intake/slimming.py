@@ -1,20 +1,20 @@
-"""A large notebook without what no grader looks at: outputs, attached pictures, states of widgets."""
+"""Removes from a large notebook what no grader reads: outputs, attached pictures, states of widgets."""
 
 import re
 
-# Texts may be hostile: no quantifier here ever gives anything back, so that each takes time in proportion.
+# Texts may be hostile: all quantifiers are possessive, so matching never backtracks and takes linear time.
 STRING = rb'"(?>[^"\\]++|\\.)*+"?+'
 DROPPED = rb'"(?:outputs|attachments|widgets)"\s*+:\s*+(?=[\[{])'
 KEY = re.compile(DROPPED)
 KEPT = re.compile(rb"(?>[^\"]++|(?!%b)%b)*+" % (DROPPED, STRING), re.S)
-BETWEEN = re.compile(rb'(?>[^"\[\]{}]++|%b)*+' % STRING, re.S)  # two brackets
-MOST_BRACKETS = 1_000_000  # within what is dropped; a second
+BETWEEN = re.compile(rb'(?>[^"\[\]{}]++|%b)*+' % STRING, re.S)  # what lies between two brackets
+MOST_BRACKETS = 1_000_000  # inside what is dropped; they take a second
 
 
 def without_outputs(content: bytes) -> bytes | None:
-    """JSON with null in place of the dropped lists and objects; None where these hold more than any notebook's.
+    """Return JSON with null in place of the dropped lists and objects.
 
-    What is no JSON comes out as what is none.
+    None if these hold more brackets than any real notebook's. If the content is not JSON, neither is the result.
     """
     kept: list[bytes] = []
     at = brackets = 0

@@ -1,4 +1,4 @@
-"""What was handed in: one student's folder of one assignment, found in nbgrader's layout."""
+"""Finds submissions, that is each student's folder of an assignment, in nbgrader's layout."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Submission:
     student: str
     assignment: str
     folder: Path
-    only: tuple[str, ...] = ()  # notebooks to grade; none named: all
-    unreadable: dict[str, str] = field(default_factory=dict, hash=False)  # why, where a worker could not be sent one
-    said: dict[str, str] = field(default_factory=dict, hash=False)  # what was sent to a worker under another name
+    only: tuple[str, ...] = ()  # notebooks to grade; empty: all
+    unreadable: dict[str, str] = field(default_factory=dict, hash=False)  # the reason if one could not go to a worker
+    said: dict[str, str] = field(default_factory=dict, hash=False)  # `Found.said` of what went to a worker
 
     @property
     def exercises(self) -> tuple[Exercise, ...]:
@@ -34,12 +34,12 @@ class Submission:
         return {e.name: self.found(e.name).path for e in self.exercises}
 
     def found(self, notebook: str) -> Found:
-        """Where a notebook is, or what lies there instead."""
+        """Find a notebook, or what is there instead."""
         every = of_assignment(self.assignment)
         return look(self.folder, next(e for e in every if e.name == notebook), [e.name for e in every])
 
     def taken(self, notebook: str) -> str:
-        """What is to be said where it is not the file that was asked for."""
+        """Return what to tell the student if another file was used in its place, otherwise ""."""
         return self.said.get(notebook) or self.found(notebook).said
 
     @property
@@ -47,13 +47,13 @@ class Submission:
         return f"{self.student}/{self.assignment}"
 
     def problem(self, notebook: str) -> str | None:
-        """Why a notebook is not even opened: its folder is really another one, such as another student's."""
+        """Return the reason why a notebook is not even opened, such as a folder that is a link to another student's."""
         return self.problem_of_folder() or self.unreadable.get(notebook) or self.found(notebook).why or None
 
     def problem_of_folder(self) -> str | None:
         try:
             linked = self.folder.is_symlink() or self.folder.parent.is_symlink()
-        except OSError as e:  # the student's doing, as far as we know: no failure of ours
+        except OSError as e:  # the student's doing, as far as we know, and not an error of ours
             return f"The folder {self.student}/{self.assignment} cannot be opened ({e.strerror}); hand it in again."
         if linked:
             return f"The folder {self.student}/{self.assignment} is a link; hand in the files themselves."
@@ -66,7 +66,7 @@ class Submission:
 def find(
     submitted: Path, assignment: str | None = None, student: str | None = None, only: tuple[str, ...] = ()
 ) -> list[Submission]:
-    """Submissions in nbgrader's layout; ValueError names what is unknown or missing. `only`: these notebooks alone."""
+    """Find submissions in nbgrader's layout; ValueError names what is unknown or missing. `only`: these notebooks."""
     if assignment and assignment not in assignments():
         raise ValueError(f"unknown assignment '{assignment}'; known: {', '.join(assignments())}")
     known = {e.name: a for (a, _), e in EXERCISES.items() if assignment in (None, a)}
@@ -89,20 +89,22 @@ def find(
 
 
 def apart(submissions: list[Submission], out: Path) -> None:
-    """ValueError where records would be written into what was handed in."""
+    """Raise ValueError if records would be written into a submission."""
     handed_in = {s.folder.parents[1].resolve() / s.folder.parent.name / s.assignment for s in submissions}  # no links
     for s in submissions:
         records = s.records(out.resolve())
         if not handed_in.isdisjoint((records, *records.parents)):
-            raise ValueError(f"{out} would put the records of {s.name} into a submission; choose a folder of its own")
+            raise ValueError(f"{out} would put the records of {s.name} into a submission; choose a separate folder")
 
 
 def unrecognised(submitted: Path, out: Path) -> list[Problem]:
-    """What lies in `submitted` and is graded for nobody: folders of no assignment's name, students without any; not
-    `out`."""
+    """Return problems for what lies in `submitted` (except `out`) but is not graded.
+
+    Among these are folders not named after an assignment, and students without any folder of an assignment.
+    """
     odd = []
     for person in sorted(submitted.iterdir()):
-        with suppress(OSError):  # what cannot be looked at gets a record, which says so
+        with suppress(OSError):  # what cannot be examined gets a record that says so
             who = student_of(person.name)
             if person.is_symlink() and not any(map(_may_hold, (person / a for a in assignments()))):
                 odd.append(Problem(who, "", "not graded: a link; hand in the files themselves"))
@@ -130,7 +132,7 @@ def unrecognised(submitted: Path, out: Path) -> list[Problem]:
 
 
 def _may_hold(folder: Path) -> bool:
-    """Whether something is handed in there; what cannot even be looked at gets a record that says so."""
+    """Whether something may have been handed in there. What cannot be examined gets a record that says so."""
     try:
         return folder.is_dir() or folder.is_symlink()
     except OSError:

@@ -1,4 +1,4 @@
-"""The rows of a CSV file, whatever its separator, as spreadsheets and learning platforms write it."""
+"""Reads the rows of a CSV file with any separator, as spreadsheets and learning platforms write it."""
 
 import csv
 import io
@@ -8,9 +8,9 @@ NOT_READ = "is not UTF-8 text; save it as CSV in UTF-8"
 
 
 def rows(content: bytes, strict: bool = False) -> list[list[str]]:
-    """All rows that hold anything; ValueError for other encodings than UTF-8 and UTF-16, csv.Error for no CSV.
+    """Return all rows that are not empty; csv.Error if it is not CSV, ValueError if it is neither UTF-8 nor UTF-16.
 
-    In Latin-1 and its like the letters of names cannot be told for certain, so it is refused.
+    Latin-1 and similar encodings are refused, since the letters of names cannot be identified with certainty.
     """
     marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # "Unicode text", as Excel saves it
     try:

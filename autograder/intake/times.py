@@ -1,7 +1,7 @@
-"""When each submission came in, in UTC, from what no student can write; what nobody knows is left out.
+"""Finds when each submission came in, in UTC, from sources that no student can write. Unknown times are left out.
 
-A timestamp.txt in a student's own folder is the student's word, and is never asked. What counts is times.csv, and for a
-submission that it does not hold, the inbound folder of nbgrader's exchange.
+A timestamp.txt in a student's own folder is only the student's word and is never read. What counts is times.csv and,
+for submissions that it does not list, the inbound folder of nbgrader's exchange.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from autograder.intake.texts import rows
 
 COLUMNS = ("student", "assignment", "submitted_at", "attempt")  # of times.csv, in any order
 FILE = "times.csv"  # beside the folder of submissions, where no student's folder can be
-MOVED_S = 3600.0  # a folder that was changed so long after the time in its name does not prove that time
+MOVED_S = 3600.0  # a folder that was changed this long after the time in its name does not prove that time
 
 Times = dict[tuple[str, str], datetime]  # by student and assignment
 
 
 def of(submissions: Iterable[Submission], submitted: Path, given: Path | None, inbound: Path | None = None) -> Times:
-    """The times that are known; ValueError, in one sentence, for a table of times that cannot be read."""
+    """Return the known times; ValueError, in one sentence, for a table of times that cannot be read."""
     file = given or submitted.resolve().parent / FILE
     told = read(file) if given or os.path.lexists(file) else {}
     names = spelt({student for student, _ in told}, {s.student for s in submissions})
@@ -35,7 +35,7 @@ def of(submissions: Iterable[Submission], submitted: Path, given: Path | None, i
 
 
 def read(path: Path) -> Times:
-    """A table of times; of a submission's rows the one with the highest attempt counts, of equals the latest."""
+    """Read a table of times. Of a submission's rows, the one with the highest attempt counts, then the latest."""
     try:
         header, *lines = rows(read_bytes(path), strict=True) or [[]]
     except (Unreadable, ValueError):
@@ -69,11 +69,11 @@ def _came(row: dict[str, str], line: int) -> tuple[int, datetime]:
 
 
 def exchanged(submissions: Iterable[Submission], inbound: Path | None) -> Times:
-    """From the names of nbgrader's inbound folders, STUDENT+ASSIGNMENT+TIME+…, where these can be believed.
+    """Return the times in the names of nbgrader's inbound folders, STUDENT+ASSIGNMENT+TIME+…, that can be trusted.
 
-    Anybody may put a folder there, under any name: it is a student's where that account owns it, and its time holds
-    where the disk has not seen a change of it since. Otherwise no time is known. Of several the first counts that holds
-    what is graded, else the last.
+    Anyone can put a folder there, under any name. It is a student's only if the student's account owns it, and its time
+    only counts if the folder has not been changed since. If one of a student's folders fails this, no time is known. Of
+    several, the first that holds what is graded counts, or else the last.
     """
     found: dict[tuple[str, str], list[tuple[datetime | None, Path]]] = {}
     for folder in _folders(inbound):
@@ -92,7 +92,7 @@ def exchanged(submissions: Iterable[Submission], inbound: Path | None) -> Times:
 
 
 def _folders(inbound: Path | None) -> Iterator[Path]:
-    with contextlib.suppress(OSError):  # there is no exchange, or not one to read
+    with contextlib.suppress(OSError):  # there is no exchange, or it cannot be read
         yield from (p for p in sorted(inbound.iterdir()) if p.is_dir() and not p.is_symlink()) if inbound else ()
 
 
@@ -106,7 +106,7 @@ def _owner(folder: Path) -> str | None:
 
 
 def _believed(folder: Path, rest: str) -> datetime | None:
-    """The time in the name, `2027-01-31 23:59:00.000000 UTC[+…]`, unless the folder was changed long after it."""
+    """Return the time in the name, `2027-01-31 23:59:00.000000 UTC[+…]`; None if the folder was changed later."""
     try:
         name = rest.partition(" UTC")
         when = datetime.fromisoformat(name[0]).replace(tzinfo=UTC) if name[1] else None

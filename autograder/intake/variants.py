@@ -1,7 +1,7 @@
-"""Which variant of the exercises each student was given: variants.json beside submitted/, from `autograder release`.
+"""Records which variant of the exercises each student was given: variants.json beside submitted/.
 
-It holds the seed, the students' variants, and the texts by which a variant's notebooks are known, so that no later
-change of a solution matters. Variant 0 is what stands in exercises/.
+`autograder release` writes it. It holds the seed, the students' variants, and the texts that identify a variant's
+notebooks, so that later changes to a solution do not matter. Variant 0 is the one in exercises/.
 """
 
 import json
@@ -21,7 +21,7 @@ SHOWN = 3  # students of a variant who are named
 
 @dataclass(frozen=True)
 class Variants:
-    """What was released: `texts` of each notebook (ASSIGNMENT/NAME), variant by variant, the published one first."""
+    """What was released. `texts` lists each notebook's (ASSIGNMENT/NAME) texts by variant, the published one first."""
 
     seed: int
     students: dict[str, int] = field(default_factory=dict)
@@ -29,11 +29,11 @@ class Variants:
 
     @property
     def number(self) -> int:
-        """How many variants there are, besides the published one."""
+        """The number of variants besides the published one."""
         return max((len(each) for each in self.texts.values()), default=1) - 1
 
     def shown(self, variant: int) -> str:
-        """A variant and who has it, in words."""
+        """Return a variant and who has it, in words."""
         whose = sorted(s for s, v in self.students.items() if v == variant)
         more = f" and {len(whose) - SHOWN} more" if len(whose) > SHOWN else ""
         if not variant:
@@ -45,7 +45,7 @@ class Variants:
 
 
 def beside(submitted: Path, names: Iterable[str] = ()) -> Variants | None:
-    """The record beside the folder of submissions, if there is one, with students as `names` are spelt."""
+    """Return the record beside the folder of submissions, if there is one, with students spelt as in `names`."""
     file = submitted.resolve().parent / FILE
     if not file.is_file():
         return None
@@ -55,23 +55,23 @@ def beside(submitted: Path, names: Iterable[str] = ()) -> Variants | None:
 
 
 def read(file: Path) -> Variants:
-    """ValueError, in one sentence, for a file that is no such record."""
+    """Read a record; ValueError, in one sentence, for a file that is not one."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         variants = Variants(found["seed"], found["students"], found["texts"])
         there = range(variants.number + 1)
         odd = [s for s, v in variants.students.items() if v not in there]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(f"{file} is no record of variants; move it away, and release them again") from None
+        raise ValueError(f"{file} is not a record of variants; move it away, and release them again") from None
     if odd:
         raise ValueError(f"{file} gives {odd[0]} a variant that was not released; there are 1 to {variants.number}")
     return variants
 
 
 def strangers(variants: Variants, submissions: Iterable[Submission]) -> list[Problem]:
-    """Notebooks that hold all the numbers of another variant, and not those of the student's own.
+    """Return a problem for each notebook that holds all the numbers of another variant, and not those of its own.
 
-    Whoever changed a number for a try has those of no variant, and is not named.
+    A notebook in which a student changed a number to try something matches no variant, and is not named.
     """
     found = []
     for s in submissions:
@@ -84,12 +84,12 @@ def strangers(variants: Variants, submissions: Iterable[Submission]) -> list[Pro
             if fitting := [v for v, texts in enumerate(every) if texts and _holds(text, texts)]:
                 whose = " or ".join(map(variants.shown, fitting[:SHOWN]))
                 why = f"{name}.ipynb has the numbers of {whose}, not of variant {own}, which the student was given"
-                found.append(Problem(s.student, s.assignment, f"{why}; it costs no points: see whose work it is"))
+                found.append(Problem(s.student, s.assignment, f"{why}; no points were taken off: see whose work it is"))
     return found
 
 
 def _text(file: Path) -> str:
-    """All that stands in a submitted notebook, in one line; nothing where it cannot be read."""
+    """Return all text in a submitted notebook on one line; "" if it cannot be read."""
     try:
         cells = read_notebook(file)["cells"]
     except (Unreadable, OSError):
@@ -98,5 +98,5 @@ def _text(file: Path) -> str:
 
 
 def _holds(text: str, texts: Iterable[str]) -> bool:
-    """Whether each of these stands in the text, and not as part of a longer number or name."""
+    """Whether each of these occurs in the text, and not only as part of a longer number or name."""
     return all(re.search(rf"(?<![\w.]){re.escape(' '.join(t.split()))}(?!\w|[.,]\d)", text) for t in texts)

@@ -1,1 +1,1 @@
-"""What students get: exercises and the bundle."""
+"""Makes what students get: the exercises and the bundle."""

@@ -1,4 +1,4 @@
-"""The students' bundle: lessons, exercises, the library, the checks and small data; no solutions, no references."""
+"""Makes the students' bundle: lessons, exercises, library, checks and small data, but no solutions or references."""
 
 import hashlib
 import json
@@ -12,18 +12,18 @@ from ddpm_tools.reports.one_page import one_page
 
 FILES = (
     "pyproject.toml", "setup.py", "requirements.lock", "environment.yml", "LICENSE", "docs/students.md",
-    "scripts/emoji_captions.py", "scripts/lesson_5_3.py", "scripts/lesson_5_3_records.py",  # what lesson 5.3 names
+    "scripts/emoji_captions.py", "scripts/lesson_5_3.py", "scripts/lesson_5_3_records.py",  # lesson 5.3 mentions these
     "scripts/lesson_5_4.py", "scripts/lesson_5_4_latent.py",
 )  # fmt: skip
 LAB = Path("playground/lab/index.html")
 ASSISTANTS = Path(__file__).with_name("AGENTS.md")  # asks coding assistants, which read such a file, to tutor
-MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release knows what is its own
+MARKER = ".students-bundle"  # in the bundle's folder: {file: SHA-256}, so that the next release recognises its files
 
 
 def make(out: Path, course: Path, exercises: bool = True) -> Path:
-    """Write the bundle to `out`, with the exercises or without, replacing an earlier one whole or not at all.
+    """Write the bundle to `out`, with or without the exercises, replacing an earlier one completely or not at all.
 
-    ValueError where `out` is something else, or holds what an earlier release did not write.
+    ValueError if `out` is something else, or holds anything that an earlier release did not write.
     """
     missing = [f for f in (*travel.STUDENTS, *FILES) if not (course / f).exists()]
     if missing:
@@ -35,12 +35,15 @@ def make(out: Path, course: Path, exercises: bool = True) -> Path:
 
 
 def replace(out: Path, write: Callable[[Path], None]) -> Path:
-    """Put what `write` makes of a folder that does not exist yet in place of what an earlier release made at `out`."""
+    """Replace what an earlier release made at `out` with what `write` makes; ValueError if anything else is in there.
+
+    `write` gets the path of a folder that does not exist yet.
+    """
     out = out.resolve()
     if out.exists() and (why := in_the_way(out)):
         raise ValueError(f"{out} holds {why}; move that away, or choose another folder with --out")
     made, old = (out.with_name(f".{out.name}.{word}") for word in ("tmp", "old"))
-    for left in (made, old):  # by a release that was cut short
+    for left in (made, old):  # left by a release that was cut short
         shutil.rmtree(left, ignore_errors=True)
     write(made)
     (made / MARKER).write_text(json.dumps(contents(made), indent=1) + "\n", encoding="utf-8")
@@ -52,7 +55,7 @@ def replace(out: Path, write: Callable[[Path], None]) -> Path:
 
 
 def in_the_way(out: Path) -> str:
-    """What in `out` is not as an earlier release wrote it, in words; nothing where it is empty."""
+    """Return, in words, what in `out` is not as an earlier release wrote it; "" if there is nothing."""
     if not out.is_dir():
         return "a file"
     there = contents(out)
@@ -62,22 +65,22 @@ def in_the_way(out: Path) -> str:
         return "something else" if there else ""
     changed = [name for name, found in there.items() if known.get(name) != found]
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"what is new or changed since ({', '.join(changed[:3])}{more})" if changed else ""
+    return f"files that are new or have changed since ({', '.join(changed[:3])}{more})" if changed else ""
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file, by its path; without what Python and Jupyter leave behind."""
+    """Return the SHA-256 of each file by its path, except for what Python and Jupyter leave behind."""
     there = (file for file in travel.files(folder) if file.name != MARKER)
     return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in there}
 
 
 def write(out: Path, course: Path, exercises: bool = True) -> None:
-    """The bundle, in a folder that does not exist yet."""
+    """Write the bundle to a folder that does not exist yet."""
     left_out = () if exercises else (course / "exercises",)
     chosen = [f for f in travel.to_students(course) if not any(f.is_relative_to(folder) for folder in left_out)]
     travel.copy((*chosen, *(course / f for f in FILES)), course, out)
     (out / "README.md").write_text((course / "docs/students.md").read_text(encoding="utf-8"), encoding="utf-8")
     shutil.copyfile(ASSISTANTS, out / ASSISTANTS.name)
-    if (course / LAB).is_file():  # to which lesson 5.2 leads; as one file, which needs no server
+    if (course / LAB).is_file():  # lesson 5.2 links to it; as a single file it needs no server
         (out / LAB).parent.mkdir(parents=True)
         (out / LAB).write_text(one_page(course / LAB), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`autograder release --variants N`: exercises with other numbers for each student, and a record of who has which."""
+"""`autograder release --variants N`: exercises with different numbers per student, and a record of who has which."""
 
 import copy
 import os
@@ -23,21 +23,23 @@ from autograder.release.generate import load_config, release_notebook
 from autograder.release.numbers import alternatives, draw, texts, with_numbers
 
 EXERCISES, SOLUTIONS = "exercises", "solutions"
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same variant gives the same bytes
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip, so that the same variant gives the same bytes
 
 
 def release(
     out: Path, course: Path, number: int, record: Path, people: Iterable[str] = (), seed: int | None = None
 ) -> Path:
-    """The bundle without exercises at `out`, and beside it the folder `variants`, which is returned.
+    """Make the bundle without exercises at `out`, and beside it the folder `variants`, whose path is returned.
 
-    `variants/students/` holds a zip for each of `people`, or where nobody is named for each variant;
-    `variants/answers/V/` the solutions with the numbers of variant V, for whoever marks. `record` says who has which:
-    a later release keeps what it says, draws further variants where `number` is larger, and gives newcomers theirs.
+    `variants/students/` holds a zip for each of `people`, or for each variant if nobody is named.
+    `variants/answers/V/` holds the solutions with the numbers of variant V, for the person who marks. `record` says who
+    has which. A later release keeps what it says, draws further variants if `number` is larger, and adds newcomers.
+
+    ValueError if `record` does not allow this, or if no solution has numbers that vary.
     """
     known = variants.read(record) if record.is_file() else None
     if known and (number < known.number or seed not in (None, known.seed)):
-        said = f"{record} tells of {known.number} variants of seed {known.seed}"
+        said = f"{record} lists {known.number} variants with seed {known.seed}"
         raise ValueError(f"{said}; release at least as many, without --seed, or move it away to draw all anew")
     seed = known.seed if known else int.from_bytes(os.urandom(4), "big") if seed is None else seed
     files = list(marked(course, seed))
@@ -56,7 +58,7 @@ def release(
 
 
 def marked(course: Path, seed: int) -> Iterator[tuple[str, NotebookNode, list[tuple[int, ...]]]]:
-    """Each solution with numbers that vary: ASSIGNMENT/NAME, the notebook, and its choices; variant 0 is as written."""
+    """Yield each solution with numbers that vary: ASSIGNMENT/NAME, the notebook, and its choices (0 is as written)."""
     for path in sorted((course / SOLUTIONS).glob("*/*.ipynb")):
         nb, name = nbformat.read(path, as_version=4), f"{path.parent.name}/{path.stem}"
         try:
@@ -69,7 +71,7 @@ def marked(course: Path, seed: int) -> Iterator[tuple[str, NotebookNode, list[tu
 
 
 def assigned(people: Iterable[str], number: int, seed: int, known: dict[str, int]) -> dict[str, int]:
-    """A variant for each student, the rarest so far, drawn among equals; who has one keeps it."""
+    """Give each student one of the variants used least so far, drawn at random. Students who have one keep it."""
     given, rng = dict(known), random.Random(seed)
     for student in sorted(set(people) - known.keys()):
         count = Counter(given.values())
@@ -79,7 +81,7 @@ def assigned(people: Iterable[str], number: int, seed: int, known: dict[str, int
 
 
 def _write(out: Path, course: Path, given: Variants, drawn: list[dict[str, tuple[int, ...]]]) -> None:
-    """Zips for students and folders of answers, in a folder that does not exist yet."""
+    """Write zips for students and folders of answers to a folder that does not exist yet."""
     config = load_config(course)
     (out / "students").mkdir(parents=True)
     holders = {folder_of(s): v for s, v in given.students.items()}
@@ -99,7 +101,7 @@ def _write(out: Path, course: Path, given: Variants, drawn: list[dict[str, tuple
 
 
 def exercises(course: Path, drawn: dict[str, tuple[int, ...]], config: Config) -> dict[str, bytes]:
-    """The files of exercises/ by their paths, with a variant's numbers."""
+    """Return the files of exercises/ by their paths, with a variant's numbers."""
     released = {}
     for file in travel.files(course / EXERCISES):
         name = file.relative_to(course / EXERCISES).with_suffix("").as_posix()

@@ -1,4 +1,4 @@
-"""Submissions for the demo and the tests: two right designs and what a grader has to cope with. Never released."""
+"""Sample submissions for the demo and the tests: two right designs and cases to be handled. Never released."""
 
 import ast
 import json
@@ -11,7 +11,7 @@ ASSIGNMENT, EXERCISE = "5_3_conditioning", "conditioner"
 NOTEBOOK = f"{EXERCISE}.ipynb"
 HERE = Path(__file__).parent
 RIGHT = ("ada-film", "ben-attention")
-# Hostile code runs only where there is a sandbox.
+# Hostile code only runs if there is a sandbox.
 HOSTILE = ("finn-forger", "eve-endless-loop")
 NO_CODE = {
     "zoe-blank": "Wrong: the notebook as it was handed out, with nothing in it.",
@@ -21,7 +21,7 @@ STUDENTS = (*RIGHT, "carl-ignores-label", "dana-first-label", "nina-nan", *HOSTI
 
 
 def who(student: str) -> str:
-    """What is right or wrong with a student's answer, in a line: the first of its file."""
+    """Return one line that says what is right or wrong with a student's answer: the docstring of its file."""
     return NO_CODE.get(student) or ast.get_docstring(ast.parse(_file(student).read_text(encoding="utf-8"))) or ""
 
 
@@ -38,7 +38,7 @@ def write(submitted: Path, released: Path, students: tuple[str, ...] = STUDENTS)
 
 
 def notebook(student: str, released: Path) -> str:
-    """The text of one student's notebook."""
+    """Return the text of one student's notebook."""
     if student == "otto-not-a-notebook":
         return "Dear instructor, my answer is to add the class embedding to the time embedding. Yours, Otto\n"
     nb = json.loads((released / ASSIGNMENT / NOTEBOOK).read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""The walls around student code, and the trusted side of the conversation through them."""
+"""The walls around student code, and the trusted code that talks to it through them."""

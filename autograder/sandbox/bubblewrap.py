@@ -1,8 +1,8 @@
-"""The command line that puts a process into the sandbox, and whether it works on this machine.
+"""Builds the command line that puts a process into the sandbox, and tests whether that works on this machine.
 
-Inside there are: the system's programs and libraries, this interpreter with its packages, /code, all read-only; an
-empty /tmp; no network, no other processes, no root. Only what is named here is visible, so that a new folder of the
-repository, or a new file in a home, stays outside by itself.
+The sandbox holds the system's programs and libraries, this interpreter with its packages, and /code, all read-only,
+plus an empty /tmp. It has no network, no other processes and no root. Only what is named here is visible, so a new
+folder in the repository or a new file in a home directory stays outside by default.
 """
 
 import functools
@@ -20,16 +20,16 @@ from autograder.sandbox import malloc, seccomp, uids
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.processes import own_threads
 
-COURSE = "conditional_diffusion_course"  # in site-packages: solutions and data, where a wheel is installed
+COURSE = "conditional_diffusion_course"  # in site-packages: solutions and data, if a wheel is installed
 CODE = "/code"  # where the child finds its code
 LIBRARIES = ("lib", "lib32", "lib64", "libx32")
-SYSTEM = ("/usr", "/")  # of these `bin`, `sbin` and the libraries; /usr/src and /usr/local often hold a repository
-ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, and no accounts
-DEVICES = ("null", "full", "random", "urandom")  # no terminals, and no /dev/zero: shared, it is memory nobody counts
+SYSTEM = ("/usr", "/")  # only their `bin`, `sbin` and libraries: /usr/src and /usr/local often hold a repository
+ETC = ("/etc/ld.so.cache", "/etc/alternatives")  # what programs need to start, but no accounts
+DEVICES = ("null", "full", "random", "urandom")  # no terminals; a shared mapping of /dev/zero is memory nobody counts
 DATA = ("sklearn/datasets",)  # in site-packages: the images that the judge holds out
-# Of a container, by the file in its root: what starts it, and the security options with which an ordinary user has a
-# sandbox in it. The usual filter of system calls forbids namespaces or parts of them; and while parts of /proc are
-# masked, the kernel lets nobody mount another.
+# A container is recognised by a file in its root. For each: the program that starts it, and the security options with
+# which an ordinary user can run a sandbox in it. The default system-call filter forbids some or all namespaces, and
+# while parts of /proc are masked, the kernel lets nobody mount another.
 CONTAINERS = {
     "run/.containerenv": ("podman", "seccomp=unconfined unmask=ALL"),
     ".dockerenv": ("docker", "seccomp=unconfined systempaths=unconfined apparmor=unconfined"),
@@ -50,16 +50,17 @@ def command(
     more: Sequence[str] = (),
     cwd: str = "/tmp",
 ) -> list[str]:
-    """argv inside the sandbox, with `code` at /code. `euid` is who starts it (default: whoever runs this).
+    """Return the command that runs argv in the sandbox, with `code` at /code.
 
-    `uid` is whom root becomes for it. `more` are further options, such as folders to show.
+    `euid` is the user who starts it (default: this process's). If that is root, argv runs as `uid`. `hide` names files
+    and folders of site-packages to hide, and `more` holds further bubblewrap options, such as folders to show.
     """
     euid = os.geteuid() if euid is None else euid
-    # The limits come first so that they also bind the sandbox's init, which an ordinary user's child may trace.
+    # The limits come first so that they also bind the sandbox's init, which an ordinary user's child can trace.
     args = [*capped(limits, shared_uid=euid != 0), shutil.which("bwrap") or "bwrap"]
     args += ["--die-with-parent", "--new-session"]
     args += ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    # Root needs no user namespace, and in one RLIMIT_NPROC would count for nothing; it becomes another user below.
+    # Root needs no user namespace, and RLIMIT_NPROC would have no effect in one; root becomes another user below.
     args += ["--unshare-user"] if euid else []
     args += ["--hostname", "sandbox", "--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"]
     args += ["--proc", "/proc", "--perms", "0755", "--dir", "/dev"]
@@ -70,7 +71,7 @@ def command(
     args += ["--symlink", "/proc/self/fd", "/dev/fd"]
     args += ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", "/dev/shm"]
     for path in _visible():
-        args += _mount(path, [*PACKAGES, COURSE, *hide])  # a copy beside torch would hold answers
+        args += _mount(path, [*PACKAGES, COURSE, *hide])  # a copy installed beside torch would hold answers
     args += ["--ro-bind", str(code), CODE]
     args += [*more, "--remount-ro", "/", "--chdir", cwd]
     for fd in filter_fds:
@@ -83,42 +84,42 @@ def command(
 
 
 def bounds(limits: Limits, *, shared_uid: bool) -> dict[str, tuple[int, int]]:
-    """What one process may use: name for prlimit, number for setrlimit(2), and value."""
+    """Return the limits of one process: {name for prlimit: (number for setrlimit(2), value)}."""
     import resource  # not on Windows, where the rest of this module should still import
 
-    # Where the child has the grader's uid, the kernel may count all that user's threads; the watchdog counts exactly.
+    # If the child has the grader's uid, the kernel may count all of that user's threads; the watchdog counts exactly.
     processes = limits.processes + (own_threads() if shared_uid else 0)
     wanted = {
         "as": (resource.RLIMIT_AS, limits.address_bytes),
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
         "nproc": (resource.RLIMIT_NPROC, processes),
         "nofile": (resource.RLIMIT_NOFILE, OPEN_FILES),
-        "cpu": (resource.RLIMIT_CPU, limits.cpu_s + 1),  # of one process; the watchdog adds up, and says why
-        "sigpending": (resource.RLIMIT_SIGPENDING, PENDING),  # of a user; a timer takes one, and memory
-        "core": (resource.RLIMIT_CORE, 1),  # 1, not 0: it also stops a system's crash handler, see core(5)
+        "cpu": (resource.RLIMIT_CPU, limits.cpu_s + 1),  # per process; the watchdog has the sum, and gives a reason
+        "sigpending": (resource.RLIMIT_SIGPENDING, PENDING),  # per user; each timer takes one, and memory
+        "core": (resource.RLIMIT_CORE, 1),  # 1, not 0: this also stops a system's crash handler, see core(5)
     }
     for name, (which, value) in wanted.items():
-        hard = resource.getrlimit(which)[1]  # only root may go beyond
+        hard = resource.getrlimit(which)[1]  # only root can exceed it
         wanted[name] = (which, value if hard == resource.RLIM_INFINITY else min(value, hard))
     return wanted
 
 
 def capped(limits: Limits, *, shared_uid: bool) -> list[str]:
-    """The words before a command that limit what one process may use."""
+    """Return the words to put before a command to limit what one process can use."""
     words = ["prlimit", *(f"--{name}={value}" for name, (_, value) in bounds(limits, shared_uid=shared_uid).items())]
-    # When memory is short in spite of everything, the kernel shall take this process and not the grader.
+    # If memory runs short despite everything, the kernel should kill this process and not the grader.
     return ["choom", "-n", "1000", "--", *words, "--"]
 
 
 def environment(threads: int, home: str = "/tmp") -> dict[str, str]:
-    """All that the child gets of an environment; the caller's own may hold passwords."""
+    """Return the child's whole environment. Nothing is taken from the caller's, which may hold passwords."""
     blas = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
     user = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "USER": "student"}
     return {**user, **blas, **malloc.ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def available() -> str | None:
-    """None where the sandbox works on this machine, else one sentence with what to type."""
+    """Return None if the sandbox works on this machine, otherwise one sentence that says what to type."""
     if not sys.platform.startswith("linux"):
         return "The sandbox needs Linux; on Windows type `wsl --install` and grade in there, on macOS use a container."
     for tool in ("bwrap", "prlimit", "setpriv", "choom"):
@@ -128,7 +129,7 @@ def available() -> str | None:
     return _start_once(shutil.which("bwrap"), os.geteuid())
 
 
-@functools.cache  # one start in the life of a process is enough to know
+@functools.cache  # trying it once per process is enough
 def _start_once(bwrap: str, euid: int) -> str | None:
     argv = [sys.executable, "-I", "-B", "-c", "pass"]
     with tempfile.TemporaryDirectory() as folder, seccomp.opened() as fds:
@@ -145,7 +146,7 @@ def _start_once(bwrap: str, euid: int) -> str | None:
 
 
 def _remedy(said: str, euid: int, root: Path = Path("/")) -> str:
-    """The one command that most likely helps, for what bubblewrap said when it failed."""
+    """Return the one command most likely to help, given the error that bubblewrap printed."""
     if "nknown option" in said:
         return "`sudo apt-get install --only-upgrade bubblewrap` (0.7 or later is needed)"
     if "failed to exec" in said:  # the unprivileged user cannot read the interpreter
@@ -167,10 +168,10 @@ def _remedy(said: str, euid: int, root: Path = Path("/")) -> str:
 
 
 def _visible() -> list[Path]:
-    """System and interpreter paths to show; none lies within another. What is a link appears as what it leads to."""
+    """Return the system and interpreter paths to show, none of them inside another. Links appear as their targets."""
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
     found = [Path(root, name) for root in SYSTEM for name in ("bin", "sbin", *LIBRARIES)]
-    # Of a prefix only these: it can be the repository itself, or a conda root with every package's archive.
+    # Only these parts of a prefix: it can be the repository itself, or a conda root with every package's archive.
     for prefix in [*prefixes, *(prefix.resolve() for prefix in prefixes)]:
         found += [prefix / name for name in ("bin", "pyvenv.cfg", *LIBRARIES)]
     outside = site.getusersitepackages()  # `python -I` does not read it
@@ -181,13 +182,13 @@ def _visible() -> list[Path]:
 
 
 def folders(path: Path) -> list[str]:
-    """Options that make a folder and those above it, which bubblewrap would make 0700, closed to another uid."""
+    """Return options that create a folder and its parents as 0755. Bubblewrap's 0700 would shut out another uid."""
     above = [p for p in [*reversed(path.parents), path] if str(p) not in ("/", "/tmp")]
     return [word for p in above for word in ("--perms", "0755", "--dir", str(p))]
 
 
 def _mount(path: Path, hide: Sequence[str]) -> list[str]:
-    """Options that show one path, except for what is to be hidden in its package folders."""
+    """Return options that show one path but hide the names in `hide` in its package folders."""
     args = [*folders(path.parent), "--ro-bind", str(path), str(path)]
     packages = [path] if path.name.endswith("-packages") else path.glob("python3*/*-packages")
     for hidden in (folder / name for folder in packages for name in hide):

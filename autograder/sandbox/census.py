@@ -1,11 +1,11 @@
-"""What a sandbox holds, read in its own /proc: no process of it is missing there, however short its life.
+"""Measures what a sandbox uses, from its own /proc, where no process is missing, however short its life.
 
-Processor time. A parent that waits for a child is charged with the child's time, and the sandbox's init waits for
-whoever has no parent any more; the system-call filter keeps SIGCHLD from being ignored, which would lose the time. So
-the time of those that run, of those that wait to be reaped, and of the dead children of both is all there ever was.
+Processor time. A parent that waits for a child is charged with the child's time, and the sandbox's init waits for every
+orphan. The system-call filter prevents SIGCHLD from being ignored, which would lose the time. So the time of running
+processes, of those waiting to be reaped, and of the dead children of both is all the time ever used.
 
-Memory. To what is resident or swapped out comes what the kernel holds for a process and no process has: page tables,
-mappings, files of the tmpfs, sockets.
+Memory. Besides resident and swapped-out memory there is what the kernel holds on behalf of processes and no process's
+figure includes: page tables, mappings, files of the tmpfs, sockets.
 """
 
 import os
@@ -17,14 +17,14 @@ import psutil
 from autograder.sandbox.limits import KIB, MIB
 from autograder.sandbox.processes import Use, below
 
-PROCESS_BYTES = 24 * MIB  # for 65,530 mappings, the most that a process may have
+PROCESS_BYTES = 24 * MIB  # for 65,530 mappings, the most that a process can have
 INODE_BYTES = 2 * KIB  # an empty file with a long name
-SOCKET_BYTES = 512 * KIB  # what one may have in flight
-TRIES = 4  # of a look at which somebody went meanwhile
+SOCKET_BYTES = 512 * KIB  # the most that one can have in flight
+TRIES = 4  # measurements in a row, if a process ends during each
 
 
 class Task(NamedTuple):
-    """A process of the sandbox: one that lives, or of which only the figures remain."""
+    """A process of the sandbox, alive or a zombie of which only the figures remain."""
 
     pid: str
     threads: int
@@ -33,33 +33,33 @@ class Task(NamedTuple):
 
 
 class Sandbox:
-    """A sandbox from outside. Its files are held open until `close`, so that no later process is taken for it."""
+    """A sandbox seen from outside. Its /proc is held open until `close`, so no later process is mistaken for it."""
 
-    seen: frozenset[psutil.Process] = frozenset()  # with its init all others die: nobody need be known by name
+    seen: frozenset[psutil.Process] = frozenset()  # all others die with its init, so none needs to be remembered
 
     def __init__(self, root: psutil.Process, ours: int = 2) -> None:
-        """`root` is bubblewrap; of the processes inside, so many are there from the start."""
+        """`root` is bubblewrap's process, and `ours` the number of processes that are inside from the start."""
         self._root, self._ours = root, ours
         self._proc: int | None = None
         self._scratch: list[int] = []
 
     @property
     def ready(self) -> bool:
-        """Whether it can be looked into."""
+        """Whether its /proc is open or can be opened now."""
         return self._proc is not None or self._open()
 
     def use(self, enough: int) -> Use:
-        """`enough`: the memory from which on it is worth knowing exactly, with pages that processes share once."""
+        """Measure it. Above `enough` bytes, memory is measured exactly, with shared pages counted once."""
         looks = [Use(0, 0, 0.0)]
         for _ in range(TRIES if self.ready else 0):
             pids, tasks = self._tasks()
             looks.append(Use(sum(t.threads for t in tasks), self._memory(tasks, enough), sum(t.cpu_s for t in tasks)))
-            if len(pids) == len(tasks):  # else: who went may have handed its memory to one whom we do not know yet
+            if len(pids) == len(tasks):  # else one ended, and may have passed its memory to one we do not know yet
                 break
         return Use(*map(max, zip(*looks)))
 
     def busy(self) -> bool:
-        """Whether any thread computes or waits for a processor."""
+        """Whether any thread is computing or waiting for a processor."""
         for pid in self._names("."):
             for thread in self._names(f"{pid}/task"):
                 with suppress(OSError, IndexError):
@@ -68,7 +68,7 @@ class Sandbox:
         return False
 
     def open(self, path: str) -> int:
-        """A descriptor of a file in there, not of what it would lead to."""
+        """Return a descriptor of a file inside. A link is opened itself, not its target. OSError if it is missing."""
         if not self.ready:
             raise FileNotFoundError(path)
         return os.open(f"1/root{path}", os.O_PATH | os.O_NOFOLLOW, dir_fd=self._proc)
@@ -80,7 +80,10 @@ class Sandbox:
         self._proc, self._scratch = None, []
 
     def _open(self) -> bool:
-        """Bubblewrap's child becomes the init once it has laid out the files; before, it sees those of the machine."""
+        """Open the sandbox's /proc and tmpfs mounts; False if it is not ready.
+
+        Bubblewrap's child becomes the init once it has laid out the files. Until then it sees those of the machine.
+        """
         with suppress(psutil.Error, OSError):
             for child in below(self._root)[:1]:
                 inner = f"/proc/{child.pid}/root"
@@ -93,7 +96,10 @@ class Sandbox:
         return False
 
     def _tasks(self) -> tuple[list[str], list[Task]]:
-        """The oldest first: whoever is reaped after we read its parent is not counted twice."""
+        """Read the processes in order of pid, oldest first: one reaped after we read its parent is not counted twice.
+
+        Returns all pids found, and the processes that could still be read.
+        """
         pids, found = sorted(self._names("."), key=int), []
         for pid in pids:
             with suppress(OSError, ValueError, IndexError):
@@ -130,7 +136,7 @@ class Sandbox:
         return 0
 
     def _names(self, folder: str) -> list[str]:
-        """The numbers in a folder of /proc; none where it has gone."""
+        """Return the numeric names in a folder of /proc; an empty list if it is gone."""
         with suppress(OSError):
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
             try:
@@ -145,12 +151,12 @@ class Sandbox:
 
 
 def _fields(stat: bytes) -> list[bytes]:
-    """From the third on; the second is a name, in which anything may stand."""
+    """Return the fields from the third on. The second is the process's name, which can contain anything."""
     return stat.rpartition(b") ")[2].split()
 
 
 def _kib(status: bytes, name: bytes) -> int:
-    """A figure of memory in bytes; 0 where it is not given."""
+    """Return one memory figure in bytes; 0 if it is missing."""
     line = status.partition(b"\n" + name + b":")[2]
     return int(line.split(None, 1)[0]) * KIB if line else 0
 
@@ -160,6 +166,6 @@ def _memory(status: bytes) -> int:
 
 
 def _held(scratch: int) -> int:
-    """What a tmpfs takes: its files' contents, and the files."""
+    """Return the memory that a tmpfs takes: the contents of its files, and the files themselves."""
     there = os.fstatvfs(scratch)
     return (there.f_blocks - there.f_bfree) * there.f_frsize + (there.f_files - there.f_ffree) * INODE_BYTES

@@ -1,11 +1,11 @@
-"""The trusted side: starts untrusted code within limits, asks it questions, and takes nothing but data for an answer.
+"""The trusted side: starts untrusted code within limits, sends it requests, and accepts nothing but data in reply.
 
     with Child(folder_with_runner_py, Limits()) as child:
         header, tensors = child.ask({"call": "q_sample"}, {"x0": x0, "t": t}, timeout_s=5)
 
-A child may hang, crash, lie about lengths, print without end, fill its memory or leave processes behind: every read
+A child may hang, crash, lie about lengths, print without end, fill its memory or leave processes behind. So every read
 and write here has a deadline and a bound, and `close` leaves nothing running. Until the runner reports that it is
-ready, no student code is loaded, and any failure is ours.
+ready, no student code is loaded, so any failure is ours.
 """
 
 import os
@@ -32,7 +32,7 @@ from autograder.sandbox.uids import Uid
 from autograder.sandbox.watchdog import Watchdog
 
 START_S = 60.0  # of the child's own time; importing torch from a cold disk takes 20
-TICK_S = 0.2  # how long a wait may overlook the end of the process
+TICK_S = 0.2  # how long a wait may take to notice that the process has ended
 CHUNK = 1 << 20
 
 
@@ -40,8 +40,9 @@ class Child(AbstractContextManager["Child"]):
     """A process that runs `<code_dir>/runner.py` in the sandbox, from construction to `close`.
 
     Use it from the thread that made it: the kernel ends a sandbox when the thread that started it ends. `hide` names
-    folders of site-packages that the child finds empty (data sets, say). With `sandboxed=False` only the limits hold,
-    not the walls: the caller must mark the result. `zygote` is what to fork it from, in place of a start from nothing.
+    folders of site-packages that the child finds empty, such as data sets. With `sandboxed=False` only the limits hold,
+    not the walls, and the caller must mark the result. With a `zygote` the process is forked from it if possible.
+    Failure("infrastructure_error", ...) if the process cannot be started.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Child(AbstractContextManager["Child"]):
         self.limits = limits
         self._zygote = zygote if sandboxed and threads == THREADS else None
         self._start = partial(self._begin, code_dir, sandboxed, threads, hide)
-        self._said, self._peak = "", 0  # of the processes before this one
+        self._said, self._peak = "", 0  # from earlier processes, before a `renew`
         self._start()
 
     def _begin(self, code_dir: Path, sandboxed: bool, threads: int, hide: Sequence[str]) -> None:
@@ -95,28 +96,29 @@ class Child(AbstractContextManager["Child"]):
             self.close()
             if not forked:
                 raise
-            self._zygote.give_up(failure.message)  # whatever it is, the next one has no part in it
+            self._zygote.give_up(failure.message)  # whatever went wrong, the fresh process does not depend on it
             self._start()
         except BaseException:
             self.close()
             raise
 
     def renew(self) -> None:
-        """End the process, and start another from the same files and limits, in which nothing is loaded."""
+        """End the process and start another from the same files and limits, with nothing loaded."""
         self.close()
         self._said, self._peak = self.printed, self.peak_bytes
         self._start()
 
     def beside(self) -> "Child":
-        """Another child from the same files and limits, in which nothing is loaded; the caller closes it."""
+        """Return another child with the same files and limits, with nothing loaded. The caller closes it."""
         code_dir, sandboxed, threads, hide = self._start.args
         same = {"sandboxed": sandboxed, "threads": threads, "hide": hide, "zygote": self._zygote}
         return Child(code_dir, self.limits, **same)
 
     def ask(self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0) -> protocol.Message:
-        """Send one request and return its reply. A failure ends the child; asking again raises the same failure.
+        """Send one request and return its reply.
 
-        `timeout_s` counts what the child computes or sleeps, not how long it waits for a processor (deadline.py).
+        A Failure ends the child, and asking again raises the same Failure. `timeout_s` limits the time in which the
+        child computes or sleeps, not the time in which it waits for a processor (deadline.py).
         """
         if self._failure:
             raise self._failure
@@ -134,16 +136,16 @@ class Child(AbstractContextManager["Child"]):
 
     @property
     def printed(self) -> str:
-        """What the child wrote to stdout and stderr so far, its middle left out where it is long."""
+        """What the child has written to stdout and stderr so far, without the middle if it is long."""
         return self._said + self._output.text()
 
     @property
     def peak_bytes(self) -> int:
-        """The most resident memory that its processes were seen to use together."""
+        """The most memory that its processes were seen to use together."""
         return max(self._peak, self._watchdog.peak_bytes)
 
     def close(self) -> None:
-        """End every process of the child and release what it held. May be called again."""
+        """End every process of the child and release what it held. Can be called more than once."""
         self._failure = self._failure or Failure("crash", "The answer's process has been closed.")
         self._watchdog.close()
         self._output.close()
@@ -169,7 +171,7 @@ class Child(AbstractContextManager["Child"]):
         self._watchdog.begin()
 
     def _expect_silence(self) -> None:
-        """Nothing may lie in the pipe before a question is asked, or it would be taken for the answer."""
+        """Raise Failure if anything is in the pipe before a request is sent: it would be taken for the reply."""
         try:
             early = os.read(self._process.stdout.fileno(), 1)
         except BlockingIOError:
@@ -184,7 +186,7 @@ class Child(AbstractContextManager["Child"]):
             self._wait(fd, selectors.EVENT_WRITE, deadline)
             try:
                 rest = rest[os.write(fd, rest[:CHUNK]) :]
-            except OSError:  # nobody is left to read: a broken pipe, or a full one whose process has ended
+            except OSError:  # nobody is left to read: the pipe is broken, or full and its process has ended
                 raise self._death() from None
 
     def _receive(self, deadline: Deadline) -> protocol.Message:
@@ -200,13 +202,13 @@ class Child(AbstractContextManager["Child"]):
             raise Failure("invalid_output", "The answer's process sent a malformed result.") from error
 
     def _read(self, count: int, deadline: Deadline) -> bytes:
-        """Exactly count bytes. Memory grows with what arrives, not with what was announced."""
+        """Return exactly count bytes. Memory grows with what arrives, not with what was announced."""
         fd, got = self._process.stdout.fileno(), bytearray()
         while len(got) < count:
             self._wait(fd, selectors.EVENT_READ, deadline)
             try:
                 part = os.read(fd, min(CHUNK, count - len(got)))
-            except BlockingIOError:  # the process has ended, and another holds its end of the pipe
+            except BlockingIOError:  # the process has ended, but another one still holds its end of the pipe
                 part = b""
             if not part:
                 raise self._death()
@@ -214,16 +216,16 @@ class Child(AbstractContextManager["Child"]):
         return bytes(got)
 
     def _wait(self, fd: int, event: int, deadline: Deadline) -> None:
-        """Until the pipe is ready or the process has ended."""
+        """Wait until the pipe is ready or the process has ended; Failure once the deadline has passed."""
         with selectors.PollSelector() as selector:
             selector.register(fd, event)
-            while (left := deadline.left) > 0:  # asked first: a pipe may be ready all the time
+            while (left := deadline.left) > 0:  # checked first, since the pipe may always be ready
                 if selector.select(min(TICK_S, left)) or self._process.poll() is not None:
                     return
         raise deadline.failure
 
     def _death(self) -> Failure:
-        """Why there is nobody at the other end."""
+        """Return the reason why nobody is at the other end."""
         try:
             code = self._process.wait(2.0)
         except subprocess.TimeoutExpired:

@@ -1,8 +1,8 @@
-"""Starts answers' processes as forks of one that has imported torch: a start is a tenth of the work.
+"""Starts answers' processes as forks of one that has already imported torch, which makes a start ten times cheaper.
 
-Each has a sandbox of its own, which bubblewrap lays out as ever. In it waits a placeholder, until the fork that has
-joined it has ended, and ends as that did; so whoever watches bubblewrap's process sees what he would see otherwise.
-What they have in common is memory as it was before the fork: see docs/grading_validity.md.
+Each fork has a sandbox of its own, which bubblewrap lays out as usual. A placeholder waits in it until the fork that
+has joined it ends, and then ends with the same status. So bubblewrap's process looks the same from outside as it does
+without a fork. What the forks share is memory as it was before the fork: see docs/grading_validity.md.
 """
 
 import contextlib
@@ -33,30 +33,30 @@ MODULES = (
     "inspect",
     "linecache",
 )  # what a runner loads
-THREADS = 1  # for which torch is imported
-FEWEST = 2  # answers for which it is worth the while: the first start takes as long as ever
+THREADS = 1  # the number of threads for which torch is imported
+FEWEST = 2  # with fewer answers it is not worth it: the first start takes as long as before
 PLACEHOLDER = ("sh", "-c", 'echo; read -r code; exit "$code"')
 IMPORT_S, JOIN_S, END_S = 600.0, 300.0, 2.0  # by the clock, on a machine that may be busy
-PIPES = {"start_new_session": True, "bufsize": 0}  # Ctrl-C reaches the grader alone, which then closes what it started
-ZYGOTE = Path(__file__).with_name("zygote.py")  # read, not imported: it needs Linux, and this file is imported anywhere
-MESSAGE = 1 << 16  # bytes of whatever it says at once
+PIPES = {"start_new_session": True, "bufsize": 0}  # Ctrl-C reaches only the grader, which then closes what it started
+ZYGOTE = Path(__file__).with_name("zygote.py")  # read, not imported: it needs Linux, and this file loads anywhere
+MESSAGE = 1 << 16  # bytes read at once
 
 
 class Unusable(Exception):
-    """Why answers cannot be forked here, in half a sentence."""
+    """Its message says why answers cannot be forked here, as a clause without a full stop."""
 
 
 class Forked(NamedTuple):
     """A sandbox and what runs in it."""
 
-    process: subprocess.Popen  # bubblewrap; its pipes are the runner's
+    process: subprocess.Popen  # bubblewrap, with the runner's pipes
     runner: psutil.Process
 
 
 class Zygote:
-    """The process to fork from: started at the first need, given up for good at the first trouble, whatever that was.
+    """The process to fork from. It is started when first needed, and given up for good at the first problem.
 
-    Any thread may use it. `why` is the reason why it is no longer used; `say` is told that once.
+    Any thread may use it. Once it is no longer used, `why` is the reason, with which `say` is called once.
     """
 
     def __init__(self, say: Callable[[str], None] = lambda why: None, modules: Sequence[str] = MODULES) -> None:
@@ -69,7 +69,7 @@ class Zygote:
             say(self.why)
 
     def start(self, code: Path, limits: Limits, *, uid: int, hide: Sequence[str]) -> Forked | None:
-        """`code`'s runner.py in a sandbox; None where it has to start afresh."""
+        """Fork a process that runs `code`/runner.py in a sandbox; None if it has to be started afresh."""
         if self.why:
             return None
         try:
@@ -82,7 +82,7 @@ class Zygote:
             return None
 
     def give_up(self, why: str) -> None:
-        """Let those that were forked go on, and fork no others."""
+        """Let existing forks continue, but fork no others."""
         with self._lock:
             first, self.why = self.why is None, self.why or why
             self._end()
@@ -90,9 +90,9 @@ class Zygote:
             self._say(self.why)
 
     def close(self) -> None:
-        """Once nothing that was forked is needed any more."""
+        """End the process. Call this once no fork is needed any more."""
         self.why = self.why or "it has been closed"
-        if not self._lock.acquire(timeout=END_S):  # it is still importing
+        if not self._lock.acquire(timeout=END_S):  # the process is still importing
             if self._process:
                 self._process.kill()
             self._lock.acquire()
@@ -126,7 +126,7 @@ class Zygote:
                 raise Unusable(answer or f"torch could not be imported ({words[-1] if words else 'no reason given'})")
 
     def _end(self) -> None:
-        """It ends by itself as soon as its forks have."""
+        """Close our end of its socket. The process ends by itself as soon as its forks have."""
         if self._control:
             self._control.close()
 
@@ -156,7 +156,7 @@ class Zygote:
             said = _report(report)
             if not said.keys() >= {"pid", "walled"}:
                 raise Unusable(said.get("error") or "a fork ended before it had walls")
-            runner = psutil.Process(int(said["pid"]))  # which nobody reaps before the report is closed
+            runner = psutil.Process(int(said["pid"]))  # it is not reaped before the report is closed
             process.stdin, process.stdout, process.stderr = into, out, err
             ours.pop_all()
             return Forked(process, runner)
@@ -164,7 +164,10 @@ class Zygote:
     def _sandbox(
         self, code: Path, limits: Limits, hide: Sequence[str], pipes: tuple[BinaryIO, ...]
     ) -> subprocess.Popen:
-        """With a placeholder that the answer cannot signal where it is another user; else it would only end itself."""
+        """Start a sandbox with a placeholder in it.
+
+        As another user, the answer cannot signal the placeholder. As the same one, it would only end itself.
+        """
         with seccomp.opened() as fds:
             words = bubblewrap.command(PLACEHOLDER, code, limits, uid=uids.PLACEHOLDER, hide=hide, filter_fds=fds)
             named = dict(zip(("stdin", "stdout", "stderr"), pipes))
@@ -173,7 +176,10 @@ class Zygote:
 
 @contextlib.contextmanager
 def serving(answers: int, say: Callable[[str], None]) -> Iterator[Zygote | None]:
-    """What to fork so many answers from; None where each starts afresh. `say` is told why, where that is a pity."""
+    """Yield the zygote to fork `answers` answers from, or None if there are too few for it to pay off.
+
+    If forking fails, answers start afresh, and `say` is called with a sentence that gives the reason.
+    """
     if answers < FEWEST:
         yield None
         return
@@ -184,7 +190,7 @@ def serving(answers: int, say: Callable[[str], None]) -> Iterator[Zygote | None]
 
 
 def unusable() -> str | None:
-    """Why answers cannot be forked here, so far as that can be told without trying."""
+    """Return the reason why answers cannot be forked here, if it is known without trying; otherwise None."""
     if why := bubblewrap.available():
         return why.rstrip(".")
     if seccomp.program() is None:
@@ -196,7 +202,7 @@ def unusable() -> str | None:
 
 @contextlib.contextmanager
 def _init(process: subprocess.Popen) -> Iterator[tuple[int, int]]:
-    """The init of a sandbox that is laid out: a descriptor, which means no later process, and its pid."""
+    """Yield the init of a sandbox that is laid out: a pidfd, which never refers to a later process, and its pid."""
     first = below(psutil.Process(process.pid))[:1]
     if not first:
         raise Unusable("its sandbox has ended")
@@ -210,13 +216,13 @@ def _init(process: subprocess.Popen) -> Iterator[tuple[int, int]]:
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
-    """Two ends, each of which is closed with its stack."""
+    """Return the two ends of a new pipe. Each is closed with its stack."""
     r, w = os.pipe()
     return reader.enter_context(os.fdopen(r, "rb", buffering=0)), writer.enter_context(os.fdopen(w, "wb", buffering=0))
 
 
 def _read(pipe: BinaryIO, until: float) -> bytes:
-    """What is there next; nothing at the end."""
+    """Return the next bytes, or b"" at the end of the stream; Unusable if they do not come in time."""
     with selectors.PollSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         if not selector.select(max(0.0, until - time.monotonic())):
@@ -225,7 +231,7 @@ def _read(pipe: BinaryIO, until: float) -> bytes:
 
 
 def _report(pipe: BinaryIO) -> dict[str, str]:
-    """First word and rest of each line that keeper and runner say, as far as it matters."""
+    """Read lines from keeper and runner, as {first word: rest}, until the outcome is clear."""
     text, until = b"", time.monotonic() + JOIN_S
     while True:
         part = _read(pipe, until)

@@ -1,4 +1,4 @@
-"""This Python, as a file that nobody can write to."""
+"""This Python interpreter as a file that nobody can write to."""
 
 import contextlib
 import os
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def sealed() -> Iterator[tuple[str, int]]:
-    """Its path, and the descriptor of a sealed copy in memory (memfd_create(2)); OSError where the kernel has none.
+    """Yield its path and the descriptor of a sealed copy in memory (memfd_create(2)); OSError if the kernel has none.
 
-    A process can reach the file that it was started from, past every mount, and root could write to it.
+    A process can reach the file it was started from, past every mount, and root could write to it.
     """
-    import fcntl  # Linux has it, and whoever gets here is on Linux
+    import fcntl  # exists on Linux, and this function only runs there
 
     program = os.memfd_create("python", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

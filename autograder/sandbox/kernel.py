@@ -1,12 +1,12 @@
-"""A Jupyter kernel in the sandbox: what runs a student's notebook for nbgrader sees its folder and nothing else.
+"""Runs a student's notebook for nbgrader in a sandboxed Jupyter kernel.
 
-A kernel provisioner is Jupyter's own seam for where a kernel runs. This one starts ipykernel inside the walls of
-`bubblewrap.py`: no network, no other process, another user, an empty environment, limits. Messages go through sockets
-in the kernel's own /tmp, which we take hold of before any student code runs: nothing that it can write to lies on our
-disk. The kernel also sees the library and data of the students' bundle, and the notebook's folder: its files can be
-read but not changed, and what is written beside them is gone with the kernel.
+Jupyter's kernel provisioners decide where a kernel runs. This one starts ipykernel inside the walls of `bubblewrap.py`:
+no network, no other process, another user, an empty environment, limits. Messages go through sockets in the kernel's
+own /tmp, which we open before any student code runs, so nothing that the kernel can write to lies on our disk. The
+kernel also sees the library and data of the students' bundle, and the notebook's folder. The files there can be read
+but not changed, and whatever is written beside them disappears with the kernel.
 
-What comes out of it is what student code printed and drew. It is never a score.
+Its output is what student code printed and drew, never a score.
 """
 
 import asyncio
@@ -36,27 +36,27 @@ from autograder.sandbox.watchdog import Watchdog
 
 PROVISIONER = "autograder-sandbox"  # its name among the entry points of pyproject.toml
 DESK = "/notebook"  # the kernel's working folder
-MAX_FILES = 200  # of the notebook's folder; each is mounted by itself
+MAX_FILES = 200  # from the notebook's folder; each is mounted separately
 MAX_SOCKET = 90  # characters; the kernel's own limit for a socket's path is 107
-INNER = "/tmp/.jupyter"  # where the kernel's sockets are for itself; "-" and a number follow
+INNER = "/tmp/.jupyter"  # the kernel's own path to its sockets; "-" and a number follow
 START_S = 120.0  # importing from a cold disk takes a while
-MAX_MESSAGE, MAX_WAITING = 16 << 20, 20  # bytes of a message, and how many wait for us: the rest waits in the sandbox
-NO_HISTORY = ("--HistoryManager.enabled=False",)  # a database, which needs locks on files
-# A whole notebook, with a short training in it: nbgrader has a limit for each cell besides.
+MAX_MESSAGE, MAX_WAITING = 16 << 20, 20  # bytes per message, and messages queued here; the rest wait in the sandbox
+NO_HISTORY = ("--HistoryManager.enabled=False",)  # the history is a database, which needs file locks
+# For a whole notebook with a short training run. nbgrader also limits each cell.
 LIMITS = Limits(cpu_s=1800, wall_s=3600.0, memory_bytes=3 * GIB)
 
 
 class SandboxProvisioner(LocalProvisioner):
-    """Starts and ends one kernel at a time; RuntimeError with one sentence where there is no sandbox."""
+    """Starts and ends one kernel at a time. Without a sandbox it raises RuntimeError with one sentence."""
 
     limits = LIMITS
-    _room: Path | None = None  # what lies on disk for this kernel, for its owner alone
+    _room: Path | None = None  # this kernel's folder on our disk, which only its owner can enter
     _uid: Uid | None = None
     _watchdog: Watchdog | None = None
     _held: tuple[int, ...] = ()  # the kernel's sockets
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Choose where the sockets are; the words of the command come from the kernel spec."""
+        """Choose where the sockets go. The command itself comes from the kernel spec."""
         if why := bubblewrap.available():
             raise RuntimeError(why)
         if self._room is None:
@@ -70,13 +70,13 @@ class SandboxProvisioner(LocalProvisioner):
         return await super().pre_launch(**kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
-        """The kernel in the sandbox. Of the environment that Jupyter wants for it, nothing is passed on."""
+        """Start the kernel in the sandbox. None of the environment that Jupyter sets up for it is passed on."""
         self._uid = Uid()
         connection, inner = Path(self.parent.connection_file), self._room / "inner.json"
         inner.write_text(json.dumps(json.loads(connection.read_text()) | {"ip": INNER}))
-        inner.chmod(0o644)  # nobody else can enter its folder
+        inner.chmod(0o644)  # still private: nobody else can enter its folder
         more = [*bubblewrap.folders(self._room), "--ro-bind", str(inner), str(connection)]
-        more += ["--ro-bind-try", *["/etc/fonts"] * 2]  # else a plot comes with a complaint
+        more += ["--ro-bind-try", *["/etc/fonts"] * 2]  # otherwise plotting prints a warning
         more += _desk(Path(kwargs.get("cwd") or "."), self.limits)
         env = bubblewrap.environment(1) | {"PYTHONPATH": bubblewrap.CODE}
         with seccomp.opened(sockets=True) as fds:
@@ -97,8 +97,8 @@ class SandboxProvisioner(LocalProvisioner):
         return self.connection_info
 
     async def _take_sockets(self) -> None:
-        """Links for Jupyter that lead to these very sockets, whatever the kernel makes of their names later."""
-        shutil.rmtree(self._sockets, ignore_errors=True)  # of a kernel before a restart
+        """Make links for Jupyter that lead to these very sockets, whatever the kernel later does with their names."""
+        shutil.rmtree(self._sockets, ignore_errors=True)  # left by the kernel before a restart
         self._sockets.mkdir(mode=0o700)
         ports = [value for name, value in self.connection_info.items() if name.endswith("_port")]
         until = time.monotonic() + START_S
@@ -112,12 +112,12 @@ class SandboxProvisioner(LocalProvisioner):
                 await asyncio.sleep(0.05)
         for port, fd in zip(ports, self._held):
             if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                raise RuntimeError("The notebook's kernel made something else of its sockets.")
+                raise RuntimeError("The notebook's kernel put something else in place of its sockets.")
             (self._sockets / f"s-{port}").symlink_to(f"/proc/self/fd/{fd}")
         self._watchdog.begin()
 
     async def cleanup(self, restart: bool = False) -> None:
-        """No process is left, and unless it is to start again no file either."""
+        """Leave no process behind and, unless the kernel is to restart, no file."""
         await super().cleanup(restart)
         for fd in self._held:
             os.close(fd)
@@ -136,21 +136,21 @@ class SandboxProvisioner(LocalProvisioner):
 
 
 class SandboxedKernelManager(AsyncKernelManager):
-    """Always our kernel, whatever kernel a notebook's metadata ask for."""
+    """Always starts our kernel, whatever kernel a notebook's metadata ask for."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """In place of a file of Jupyter's: nothing needs to be installed, and nothing there can be changed."""
+        """Replaces Jupyter's kernel spec file, so nothing needs to be installed and nothing can be tampered with."""
         return KernelSpec(
             argv=[sys.executable, "-s", "-B", "-m", "ipykernel_launcher", "-f", "{connection_file}", *NO_HISTORY],
             display_name="Python 3 in the sandbox",
             language="python",
-            interrupt_mode="message",  # signals stay outside
+            interrupt_mode="message",  # signals from outside do not reach it
             metadata={"kernel_provisioner": {"provisioner_name": PROVISIONER}},
         )
 
     def client(self, **kwargs: Any) -> KernelClient:
-        """Whose sockets take no more than our memory bears, whatever the kernel sends."""
+        """Return a client whose sockets limit the memory used here, whatever the kernel sends."""
         client = super().client(**kwargs)
         client.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         client.context.setsockopt(zmq.RCVHWM, MAX_WAITING)
@@ -158,14 +158,14 @@ class SandboxedKernelManager(AsyncKernelManager):
 
 
 def _show_course(folder: Path) -> None:
-    """What the notebooks import, copied so that another user can read it."""
+    """Copy what the notebooks import to `folder`, readable for another user."""
     travel.copy(travel.to_kernel(), ROOT, folder)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _desk(folder: Path, limits: Limits) -> list[str]:
-    """Options that lay out the notebook's folder: an empty one in memory, with the regular files in it read-only."""
+    """Return options that lay out the notebook's folder: one in memory, with its regular files mounted read-only."""
     words = ["--perms", "01777", "--size", str(limits.scratch_bytes), "--tmpfs", DESK]
     files = sorted(path for path in folder.resolve().iterdir() if path.is_file() and not path.is_symlink())
     for path in files[:MAX_FILES]:

@@ -1,4 +1,4 @@
-"""Starts `runner.py` in a process of its own: inside the sandbox, or outside it with the limits only."""
+"""Starts `runner.py` in a process of its own: in the sandbox, or outside it with the limits only."""
 
 import contextlib
 import shutil
@@ -10,20 +10,20 @@ from pathlib import Path
 from autograder.sandbox import bubblewrap, seccomp
 from autograder.sandbox.limits import Limits
 
-# Isolated: neither variables nor a user's own packages change what is imported. Unbuffered: what was printed before the
-# end by a signal is not lost.
+# -I: neither environment variables nor a user's own packages change what is imported. -u: what was printed before a
+# signal ends the process is not lost.
 PYTHON = (sys.executable, "-I", "-B", "-u")
-PIPE_BYTES = 1 << 20  # the most that an ordinary user may have, see pipe(7)
+PIPE_BYTES = 1 << 20  # the most that an ordinary user can have, see pipe(7)
 PIPES = {
     **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0},
-    "start_new_session": True,  # Ctrl-C reaches the grader alone, which then closes its children
+    "start_new_session": True,  # Ctrl-C reaches only the grader, which then closes its children
 }
 
 
 def readable_copy(code_dir: Path, folder: Path) -> Path:
-    """A copy that another uid can read, in a folder that other users of this machine cannot enter."""
+    """Make a copy that another uid can read. `folder` is one that other users of this machine cannot enter."""
     code = folder / "code"
-    shutil.copytree(code_dir, code, symlinks=True)  # a link stays one, and leads nowhere inside the sandbox
+    shutil.copytree(code_dir, code, symlinks=True)  # a link stays a link, which leads nowhere inside the sandbox
     for path in [code, *code.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -31,10 +31,10 @@ def readable_copy(code_dir: Path, folder: Path) -> Path:
 
 
 def inside(code: Path, limits: Limits, *, uid: int, threads: int, hide: Sequence[str]) -> subprocess.Popen:
-    """The runner in the sandbox. No preexec_fn anywhere: it is unsafe in a program with threads."""
+    """Start the runner in the sandbox. It uses no preexec_fn, which is unsafe in a program with threads."""
     argv = [*PYTHON, f"{bubblewrap.CODE}/runner.py"]
-    # The environment is set here, not by bubblewrap: its own first process keeps the one that it was started with, for
-    # the child to read at /proc/1/environ.
+    # The environment is set here and not by bubblewrap, whose own first process would keep the grader's, readable for
+    # the child at /proc/1/environ.
     env = bubblewrap.environment(threads)
     with seccomp.opened() as fds:
         words = bubblewrap.command(argv, code, limits, uid=uid, hide=hide, filter_fds=fds)
@@ -42,7 +42,7 @@ def inside(code: Path, limits: Limits, *, uid: int, threads: int, hide: Sequence
 
 
 def outside(code: Path, limits: Limits, *, threads: int) -> subprocess.Popen:
-    """The runner without the sandbox: it sees all that its user sees."""
+    """Start the runner without the sandbox, where it sees everything its user sees."""
     scratch = home(code)
     scratch.mkdir()
     words = bubblewrap.capped(limits, shared_uid=True) if shutil.which("prlimit") and shutil.which("choom") else []
@@ -51,7 +51,7 @@ def outside(code: Path, limits: Limits, *, threads: int) -> subprocess.Popen:
 
 
 def widen(pipe: int) -> None:
-    """Room for a whole message, where the system allows it: else both sides take turns at every 64 KiB."""
+    """Enlarge a pipe if the system allows it. Otherwise both sides take turns every 64 KiB."""
     with contextlib.suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -59,5 +59,5 @@ def widen(pipe: int) -> None:
 
 
 def home(code: Path) -> Path:
-    """Where a runner outside the sandbox has its HOME; no other process has the same."""
+    """Return the HOME of a runner outside the sandbox, which no other process shares."""
     return code.with_name("scratch")

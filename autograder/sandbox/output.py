@@ -1,4 +1,4 @@
-"""Keeps a little of what a child prints, however much that is."""
+"""Keeps a bounded part of what a child prints, however much that is."""
 
 import os
 import re
@@ -26,7 +26,7 @@ class Output(threading.Thread):
         fd = self._pipe.fileno()
         with selectors.PollSelector() as selector:
             selector.register(fd, selectors.EVENT_READ)
-            last = 32  # reads after the end: a pipe holds at most 1 MiB, unless someone escaped who still writes
+            last = 32  # reads after the end: a pipe holds at most 1 MiB, unless a stray process still writes to it
             while last:
                 stopped = self._ended.is_set()
                 last -= stopped
@@ -35,7 +35,7 @@ class Output(threading.Thread):
                     if not part:
                         return
                     self._add(part)
-                    if self._dropped:  # a flood may wait: reading it at full speed would cost the grader a core
+                    if self._dropped:  # a flood can wait: reading it at full speed would cost the grader a core
                         self._ended.wait(0.005)
                 elif stopped:
                     return
@@ -50,13 +50,13 @@ class Output(threading.Thread):
             self._dropped += surplus
 
     def close(self) -> None:
-        """Wait for what is still in the pipe; its writers must be dead."""
+        """Read what is still in the pipe, then stop. Its writers must be dead."""
         self._ended.set()
         if self.is_alive():
             self.join(2.0)
 
     def text(self) -> str:
-        """What was kept, as text that is safe to show."""
+        """Return what was kept as text that is safe to show."""
         with self._lock:
             head, tail = self._head.decode(errors="replace"), self._tail.decode(errors="replace")
         gap = f"\n[... {self._dropped:,} bytes left out ...]\n" if self._dropped else ""

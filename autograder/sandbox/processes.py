@@ -1,4 +1,4 @@
-"""What the system says of processes, any of which may end between two lines."""
+"""Asks the system about processes, any of which may end between two lines."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 import psutil
 
-GONE = (psutil.Error, OSError)  # what a look at a process may raise when it has ended, or is none of ours
+GONE = (psutil.Error, OSError)  # raised by queries about a process that has ended or is not ours
 
 
 class Use(NamedTuple):
-    """What a child's processes use together at one look."""
+    """What a child's processes use together at one moment."""
 
-    tasks: int  # processes; in the sandbox with their threads
+    tasks: int  # processes; in the sandbox, threads
     memory: int
     cpu_s: float
 
 
 class Tree:
-    """A process outside the sandbox and its descendants; also those that it started and that left it since."""
+    """A process outside the sandbox and all descendants ever seen, even if they have been orphaned since."""
 
     ready = True
 
@@ -29,7 +29,7 @@ class Tree:
         self.seen: set[psutil.Process] = set()
 
     def use(self, enough: int) -> Use:
-        """`enough`: the memory from which on it is worth knowing exactly, with pages that processes share once."""
+        """Measure it. Above `enough` bytes, memory is measured exactly, with shared pages counted once."""
         with suppress(*GONE):
             self.seen.update(below(self._root))
         self.seen = {process for process in self.seen if alive(process)}
@@ -40,20 +40,23 @@ class Tree:
         return Use(len(processes), memory, sum(map(cpu_seconds, processes)))
 
     def busy(self) -> bool:
-        """Whether any thread computes or waits for a processor."""
+        """Whether any thread is computing or waiting for a processor."""
         return any(map(wants_to_run, [self._root, *self.seen]))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def below(root: psutil.Process) -> list[psutil.Process]:
-    """What descends from it. Linux keeps lists of children, which may lack one that is just being born, until the next
-    look; elsewhere all processes of the machine are searched, and on a server these are many."""
+    """Return all its descendants.
+
+    Linux keeps lists of children, which may lack one that is just starting. Elsewhere all processes of the machine are
+    searched, which is slow on a server.
+    """
     if not Path(f"/proc/{root.pid}/task/{root.pid}/children").is_file():
         return root.children(recursive=True)
     found = [root]
-    for parent in found:  # which grows meanwhile
+    for parent in found:  # the list grows during the loop
         for children in _of_threads(parent.pid, "children"):
             for pid in children.split():
                 with suppress(psutil.Error):
@@ -62,7 +65,7 @@ def below(root: psutil.Process) -> list[psutil.Process]:
 
 
 def _of_threads(pid: int, name: str) -> Iterator[bytes]:
-    """The file of that name of every thread, as far as they are still there."""
+    """Yield the contents of /proc's file `name` for each thread that still exists."""
     threads: Iterable[str] = ()
     with suppress(OSError):
         threads = os.listdir(f"/proc/{pid}/task")
@@ -84,7 +87,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def share(process: psutil.Process) -> int:
-    """Resident memory with shared pages divided among their users, where the system tells."""
+    """Return resident memory with shared pages divided among their users, if the system reports that."""
     with suppress(*GONE, AttributeError):
         return process.memory_full_info().pss
     return resident(process)
@@ -92,12 +95,12 @@ def share(process: psutil.Process) -> int:
 
 def cpu_seconds(process: psutil.Process) -> float:
     with suppress(*GONE):
-        return sum(process.cpu_times()[:4])  # user and system, and the same of children that have ended
+        return sum(process.cpu_times()[:4])  # user and system, of the process and of its children that have ended
     return 0.0
 
 
 def wants_to_run(process: psutil.Process) -> bool:
-    """Whether any of its threads computes or waits for a processor; without /proc, whether the process does."""
+    """Whether any of its threads is computing or waiting for a processor; without /proc, whether the process is."""
     if any(stat.rpartition(b") ")[2].startswith(b"R") for stat in _of_threads(process.pid, "stat")):
         return True
     with suppress(*GONE):
@@ -106,7 +109,7 @@ def wants_to_run(process: psutil.Process) -> bool:
 
 
 def own_threads() -> int:
-    """All threads of this user on this machine."""
+    """Return the number of threads that this user has on this machine."""
     total = 0
     for process in psutil.process_iter():
         with suppress(*GONE):

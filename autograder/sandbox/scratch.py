@@ -1,4 +1,4 @@
-"""Temporary folders, which even a run that is cut short removes."""
+"""Temporary folders that are removed even if a run is cut short."""
 
 import os
 import shutil
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def temporary(**options: bool) -> tempfile.TemporaryDirectory:
-    """A temporary folder whose name tells which process made it."""
+    """Make a temporary folder whose name holds this process's id."""
     return tempfile.TemporaryDirectory(prefix=_prefix(), **options)
 
 
 def clear() -> None:
-    """Remove this process's temporary folders; for an end at which its threads do not come to it."""
+    """Remove this process's temporary folders, for an exit in which its threads cannot do so themselves."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_prefix()}*"):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,8 +1,8 @@
 """A system-call filter for the child, as the bytes that `bwrap --seccomp` takes.
 
-The namespaces hide files, network and processes. Left over are a few calls by which a process could still get memory
-that no limit counts, computing time that nobody is charged for, something that it leaves for the next student, or
-larger powers; these fail.
+The namespaces hide files, network and processes. A few calls remain through which a process could still get memory that
+no limit counts, use processor time that is charged to nobody, leave something behind for the next student, or gain
+privileges. The filter makes these fail.
 """
 
 import errno
@@ -25,30 +25,30 @@ DENIED = {
     "semget": (64, 190),
     "mq_open": (240, 180),
     "vmsplice": (278, 75),  # a pipe keeps a page of its giver, and with a huge page the whole of it
-    "inotify_init": (253, 26),  # events that nobody reads; the second processor has the newer call alone
+    "inotify_init": (253, 26),  # events that nobody reads; aarch64 only has the newer call
     "inotify_init1": (294, 26),
     "fanotify_init": (300, 262),
     "landlock_create_ruleset": (444, 444),  # 65,536 rules each
-    "io_setup": (206, 0),  # its requests are a number for the whole machine
+    "io_setup": (206, 0),  # its requests count against a limit for the whole machine
     # kernel keyrings have no namespace: the next student's process with this uid could read them
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
     # file and network calls that this filter would not see
     "io_uring_setup": (425, 425),
-    # other processes, among them the sandbox's own init, which has the same uid where an ordinary user grades
+    # access to other processes, such as the sandbox's own init, which has the same uid if an ordinary user grades
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438),
-    # favourite entrances to the kernel, of no use to an answer
+    # popular ways to attack the kernel, of no use to an answer
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
     "syslog": (103, 116),
 }
-# What buffers hold is in no resident set. An answer needs no socket at all; Jupyter's kernel speaks through AF_UNIX,
-# and its library ends where it cannot ask AF_NETLINK for the network that there is not.
+# What buffers hold is in no resident set. An answer needs no socket at all. Jupyter's kernel communicates through
+# AF_UNIX, and its library aborts if it cannot ask AF_NETLINK about the network, although there is none.
 SOCKETS = {"socket": (41, 198), "socketpair": (53, 199)}
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -60,10 +60,10 @@ ALLOW: Step = (RETURN, 0, 0, 0x7FFF0000)
 
 
 class Rule(NamedTuple):
-    """Calls of which some arguments are refused."""
+    """A call that is refused with some arguments."""
 
     numbers: tuple[int, int]
-    steps: list[Step]  # from here the call fails if the end is reached, and passes if the last step is jumped over
+    steps: list[Step]  # the call fails if their end is reached, and passes if the instruction after it is skipped
     error: int = errno.EPERM
 
 
@@ -76,42 +76,45 @@ def _all_bits(argument: int, bits: int) -> list[Step]:
 
 
 def _among(argument: int, *values: int) -> list[Step]:
-    """The argument is one of these."""
+    """Steps that match if the argument is one of these values."""
     jumps = [(JUMP_IF, len(values) - i - 1, 0, value) for i, value in enumerate(values[:-1])]
     return [(LOAD, 0, 0, ARG[argument]), *jumps, (JUMP_IF, 0, 1, values[-1])]
 
 
 def _none_of(argument: int, *values: int) -> list[Step]:
-    """The argument is another than these."""
+    """Steps that match if the argument is none of these values."""
     return [(LOAD, 0, 0, ARG[argument]), *((JUMP_IF, len(values) - i, 0, value) for i, value in enumerate(values))]
 
 
-# The second argument is no null pointer, which would only ask: either half of it is not 0.
+# Matches for SIGCHLD if the second argument is not a null pointer, which would only query: one of its halves is not 0.
 _SIGCHLD = [(LOAD, 0, 0, ARG[0]), (JUMP_IF, 0, 5, 17)]
 _SIGCHLD += [(LOAD, 0, 0, ARG[1]), (JUMP_IF, 0, 2, 0), (LOAD, 0, 0, ARG[1] + 4), (JUMP_IF, 1, 0, 0)]
 
 RULES = {
     # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
     "clone": Rule((56, 220), _any_bit(0, 0x7E020000)),
-    # its flags lie behind a pointer, where a filter cannot look; libc then falls back on clone
+    # its flags are behind a pointer, which a filter cannot follow; libc then falls back to clone
     "clone3": Rule((435, 435), [], errno.ENOSYS),
     # MAP_SHARED | MAP_ANONYMOUS: such memory stays when madvise takes it out of the resident set
     "mmap": Rule((9, 222), _all_bits(3, 0x21)),
-    # Where SIGCHLD is ignored the kernel adds a dead child's processor time to nobody's. The call says that it has set
-    # a handler and does not, which harms nobody who waits for children.
+    # If SIGCHLD is ignored, the kernel adds a dead child's processor time to nobody's. The call reports success without
+    # setting a handler, which does not affect programs that wait for their children.
     "rt_sigaction": Rule((13, 134), _SIGCHLD, 0),
-    # F_SETLK, F_SETLKW and the same for open files: a lock is memory, and a file can have any number
+    # F_SETLK, F_SETLKW and the same for open files: a lock takes memory, and a file can have any number
     "fcntl": Rule((72, 25), _among(1, 6, 7, 37, 38), errno.ENOLCK),
 }
 ONLY_UNIX = {  # where sockets are allowed
     "socket": Rule(SOCKETS["socket"], _none_of(0, 1, 16), errno.EAFNOSUPPORT),
-    # SO_SNDBUF, SO_RCVBUF and the same by force: the watchdog counts sockets, of the size that they have by themselves
+    # SO_SNDBUF, SO_RCVBUF and their FORCE variants: the watchdog counts sockets, assuming the default size
     "setsockopt": Rule((54, 208), _among(2, 7, 8, 32, 33)),
 }
 
 
 def program(machine: str | None = None, *, sockets: bool = False) -> bytes | None:
-    """The filter for this processor, or None where its call numbers are not listed. `sockets` allows a kernel's."""
+    """Return the filter for this processor, or None if its call numbers are not listed.
+
+    `sockets` allows the sockets that a Jupyter kernel needs.
+    """
     machine = machine or platform.machine()
     if machine not in ARCHITECTURES:
         return None
@@ -129,7 +132,7 @@ def program(machine: str | None = None, *, sockets: bool = False) -> bytes | Non
 
 @contextmanager
 def opened(*, sockets: bool = False) -> Iterator[list[int]]:
-    """A file descriptor from which bubblewrap reads the filter; none where there is no filter for this processor."""
+    """Yield a list with the descriptor from which bubblewrap reads the filter, or [] if this processor has none."""
     rules = program(sockets=sockets)
     if rules is None:
         yield []

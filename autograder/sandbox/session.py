@@ -1,4 +1,4 @@
-"""A child for one exercise, from its files to its end."""
+"""One exercise's child, from staging its files to closing it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from autograder.sandbox.limits import Limits
 from autograder.sandbox.scratch import temporary
 from autograder.sandbox.staging import hidden, stage
 
-THREADS = 1  # of a child, whatever the number of jobs: another count rounds differently, and two children share 2 cores
+THREADS = 1  # per child, for any number of jobs: another count rounds differently, and two children share 2 cores
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def session(
     threads: int = THREADS,
     zygote: Zygote | None = None,
 ) -> Iterator[Child]:
-    """A child that sees what this exercise's answers may see, and nothing else. `zygote`: what to fork it from."""
+    """Yield a child that sees what this exercise's answers may see and nothing else, forked from `zygote` if given."""
     with temporary() as folder:
         code = stage(exercise, Path(folder) / "code")
         with Child(code, limits, sandboxed=sandboxed, threads=threads, hide=hidden(exercise), zygote=zygote) as child:

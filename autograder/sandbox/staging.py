@@ -1,4 +1,4 @@
-"""The folder that the child sees: the runner, the exercise's questions, and the allowed part of `ddpm_core`."""
+"""Builds the folder that the child sees: runner, the exercise's questions, and the allowed part of `ddpm_core`."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ from autograder.exercises.base import Exercise
 from autograder.imports import ROOT, file_of, reached
 from autograder.sandbox.bubblewrap import DATA
 
-# Installed packages whose source holds answers: samplers, schedules, averages, networks.
+# Installed packages whose source holds answers: samplers, schedules, EMA, networks.
 WITH_ANSWERS = ("diffusers", "onnxruntime")
 
 HIDDEN = '''"""Not available here: it holds answers to the course's exercises."""
@@ -29,14 +29,14 @@ if "__path__" in globals():  # a package cannot be imported at all
 
 
 def hidden(exercise: Exercise) -> tuple[str, ...]:
-    """Folders of site-packages that the exercise's child must find empty; `stage` puts a sentence in their place."""
+    """Return the folders of site-packages that the child must find empty; `stage` puts a message in their place."""
     return (*DATA, *(name for name in WITH_ANSWERS if name not in exercise.packages))
 
 
 def questions(exercise: Exercise) -> set[Path]:
-    """The files that run beside the answer: the runner, the exercise's questions, and what these import.
+    """Return the files that run beside the answer: the runner, the exercise's questions, and what these import.
 
-    ValueError where one of them would import what the child must not see.
+    ValueError if one of them imports something that the child must not see.
     """
     allowed = {ROOT / f"ddpm_core/{module}.py" for module in exercise.library}
     own = file_of(exercise.questions)
@@ -49,9 +49,9 @@ def questions(exercise: Exercise) -> set[Path]:
 
 
 def stage(exercise: Exercise, folder: Path) -> Path:
-    """Write what the child may see into `folder`, and nothing else.
+    """Write what the child may see into `folder`, and nothing else; returns `folder`.
 
-    All questions lie in autograder/child there, the exercise's own among those that exercises share.
+    All questions go into autograder/child, both the exercise's own and those that exercises share.
     """
     package = folder / "ddpm_core"
     package.mkdir(parents=True)

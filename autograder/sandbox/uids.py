@@ -1,7 +1,7 @@
 """A user id for each child, so that one child's fork bomb does not use up another's processes.
 
-The kernel counts processes by user id, and graders may run side by side. Whoever holds the abstract socket of an id has
-the id: no file to make or to leave behind, and the kernel lets go of it however the grader ends.
+The kernel counts processes by user id, and graders may run side by side. The process that holds an id's abstract socket
+owns the id. So there is no file to make or leave behind, and the kernel frees the socket however the grader ends.
 """
 
 import os
@@ -10,15 +10,15 @@ import sys
 
 from autograder.sandbox.limits import Failure
 
-FIRST, COUNT = 61000, 184  # between the accounts of people and the ids that systemd gives to services
-PLACEHOLDER = FIRST - 1  # of what keeps a place in a sandbox (forks.py), for all sandboxes: it waits, and does nothing
+FIRST, COUNT = 61000, 184  # between people's accounts and the ids that systemd gives to services
+PLACEHOLDER = FIRST - 1  # shared by the placeholders in all sandboxes (forks.py), which only wait
 
 
 class Uid:
-    """An id that no other child of this machine has, until `close`. An ordinary user's child has that user's own."""
+    """An id that no other child on this machine has, until `close`. An ordinary user's child has that user's id."""
 
     def __init__(self) -> None:
-        # abstract sockets are Linux's, and so is the sandbox that changes the user
+        # only Linux has abstract sockets, and the sandbox that changes the user
         root = os.geteuid() == 0 and sys.platform.startswith("linux")
         self._held, self.number = _first_free() if root else (None, os.geteuid())
 
@@ -33,6 +33,6 @@ def _first_free() -> tuple[socket.socket, int]:
         try:
             held.bind(f"\0autograder-uid-{number}")
             return held, number
-        except OSError:  # somebody's
+        except OSError:  # taken
             held.close()
     raise Failure("infrastructure_error", f"All {COUNT} user ids for answers are taken; start fewer graders at once.")

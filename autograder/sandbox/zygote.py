@@ -1,13 +1,13 @@
 """A process that has imported torch, from which answers' processes are forked, each into a sandbox of its own.
 
-Bubblewrap lays out that sandbox, as for an answer that starts afresh, with a placeholder in it (forks.py). What is
-forked here joins its namespaces, takes on its uid, limits and system-call filter, reads back from the kernel that it
-has, and only then runs the runner. Where a step fails that is reported, and nothing is run.
+Bubblewrap lays out that sandbox as for an answer that starts afresh, with a placeholder in it (forks.py). The process
+forked here joins its namespaces, takes on its uid, limits and system-call filter, checks with the kernel that they
+hold, and only then runs the runner. If a step fails, that is reported and nothing is run.
 
     zygote  ->  keeper, which joins the sandbox and tells its placeholder how the runner ended  ->  runner
 
-This file is given to an interpreter as text. It imports nothing of the course, and the process knows nothing of any
-answer: all that it ever reads is which sandbox is next, and nobody but the grader can talk to it.
+This file is passed to an interpreter as text. It imports nothing from the course, and the process knows nothing about
+any answer: all it ever reads is which sandbox comes next, and only the grader can talk to it.
 """
 
 import contextlib
@@ -31,23 +31,23 @@ NAMESPACES = {  # as in sched.h
 MAY_BE_COMMON = (
     "user",
     "cgroup",
-)  # root's sandbox has no user namespace of its own, and some kernels no other cgroup's
+)  # root's sandbox has no user namespace of its own, and on some kernels no cgroup namespace either
 SECCOMP, DUMPABLE, NO_NEW_PRIVILEGES, BOUNDING, AMBIENT = 22, 4, 38, 24, 47  # of prctl(2)
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-REPORT = 3  # the descriptor on which the runner says that all went well; none above it is open
+REPORT = 3  # the descriptor on which the runner reports success; none above it is open
 MESSAGE = 1 << 16
 ALL_KINDS = 0x40000000  # __WALL of wait(2)
-HELD = 6  # descriptors of a request: the sandbox's init, stdin, stdout, stderr, the report, and the placeholder's stdin
+HELD = 6  # descriptors in a request: the sandbox's init, stdin, stdout, stderr, the report, and the placeholder's stdin
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(control: socket.socket, modules: list[str]) -> None:
-    """Import, say whether that went well, and serve until the grader closes its end."""
+    """Import the modules, report whether the process can be forked, and serve until the grader closes its end."""
     for name in modules:
         importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # a collection would write to every page, and so copy it
+    gc.freeze()  # a collection would write to every page and so copy it
     control.send(unfit().encode() or b"ready")
     signal.signal(signal.SIGCHLD, lambda *_: collect(os.WNOHANG))
     while True:
@@ -66,14 +66,14 @@ def main(control: socket.socket, modules: list[str]) -> None:
 
 
 def collect(how: int) -> None:
-    """Reap keepers, as long as there are any that have ended, or any at all."""
+    """Reap keepers. With os.WNOHANG only those that have ended; with 0, wait for all of them."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, how)[0]:
             pass
 
 
 def unfit() -> str:
-    """Why this process must not be forked, else nothing. What forks have in common must be memory that is copied."""
+    """Return the reason why this process must not be forked, or "". Forks may only share memory that is copied."""
     if len(os.listdir("/proc/self/task")) != 1:
         return "importing torch starts threads here"
     with open("/proc/self/maps", encoding="utf-8") as maps:
@@ -83,7 +83,7 @@ def unfit() -> str:
 
 
 def keep(wanted: dict[str, Any], fds: list[int]) -> NoReturn:
-    """In the keeper: fork the runner into the sandbox, wait for it, and pass on how it ended."""
+    """Run the keeper: fork the runner into the sandbox, wait for it, and pass on how it ended."""
     init, stdin, stdout, stderr, report, placeholder = fds
     try:
         if why := unfit():
@@ -91,19 +91,19 @@ def keep(wanted: dict[str, Any], fds: list[int]) -> NoReturn:
         joined = join(init, wanted["init"])
         if (pid := os.fork()) == 0:
             be(wanted, (stdin, stdout, stderr, report), joined)
-        with contextlib.suppress(OSError):  # the grader may have all that it wants to know
+        with contextlib.suppress(OSError):  # the grader may have stopped reading
             os.write(report, f"pid {pid}\n".encode())
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
             os.write(report, b"ended\n")
         listening = select.poll()
         listening.register(report, 0)
-        listening.poll()  # until the grader has seen whose pid that is: till then no other process gets it
+        listening.poll()  # until the grader closes the report: before then no other process can get this pid
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with contextlib.suppress(OSError):  # it has ended already, and with it the sandbox
+        with contextlib.suppress(OSError):  # the placeholder may have ended already, and the sandbox with it
             os.write(placeholder, b"%d\n" % (code if code >= 0 else 128 - code))  # signals as bubblewrap reports them
         for fd in (stdin, stdout, stderr):
             os.close(fd)
-        # The runner's brothers, which clone(2) makes, are collected only now: while they lie there their time counts.
+        # The runner's siblings, which clone(2) can make, are reaped only now: until then their time is counted.
         while True:
             os.waitpid(-1, ALL_KINDS)
     except ChildProcessError:  # none is left
@@ -114,7 +114,10 @@ def keep(wanted: dict[str, Any], fds: list[int]) -> NoReturn:
 
 
 def join(init: int, pid: int) -> dict[str, str]:
-    """Enter every namespace of the sandbox that is another than ours; what they are called."""
+    """Enter every namespace in which the sandbox differs from us; return their kernel names, to compare later.
+
+    OSError if the sandbox shares a namespace with us that it must not share.
+    """
     own, theirs = (
         {n: os.readlink(f"/proc/{p}/ns/{n}") for n in NAMESPACES if os.path.exists(f"/proc/{p}/ns/{n}")}
         for p in ("self", pid)
@@ -128,7 +131,7 @@ def join(init: int, pid: int) -> dict[str, str]:
 
 
 def be(wanted: dict[str, Any], fds: tuple[int, ...], joined: dict[str, str]) -> NoReturn:
-    """In the runner: put up the walls, look at them, and run."""
+    """Become the runner: put up the walls, check them, and run. If a wall is missing, report that and exit."""
     try:
         descriptors(fds)
         confine(wanted)
@@ -146,24 +149,24 @@ def be(wanted: dict[str, Any], fds: tuple[int, ...], joined: dict[str, str]) -> 
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         sys.excepthook(*sys.exc_info())
-    os._exit(code & 0xFF)  # what the zygote has put off until its end is none of the runner's
+    os._exit(code & 0xFF)  # without the zygote's exit handlers
 
 
 def descriptors(fds: tuple[int, ...]) -> None:
-    """Its own pipes, and nothing else that is open; a session of its own."""
+    """Start a new session, put the pipes at 0 to REPORT, and close every other descriptor."""
     os.setsid()
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
     for fd in map(int, os.listdir("/proc/self/fd")):
         if fd > REPORT:
-            with contextlib.suppress(OSError):  # one was the listing's own
+            with contextlib.suppress(OSError):  # one belonged to the listing itself
                 os.close(fd)
 
 
 def confine(wanted: dict[str, Any]) -> None:
-    """Limits, the uid, no capabilities, no way to new ones, and the filter."""
+    """Set the limits and the uid, drop all capabilities and ways to regain them, and install the filter."""
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")  # when memory is short in spite of everything, the kernel shall take this process
+        file.write("1000")  # if memory runs short despite everything, the kernel should kill this process
     for which, value in wanted["bounds"]:
         resource.setrlimit(which, (value, value))
     with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
@@ -177,16 +180,16 @@ def confine(wanted: dict[str, Any]) -> None:
     _call("prctl", AMBIENT, 4, 0, 0, 0)  # clear all
     _call("capset", (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
     _call("prctl", NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    _call("prctl", DUMPABLE, 1, 0, 0, 0)  # as after an exec: else its own /proc/self would be closed to it
+    _call("prctl", DUMPABLE, 1, 0, 0, 0)  # as after an exec; otherwise it could not open its own /proc/self
     os.chdir(wanted["cwd"])
     rules = bytes.fromhex(wanted["filter"])
     text = ctypes.create_string_buffer(rules, len(rules))
-    where = (ctypes.c_size_t * 2)(len(rules) // 8, ctypes.addressof(text))  # struct sock_fprog, of which 2 bytes count
+    where = (ctypes.c_size_t * 2)(len(rules) // 8, ctypes.addressof(text))  # struct sock_fprog, with a 2-byte count
     _call("prctl", SECCOMP, 2, ctypes.addressof(where), 0, 0)
 
 
 def examine(wanted: dict[str, Any], joined: dict[str, str]) -> None:
-    """OSError unless the kernel says that every wall stands."""
+    """Raise OSError unless the kernel confirms every wall."""
     with open("/proc/self/status", encoding="utf-8") as file:
         status = {name: rest.split() for name, _, rest in (line.partition(":") for line in file)}
     expected: dict[str, Any] = {name: ["0" * 16] for name in CAPABILITIES}
@@ -197,7 +200,7 @@ def examine(wanted: dict[str, Any], joined: dict[str, str]) -> None:
     found["namespaces"] = {n: os.readlink(f"/proc/self/ns/{n}") for n in joined}
     found["limits"] = [[which, resource.getrlimit(which)[1]] for which, _ in wanted["bounds"]]
     found["descriptors"] = sorted(map(int, os.listdir("/proc/self/fd")))[: REPORT + 1]
-    found["open"] = len(os.listdir("/proc/self/fd"))  # one is that of the listing itself
+    found["open"] = len(os.listdir("/proc/self/fd"))  # one belongs to the listing itself
     found["root"] = os.statvfs("/").f_flag & os.ST_RDONLY
     expected |= {"namespaces": joined, "limits": wanted["bounds"], "root": os.ST_RDONLY, "open": REPORT + 2}
     expected["descriptors"] = list(range(REPORT + 1))
@@ -209,7 +212,7 @@ def examine(wanted: dict[str, Any], joined: dict[str, str]) -> None:
 
 
 def run(file: str) -> None:
-    """Run a file as a fresh interpreter would, with random numbers of its own (Python itself sees to `random`)."""
+    """Run a file as a fresh interpreter would, with its own random seeds (Python itself reseeds `random`)."""
     if "torch" in sys.modules:
         sys.modules["torch"].default_generator.seed()
     if "numpy.random" in sys.modules:
@@ -228,7 +231,7 @@ def run(file: str) -> None:
 
 
 def _call(name: str, *args: Any) -> None:
-    """A function of libc that says -1 where it fails."""
+    """Call a function of libc; OSError if it returns -1."""
     whole = [ctypes.c_ulong(arg) if isinstance(arg, int) and name == "prctl" else arg for arg in args]
     if getattr(libc, name)(*whole) == -1:
         number = ctypes.get_errno()
@@ -236,7 +239,7 @@ def _call(name: str, *args: Any) -> None:
 
 
 def _tell(report: int, error: BaseException) -> None:
-    with contextlib.suppress(OSError):  # nobody listens any more
+    with contextlib.suppress(OSError):  # the grader no longer reads
         os.write(report, f"error {type(error).__name__}: {error}\n".encode())
 
 

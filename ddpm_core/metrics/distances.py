@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def finite(features: Tensor, start: int = 0) -> Tensor:
-    """Features (N, D) in float64; ValueError names the first that is not finite, images counted from `start`."""
+    """Features (N, D) in float64; ValueError names the first that is not finite, counting images from `start`."""
     if len(bad := (~torch.isfinite(features)).nonzero()):
         i, d = bad[0].tolist()
         raise ValueError(
@@ -28,7 +28,7 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """ValueError where there are fewer than two vectors (N, D), or one of them is not finite."""
+        """ValueError if there are fewer than two vectors (N, D), or one is not finite."""
         f = finite(features)
         if len(f) < 2:
             raise ValueError(f"moments need at least two feature vectors, got {len(f)}")
@@ -36,7 +36,7 @@ class Moments:
 
 
 def psd_root(cov: Tensor) -> Tensor:
-    """Symmetric square root of a positive semi-definite matrix; rounding below zero is cut off."""
+    """Symmetric square root of a positive semi-definite matrix; eigenvalues rounded below zero become zero."""
     values, vectors = torch.linalg.eigh(cov)
     return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
@@ -54,7 +54,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 def diversity(features: Tensor, labels: Tensor) -> float:
     """Mean within-class standard deviation: the root of the within-class covariance's trace, averaged over classes.
 
-    Zero where every image of a class is the same. Classes with fewer than two images do not count.
+    Zero if all images of each class are the same. Classes with fewer than two images are ignored.
     """
     groups = [features[labels == y] for y in labels.unique()]
     spreads = [g.double().var(0).sum().sqrt() for g in groups if len(g) > 1]

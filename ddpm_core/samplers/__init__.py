@@ -1,4 +1,4 @@
-"""From noise to images, given any denoiser: which timesteps to visit, the noise, the solvers, and whole batches."""
+"""From noise to images, with any denoiser: which timesteps to visit, the noise, the solvers, and whole batches."""
 
 from ddpm_core.samplers.noise import NoiseSource, initial_noise, step_noise
 from ddpm_core.samplers.sampling import SampleConfig, Trajectory, denoiser, record, sample, sample_trajectory, solve

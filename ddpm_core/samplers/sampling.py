@@ -1,4 +1,4 @@
-"""Whole sets of images from a diffusion model: a denoiser with guidance, a solver, and batches of bounded size."""
+"""Whole sets of images from a diffusion model: guidance, a solver, and batches of limited size."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from ddpm_core.schedule import DiffusionSchedule
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """How to sample, besides the number of steps and the guidance scale."""
+    """How to sample, apart from the number of steps and the guidance scale."""
 
-    sampler: str = "ddim"  # deterministic, and the yardstick of the field; "dpm++" needs fewer steps
-    eta: float = 0.0  # DDIM's share of fresh noise in every step
-    spacing: str = "uniform"  # of the timesteps
-    interval: tuple[int, int] | None = None  # guidance acts at these timesteps (both included), w = 1 elsewhere
-    rescale: float = 0.0  # share of the conditional contrast that is restored; 0.7 suits large scales
-    lam: float | None = None  # CFG++ with this scale, in place of w
+    sampler: str = "ddim"  # deterministic, and the field's yardstick; "dpm++" needs fewer steps
+    eta: float = 0.0  # share of fresh noise in each DDIM step
+    spacing: str = "uniform"  # how the timesteps are spread
+    interval: tuple[int, int] | None = None  # guidance only at these timesteps (inclusive), w = 1 elsewhere
+    rescale: float = 0.0  # share of the conditional contrast that is restored; 0.7 suits large w
+    lam: float | None = None  # CFG++ with this scale instead of w
     batch_size: int = 256  # samples at a time: peak memory depends on it, the images do not
 
     def __post_init__(self) -> None:
@@ -49,8 +49,8 @@ class SampleConfig:
 def denoiser(
     diffusion: Diffusion, cond: Tensor, w: float | Tensor = 1.0, config: SampleConfig | None = None
 ) -> Denoiser:
-    """The denoiser that a config describes: classifier-free guidance by w, CFG++ by config.lam, or, where the diffusion
-    has a weak network, autoguidance by w; confined to config.interval. cond (B, ...), w a number or (B,).
+    """The denoiser that a config describes: classifier-free guidance by w, CFG++ by config.lam, or, if the diffusion
+    has a weak network, autoguidance by w; limited to config.interval. cond (B, ...), w a number or (B,).
     """
     config, weak = config or SampleConfig(), diffusion.weak
     if weak is None and config.lam is None:
@@ -74,14 +74,14 @@ def solve(
     config: SampleConfig | None = None,
     noise: NoiseSource | Generator | None = None,
 ) -> Steps:
-    """The solver that a config describes, from the initial noise xt (B, ...)."""
+    """Run the solver that a config describes, from the initial noise xt (B, ...)."""
     config = config or SampleConfig()
     options = {"ddim": {"eta": config.eta, "noise": noise}, "ddpm": {"noise": noise}}.get(config.sampler, {})
     return SAMPLERS[config.sampler](denoise, xt, schedule, timesteps, **options)
 
 
 def check_conditions(diffusion: Diffusion, y: Tensor) -> None:
-    """ValueError where there are no conditions, or where a label is none of the network's."""
+    """ValueError if there are no conditions, or if a label is not one of the network's."""
     if len(y) == 0:
         raise ValueError("there are no labels to sample for; give one for each image")
     k = getattr(diffusion.network, "null_class", None)
@@ -114,8 +114,8 @@ def sample(
 ) -> Tensor:
     """Images (N, C, H, W) in [-1, 1] for the conditions y (N, ...), labels or captions, on the CPU.
 
-    Image i depends on (seed, i, y[i]), not on the others; peak memory on config.batch_size, not on N. w is a number or
-    (N,). ValueError for conditions that the network does not know.
+    Image i depends on (seed, i, y[i]), not on the other images; peak memory on config.batch_size, not on N. The scale
+    w is a number or (N,). ValueError for conditions that the network does not know.
     """
     config, diffusion = config or SampleConfig(), diffusion.to(diffusion.device)
     check_conditions(diffusion, y)
@@ -132,18 +132,18 @@ def sample(
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Some steps of a sampler: what it started from and what it saw through the noise."""
+    """Some steps of a sampler: its noisy images, and the clean images it predicted from them."""
 
-    t: tuple[int, ...]  # the timesteps kept, S of them; the first and the last step are among them
+    t: tuple[int, ...]  # the S timesteps kept; the first and, if S > 1, the last are among them
     xt: Tensor  # (S, B, C, H, W), the noisy images at those timesteps
-    x0_hat: Tensor  # (S, B, C, H, W), the denoiser's answers there
+    x0_hat: Tensor  # (S, B, C, H, W), the denoiser's predictions there
     final: Tensor  # (B, C, H, W), the images
 
 
 def record(
     steps: Iterable[tuple[Tensor, Tensor]], start: Tensor, timesteps: Sequence[int] | Tensor, keep: int
 ) -> Trajectory:
-    """Run a sampler from the noise `start` and keep `keep` evenly spaced steps of it (or all, if fewer), on the CPU."""
+    """Run a sampler from the noise `start` and keep `keep` evenly spaced steps (or all, if fewer) on the CPU."""
     times = [int(t) for t in timesteps]
     if keep < 1:
         raise ValueError(f"a trajectory keeps at least one step, got {keep}")
@@ -166,7 +166,7 @@ def sample_trajectory(
     config: SampleConfig | None = None,
     keep: int = 8,
 ) -> Trajectory:
-    """`keep` steps of the way to the images that `sample` makes of y (N, ...), in one batch."""
+    """`keep` steps on the way to the images that `sample` makes for y (N, ...), in one batch."""
     config, diffusion = config or SampleConfig(), diffusion.to(diffusion.device)
     check_conditions(diffusion, y)
     times = spaced_timesteps(diffusion.schedule, steps, config.spacing)

@@ -1,11 +1,11 @@
 """The solvers: ancestral DDPM, DDIM and DPM-Solver++(2M), each a generator of (xt, x0_hat) after every step.
 
-Each takes a denoiser (xt, t) -> (x0_hat, eps), the initial noise xt (B, ...), and explicit timesteps, descending: from
-one entry it steps to the next one of the list, and from the last to the clean image (abar = 1). So the spacing is exact
-for any number of steps. (diffusers' DDIM steps to t - T//n instead, which is not the next entry where n does not divide
-T: it then ends before or beside the clean image.) Draw, log or stop after any step as you like.
+Each takes a denoiser (xt, t) -> (x0_hat, eps), the initial noise xt (B, ...), and a descending list of timesteps. It
+steps from each entry to the next, and from the last to the clean image (abar = 1), so the spacing is exact for any
+number of steps. (diffusers' DDIM steps to t - T//n instead. If n does not divide T, that is not the next entry, and it
+misses the clean image.) You can plot, log or stop after any step.
 
-All of them step with the denoiser's eps, also where it does not agree with xt and x0_hat, as that of CFG++.
+All of them step with the denoiser's eps, even if it does not agree with xt and x0_hat, as in CFG++.
 """
 
 import math
@@ -23,7 +23,7 @@ Steps = Iterator[tuple[Tensor, Tensor]]
 
 
 def hops(timesteps: Sequence[int] | Tensor, schedule: DiffusionSchedule) -> list[tuple[int, int | None]]:
-    """(from, to) for every step, None being the clean image; ValueError where timesteps do not descend in T-1 ... 0."""
+    """(from, to) for every step, None being the clean image; ValueError unless timesteps descend within [0, T-1]."""
     times = [int(t) for t in timesteps]
     if not times or times[0] >= schedule.timesteps or times[-1] < 0 or any(a <= b for a, b in pairwise(times)):
         raise ValueError(f"timesteps must descend within {schedule.timesteps - 1} ... 0, got {times[:5]}...")
@@ -58,17 +58,17 @@ def ddpm(
     timesteps: Sequence[int] | Tensor,
     noise: NoiseSource | Generator | None = None,
 ) -> Steps:
-    """Ancestral sampling: xt ~ q(x_next | xt, x0_hat) (Ho et al. 2020, eq. 6-7), also with a stride.
+    """Ancestral sampling: xt ~ q(x_next | xt, x0_hat) (Ho et al. 2020, eq. 6-7), with any stride.
 
-    Eq. 7's mean, a weighted sum of x0_hat and xt, is written in x0_hat and eps here: xt = sqrt(abar)·x0 +
-    sqrt(1 - abar)·eps makes the two one.
+    Eq. 7's mean is a weighted sum of x0_hat and xt. Here it is written in x0_hat and eps, which is the same because
+    xt = sqrt(abar)·x0 + sqrt(1 - abar)·eps.
     """
     abar = schedule.alphas_cumprod
     for t, s in hops(timesteps, schedule):
         with torch.no_grad():
             x0, eps = denoise(xt, torch.full((len(xt),), t, device=xt.device))
             a, a_next = abar[t], abar[s] if s is not None else abar.new_ones(())
-            alpha = a / a_next  # 1 - beta, of all the timesteps in this stride together
+            alpha = a / a_next  # 1 - beta for the whole stride
             xt = a_next.sqrt() * x0 + alpha.sqrt() * (1 - a_next) / (1 - a).sqrt() * eps  # eq. 7
             if s is not None:
                 variance = (1 - a_next) / (1 - a) * (1 - alpha)  # beta tilde, eq. 7
@@ -79,13 +79,13 @@ def ddpm(
 def dpm_solver_pp(
     denoise: Denoiser, xt: Tensor, schedule: DiffusionSchedule, timesteps: Sequence[int] | Tensor
 ) -> Steps:
-    """DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): second order at one evaluation a step, deterministic.
+    """DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): second order with one evaluation per step, deterministic.
 
-    A DDIM step takes x0_hat as constant on its way; this one adds the slope of x0_hat in log-SNR, estimated from the
-    step before. The first step has none before it, and the last one goes to infinite log-SNR: both are DDIM's.
+    A DDIM step treats x0_hat as constant; this one adds the slope of x0_hat in log-SNR, estimated from the previous
+    step. The first step has no previous one, and the last goes to infinite log-SNR, so both are DDIM steps.
     """
     abar, lam = schedule.alphas_cumprod, schedule.half_log_snr.tolist()
-    before: tuple[float, Tensor] | None = None  # log-SNR and x0_hat, one step back
+    before: tuple[float, Tensor] | None = None  # log-SNR and x0_hat of the previous step
     for t, s in hops(timesteps, schedule):
         with torch.no_grad():
             x0, eps = denoise(xt, torch.full((len(xt),), t, device=xt.device))
@@ -102,7 +102,7 @@ SAMPLERS: dict[str, Callable[..., Steps]] = {"ddim": ddim, "ddpm": ddpm, "dpm++"
 
 
 def last(steps: Steps) -> Tensor:
-    """The sampler's result, keeping none of the steps before it."""
+    """Run a sampler to its end, keeping only the result."""
     for xt, _ in steps:
         result = xt
     return result

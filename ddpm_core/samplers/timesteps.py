@@ -5,13 +5,13 @@ from torch import Tensor
 
 from ddpm_core.schedule import DiffusionSchedule
 
-LOWEST_HALF_LOG_SNR = -5.1  # below it (abar < 4e-5) a cosine schedule is pure noise; the bound of DPM-Solver's code
+LOWEST_HALF_LOG_SNR = -5.1  # below it (abar < 4e-5) a cosine schedule is pure noise; DPM-Solver's code has this bound
 
 
 def ddim_timesteps(num_timesteps: int, num_steps: int) -> Tensor:
-    """(num_steps,) int64, descending from T-1, gaps that differ by at most 1, ending one gap above -1.
+    """(num_steps,) int64, descending from T-1 to one gap above -1, in gaps that differ by at most 1.
 
-    ValueError where more steps are asked for than there are timesteps.
+    ValueError unless num_steps is between 1 and num_timesteps.
     """
     if not 1 <= num_steps <= num_timesteps:
         raise ValueError(f"the number of steps must be between 1 and {num_timesteps}, got {num_steps}")
@@ -41,13 +41,13 @@ SPACINGS = {
 def spaced_timesteps(schedule: DiffusionSchedule, num_steps: int, spacing: str = "uniform") -> Tensor:
     """(num_steps,) int64, strictly descending, in 0 ... T-1. ValueError for an unknown spacing or too many steps.
 
-    Where a spacing asks for one timestep twice, the next free one is taken: T steps visit every timestep.
+    If a spacing repeats a timestep, the next free one is taken, so T steps visit every timestep.
     """
     if spacing not in SPACINGS:
         raise ValueError(f"unknown spacing '{spacing}'; known: {', '.join(SPACINGS)}")
-    ddim_timesteps(schedule.timesteps, num_steps)  # refuses impossible numbers
+    ddim_timesteps(schedule.timesteps, num_steps)  # raises for an impossible number
     times, above = [], schedule.timesteps
     for left, t in zip(range(num_steps - 1, -1, -1), SPACINGS[spacing](schedule, num_steps).tolist()):
-        above = max(min(round(t), above - 1), left)  # below the one before, and leaving room for those to come
+        above = max(min(round(t), above - 1), left)  # below the previous one, leaving room for the rest
         times.append(above)
     return torch.tensor(times)

@@ -87,7 +87,7 @@ def room_for(n: int, loaded: Loaded) -> None:
 def bare(
     sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], more: str = ""
 ) -> argparse.ArgumentParser:
-    """A sub-command without options, and an example in its help; `more` is said of it there besides."""
+    """A sub-command without options, and an example in its help."""
     listed = next(c for c in COMMANDS if c.name == name)
     example = f"example: ddpm {name} {listed.example}".strip()
     p = sub.add_parser(name, help=listed.about, description=f"{listed.about} {more}".strip(), epilog=example)

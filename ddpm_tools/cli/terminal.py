@@ -16,11 +16,11 @@ import argcomplete
 class Command:
     """One line of the overview, and where the command itself is: MODULE.register(sub) adds it to a parser."""
 
-    name: str
+    name: str  # as it is typed
     task: str  # the heading that it stands under
-    about: str
+    about: str  # one sentence for the overview
     example: str  # without the program's name
-    module: str
+    module: str  # where `register` is, in the program's folder of commands
 
 
 def versions(program: str) -> str:

@@ -15,8 +15,8 @@ KINDS = {"train", "heldout"}
 class Places:
     """For each picture its class folder ('' where it lies in none) and its part ('' where no folder says one)."""
 
-    classes: tuple[str, ...]
-    parts: tuple[str, ...]
+    classes: tuple[str, ...]  # one for each picture
+    parts: tuple[str, ...]  # "train", "heldout" or '' for each
 
 
 def words_of(name: str) -> list[str]:

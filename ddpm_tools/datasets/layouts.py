@@ -29,10 +29,10 @@ DATASET = "dataset.json"
 class Index:
     """Pictures in order, and what is known of each; `captions` and `parts` are empty where nothing is said."""
 
-    names: tuple[str, ...]
-    labels: tuple[int, ...]
-    classes: tuple[str, ...]
-    captions: tuple[str, ...] = ()
+    names: tuple[str, ...]  # paths inside the folder or zip
+    labels: tuple[int, ...]  # an index into `classes` for each
+    classes: tuple[str, ...]  # names of the classes, in order
+    captions: tuple[str, ...] = ()  # one for each picture, or none at all
     parts: tuple[str, ...] = ()  # "train" or "heldout"
     left_out: tuple[str, ...] = ()  # sentences on pictures that are there and not among these
     unread: tuple[tuple[str, int], ...] = ()  # extensions of files that are no pictures here, and how many there are

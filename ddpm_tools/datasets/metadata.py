@@ -19,8 +19,8 @@ NO_LABEL = {"", "none", "null", "nan", "na", "n/a", "<na>"}  # how tables write 
 class Said:
     """What is said of one picture."""
 
-    label: str | None
-    text: str
+    label: str | None  # the class; None where none is given
+    text: str  # the caption, or ""
     source: str  # the metadata's name
 
 

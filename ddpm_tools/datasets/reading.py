@@ -37,8 +37,8 @@ def some(names: Sequence[str]) -> str:
 class Pictures:
     """Pictures in the order of their names, without those that are `bad`: position among the names -> why."""
 
-    images: np.ndarray  # (N, C, H, W) uint8
-    bad: dict[int, str]
+    images: np.ndarray  # (N, C, H, W) uint8, those that could be read
+    bad: dict[int, str]  # position among the names -> why it cannot be read
 
     def rows(self, n: int) -> dict[int, int]:
         """Position among the n names -> row of `images`."""

@@ -26,8 +26,8 @@ class Convention:
 
     schedule: DiffusionSchedule
     parameterization: Parameterization = EPSILON
-    low: float = -1.0
-    high: float = 1.0
+    low: float = -1.0  # lowest pixel value that the network is given
+    high: float = 1.0  # highest
     time: str = "t"  # a key of TIMES
     aspect: str = ""  # what differs from the stated convention: range, time, schedule or target; "" where nothing does
     value: str = "as stated"  # and its value
@@ -37,7 +37,7 @@ class Convention:
         return self.low + (x0 + 1) / 2 * (self.high - self.low)
 
     def predict(self, network: Network, xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        """x0_hat (B, C, H, W), clamped to the range; xt in this convention's range, t (B,) the true timesteps."""
+        """x0_hat (B, C, H, W), clamped to the range; xt is in this range, too, and t (B,) holds the true timesteps."""
         output = network(xt, TIMES[self.time](t, self.schedule.timesteps), y)
         return self.parameterization.predict_x0(output, xt, t, self.schedule).clamp(self.low, self.high)
 

@@ -41,10 +41,10 @@ class Known:
 class Evidence:
     """What was measured. Errors are shares of the image's variance; scores are errors over the pixel bound."""
 
-    how: Convention  # as stated
-    classes: tuple[str, ...]
-    times: list[int]
-    bound: Tensor  # (times,)
+    how: Convention  # the convention as the user states it
+    classes: tuple[str, ...]  # those whose labels are checked
+    times: list[int]  # timesteps at which errors are measured
+    bound: Tensor  # (times,), left by the best estimate from each pixel alone
     error: Tensor  # (times,), with the images' own labels
     null_error: Tensor  # (times,), without labels
     raw_error: Tensor | None  # (times,), of the weights before averaging, with or without labels as `used` says
@@ -54,14 +54,14 @@ class Evidence:
     time_change: float  # of the output when t becomes T - 1 - t
     label_change: float  # of the output when the label becomes the null class
     seen: Confusion | None  # which label makes an image easiest to denoise
-    finite: bool
+    finite: bool  # whether all weights and outputs are finite
     moved: float | None  # distance that training moved the weights, as a share of their initial length
     ema_moved: float | None  # the same for the averaged weights
     spikes: float  # see weights.spikes
     x0: Tensor  # (n, C, H, W), the held-out images used
-    y: Tensor  # (n,)
-    settings: Settings
-    sampler: SamplerEvidence | None = None
+    y: Tensor  # (n,), their labels
+    settings: Settings  # how much was measured
+    sampler: SamplerEvidence | None = None  # measurements of it; None: none was given
     drawn: Confusion | None = None  # requested class, class that the sampler's images show
     judge: str = ""  # who classified the samples in `drawn`: "the classifier" or "the network itself"
 

@@ -15,7 +15,7 @@ from ddpm_tools.diagnosis.denoising import Convention, noised
 class Confusion:
     """How often label j fits an image of class i best: counts (K, K), and what follows from them."""
 
-    counts: Tensor
+    counts: Tensor  # (K, K): rows the class, columns the label that fits best
 
     @property
     def accuracy(self) -> float:

@@ -31,8 +31,8 @@ HEADER: Row = ("measured", "value", "of a sound model")
 class Report:
     """The evidence and the verdict; `print(report)` shows the table and, last, the verdict."""
 
-    evidence: Evidence
-    verdict: Verdict
+    evidence: Evidence  # what was measured
+    verdict: Verdict  # what follows from it
     network: Network
 
     def rows(self) -> list[Row]:

@@ -59,9 +59,9 @@ class Mistake:
     """A way to step; the right one has no names."""
 
     schedule: DiffusionSchedule
-    clamp: bool = True
+    clamp: bool = True  # whether the estimate of x0 is clamped to [-1, 1]
     eta: float = 0.0
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # what is wrong: the schedule's name, "clamp"
 
 
 def mistakes(how: Convention) -> list[Mistake]:
@@ -110,17 +110,17 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
 class SamplerEvidence:
     """Measurements of the sampler."""
 
-    images: Tensor
+    images: Tensor  # (B, C, H, W), the sampler's
     reference: Tensor  # the reference sampler's images, from the same noise and labels
     distance: float  # energy distance of the sampler's images to real ones
-    reference_distance: float
+    reference_distance: float  # the same of the reference sampler's
     times: list[float] = field(default_factory=list)  # passed to the network, in order
     noise_std: float = 1.0  # of the first xt
     mistake: Mistake | None = None  # what explains the steps best
     residual: float = float("nan")  # the share it leaves unexplained
     right_residual: float = float("nan")  # the right step's
     gain: float = 1.0  # returned images = gain · (what the last step gives) + offset
-    offset: float = 0.0
+    offset: float = 0.0  # see gain: a right sampler has 1 and 0
     unfit: float = 0.0  # share of the images' variance beside that line
 
     @property

@@ -11,10 +11,10 @@ from ddpm_tools.diagnosis.evidence import Evidence
 class Verdict:
     """The likely fault: a code, where it is (training, sampling or none), one sentence, and what to do next."""
 
-    fault: str
-    where: str
-    sentence: str
-    remedy: str
+    fault: str  # a short name, such as "output range"
+    where: str  # "training", "sampling" or "none"
+    sentence: str  # the verdict for readers, with its figures
+    remedy: str  # what to do next
 
 
 Rule = Callable[[Evidence], Verdict | None]  # its docstring gives the reason and the threshold

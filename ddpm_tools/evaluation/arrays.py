@@ -19,9 +19,9 @@ SLACK = 1e-3  # beyond a range, by rounding
 class Samples:
     """Images (N, H, W) or (N, H, W, C) uint8, their labels where there are some, and what was assumed of them."""
 
-    images: np.ndarray
+    images: np.ndarray  # (N, H, W) or (N, H, W, C), uint8
     labels: np.ndarray | None  # (N,) whole numbers or names
-    assumed: tuple[str, ...]
+    assumed: tuple[str, ...]  # sentences on what the file does not state: range, order of the axes
 
 
 def is_array(path: Path) -> bool:

@@ -18,9 +18,9 @@ from ddpm_tools.evaluation.sources import Source, folder_source, tensor_source
 class Candidate:
     """Images and all that is known of how they were made."""
 
-    source: Source
-    about: Provenance
-    made_with: dict[str, Any]
+    source: Source  # the images
+    about: Provenance  # how they were made, as their results state it
+    made_with: dict[str, Any]  # the same in full, for metrics.json
 
 
 def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing) -> Candidate:

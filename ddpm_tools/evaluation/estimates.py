@@ -15,9 +15,9 @@ from ddpm_core.streams import stream
 class Estimate:
     """A number with its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: float  # the estimate; nan where it could not be computed
+    low: float  # lower end of the interval
+    high: float  # upper end
     se: float | None = None  # standard error; the interval may have been cut off where no value can lie
     df: float | None = None  # degrees of freedom behind se; None: as good as infinitely many, so Student's t is normal
 

@@ -26,25 +26,25 @@ from ddpm_tools.evaluation.streaming import ExtractedFeatures, extract_features
 class ClassRow:
     """One class: how many images were asked for, how far they are from its real ones, how many show it."""
 
-    name: str
-    n: int
-    distance: Estimate | None
-    adherence: Estimate | None
+    name: str  # of the class
+    n: int  # images of it
+    distance: Estimate | None  # Fréchet distance to its real images; None for fewer than 4 images, or 2 real ones
+    adherence: Estimate | None  # share of its images that the judge assigns to it; None without a judge
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Everything measured of one set of images, and in `notes` what could not be, and why."""
 
-    name: str
-    results: list[MetricResult]
-    per_class: list[ClassRow] = field(default_factory=list)
+    name: str  # of the images' source
+    results: list[MetricResult]  # one for each metric, in the order of METRICS
+    per_class: list[ClassRow] = field(default_factory=list)  # one for each class asked for; empty where not measured
     confusion: Tensor | None = None  # (K, K) counts: rows the class asked for, columns the class seen
     neighbours: Neighbours | None = None  # of the kept images
-    seen: ExtractedFeatures | None = None
+    seen: ExtractedFeatures | None = None  # features and kept images
     labels: Tensor | None = None  # (M,) of the kept images
     by_n: Extrapolation | None = None  # the Fréchet distance of fewer images
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what could not be measured and why, and what limits the rest
 
 
 def feature_estimates(
@@ -122,9 +122,9 @@ def evaluate(
     judge: Judge | None = None,
     config: EvaluationConfig | None = None,
 ) -> Evaluation:
-    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` says how
-    they were made; its extractor, n and reference are filled in here. ValueError with fewer than two images, or where a
-    feature is not finite."""
+    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` is what
+    is known of how they were made; its extractor, n and reference are filled in here. ValueError with fewer than two
+    images, or where a feature is not finite."""
     config = config or EvaluationConfig()
     metrics, repeats = config.metrics, config.repeats
     check_metrics(metrics)

@@ -25,12 +25,12 @@ class FeatureNetwork(Protocol):
 class Extractor:
     """A FeatureNetwork from a function: `embed` takes a batch (B, C, H, W) uint8 and returns (B, dimension)."""
 
-    name: str
-    version: str
-    dimension: int
-    input_range: tuple[float, float]
-    embed: Callable[[Tensor], Tensor]
-    batch: int = 100
+    name: str  # stands beside every result
+    version: str  # changes with the weights: results of different versions are never compared
+    dimension: int  # D, the length of a feature vector
+    input_range: tuple[float, float]  # of what the network itself is fed
+    embed: Callable[[Tensor], Tensor]  # (B, C, H, W) uint8 -> (B, dimension)
+    batch: int = 100  # images in one pass of the network: bounds the memory
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ from ddpm_tools.evaluation.resampling import frechet_resampler
 class Extrapolation:
     """A straight line in 1/n through distances at several n."""
 
-    limit: float  # at 1/n = 0
-    slope: float
-    sizes: tuple[int, ...]
-    values: tuple[float, ...]
+    limit: float  # the distance at 1/n = 0
+    slope: float  # change of the distance with 1/n
+    sizes: tuple[int, ...]  # the numbers of images n
+    values: tuple[float, ...]  # the distance at each of these n
 
 
 def distances_by_n(

@@ -21,9 +21,9 @@ KNOWN_CLASSES = {**dict.fromkeys(OURS, tuple("0123456789")), **TORCHVISION}
 class Judge:
     """A classifier with its name and the digest of its weights."""
 
-    name: str
-    version: str
-    model: AnyClassifier
+    name: str  # such as digits-classifier
+    version: str  # digest of its weights
+    model: AnyClassifier  # images (B, C, H, W) in [-1, 1] -> logits (B, K)
     heldout_accuracy: float | None = None  # on real images: adherence above it says nothing more
 
 

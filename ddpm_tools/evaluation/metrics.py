@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class Metric:
     """What a metric is called, and which way is better."""
 
-    title: str
-    better: str
+    title: str  # its name for readers
+    better: str  # "lower", "higher", or "about" a value
 
 
 METRICS = {
@@ -32,7 +32,7 @@ NEIGHBOURLY = {"precision", "recall", "density", "coverage"}  # taken from neare
 class EvaluationConfig:
     """What is measured, and how closely."""
 
-    metrics: Collection[str] = tuple(METRICS)
+    metrics: Collection[str] = tuple(METRICS)  # keys of METRICS
     repeats: int = 100  # of the bootstrap: the standard error itself is then known to about 7 %
     progress: bool = False
 

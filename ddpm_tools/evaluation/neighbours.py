@@ -16,8 +16,8 @@ HONEST = 2000  # images that set the limit: enough for a quantile of 5 %
 class Neighbours:
     """For each image the nearest training image and how far it is: root mean square over pixels in [-1, 1]."""
 
-    index: Tensor  # (N,)
-    distance: Tensor  # (N,)
+    index: Tensor  # (N,), of the nearest training image
+    distance: Tensor  # (N,), to that image
 
     def copies(self, limit: float) -> Tensor:
         """(N,) 1 where the image is nearer to a training image than 95 % of unseen real images are."""

@@ -24,7 +24,7 @@ class ClassifierConfig:
     image_channels: int = 1
     image_size: int = 8
     num_classes: int = 10
-    width: int = 32
+    width: int = 32  # channels of the first convolution; the others have twice as many
     features: int = 64  # few enough that a covariance can be estimated from some hundred images
 
 

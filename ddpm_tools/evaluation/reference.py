@@ -27,12 +27,12 @@ class ReferenceConfig:
 
     data: str
     split: str
-    n: int
+    n: int  # images in the statistics
     content: str  # digest of pixels and labels
-    extractor: str
-    version: str
-    dimension: int
-    keep: int = KEEP
+    extractor: str  # name of the feature network
+    version: str  # digest of its weights
+    dimension: int  # D, the length of a feature vector
+    keep: int = KEEP  # the most images whose features are kept
 
     def __str__(self) -> str:
         return f"{self.data}/{self.split} ({self.n} images, {self.content})"
@@ -42,11 +42,11 @@ class ReferenceConfig:
 class Reference:
     """Moments of all N real images, features and labels of M kept ones, and how near honest images come to them."""
 
-    config: ReferenceConfig
-    moments: Moments
-    features: Tensor  # (M, D)
-    labels: Tensor  # (M,)
-    copy_limit: float  # see neighbours.copy_limit
+    config: ReferenceConfig  # what the statistics are of
+    moments: Moments  # mean and covariance of all N features
+    features: Tensor  # (M, D), of the kept images
+    labels: Tensor  # (M,), their classes
+    copy_limit: float  # a generated image nearer than this to a training image is a copy: see neighbours.copy_limit
 
     def of_class(self, k: int) -> Tensor:
         """Features (m, D) of one class, of those that were kept."""
@@ -70,7 +70,7 @@ def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
 def make_reference(
     data: ImageData, network: FeatureNetwork, heldout: ImageData | None = None, progress: bool = False, keep: int = KEEP
 ) -> Reference:
-    """Look at all the data once; `heldout` says how near unseen images come to them, `keep` how many features stay."""
+    """Look at all the data once, and measure how near unseen images come to them."""
 
     seen = extract_features(data.images.split(500), network, keep=keep, total=len(data), progress=progress)
     config = replace(describe(data, network), keep=keep)

@@ -28,11 +28,11 @@ class ResNetTraining:
     """The recipe of a short run."""
 
     steps: int = 2340  # 6 epochs of CIFAR-10: some 8 minutes of one idle core
-    batch_size: int = 128
+    batch_size: int = 128  # images in a step
     lr: float = 0.1  # peak of a linear warm-up and a linear decay to zero
     warmup: float = 0.2  # share of the steps
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    momentum: float = 0.9  # of Nesterov's SGD
+    weight_decay: float = 5e-4  # of all weights, as usual for this optimiser
     smoothing: float = 0.1  # of labels: calibrated enough, and better features
     shift: int = 4  # pixels: each example is moved by at most this much
     flip: bool = True  # never for digits or letters

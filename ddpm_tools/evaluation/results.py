@@ -31,11 +31,11 @@ class Provenance:
     """What a result depends on. What another program drew has no seed, steps or w that we know of: None."""
 
     extractor: str  # the network with its version, "pixels" where there is none
-    n: int
-    reference: str
-    seed: int | tuple[int, ...] | None
-    steps: int | None
-    w: float | None
+    n: int  # images behind the result
+    reference: str  # the real images: data, split, number and digest
+    seed: int | tuple[int, ...] | None  # of the sampling; several where the result is a mean over them
+    steps: int | None  # of the sampler
+    w: float | None  # guidance scale
     weights: str  # "ema", "raw", or "unknown"
 
     def __str__(self) -> str:
@@ -50,8 +50,8 @@ class Provenance:
 class MetricResult:
     """One metric's value and what it depends on."""
 
-    metric: str
-    estimate: Estimate
+    metric: str  # a key of METRICS
+    estimate: Estimate  # its value and 95 % interval
     about: Provenance
     values: tuple[float, ...] = ()  # one for each seed in about.seed, where there are several
     covers: str = "images"  # a key of COVERS: what the interval is over

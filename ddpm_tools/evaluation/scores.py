@@ -19,8 +19,8 @@ from ddpm_tools.evaluation.results import Provenance
 class Scores:
     """Adherence (accuracy of a held-out classifier on the requested labels), Fréchet distance, diversity."""
 
-    adherence: Estimate
-    distance: Estimate
+    adherence: Estimate  # share of the images in which the classifier sees the class asked for
+    distance: Estimate  # Fréchet distance of their features to those of real images
     diversity: Estimate  # within-class spread of the features, in units of the real images'
     about: Provenance
 
@@ -32,9 +32,9 @@ class Scores:
 class ReferenceStatistics:
     """What scored features are held against: the moments of real ones, and their spread within a class."""
 
-    name: str
-    moments: Moments
-    spread: float
+    name: str  # of the real images
+    moments: Moments  # mean and covariance of their features
+    spread: float  # their diversity, the unit of Scores.diversity
 
     @classmethod
     def of(cls, real: ImageData, classifier: Classifier) -> ReferenceStatistics:

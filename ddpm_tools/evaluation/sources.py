@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 class Source:
     """n images with the classes asked for, where these are known; `chunks()` starts anew at each call."""
 
-    name: str
-    n: int
-    labels: Tensor | None  # (N,)
+    name: str  # for messages and reports
+    n: int  # how many images
+    labels: Tensor | None  # (N,), the classes asked for; None where they are not known
     chunks: Callable[[], Iterator[Tensor]]  # of (B, C, H, W) uint8
     notes: tuple[str, ...] = ()  # what was left out, or had to be assumed
 

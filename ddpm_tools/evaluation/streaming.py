@@ -67,10 +67,10 @@ class ExtractedFeatures:
 
     n: int
     moments: Moments  # of all N
-    features: Tensor  # (M, D)
-    images: Tensor  # (M, C, H, W) uint8
-    index: Tensor  # (M,) which ones were kept
-    predicted: Tensor | None  # (N,) a classifier's classes
+    features: Tensor  # (M, D), of the kept images
+    images: Tensor  # (M, C, H, W) uint8, the kept ones
+    index: Tensor  # (M,), which ones were kept
+    predicted: Tensor | None  # (N,), the classes that a classifier sees
     content: str  # digest of all pixels
 
 

@@ -21,10 +21,10 @@ DIGITS = "Digits of 8×8, as scikit-learn has them: small enough that a network 
 class Walk:
     """From one class to another: a strip, and the same forth and back."""
 
-    a: str
-    b: str
-    strip: str
-    gif: str
+    a: str  # the class it starts from
+    b: str  # the class it ends at
+    strip: str  # the picture's file name
+    gif: str  # the animation's
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Drawn:
     note: str  # about the model
     about: dict[str, Any]  # what the sweep's results depend on
     rows: list[list[str]]  # of the sweep: w and the metrics
-    walks: list[Walk]
+    walks: list[Walk]  # from class to class
 
 
 def walk(strip: Path) -> Walk:

@@ -24,17 +24,17 @@ PUBLISHED = DATA_DIR / "published"
 class Result:
     """One run: what was trained, where, how fast, and every figure of its samples."""
 
-    preset: str
+    preset: str  # the name of the preset trained
     design: str  # what departs from the preset, in a word
     seed: int
-    steps: int
-    batch_size: int
-    commit: str
-    device: str
-    command: str
+    steps: int  # of training
+    batch_size: int  # images in a step, over all processes
+    commit: str  # of this repository
+    device: str  # the name of the GPU, or cpu
+    command: str  # that repeats the run
     minutes: float  # of training, over all parts of an interrupted run
-    train_images_per_s: float
-    sample_images_per_s: float
+    train_images_per_s: float  # while training
+    sample_images_per_s: float  # while sampling
     peak_bytes: int  # of the GPU's memory, or of the process where there is none
     figures: tuple[dict[str, Any], ...]  # MetricResult as plain values: value, interval, n, extractor, w, ...
     sampling: dict[str, Any] = field(default_factory=dict)  # SampleConfig and the number of steps

@@ -16,8 +16,8 @@ from torch import Tensor
 class Ranks:
     """Which process this is (`rank`, from 0), and of how many."""
 
-    rank: int = 0
-    world: int = 1
+    rank: int = 0  # of this process, from 0
+    world: int = 1  # how many processes there are
 
     @property
     def first(self) -> bool:

@@ -57,7 +57,7 @@ class Hardware:
     kind: str  # cpu, cuda or mps
     free_bytes: int = 0  # of a GPU's own memory
     bf16: bool = False  # in hardware: emulated, it is slower than float32
-    compiler: bool = False
+    compiler: bool = False  # whether torch.compile can make kernels for it
 
 
 def hardware(device: torch.device | str) -> Hardware:

@@ -6,7 +6,7 @@ import { limited, MODE_LIMITS, MOST_MODES, mixtureText, VIEWS } from "./state.js
 import { ARROWS } from "./views.js";
 
 export const byId = (id) => document.getElementById(id);
-const PRESET_TITLES = { lesson: "lesson 5.2", pair: "two that overlap", ring: "a ring of eight" };
+const PRESET_TITLES = { lesson: "lesson 5.2", pair: "two that overlap", ring: "ring of eight" };
 const MODE_TITLES = { x: "x", y: "y", spread: "spread", share: "share" };
 
 export function element(tag, properties, ...children) {
@@ -113,7 +113,7 @@ export function showControls(page) {
   byId("trails").checked = s.trails;
   for (const box of document.querySelectorAll("[data-views]"))
     box.hidden = !box.dataset.views.split(" ").includes(s.view);
-  options(byId("preset"), s.modes in PRESETS ? PRESET_TITLES : { "": "one of your own", ...PRESET_TITLES });
+  options(byId("preset"), s.modes in PRESETS ? PRESET_TITLES : { "": "your own", ...PRESET_TITLES });
   byId("preset").value = s.modes in PRESETS ? s.modes : "";
   options(byId("mode"), Object.fromEntries(modes.map((m, i) => [i, `${i + 1} (${CLASSES[m.owner]})`])));
   byId("mode").value = page.chosen;

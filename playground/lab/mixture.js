@@ -67,7 +67,7 @@ export function network(mixture, xt, level, y) {
   return { x0, eps };
 }
 
-/** weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6, with their w + 1). */
+/** weak + w·(strong - weak): w = 0 is weak, w = 1 strong (Ho & Salimans 2022, eq. 6; our w is their w + 1). */
 export function extrapolate(weak, strong, w) {
   const out = new Float64Array(weak.length);
   for (let i = 0; i < out.length; i++) out[i] = weak[i] + w * (strong[i] - weak[i]);

@@ -31,9 +31,9 @@ export function ddimStep({ x0, eps }, next) {
   return combine(next.signal, x0, next.noise, eps);
 }
 
-/** Ancestral sampling (Ho et al. 2020, eq. 6-7), also with a stride; noise (2N), unused in the last step. */
+/** Ancestral sampling (Ho et al. 2020, eq. 6-7), with any stride; noise (2N), unused in the last step. */
 export function ddpmStep({ x0, eps }, now, next, noise) {
-  const alpha = (now.signal / next.signal) ** 2; // 1 - beta, of all the timesteps in this stride together
+  const alpha = (now.signal / next.signal) ** 2; // 1 - beta for the whole stride
   const mean = combine(next.signal, x0, (Math.sqrt(alpha) * next.noise ** 2) / now.noise, eps); // eq. 7
   if (next.noise === 0) return mean;
   return combine(1, mean, (next.noise / now.noise) * Math.sqrt(1 - alpha), noise); // beta tilde, eq. 7

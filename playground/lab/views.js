@@ -17,7 +17,7 @@ export const ARROWS = [
   { name: "u", title: "without the class", colour: "arrow-u" },
   { name: "c", title: "with the class", colour: "arrow-c" },
   { name: "guided", title: "guided", colour: "arrow-guided" },
-  { name: "formula", title: "as the formula needs", colour: "arrow-formula" },
+  { name: "formula", title: "what the formula needs", colour: "arrow-formula" },
 ];
 
 /** The exact noise at points (2N): without and with the class, guided, and that of the formula's noisy density. */

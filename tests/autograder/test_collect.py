@@ -281,7 +281,7 @@ def test_links_among_the_submissions_are_not_followed(tmp_path):
     ("content", "words", "says"),
     [
         (None, (), "there is no file"),
-        (b"PK\x03\x04 no zip", (), "is not a zip, or a damaged one"),
+        (b"PK\x03\x04 no zip", (), "is not a zip, or is damaged"),
         ([], (), "it has no files"),
         ([("a/ema.ipynb", "x")], ("--format", "canvas"), "which assignment it is; give it with --assignment"),
         (

@@ -47,7 +47,7 @@ def test_records_never_lie_among_what_was_handed_in(handed_in, capsys, out, monk
     (handed_in.parent / "link").symlink_to(handed_in)
     before = files(handed_in)
     monkeypatch.chdir(handed_in.parent)
-    assert "into a submission; choose a folder of its own" in says(capsys, "grade", handed_in, "--out", out)
+    assert "into a submission; choose a separate folder" in says(capsys, "grade", handed_in, "--out", out)
     assert files(handed_in) == before
 
 
@@ -115,7 +115,7 @@ def test_a_notebook_under_another_name_is_taken_and_said(tmp_path):
     def taken(name: str) -> bool:
         found = s.found("label_dropout")
         assert found == s.found("label_dropout") and found.path == s.files["label_dropout"] and not found.why
-        says = f"{name} was taken for label_dropout.ipynb; hand it in under this name"
+        says = f"{name} was used as label_dropout.ipynb; hand it in under this name"
         assert (found.path == folder / name and found.said == says) or (found.path == asked and not found.said)
         return found.path != asked
 

@@ -135,14 +135,14 @@ def test_an_answer_is_shown_where_it_was_graded(tmp_path: Path, released: Notebo
     answers = ("ClassConditioner", "prepare_conditioning")
     found = extract.extract(tmp_path / "conditioner.ipynb", answers, together=False)
     assert found.cells["ClassConditioner"] == result["ClassConditioner"].source
-    assert found.remarks == ("a cell of text is called `ClassConditioner` too; the code cell was graded",)
+    assert found.remarks == ("a text cell is also called `ClassConditioner`; the code cell was graded",)
 
     cells["ClassConditioner"].cell_type = "markdown"  # now no code is left
     cells["conditioner_written"].cell_type = "raw"
     nb.cells = nb.cells[:-1]
     result = restore.by_id(shown(tmp_path, nb, released))
     assert "YOUR CODE HERE" in result["ClassConditioner"].source and result["conditioner_written"].source == "my words"
-    with pytest.raises(extract.Unreadable, match="`ClassConditioner` of code, but one of text; make it a code cell"):
+    with pytest.raises(extract.Unreadable, match="`ClassConditioner` of code, only one of text; make it a code cell"):
         extract.extract(tmp_path / "conditioner.ipynb", ("ClassConditioner",))
 
 

@@ -54,14 +54,14 @@ PIECES = {
     "the stub between pieces": ([HEAD, STUB, TAIL], True, "together, in order"),
     "an empty piece below": ([RIGHT, "\n"], True, ""),
     "a trial below": ([RIGHT, TRIED], True, "without what it does not need"),
-    "a broken draft above": (["def drop_labels(labels", RIGHT], True, "without a piece that is no Python by itself"),
+    "a broken draft above": (["def drop_labels(labels", RIGHT], True, "without a piece that is not Python by itself"),
     "a wrong draft above": ([NONE_DROPPED, RIGHT], True, "they define it differently, and the last one that does"),
     "a wrong one below": ([RIGHT, NONE_DROPPED], False, "they define it differently, and the last one that does"),
     "wrapped below": ([RIGHT, "drop_labels = torch.no_grad()(drop_labels)"], True, "together, in order"),
     "a magic in a piece": (["%matplotlib inline\n" + HELPER, CALLS], True, "together, in order"),
     "the future below": ([HELPER, "from __future__ import annotations\n" + CALLS], True, "together, in order"),
     "only a helper": ([HELPER, STUB], False, ""),
-    "the end above its beginning": ([TAIL, HEAD], False, "without a piece that is no Python by itself"),
+    "the end above its beginning": ([TAIL, HEAD], False, "without a piece that is not Python by itself"),
 }
 cut = RIGHT.index("null_class, labels)")
 PIECES["split within a line"] = ([RIGHT[:cut], RIGHT[cut:]], True, "its pieces were graded together, in order")
@@ -115,7 +115,7 @@ class Case:
 
 
 def taken(name: str) -> tuple[str, str]:
-    return (f"{name} was taken for {ASKED}", "hand it in under this name")
+    return (f"{name} was used as {ASKED}", "hand it in under this name")
 
 
 WRONG = notebook([NONE_DROPPED])

@@ -69,7 +69,7 @@ def test_merged_cells_and_cells_of_another_kind(tmp_path):
     for kind in ("markdown", "raw"):
         nb = corpus.notebook([corpus.STUB, corpus.RIGHT])
         nb["cells"][nb["cells"].index(corpus.cell(nb)) + 2]["cell_type"] = kind
-        with pytest.raises(Unreadable, match=f"`{ANSWER}` is answered in a cell of text of {ASKED}"):
+        with pytest.raises(Unreadable, match=f"`{ANSWER}` is answered in a text cell of {ASKED}"):
             extract(written(tmp_path, nb), EXERCISE.answers)
         nb = corpus.notebook([corpus.RIGHT, "my notes"])
         nb["cells"][nb["cells"].index(corpus.cell(nb)) + 2]["cell_type"] = kind
@@ -92,7 +92,7 @@ def test_a_notebook_is_found(name, tmp_path):
     corpus.Case(files, 0).write(tmp_path)
     found = Submission("ada", TASK, tmp_path).found(NOTEBOOK)
     assert found.path == tmp_path / place and not found.why
-    assert found.said.startswith(f"{place} was taken for {ASKED}") == bool(found.said) == (place != ASKED)
+    assert found.said.startswith(f"{place} was used as {ASKED}") == bool(found.said) == (place != ASKED)
 
 
 def test_what_lies_there_counts_for_the_record(tmp_path):

@@ -82,7 +82,7 @@ CLAIMS = (
     Claim("paths-reading", r"699\$ on, (\d+) % .* from \$t = 199\$ on, (\d+) %",
           lambda r: [100 * r["decided"][t] for t in ("699", "199")], 3),
     Claim("paths-reading", r"it is (\d+) %\)", lambda r: [100 * r["on_data"]], 0.6),
-    Claim("ema-reading", r"initialisation to ([\d.]+) %", lambda r: [100 * r["initial"]], 0.06),
+    Claim("ema-reading", r"still ([\d.]+) % random initialisation", lambda r: [100 * r["initial"]], 0.06),
     Claim("compare-reading", r"`x0` in all (\d+) reruns", lambda r: [r["record"]["x0"][0]], 0),
     Claim("compare-reading", r"those of `v` in (\d+) of (\d+)", lambda r: r["record"]["v"], 0),
 )  # fmt: skip

@@ -113,9 +113,9 @@ def test_a_large_model_s_link_shows_its_noise_and_no_black_squares(site, visit_a
     np.testing.assert_allclose(canvas(page, "#xt")[:, 0], pixels(noise[:1024]), atol=1)
     assert not canvas(page, "#x0").any() and "unknown until" in page.inner_text("#stage")  # transparent
     assert page.locator("#load").is_visible() and page.locator("#way-png").is_hidden()
-    assert "Once the network is here" in page.inner_text("#step-box") and page.locator("#step figure").count() == 0
+    assert "Once the network is loaded" in page.inner_text("#step-box") and page.locator("#step figure").count() == 0
     assert columns_end_together(page)  # no hole beside the controls
-    assert "told after the first one" in page.inner_text("#model-hint")
+    assert "shown after the first one" in page.inner_text("#model-hint")
     other.page.close()
 
 
@@ -141,7 +141,7 @@ def test_snow_at_the_first_step_is_explained_where_there_is_some(visit):
     assert re.search(r"\d+ % of the estimate is plain black or white", visit.page.inner_text("#step-text"))
     visit.go("model=digits&steps=8")
     assert "black or white" not in visit.page.inner_text("#step-text")
-    assert "believes the clean image is" in visit.page.inner_text("#stage")
+    assert "estimate of the clean image" in visit.page.inner_text("#stage")
 
 
 BESIDE = [("w", "1"), ("class", "8"), ("sampler", "dpm++"), ("steps", "5"), ("weights", "raw")]

@@ -245,7 +245,7 @@ def test_another_checkpoint_is_offered_and_a_large_one_announced(visit):
     assert page.locator("#model option").count() == 4
     page.select_option("#model", "colour")
     visit.idle()
-    assert "MB to fetch" in page.inner_text("#status")
+    assert "MB to download" in page.inner_text("#status")
     assert not [url for url in visit.requests if "colour" in url]
     assert [o.strip() for o in page.locator("#pair option").all_inner_texts()][1:] == [
         "cat → dog", "airplane → ship", "automobile → truck", "bird → airplane",

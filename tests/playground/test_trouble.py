@@ -10,7 +10,7 @@ def test_without_a_network_the_old_picture_stays_under_its_own_name_and_can_be_t
     page.select_option("#model", "digits28")
     visit.idle()
     assert "digits28 could not be loaded: the server did not answer" in page.inner_text("#error")
-    assert "Fetch" not in page.inner_text("#status") and page.inner_text("#load") == "Try again"
+    assert "Download" not in page.inner_text("#status") and page.inner_text("#load") == "Try again"
     assert page.input_value("#model") == "digits" and visit.get("settings.model") == "digits"
     assert (visit.images() == picture).all() and page.locator("#way").is_visible()
     page.click("#load")  # in vain, and the button stays

@@ -62,7 +62,7 @@ WRONG = {
     "once more": (ASK * 3 + "    return x0\n", "asks the network more than twice"),
     "for ever": (f"    while True:\n    {ASK}", "asks the network more than twice"),
     "at once": ("    return noise.clamp(-1, 1)\n    yield\n", "without asking the network once"),
-    "no generator": ("    return noise\n", r"no generator, it returns a Tensor"),
+    "no generator": ("    return noise\n", r"not a generator, it returns a Tensor"),
     "nothing": (ASK, "ends with nothing"),
     "shape": ("    x0, eps = yield noise[:2], 9\n    return x0\n", r"yielded has shape \(2, 1, 8, 8\)"),
     "dtype": ("    x0, eps = yield noise.double(), 9\n    return x0\n", "float64"),
@@ -70,8 +70,8 @@ WRONG = {
     "high t": ("    x0, eps = yield noise, 1000\n    return x0\n", "outside of 0 to 999"),
     "low t": ("    x0, eps = yield noise, -1\n    return x0\n", "outside of 0 to 999"),
     "very high t": ("    x0, eps = yield noise, 10**30\n    return x0\n", "outside of 0 to 999"),
-    "fraction": ("    x0, eps = yield noise, 9.5\n    return x0\n", "no whole number"),
-    "t for each": ("    x0, eps = yield noise, torch.full((6,), 9)\n    return x0\n", "no whole number"),
+    "fraction": ("    x0, eps = yield noise, 9.5\n    return x0\n", "not a whole number"),
+    "t for each": ("    x0, eps = yield noise, torch.full((6,), 9)\n    return x0\n", "not a whole number"),
     "no t": ("    x0, eps = yield noise\n    return x0\n", "yields a Tensor where it must `yield x, t`"),
     "images' shape": (f"{ASK}    return x0[:, 0]\n", r"returned has shape \(6, 8, 8\)"),
     "images' range": (f"{ASK}    return x0 * 3\n", r"leave \[-1, 1\]"),
@@ -131,10 +131,10 @@ def test_the_schedule_that_the_child_gets_is_the_network_s():
 CHEATS = {
     "own pictures": (f"{ASK}    return noise.tanh()\n", "hardly change with the network's answers"),
     "own noise": ("    x0, _ = yield noise + torch.randn_like(noise), 900\n    return x0\n", "depends on the others"),
-    "batch": (f"{ASK}    return (x0 - x0.mean(0)).clamp(-1, 1)\n", "depends on the others of its batch"),
+    "batch": (f"{ASK}    return (x0 - x0.mean(0)).clamp(-1, 1)\n", "depends on the others in its batch"),
     "count": (
         "    few_steps.n = getattr(few_steps, 'n', 0) + 1\n"
-        f"{ASK}    return x0.roll(few_steps.n, -1)\n", "gives other images the second time",
+        f"{ASK}    return x0.roll(few_steps.n, -1)\n", "gives different images the second time",
     ),
 }  # fmt: skip
 

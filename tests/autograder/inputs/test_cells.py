@@ -108,7 +108,7 @@ LOST = {  # the outcome of the notebook stays `graded`, since the other answers 
 
 
 RUN = {  # these reach the sandbox; None: nothing is lost
-    "twice": (None, "occurs more than once; the one that defines it was graded, without a piece that is no Python"),
+    "twice": (None, "occurs more than once; the one that defines it was graded, without a piece that is not Python"),
     "reordered": (None, ""),
     "odd cells between": (None, ""),
     "other cells train": (None, ""),

@@ -48,7 +48,7 @@ def test_processor_time_is_charged_whoever_spends_it(name, tmp_path, got):
     assert milliseconds / 1000 < PATIENCE_S + 0.8, milliseconds
     # a dead worker that nobody has reaped shows whole hundredths of a second only
     assert seen_s > 0.6 * milliseconds / 1000 - 0.1, (milliseconds, seen_s)
-    got(name, 0.0, f"{milliseconds / 1000:.1f} s of processor time in a question of {PATIENCE_S:g} s")
+    got(name, 0.0, f"{milliseconds / 1000:.1f} s of processor time for a question limited to {PATIENCE_S:g} s")
 
 
 @pytest.mark.parametrize("name", KINDS["HOLD"])
@@ -56,7 +56,7 @@ def test_memory_is_counted_whoever_holds_it(name, tmp_path, got):
     failure, held, _ = ended(tmp_path, KINDS["HOLD"][name], Limits(memory_bytes=MEMORY), 2.5)
     assert failure and failure.outcome in ("crash", "timeout"), failure
     assert held < 1.3 * MEMORY, held / MIB
-    got(name, 0.0, f"{held // MIB} MiB held where {MEMORY // MIB} are allowed")
+    got(name, 0.0, f"{held // MIB} MiB held, {MEMORY // MIB} allowed")
 
 
 @pytest.mark.parametrize("sandboxed", [True, False])

@@ -149,7 +149,7 @@ def test_whoever_is_not_graded_stands_in_the_table_and_the_report(graded):
     found = {
         ("dora", "5_2_guidence"): "not graded: no assignment has this name; rename the folder",
         ("emil", ""): "not graded: there is no folder of an assignment",
-        ("fay", TASK): f"{NOTEBOOK}-Copy1.ipynb was taken for {NOTEBOOK}.ipynb; hand it in under this name",
+        ("fay", TASK): f"{NOTEBOOK}-Copy1.ipynb was used as {NOTEBOOK}.ipynb; hand it in under this name",
         ("\u0430da", ""): "looks like the name 'ada', and is '\\u0430da'; see whose folder it is, and rename it",
     }
     assert {(*key, text) for key, text in found.items()} <= told

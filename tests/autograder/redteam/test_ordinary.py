@@ -14,8 +14,8 @@ from tests.autograder.sandbox.test_who_starts_it import ordinary_user
 
 HERE = Path(__file__).parent
 ATTACKS = (  # parts of names; at least one of each kind
-    *("reads_the_gradebook", "becomes_root", "hundreds_of_processes", "whose_end_is_ignored", "whose_first_has_ended"),
-    *("empty_files", "tables_of_empty", "hands_to", "end_at_once", "fork_bomb", "pickle_for"),
+    *("reads_the_gradebook", "becomes_root", "hundreds_of_processes", "whose_end_is_ignored", "whose_first_thread"),
+    *("empty_files", "tables_of_empty", "hands_to", "exit_at_once", "fork_bomb", "pickle_place"),
     *("without_this", "every_word", "with_the_filter"),
 )
 

@@ -61,7 +61,7 @@ def test_no_source_of_ours_travels(name, tmp_path, got):
     assert "found" in result.instructor["printed"] and result.score == 0
     told = json.dumps(record("mallory", BLOCK.assignment, [result]), ensure_ascii=False)
     assert carried(told) == set(), told
-    got(name, result.score, "none; no run of 24 characters of ours told")
+    got(name, result.score, "none; no 24 consecutive characters of ours revealed")
     for test in result.tests:  # nor anything else in a student's own words, however it is coded
         numbers = re.findall(r"[\d,]*\d", test.output)
         assert len(numbers) <= 20 and all(len(n) <= 11 for n in numbers), test.output

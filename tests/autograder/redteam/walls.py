@@ -146,7 +146,7 @@ LIMITS = {
 COUNTED = {
     "PROCESS_BYTES": "mappings",
     "INODE_BYTES": "empty files",
-    "SOCKET_BYTES": "unix sockets, with buffers as they come",  # for Jupyter's kernel: an answer gets no socket
+    "SOCKET_BYTES": "unix sockets, with default buffers",  # for Jupyter's kernel: an answer gets no socket
 }
 
 # --- what a child says: part of a refusal in protocol.py -> (the check, what is put in its place, header, tensors) ---

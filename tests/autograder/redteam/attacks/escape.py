@@ -46,7 +46,7 @@ except OSError: pass
 try: print("REACHED", socket.gethostbyname("example.org"))
 except OSError: pass
 BASE""",
-    "signals everybody": """
+    "signals every process": """
 import os, signal
 me = os.getpid()
 for pid in [@PID@, os.getppid(), 1, *range(2, 400)]:
@@ -86,7 +86,7 @@ if not os.fork():
         time.sleep(0.002)
     os._exit(0)
 BASE""",
-    "its helpers compute where nobody counts": """
+    "its helper processes compute where nothing is counted": """
 import os, signal, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for _ in range(20):
@@ -97,7 +97,7 @@ for _ in range(20):
             os._exit(0)
     except OSError: pass
 BASE""",
-    "files without contents, and buffers that nobody reads": """
+    "empty files, and unread buffers": """
 import os, socket
 try:
     for i in range(20000): os.mknod(f"/tmp/{i}")
@@ -105,7 +105,7 @@ try:
     print("LEAK:sockets")
 except OSError: pass
 BASE""",
-    "threads that go on after the answer": """
+    "threads that continue after the answer": """
 import threading, time
 def work():
     while True:
@@ -130,7 +130,7 @@ for attempt in (lambda: os.setuid(0), lambda: os.chroot("/"), lambda: os.mknod("
 for call in ((165, b"none", b"/tmp", b"tmpfs", 0, 0), (101, 16, @PID@, 0, 0)):
     if libc.syscall(*call) == 0: print("LEAK:call", call[0])
 BASE""",
-    "says more than a terminal should hear": """
+    "prints control codes and markup": """
 import sys
 print("\\x1b]0;owned\\x07\\x1b[2J<script>alert(1)</script>", "A" * 300000)
 class Evil(Exception): pass

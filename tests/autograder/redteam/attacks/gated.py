@@ -65,8 +65,8 @@ def compute_training_target(x_0, noise, timesteps, schedule):
 """
 
 ATTACKS = {  # exercise, answer cell, source, whether the numbers stay what they are to the last digit
-    "a larger network for the pair's": ("conditioner", "prepare_conditioning", LARGER, True),
-    "a larger network for the parameterization's": ("prediction", "compute_training_target", LARGER, True),
-    "stored images for what the network says": ("prediction", "predict_x0", STORED, False),
-    "a teacher for the network": ("prediction", "compute_training_target", TAUGHT, False),
+    "a larger network in place of the pair's": ("conditioner", "prepare_conditioning", LARGER, True),
+    "a larger network in place of the parameterization's": ("prediction", "compute_training_target", LARGER, True),
+    "stored images in place of the network's output": ("prediction", "predict_x0", STORED, False),
+    "a teacher in place of the network": ("prediction", "compute_training_target", TAUGHT, False),
 }

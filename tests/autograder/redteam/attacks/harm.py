@@ -46,13 +46,13 @@ while time.monotonic() - START < 12:
 
 BURN = {  # what is told are milliseconds
     "a chain of workers whose end is ignored": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n" + WORKERS,
-    "the same by a flag": """
+    "the same, set by a flag": """
 action = (ctypes.c_ulong * 4)(0, 2, 0, 0)  # SIG_DFL, SA_NOCLDWAIT
 libc.syscall(13 if os.uname().machine == "x86_64" else 134, 17, action, None, 8)
 """
     + WORKERS,
-    "workers that nobody waits for": WORKERS,
-    "workers whose parents have gone": WORKERS.replace(
+    "workers that are never waited for": WORKERS,
+    "workers whose parents have exited": WORKERS.replace(
         "burn(0.03, place)", "os.fork() and os._exit(0); os.setsid(); burn(0.03, place)"
     ),
     "a worker that hops from process to process": """
@@ -63,7 +63,7 @@ for place in (1, 2):
             if os.fork(): os._exit(0)
 time.sleep(12)
 """,
-    "workers beside their parent, with no signal at their end": """
+    "workers that are siblings of their parent and send no signal when they exit": """
 call = 56 if os.uname().machine == "x86_64" else 220
 for _ in range(400):
     for place in (1, 2):
@@ -71,11 +71,11 @@ for _ in range(400):
             burn(0.03, place); os._exit(0)
     time.sleep(0.032)
 """,
-    "workers under one who collects them and never waits": """
+    "workers adopted by a process that never waits for them": """
 libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 """
     + WORKERS.replace("burn(0.03, place)", "os.fork() and os._exit(0); burn(0.03, place)"),
-    "threads of a process whose first has ended": """
+    "threads of a process whose first thread has exited": """
 if not os.fork():
     for place in (1, 2):
         threading.Thread(target=lambda p=place: [burn(0.05, p) for _ in range(200)]).start()
@@ -106,7 +106,7 @@ time.sleep(60)
 
 HOLD = {  # what is told are bytes
     "unix sockets": "def connected(): return socket.socketpair()\n" + SOCKETS,
-    "unix sockets, with buffers as they come": "def connected(): return socket.socketpair()\n"
+    "unix sockets, with default buffers": "def connected(): return socket.socketpair()\n"
     + SOCKETS.replace("one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 23)", "").replace(
         "one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)", ""
     ),
@@ -131,7 +131,7 @@ def make(place):
 at_once(make, 2)
 time.sleep(60)
 """,
-    "names of one file": """
+    "many names for one file": """
 def make(place):
     os.mkdir(f"/dev/shm/{place}"); os.chdir(f"/dev/shm/{place}"); os.mknod("one")
     for i in range(10**9):
@@ -140,7 +140,7 @@ def make(place):
 at_once(make, 2)
 time.sleep(60)
 """,
-    "attributes of files": """
+    "file attributes": """
 def make(place):
     os.mkdir(f"/tmp/{place}"); os.chdir(f"/tmp/{place}")
     for i in range(10**9):
@@ -149,7 +149,7 @@ def make(place):
 at_once(make, 2)
 time.sleep(60)
 """,
-    "locks on bytes": """
+    "byte-range locks": """
 def lock(place):
     files = [os.open(f"/tmp/{place}-{i}", os.O_RDWR | os.O_CREAT) for i in range(200)]
     for n in range(10**9):
@@ -167,7 +167,7 @@ def split(place):
 at_once(split, 40)
 time.sleep(60)
 """,
-    "tables of empty pages": """
+    "page tables of empty pages": """
 def touch(place):
     size = 6 << 30
     start = libc.mmap(None, size, 1, 0x4022, -1, 0); libc.madvise(start, size, 15)
@@ -177,7 +177,7 @@ def touch(place):
 at_once(touch, 60)
 time.sleep(60)
 """,
-    "pages that a pipe keeps": """
+    "pages held by a pipe": """
 class Piece(ctypes.Structure): _fields_ = [("at", ctypes.c_void_p), ("n", ctypes.c_size_t)]
 keep, got = [], 0
 while got < 3000 * MIB:
@@ -191,7 +191,7 @@ while got < 3000 * MIB:
         libc.munmap(start, 4 * MIB); got += 2 * MIB; told(got)
 time.sleep(60)
 """,
-    "events that nobody reads": """
+    "unread events": """
 os.mkdir("/tmp/seen")
 watches = []
 while (fd := libc.inotify_init()) >= 0 and libc.inotify_add_watch(fd, b"/tmp/seen", 0xFFF) >= 0: watches.append(fd)
@@ -200,7 +200,7 @@ for i in range(6000):
     os.mknod(name); os.remove(name); told(len(watches) * i * 2 * 300)
 time.sleep(60)
 """,
-    "rules for oneself": """
+    "its own Landlock rules": """
 class Port(ctypes.Structure): _fields_ = [("access", ctypes.c_uint64), ("port", ctypes.c_uint64)]
 class Handled(ctypes.Structure): _fields_ = [("files", ctypes.c_uint64), ("net", ctypes.c_uint64)]
 def rule(place):
@@ -212,7 +212,7 @@ def rule(place):
 at_once(rule, 4)
 time.sleep(60)
 """,
-    "memory of a process whose first thread has ended": """
+    "memory of a process whose first thread has exited": """
 def hold():
     keep = []
     for i in range(4000): keep.append(bytearray(b"x") * MIB); told(i * MIB)
@@ -222,7 +222,7 @@ if not os.fork():
     libc.syscall(60 if os.uname().machine == "x86_64" else 93, 0)
 time.sleep(60)
 """,
-    "memory that each hands to the next": """
+    "memory that each process hands to the next": """
 if not os.fork():
     start = libc.mmap(None, 1000 * MIB, 3, 0x22, -1, 0)
     libc.madvise(start, 1000 * MIB, 14)
@@ -246,14 +246,14 @@ time.sleep(60)
 }
 
 COME_AND_GO = {  # nothing is told: the watchdog looks while hundreds begin and end
-    "processes that end at once": """
+    "processes that exit at once": """
 end = time.monotonic() + 3
 while time.monotonic() < end:
     for _ in range(20):
         if not os.fork(): os._exit(0)
     for _ in range(20): os.waitpid(-1, 0)
 """,
-    "processes with threads that end at once": """
+    "processes with threads that exit at once": """
 end = time.monotonic() + 3
 while time.monotonic() < end:
     try:

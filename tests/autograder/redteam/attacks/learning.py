@@ -197,6 +197,6 @@ ATTACKS = {  # what stands behind MIXTURE
     "images in files, and a process that stays": OUTSIDE,
 }
 TOGETHER = {  # some ways in one answer: those that leave its recording as it was, and those that end in it
-    "what its process is sent, or the weights hold": (QUESTIONS, BY_HAND, COUNTED, NORMED),
+    "what its process receives, or what the weights hold": (QUESTIONS, BY_HAND, COUNTED, NORMED),
     "what its process remembers": (LISTED, STATE, OUTSIDE),
 }

@@ -111,7 +111,7 @@ exec(compile("\\n" * 300 + "raise KeyError(text)", "<cell " + ours[40:110] + ">"
 ATTACKS = {
     "in words, texts, names, cells and lines": START + WORDS,
     "in kinds, shapes, numbers and names of tensors": START + SHAPES,
-    "while the cell is loaded": LOADING + RAISED,
+    "while the cell is loading": LOADING + RAISED,
     "in notes": START + NOTES,
     "where the cell breaks off": STOPPED,
 }
