@@ -53,14 +53,14 @@ def place(text: str) -> Path:
 
 
 def distinct(values: Sequence[float], option: str) -> Sequence[float]:
-    """The values; ValueError where one comes twice: what is measured twice would pass for more evidence."""
+    """The values; ValueError if one comes twice: what is measured twice would pass for more evidence."""
     if twice := [v for i, v in enumerate(values) if v in values[:i]]:
         raise ValueError(f"{option} names {twice[0]} more than once; give each value once")
     return values
 
 
 def device_of(name: str) -> str:
-    """The device that `--device` names; ValueError where there is no such one."""
+    """The device that `--device` names; ValueError if there is no such one."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind = name.partition(":")[0]
@@ -76,7 +76,7 @@ def device_of(name: str) -> str:
 
 
 def room_for(n: int, loaded: Loaded) -> None:
-    """ValueError where n images of the model, as drawn and as a copy, are more than the free memory holds."""
+    """ValueError if n images of the model, as drawn and as a copy, are more than the free memory holds."""
     u, free = loaded.preset.unet, psutil.virtual_memory().available
     need = 8 * n * u.image_channels * u.image_size**2
     if need > free:
@@ -100,7 +100,7 @@ def command(
     *, out: str, writes: Callable[[Path], Path] = outputs.folder, checkpoint: bool = True, device: bool = True,
 ) -> argparse.ArgumentParser:  # fmt: skip
     """A sub-command with the options that most have; `device` is false where the CPU alone is known. `writes` looks at
-    --out before anything is done, and raises ValueError where it cannot be written."""
+    --out before anything is done, and raises ValueError if it cannot be written."""
 
     def looked_ahead(a: argparse.Namespace) -> None:
         if a.out is not None:

@@ -37,7 +37,7 @@ def blame(error: Exception, file: str) -> str:
 
 
 def user_sampler(text: str) -> Sampler:
-    """FILE.py:NAME -> that file's function NAME(network, y) -> images; ValueError where there is none. What fails in
+    """FILE.py:NAME -> that file's function NAME(network, y) -> images; ValueError if there is none. What fails in
     it, then or when it is called, becomes a ValueError that says where: it is not our code, and may raise anything."""
     file, _, name = text.rpartition(":")
     if not file and Path(text).is_file():
@@ -66,7 +66,7 @@ def user_sampler(text: str) -> Sampler:
 
 
 def heldout(name: str, p: Preset, path: Path) -> ImageData:
-    """Held-out images as the network takes them; ValueError where they have other classes than it."""
+    """Held-out images as the network takes them; ValueError if they have other classes than it."""
     data, k = load_data(name, "heldout", size=p.unet.image_size, channels=p.unet.image_channels), p.unet.num_classes
     if k and k != len(data.classes):
         raise ValueError(f"{path} knows {k} classes and {data.name} has {len(data.classes)}; name other --data")
@@ -74,7 +74,7 @@ def heldout(name: str, p: Preset, path: Path) -> ImageData:
 
 
 def losses_of(path: Path) -> list[float]:
-    """The training loss, step by step; ValueError where the file holds something else."""
+    """The training loss, step by step; ValueError if the file holds something else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:

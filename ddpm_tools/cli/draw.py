@@ -28,7 +28,7 @@ def config_of(a: argparse.Namespace) -> SampleConfig:
 
 
 def changes_of(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
-    """--no-clip and --weak as fields of a Diffusion; ValueError where the weak model answers another question."""
+    """--no-clip and --weak as fields of a Diffusion; ValueError if the weak model answers another question."""
     if getattr(a, "weak", None) is None:
         return {"clip": not a.no_clip}
     other = checkpoint.load(a.weak, device_of(a.device))

@@ -147,7 +147,7 @@ def zip_members(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, zipfile
 
 @contextmanager
 def open_files(path: Path) -> Iterator[Files]:
-    """The files of a folder or of a zip; ValueError where `path` is neither."""
+    """The files of a folder or of a zip; ValueError if `path` is neither."""
     if path.is_dir():
         found = dict(sorted(folder_files(path)))
         yield Files(

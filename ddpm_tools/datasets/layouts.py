@@ -58,7 +58,7 @@ def aside(names: Sequence[str], why: str) -> tuple[str, ...]:
 
 
 def of_each(value: Any, what: str) -> dict[str, Any]:
-    """[[file, value], ...], or the same as an object, by file. ValueError where a file comes with two values."""
+    """[[file, value], ...], or the same as an object, by file. ValueError if a file comes with two values."""
     pairs = [(normal(f), v) for f, v in (value.items() if isinstance(value, dict) else value or ())]
     found = dict(pairs)
     if twice := next((f for f, v in pairs if found[f] != v), None):
@@ -67,7 +67,7 @@ def of_each(value: Any, what: str) -> dict[str, Any]:
 
 
 def from_dataset_json(text: str, pictures: list[str]) -> Index:
-    """Layout 1, of these pictures. ValueError, TypeError or AttributeError where it is not that."""
+    """Layout 1, of these pictures. ValueError, TypeError or AttributeError if it is not that."""
     meta = json.loads(text)
     labels = of_each(meta.get("labels"), "labels")
     captions = {f: str(c) for f, c in of_each(meta.get("captions"), "captions").items()}
@@ -148,7 +148,7 @@ def dataset_index(files: Files, name: str, pictures: list[str]) -> Index:
 
 
 def index(files: Files) -> Index:
-    """What the folder or zip says of its pictures; ValueError where it says nothing that can be used."""
+    """What the folder or zip says of its pictures; ValueError if it says nothing that can be used."""
     pictures = [n for n in files.stamps if extension(n) in picture_extensions()]
     by, used = "its folders", [n for n in files.stamps if posixpath.basename(n) == DATASET]
     try:

@@ -57,7 +57,7 @@ def doubts(files: Files, found: Index) -> list[str]:
 
 
 def announce(files: Files, found: Index, strict: bool) -> None:
-    """Say what was found and what was not read; with `strict`, ValueError where a picture is left out."""
+    """Say what was found and what was not read; with `strict`, ValueError if a picture is left out."""
     pictures = [e for e, _ in found.unread if str(mimetypes.guess_type(f"x{e}", strict=False)[0]).startswith("image/")]
     unsaid = f"{files.name}: files that are not read: {unread(found)}" if found.unread else ""
     if pictures:

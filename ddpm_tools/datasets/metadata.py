@@ -19,7 +19,7 @@ NO_LABEL = {"", "none", "null", "nan", "na", "n/a", "<na>"}  # how tables write 
 class Said:
     """What is said of one picture."""
 
-    label: str | None  # the class; None where none is given
+    label: str | None  # the class; None if none is given
     text: str  # the caption, or ""
     source: str  # the metadata's name
 
@@ -50,7 +50,7 @@ def csv_rows(text: str) -> list[dict[str, Any]]:
 
 
 def name_column(columns: Iterable[str]) -> str:
-    """`file_name`, or the one that ends so; ValueError where there is none, or no telling which."""
+    """`file_name`, or the one that ends so; ValueError if there is none, or no telling which."""
     found = [c for c in columns if c == "file_name" or c.endswith("_file_name")]
     first = next((c for c in ("file_name", "image_file_name") if c in found), found[0] if len(found) == 1 else None)
     if first is None:
@@ -60,7 +60,7 @@ def name_column(columns: Iterable[str]) -> str:
 
 
 def label_of(value: Any, name: str) -> str | None:
-    """A label as text, None where there is none: null, and -1, by which Hugging Face's test parts say so."""
+    """A label as text, None if there is none: null, and -1, by which Hugging Face's test parts say so."""
     if value is None or value in (-1, "-1", "") or (isinstance(value, float) and value != value):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -78,7 +78,7 @@ def whole(labels: Sequence[str | None]) -> list[str | None]:
 
 
 def read_rows(name: str, text: str, normal: Callable[[Any], str]) -> dict[str, Said]:
-    """Picture -> what one metadata file says of it. ValueError where it is not that."""
+    """Picture -> what one metadata file says of it. ValueError if it is not that."""
     rows = json_rows(text) if name.lower().endswith(".jsonl") else csv_rows(text)
     if not rows:
         raise ValueError("it has no rows")
@@ -97,7 +97,7 @@ def read_rows(name: str, text: str, normal: Callable[[Any], str]) -> dict[str, S
 
 
 def metadata_files(names: Iterable[str]) -> list[str]:
-    """Those that are there, the nearest to the root first. ValueError where one cannot be taken."""
+    """Those that are there, the nearest to the root first. ValueError if one cannot be taken."""
     names = [n for n in names if posixpath.basename(n).lower().startswith("metadata.")]
     found = [n for n in names if posixpath.basename(n).lower() in METADATA]
     folders = [posixpath.dirname(n) for n in found]

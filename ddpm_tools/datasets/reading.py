@@ -101,7 +101,7 @@ def read_each(
 
 
 def read_pictures(files: Files, names: Sequence[str], spec: ImageSpec) -> Pictures:
-    """Pictures by name. ValueError where none can be read, and where sizes differ and none is asked for."""
+    """Pictures by name. ValueError if none can be read, and where sizes differ and none is asked for."""
     first, bad = None, {}
     for i, name in enumerate(names):  # the first readable picture says what the others must be
         if not isinstance(first := attempt(files, name, spec), str):
@@ -150,7 +150,7 @@ def digest(files: Files, names: Sequence[str], spec: ImageSpec) -> str:
 
 
 def kept_pictures(kept: Path, n: int) -> Pictures | None:
-    """The copy at `kept`, with what it left out; None where it is absent, damaged or another's."""
+    """The copy at `kept`, with what it left out; None if it is absent, damaged or another's."""
     with contextlib.suppress(OSError, ValueError, EOFError, AttributeError):
         beside = kept.with_suffix(".json")
         told = json.loads(beside.read_text("utf-8")) if beside.exists() else {}

@@ -24,7 +24,7 @@ def held_out(names: Sequence[str], labels: Sequence[int]) -> list[bool]:
 
 
 def positions(index: Index, split: str) -> list[int]:
-    """Which pictures belong to `train`, `heldout` or `all`; ValueError where there are none."""
+    """Which pictures belong to `train`, `heldout` or `all`; ValueError if there are none."""
     if split == "all":
         return list(range(len(index.names)))
     heldout = [part == "heldout" for part in index.parts] if index.parts else held_out(index.names, index.labels)

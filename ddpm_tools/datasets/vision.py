@@ -34,7 +34,7 @@ def part(name: str, train: bool, root: Path) -> tuple[Tensor, Tensor]:
 
 
 def torchvision_data(name: str, split: str, root: Path) -> ImageData:
-    """A part of a data set, by torchvision; `all` is both parts. ValueError where it cannot be had."""
+    """A part of a data set, by torchvision; `all` is both parts. ValueError if it cannot be had."""
     which = {"train": (True,), "heldout": (False,), "all": (True, False)}[split]
     images, labels = (torch.cat(x) for x in zip(*(part(name, train, root) for train in which)))
     return ImageData(name, split, images, labels, TORCHVISION[name])

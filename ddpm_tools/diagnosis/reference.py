@@ -16,7 +16,7 @@ REFERENCES = DATA_DIR / "references"
 
 
 def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
-    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None where none ships.
+    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None if none ships.
     Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t."""
     path = REFERENCES / f"diagnose_{name}.json"
     if not path.is_file():

@@ -126,7 +126,7 @@ def diagnose(
     `parameterization` what you believe it was trained with; `data` real images, preferably held-out ones, with their
     labels. Everything else is optional, and lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in
     [-1, 1], your own sampling code around the network passed to it; `judge(images) -> logits`, a classifier; and the
-    fields of `Known`, such as `raw=` and `losses=`. ValueError where shapes do not fit."""
+    fields of `Known`, such as `raw=` and `losses=`. ValueError if shapes do not fit."""
     settings = settings or Settings()
     how = Convention(schedule.to(settings.device), parameterization)
     e = of_network(network, how, data, Known(**known), settings)

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 def vector(network: object) -> Tensor | None:
-    """All parameters in one vector (P,); None where the network is not a module."""
+    """All parameters in one vector (P,); None if the network is not a module."""
     if not isinstance(network, nn.Module) or not (parameters := list(network.parameters())):
         return None
     return torch.cat([p.detach().flatten().float() for p in parameters])
 
 
 def distance(a: object, b: object) -> float | None:
-    """Length of a - b as a share of b's, over all weights; None where they do not correspond."""
+    """Length of a - b as a share of b's, over all weights; None if they do not correspond."""
     x, y = vector(a), vector(b)
     if x is None or y is None or x.shape != y.shape:
         return None
@@ -24,7 +24,7 @@ def distance(a: object, b: object) -> float | None:
 
 
 def finite(network: object) -> bool:
-    """False where a weight is nan or infinite."""
+    """False if a weight is nan or infinite."""
     x = vector(network)
     return x is None or bool(torch.isfinite(x).all())
 

@@ -56,7 +56,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def as_bytes(x: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
-    """Any range that can be told -> uint8, and what was assumed; ValueError where it cannot be told."""
+    """Any range that can be told -> uint8, and what was assumed; ValueError if it cannot be told."""
     if x.dtype == np.uint8:
         return x, ""
     if x.dtype == bool:

@@ -24,7 +24,7 @@ class Candidate:
 
 
 def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing) -> Candidate:
-    """Images drawn from a checkpoint, the classes in turn; ValueError where these are not the data's."""
+    """Images drawn from a checkpoint, the classes in turn; ValueError if these are not the data's."""
     k, name = loaded.preset.unet.num_classes, checkpoint.stem(path).name
     if k and (data.labels.dim() != 1 or k != len(data.classes)):
         raise ValueError(f"{path} draws {k} classes and {data.name} has {len(data.classes)}; name other --data")

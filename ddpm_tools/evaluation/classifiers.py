@@ -19,7 +19,7 @@ AnyClassifier = Classifier | ResNet
 
 
 def load_classifier(path: Path | str) -> AnyClassifier:
-    """A classifier of either kind in eval mode; CheckpointError where the file is not one."""
+    """A classifier of either kind in eval mode; CheckpointError if the file is not one."""
     if "widths" in checkpoint.read(path)[1]["config"]:
         return classifier.load_classifier(path, ResNetConfig, ResNet)
     return classifier.load_classifier(path)
@@ -32,7 +32,7 @@ def accuracy(model: AnyClassifier, data: ImageData) -> float:
 
 
 def splits(name: str, heldout: str | None) -> tuple[ImageData, ImageData]:
-    """What to train on and what to measure on; ValueError where the two are the same pictures."""
+    """What to train on and what to measure on; ValueError if the two are the same pictures."""
     train = load_data(name, "all" if heldout else "train")
     held = load_data(heldout, "all") if heldout else load_data(name, "heldout")
     if train.images.shape == held.images.shape and torch.equal(train.images, held.images):

@@ -47,7 +47,7 @@ def extrapolate(
 ) -> Extrapolation:
     """FD-infinity (Chong & Forsyth 2020, section 4): distances at `points` sizes from share · n to n, a line through.
     The reference's own finite number of images is not corrected. The law 1/n asks for a smallest size well above the
-    feature dimension; ValueError where that is not so."""
+    feature dimension; ValueError if that is not so."""
     n, dimension = features.shape
     sizes = torch.linspace(share * n, n, points).round().int().tolist()
     if sizes[0] < 2 * dimension:

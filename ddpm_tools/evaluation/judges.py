@@ -28,7 +28,7 @@ class Judge:
 
 
 def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
-    """A classifier's checkpoint as a judge; CheckpointError where it is none."""
+    """A classifier's checkpoint as a judge; CheckpointError if it is none."""
     about = checkpoint.read(path)[1].get("provenance", {})
     name = f"{checkpoint.stem(path).name}-classifier"
     return Judge(name, checkpoint.file_digest(path), load_classifier(path).to(device), about.get("heldout_accuracy"))
@@ -47,7 +47,7 @@ def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str])
 
 def known_classifier(image_shape: tuple[int, ...], classes: Sequence[str], path: Path | None = None) -> Path | None:
     """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None. Found by
-    its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the one at
+    its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError if the one at
     `path` knows others."""
     candidates = [path] if path else [COURSE / name for name in shipped()]
     found = next((c for c in candidates if fits(c, image_shape, classes)), None)
@@ -73,7 +73,7 @@ def classes_of(loaded: Loaded) -> tuple[str, ...]:
 
 
 def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
-    """The classifier at `path`, else one that ships and knows the model's classes; ValueError where there is none."""
+    """The classifier at `path`, else one that ships and knows the model's classes; ValueError if there is none."""
     u, classes = loaded.preset.unet, classes_of(loaded)
     if found := known_classifier((u.image_channels, u.image_size, u.image_size), classes, path):
         return load_judge(found)

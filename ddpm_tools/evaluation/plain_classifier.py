@@ -60,7 +60,7 @@ def save_classifier(path: Path | str, model: nn.Module, **about: object) -> Path
 
 
 def load_classifier(path: Path | str, config: type = ClassifierConfig, network: type[nn.Module] = Classifier) -> Any:
-    """A `network` in eval mode; CheckpointError where the file is missing, damaged or something else."""
+    """A `network` in eval mode; CheckpointError if the file is missing, damaged or something else."""
     tensors, record = read(path)
     try:
         model = network(from_dict(config, record["config"]))

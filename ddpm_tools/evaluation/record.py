@@ -59,7 +59,7 @@ def plain(row: dict[str, Any]) -> MetricResult:
 
 
 def read(path: Path) -> list[MetricResult]:
-    """The results over all seeds of a metrics.json; ValueError where it is none."""
+    """The results over all seeds of a metrics.json; ValueError if it is none."""
     try:
         runs = [[plain(row) for row in run["figures"]] for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
         return [over_seeds(same) for same in zip(*runs)]

@@ -85,7 +85,7 @@ def save_reference(path: Path, reference: Reference, **about: object) -> Path:
 
 
 def load_reference(path: Path) -> Reference:
-    """CheckpointError where the file is missing, damaged or something else."""
+    """CheckpointError if the file is missing, damaged or something else."""
     tensors, record = checkpoint.read(path)
     try:
         config = from_dict(ReferenceConfig, record["config"])
@@ -104,13 +104,13 @@ def kept_name(config: ReferenceConfig) -> str:
 
 
 def shipped_reference(data: str, extractor: str) -> Reference | None:
-    """Statistics that ship for data of this name, under whatever path they were read; None where there are none."""
+    """Statistics that ship for data of this name, under whatever path they were read; None if there are none."""
     found = sorted(SHIPPED.glob(f"{data}*-{extractor}.json"))
     return load_reference(found[0]) if found else None
 
 
 def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | None:
-    """Statistics that ship or were kept for exactly these images and this network; None where there are none."""
+    """Statistics that ship or were kept for exactly these images and this network; None if there are none."""
     for path in (SHIPPED / shipped_name(config), cache / kept_name(config)):
         with suppress(CheckpointError):  # absent, damaged, or of an older version: made anew
             if (found := load_reference(path)).config == config:

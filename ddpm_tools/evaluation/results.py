@@ -101,7 +101,7 @@ def compare(a: MetricResult, b: MetricResult, varying: Collection[str] = ()) -> 
 def over_seeds(results: Sequence[MetricResult], training_seeds: Sequence[int] = ()) -> MetricResult:
     """One metric at several seeds: their mean, with Student's interval from the seeds' own scatter. The scatter holds
     that of the images too. The seeds are those that one checkpoint was sampled with, unless `training_seeds` names
-    those of the runs behind the results. ValueError where two are equal."""
+    those of the runs behind the results. ValueError if two are equal."""
     first, *others = results
     for r in others:
         check_comparable(first, r)

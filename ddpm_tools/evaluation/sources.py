@@ -28,7 +28,7 @@ class Source:
 
     name: str  # for messages and reports
     n: int  # how many images
-    labels: Tensor | None  # (N,), the classes asked for; None where they are not known
+    labels: Tensor | None  # (N,), the classes asked for; None if they are not known
     chunks: Callable[[], Iterator[Tensor]]  # of (B, C, H, W) uint8
     notes: tuple[str, ...] = ()  # what was left out, or had to be assumed
 
@@ -39,7 +39,7 @@ def tensor_source(name: str, images: Tensor, labels: Tensor | None) -> Source:
 
 
 def class_indices(found: Sequence[str], data: ImageData, name: str) -> list[int] | None:
-    """Each class of a folder as an index into the data's classes, by name or by number; None where there are none."""
+    """Each class of a folder as an index into the data's classes, by name or by number; None if there are none."""
     if tuple(found) == (ONE_CLASS,):
         return None
     known = {c: i for i, c in enumerate(data.classes)}
@@ -60,7 +60,7 @@ def other_size(names: Sequence[str], shape: Sequence[int], wanted: Sequence[int]
 
 
 def readable(files: Files, names: Sequence[str], spec: ImageSpec, shape: Sequence[int], strict: bool) -> dict[int, str]:
-    """What cannot be read -> why, found before anything is measured. ValueError where nothing can, where sizes differ
+    """What cannot be read -> why, found before anything is measured. ValueError if nothing can, where sizes differ
     from the data's, or, with `strict`, for the first."""
     odd: dict[int, tuple[int, ...]] = {}
     bad = read_each(files, names, spec, lambda i, x, _: None if x.shape == tuple(shape) else odd.update({i: x.shape}))

@@ -26,7 +26,7 @@ class Running:
         self.scatter = torch.zeros(dimension, dimension, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
 
     def add(self, features: Tensor) -> None:
-        """Take in a chunk (B, D). ValueError where a feature is not finite."""
+        """Take in a chunk (B, D). ValueError if a feature is not finite."""
         f = finite(features, self.n)
         n, mean = self.n + len(f), f.mean(0)
         delta = mean - self.mean
@@ -78,7 +78,7 @@ def extract_features(
     chunks: Iterable[Tensor], network: FeatureNetwork, classifier: AnyClassifier | None = None,
     keep: int = KEEP, total: int | None = None, progress: bool = False,
 ) -> ExtractedFeatures:  # fmt: skip
-    """Features, kept images and predicted classes of chunks (B, C, H, W) uint8. ValueError where there are none."""
+    """Features, kept images and predicted classes of chunks (B, C, H, W) uint8. ValueError if there are none."""
     running, reservoir, sha, classes = Running(network.dimension), Reservoir(keep), hashlib.sha256(), []
     with tqdm(total=total, unit="img", desc=network.name, disable=not progress) as bar:
         for images in chunks:

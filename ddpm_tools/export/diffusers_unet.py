@@ -86,7 +86,7 @@ def from_diffusers_config(theirs: dict[str, Any], null_row: bool = False) -> UNe
 
 
 def _numbers(key: str, value: Any) -> Any:
-    """The value, a list as a tuple; DiffusersError where it is not what the setting must be: whole numbers, mostly."""
+    """The value, a list as a tuple; DiffusersError if it is not what the setting must be: whole numbers, mostly."""
     if key == "sample_size" and isinstance(value, list) and len(set(value)) == 1:
         value = value[0]  # [32, 32]
     listed = key == "block_out_channels"
@@ -132,7 +132,7 @@ def module_names(config: UNet2DConfig) -> dict[str, tuple[str, ...]]:
 
 
 def to_diffusers_weights(state: dict[str, Tensor], config: UNet2DConfig) -> dict[str, Tensor]:
-    """A UNet2D's state dict under diffusers' names; DiffusersError where a module has no counterpart there."""
+    """A UNet2D's state dict under diffusers' names; DiffusersError if a module has no counterpart there."""
     names, out = module_names(config), {}
     for key, value in state.items():
         module, _, leaf = key.rpartition(".")

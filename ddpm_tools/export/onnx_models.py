@@ -78,7 +78,7 @@ def macs(net: ConditionalNetwork) -> int:
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
-    """What the folder holds so far; OnnxError where its manifest is not one."""
+    """What the folder holds so far; OnnxError if its manifest is not one."""
     path = out / MANIFEST
     if not path.exists():
         return {"models": []}
@@ -101,12 +101,12 @@ def check(loaded: Loaded, name: str, raw: bool) -> None:
     if loaded.ema.null_class is None:
         raise OnnxError("this checkpoint has no null class, which guidance in the playground compares with")
     if raw:
-        loaded.raw  # noqa: B018 - CheckpointError where there is none
+        loaded.raw  # noqa: B018 - CheckpointError if there is none
 
 
 def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -> dict[str, Any]:
     """Write the averaged network (and the raw one, where `raw`) and their classifier; returns the manifest's entry. A
-    folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError where the
+    folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError if the
     checkpoint cannot be exported, before anything is written."""
     out = Path(out)
     check(loaded, name, raw)

@@ -16,7 +16,7 @@ EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|let|class) ([\w
 
 
 def modules(entry: Path) -> list[Path]:
-    """The module and all that it imports, each after those that it needs. ValueError where a file is missing."""
+    """The module and all that it imports, each after those that it needs. ValueError if a file is missing."""
     order: list[Path] = []
     seen: set[Path] = set()
 

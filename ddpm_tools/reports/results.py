@@ -53,7 +53,7 @@ def write(result: Result, folder: Path = RESULTS) -> Path:
 
 
 def read(path: Path) -> Result:
-    """A record; ValueError where the file is not one."""
+    """A record; ValueError if the file is not one."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Result(**{**values, "figures": tuple(values["figures"])})

@@ -24,7 +24,7 @@ class Ranks:
         return self.rank == 0
 
     def shares(self, batch_size: int, micro_batches: int = 1) -> list[slice]:
-        """This process's parts of a batch; ValueError where it cannot be divided evenly."""
+        """This process's parts of a batch; ValueError if it cannot be divided evenly."""
         parts = self.world * micro_batches
         if batch_size % parts:
             raise ValueError(

@@ -55,7 +55,7 @@ class FastEngine(Engine):
             self.verify()
 
     def verify(self) -> None:
-        """FloatingPointError where a step's gradient was not finite."""
+        """FloatingPointError if a step's gradient was not finite."""
         if (bad := int(self.bad_step)) >= 0:
             half = ", float32 in place of bfloat16" if self.speed.bf16 else ""
             raise FloatingPointError(

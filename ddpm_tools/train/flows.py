@@ -22,7 +22,7 @@ Pairs = tuple[Tensor, Tensor, Tensor]  # noises and images (N, C, H, W), labels 
 def travel(flow: Diffusion, eps: Tensor, y: Tensor, evaluations: int, step: Step = heun_step, w: float = 1.0) -> Tensor:
     """Images (B, C, H, W) in [-1, 1] of the flow's ODE from noise eps, for labels y (B,), in so many evaluations.
 
-    ValueError where the evaluations are no whole number of steps: Heun's take two each. Predictions are not clamped on
+    ValueError if the evaluations are no whole number of steps: Heun's take two each. Predictions are not clamped on
     the way: at t = 0 the velocity of a clamped one has no bounds.
     """
     each = 2 if step is heun_step else 1

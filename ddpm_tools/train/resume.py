@@ -38,7 +38,7 @@ def save_training(
     build: Build | None = None,
     **about: Any,
 ) -> Path:
-    """EMA and raw weights, and, where the run should be able to go on, the optimiser's state. ValueError where neither
+    """EMA and raw weights, and, where the run should be able to go on, the optimiser's state. ValueError if neither
     the config nor `build` makes the network again."""
     checkpoint.check_rebuilds(state.model, config, build)
     tensors = checkpoint.averaged_tensors(state.ema.module, state.step, state.ema.updates)
@@ -57,7 +57,7 @@ def save_snapshot(path: Path | str, state: TrainState, config: Preset, **about: 
 
 def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
     """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size. `data`
-    is a name to put in place of the path that the data were read from. ValueError where `out` is the checkpoint itself,
+    is a name to put in place of the path that the data were read from. ValueError if `out` is the checkpoint itself,
     whose raw weights and optimiser state would be lost."""
     if checkpoint.stem(path).resolve() == checkpoint.stem(out).resolve():
         raise ValueError(f"{out} is the checkpoint itself, and would lose its raw weights; choose another --out")
@@ -71,7 +71,7 @@ def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
 
 
 def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Floating tensors in float16, the others as they are; ValueError where a weight is too large for that."""
+    """Floating tensors in float16, the others as they are; ValueError if a weight is too large for that."""
     half = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
     if bad := [k for k, v in half.items() if v.is_floating_point() and not v.isfinite().all()]:
         raise ValueError(f"{bad[0]} holds values beyond 65504, which float16 has not; keep the checkpoint as it is")
@@ -87,7 +87,7 @@ def finished(path: Path | str, config: Preset) -> bool:
 
 
 def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
-    """Put a saved run back into a fresh state; CheckpointError where it was another run's."""
+    """Put a saved run back into a fresh state; CheckpointError if it was another run's."""
     tensors, record = checkpoint.read(path)
     if (saved := checkpoint.config_of(record, path)) != config:
         ours, theirs = flat(to_dict(config)), flat(to_dict(saved))
@@ -110,7 +110,7 @@ def resume(path: Path | str, config: Preset, state: TrainState) -> TrainState:
 
 
 def check_pictures(path: Path | str, data: ImageData) -> None:
-    """CheckpointError where the run began with other pictures than can be read now: it would go on as another run."""
+    """CheckpointError if the run began with other pictures than can be read now: it would go on as another run."""
     told = checkpoint.read(path, skip="")[1].get("provenance", {})
     new = [name for name in data.left_out if name not in told.get("left_out", ())]
     if told.get("n_train", len(data)) != len(data) or ("n_train" in told and new):

@@ -30,7 +30,7 @@ def class_index(name: str, classes: tuple[str, ...]) -> int:
 
 
 def fit(config: Preset, data: ImageData) -> None:
-    """ValueError where a network of this config cannot take this data."""
+    """ValueError if a network of this config cannot take this data."""
     (c, h, w), u, k = data.images.shape[1:], config.unet, config.unet.num_classes
     if (c, h, w) != (u.image_channels, u.image_size, u.image_size):
         raise ValueError(

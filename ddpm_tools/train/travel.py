@@ -48,7 +48,7 @@ def pack(path: Path, folder: Path, part_bytes: int) -> list[Path]:
 
 
 def unpack(folder: Path, path: Path, data: str) -> Path:
-    """Make the checkpoint at `path` again, of a run that goes on with `data`. CheckpointError where a part is missing
+    """Make the checkpoint at `path` again, of a run that goes on with `data`. CheckpointError if a part is missing
     or belongs to another save."""
     try:
         about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
