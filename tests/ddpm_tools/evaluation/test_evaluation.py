@@ -146,7 +146,7 @@ def test_evaluating_a_folder_of_another_program(tmp_path, capsys):
 
 
 def test_what_a_user_can_get_wrong_is_one_sentence(tmp_path, capsys):
-    assert "name these with --data" in sentence(capsys, "--images", tmp_path)
+    assert "name those with --data" in sentence(capsys, "--images", tmp_path)
     assert "unknown metric 'fid'" in sentence(capsys, "--metrics", "fid")
     assert "unknown feature network 'x'" in sentence(capsys, "--extractor", "x")
     assert "holds no pictures" in sentence(capsys, "--images", tmp_path, "--data", "digits")
