@@ -103,7 +103,7 @@ def trained(monkeypatch, tmp_path, capsys):
 def test_an_interrupted_run_goes_on_with_the_pictures_it_began_with(trained, tmp_path):
     """Bit for bit, with a bad one among them that is left out each time; and not when others of them are there."""
     path = corpus.as_folder(tmp_path / "pets", corpus.FORTY | {"cats/7.png": b"bad"})
-    named = "cats/7.png (it is no picture"
+    named = "cats/7.png (it is not a picture"
     assert named in trained(path, "whole")
     tensors, record = checkpoint.read(tmp_path / "whole")
     assert record["provenance"]["left_out"] == ["cats/7.png"] and record["provenance"]["n_train"] == 71
