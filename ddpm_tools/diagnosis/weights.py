@@ -1,4 +1,4 @@
-"""What the weights and the loss curve say about the training."""
+"""What the weights and the loss curve say about training."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -16,7 +16,7 @@ def vector(network: object) -> Tensor | None:
 
 
 def distance(a: object, b: object) -> float | None:
-    """Length of a - b as a share of b's, over all weights; None if they do not correspond."""
+    """Norm of a - b relative to that of b, over all weights; None if they do not correspond."""
     x, y = vector(a), vector(b)
     if x is None or y is None or x.shape != y.shape:
         return None
@@ -30,8 +30,8 @@ def finite(network: object) -> bool:
 
 
 def spikes(losses: Sequence[float]) -> float:
-    """How far the loss rose again: over twentieths of the run, the worst mean after the best one, as a multiple of it.
-    1 where the loss only falls; about 1.3 in a healthy, noisy run; 0 without a record."""
+    """How far the loss rose again: the worst mean after the best one, as a multiple of it, over twentieths of the run.
+    1 if the loss only falls; about 1.3 in a healthy, noisy run; 0 without a record."""
     size = max(1, len(losses) // 20)
     means = [sum(losses[i : i + size]) / size for i in range(0, len(losses) - size + 1, size)]
     best = list(accumulate(means, min, initial=inf))[1:]
