@@ -64,9 +64,9 @@ def sampler_output(e: Evidence) -> str | None:
 
 @rule("sampling schedule", "sampling", SAME_SCHEDULE)
 def sampler_schedule(e: Evidence) -> str | None:
-    """Each step is repeated with each known mistake. Another schedule is certain if it lands exactly (to 1e-5) where the
-    sampler did and the right one does not (1e-4), even if the images look fine. If fresh noise hides an exact match,
-    the images must be worse, and the mistake must leave less than half as much unexplained as the right step."""
+    """Each step is repeated with each known mistake. Another schedule is certain if it lands exactly (to 1e-5) where
+    the sampler did and the right one does not (1e-4), even if the images look fine. If fresh noise hides an exact
+    match, the images must be worse, and the mistake must leave less than half as much unexplained as the right step."""
     s = e.sampler
     if s is None or s.mistake is None or not s.mistake.names or s.mistake.names[0] == "clamp":
         return None
