@@ -114,7 +114,7 @@ def test_an_interrupted_run_goes_on_with_the_pictures_it_began_with(trained, tmp
     trained(path, "other", stop=True)
     (path / "cats/7.png").unlink()  # what could not be read may go
     (path / "dogs/3.png").write_bytes(b"bad now")
-    assert "began with 71 training pictures, of which there are now 70, and dogs/3.png can" in trained(path, "other")
+    assert "began with 71 training pictures, but there are now 70, and dogs/3.png can" in trained(path, "other")
 
 
 @pytest.mark.parametrize("name,content,labelled,says", corpus.TAKEN, ids=lambda x: x if isinstance(x, str) else "")
