@@ -234,7 +234,7 @@ CASES = {
     "no index, no shard": Refused(then(alone(**SHARDS), lambda f: [without(f"{NAME}-0000[24]*")(f), without(INDEX)(f)]),
                                   "-00002-of-.* is missing"),
     "index leads away": Refused(then(alone(**SHARDS), edited(INDEX, weight_map={"a": "../w"})), "names no shards"),
-    "pickled": Refused(pipeline(safe_serialization=False), "a pickle, which may run code"),
+    "pickled": Refused(pipeline(safe_serialization=False), "a pickle, which can run code"),
     "LFS pointer": Refused(weights(lambda f: f.write_text("version https://git-lfs.github.com/spec/v1\noid x\n")),
                            "a Git LFS pointer, not the weights; fetch them with `git lfs pull`"),
     "a page of errors": Refused(weights(lambda f: f.write_text("<!DOCTYPE html>")), "truncated or damaged"),

@@ -162,7 +162,7 @@ def test_few_pictures_give_null_and_the_reason(n, tmp_path, capsys):
     main(words)
     figures = {f["metric"]: f for f in strict_json(out / "metrics.json")["figures"]}
     assert math.isfinite(figures["frechet"]["estimate"]["value"]) and figures["frechet"]["estimate"]["high"] is None
-    assert figures["frechet"]["reason"] == f"no interval: it takes more than the {n} images"
+    assert figures["frechet"]["reason"] == f"no interval: it needs more than the {n} images"
     assert figures["diversity"]["estimate"]["value"] is None and "of one class" in figures["diversity"]["reason"]
     assert "reason" not in figures["adherence"] and "nan" not in capsys.readouterr().out.lower()
     main([*words, "--against", str(out / "metrics.json")])

@@ -284,7 +284,7 @@ def test_folders_that_cannot_be_read_say_why(published, tmp_path):
     save_file(load_file_of(whole) | {"mid_block.extra.weight": torch.zeros(1)}, weights)
     refuses("the weights contain mid_block.extra.weight")
     weights.rename(published / "diffusion_pytorch_model.bin")
-    refuses("only as diffusion_pytorch_model.bin, a pickle, which may run code")
+    refuses("only as diffusion_pytorch_model.bin, a pickle, which can run code")
     (published / "diffusion_pytorch_model.bin").unlink()
     refuses(f"{WEIGHTS} is missing")
     weights.write_bytes(whole)
