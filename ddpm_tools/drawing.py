@@ -30,7 +30,7 @@ class Drawing:
     w: float = 1.0  # purely conditional: the model's own distribution; guidance trades diversity for adherence
     steps: int = 50
     seed: int = 0
-    raw: bool = False  # raw weights in place of averaged ones
+    raw: bool = False  # raw weights instead of averaged ones
     config: SampleConfig = field(default_factory=SampleConfig)
     changes: dict[str, Any] = field(default_factory=dict)  # fields of the model's Diffusion: clip, weak
     progress: bool = False

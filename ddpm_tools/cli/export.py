@@ -33,7 +33,7 @@ def imported(a: argparse.Namespace) -> None:
     path = import_pipeline(a.folder, a.out, a.data, a.schedule, a.parameterization, a.null_class)
     loaded = checkpoint.load(path)
     if k := loaded.preset.unet.num_classes:
-        without = "no null class (draw with --w 1; if the last row of its class table is one, say --null-class)"
+        without = "no null class (draw with --w 1; if the last row of its class table is one, use --null-class)"
         null = without if loaded.ema.null_class is None else "the null class"
         classes = f"{k} class{'es' if k > 1 else ''} and {null}"
     else:
@@ -59,7 +59,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--out", type=Path, default=Path("build/runs/imported"), help="default: build/runs/imported")
     p.add_argument("--data", default="unknown", help="the data set on which the network was trained")
     says = "default: as in the folder's scheduler"
-    p.add_argument("--schedule", choices=[*SCHEDULES, *THEIRS], help=f"{says}, whose betas are kept where they fit")
+    p.add_argument("--schedule", choices=[*SCHEDULES, *THEIRS], help=f"{says}, whose betas are kept if they fit")
     p.add_argument("--parameterization", choices=[*PREDICTION], help=says)
     row = "whether the last row of the class table means no class; default: judged by the number of --data's classes"
     p.add_argument("--null-class", action=argparse.BooleanOptionalAction, help=row)

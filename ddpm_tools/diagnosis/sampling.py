@@ -130,7 +130,7 @@ class SamplerEvidence:
 
 
 def as_timesteps(times: list[float], timesteps: int) -> list[int]:
-    """The intended timesteps: t / T where all lie within 0 ... 1, else the nearest within 0 ... T-1."""
+    """The intended timesteps: from t / T if all lie within 0 ... 1, else the nearest within 0 ... T-1."""
     scale = timesteps if times and max(times) <= 1 < len(times) else 1
     return [min(timesteps - 1, max(0, round(t * scale))) for t in times]
 

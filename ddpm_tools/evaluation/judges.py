@@ -35,7 +35,7 @@ def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
 
 
 def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str]) -> bool:
-    """Whether a classifier was trained on these classes, of images (C, H, W). CheckpointError if it is no classifier."""
+    """Whether a classifier was trained on these classes of images (C, H, W). CheckpointError if it is no classifier."""
     record = checkpoint.read(path)[1]
     try:
         channels, size, k = (record["config"][name] for name in ("image_channels", "image_size", "num_classes"))
