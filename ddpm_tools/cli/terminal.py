@@ -107,7 +107,7 @@ def typed(words: Sequence[str]) -> str | None:
 def parse(argv: Sequence[str] | None, program: Callable[[str | None], Root]) -> argparse.Namespace | None:
     """The options of the command that was typed; None if there was no command, and the help is printed.
 
-    `program` builds the parser for one command, so that only its imports are loaded.
+    `program` makes the parser for one command, so that only its imports are loaded.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if "_ARGCOMPLETE" in os.environ:  # a shell requests completions; this does not return

@@ -123,7 +123,7 @@ def diagnose(
     **known: Any,
 ) -> Report:  # fmt: skip
     """Is it my training or my sampling? network(xt, t, y) is the network you sample with, in eval mode; `schedule` and
-    `parameterization` are what you believe it was trained with; `data` are real images, preferably held out, with
+    `parameterization` are what you believe it was trained with, and `data` are real images, preferably held out, with
     labels. The rest is optional and makes more diagnoses possible: `sampler(network, y) -> images (B, C, H, W)` in
     [-1, 1], your own sampling code, which must call the network passed to it; `judge(images) -> logits`, a classifier;
     and the fields of `Known`, such as `raw=` and `losses=`. ValueError if shapes do not fit."""

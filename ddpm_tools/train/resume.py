@@ -60,7 +60,7 @@ def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
     is a name to replace the path from which the data were read. ValueError if `out` is the checkpoint itself, whose
     raw weights and optimiser state would be lost."""
     if checkpoint.stem(path).resolve() == checkpoint.stem(out).resolve():
-        raise ValueError(f"{out} is the checkpoint itself and would lose its raw weights; choose another --out")
+        raise ValueError(f"{out} is the checkpoint itself, and would lose its raw weights; choose another --out")
     tensors, record = checkpoint.read(path, skip="optimizer.")
     checkpoint.config_of(record, path)
     if data:
