@@ -1,10 +1,10 @@
-"""Conditional diffusion in one file: `python lessons/one_file.py` learns in two minutes to draw the digit asked for.
+"""Conditional diffusion in one file: `python lessons/one_file.py` learns in two minutes to draw any digit you ask for.
 
-Training hides an image in noise and asks a network what the noise was; sampling starts from noise alone and removes
-the answer little by little. Given the same seed, the library ddpm_core computes the same numbers, bit for bit.
+Training adds noise to an image and asks a network to predict that noise; sampling starts from noise alone and removes
+the prediction little by little. Given the same seed, the library ddpm_core computes the same numbers, bit for bit.
 
     x0, eps, xt   clean image in [-1, 1], noise, and their mixture: xt = sqrt(abar)·x0 + sqrt(1 - abar)·eps
-    t, abar       timestep, 0 ... T-1, growing with the noise; the share of the variance that is still image
+    t, abar       timestep, 0 ... T-1, larger is noisier; the share of the variance that is still image
     y, w          class, 0 ... K-1, K being the null class; guidance scale: 0 unconditional, 1 conditional, >1 guided
 """
 
@@ -30,12 +30,12 @@ from tqdm import tqdm
 class Config:
     T: int = 1000  # noise levels: so many that neighbours hardly differ; a sampler visits only a few of them
     K: int = 10  # classes
-    width: int = 32  # channels at 8×8, and twice as many at 4×4, where a pixel stands for more
+    width: int = 32  # channels at 8×8; twice as many at 4×4, where each pixel covers more
     D: int = 128  # width of the embeddings of time and class
     steps: int = 600  # 53 epochs: enough to draw well, and short enough to wait for
     batch: int = 128  # B: small enough for many steps, large enough for a calm gradient
-    lr: float = 2e-3  # short runs like a high rate; for long ones 2e-4 is usual
-    p_uncond: float = 0.15  # share of labels dropped: with fewer the null class, with more the classes are learnt late
+    lr: float = 2e-3  # short runs need a high rate; 2e-4 is usual for long ones
+    p_uncond: float = 0.15  # share of labels dropped; too few: the null class is learnt late; too many: the classes
     ema_decay: float = 0.995  # the average remembers 200 steps, a third of the run
     w: float = 2.0  # nearly every digit is the one asked for; higher scales cost variety (lesson 5.2)
     sample_steps: int = 20  # more change little (lesson 5.1)
@@ -49,7 +49,7 @@ def stream(seed: int, name: str, step: int = 0) -> torch.Generator:
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """Images (N, 1, 8, 8) in [-1, 1] and labels (N,): four fifths of scikit-learn's; the rest is kept to test on."""
+    """Images (N, 1, 8, 8) in [-1, 1] and labels (N,): four fifths of scikit-learn's; the rest is kept for testing."""
     pixels, y = load_digits(return_X_y=True)  # (1797, 64) in 0 ... 16, (1797,)
     pixels, _, y, _ = train_test_split(pixels, y, test_size=0.2, random_state=0, stratify=y)
     grey = torch.from_numpy((pixels * (255 / 16)).round()).float()  # 0 ... 255, as in a picture file
@@ -73,7 +73,7 @@ class Block(nn.Module):
         self.proj1, self.conv1 = nn.Linear(D, 2 * in_ch), nn.Conv2d(in_ch, out_ch, 3, padding=1)
         self.proj2, self.conv2 = nn.Linear(D, 2 * out_ch), nn.Conv2d(out_ch, out_ch, 3, padding=1)
         self.skip = nn.Conv2d(in_ch, out_ch, 1) if in_ch != out_ch else nn.Identity()
-        nn.init.zeros_(self.conv2.weight), nn.init.zeros_(self.conv2.bias)  # at first the block is its skip alone
+        nn.init.zeros_(self.conv2.weight), nn.init.zeros_(self.conv2.bias)  # the block starts as its skip alone
 
     def forward(self, x: Tensor, cond: Tensor) -> Tensor:
         scale1, shift1 = self.proj1(F.silu(cond))[..., None, None].chunk(2, dim=1)  # (B, D) -> 2 x (B, in_ch, 1, 1)
@@ -83,7 +83,7 @@ class Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """(xt, t, y) -> eps: from 8×8 down to 4×4, attention there, and up again, beside the maps of the way down."""
+    """(xt, t, y) -> eps: from 8×8 down to 4×4, attention there, and up again, with skips from the way down."""
 
     def __init__(self, c: Config):
         super().__init__()
@@ -102,7 +102,7 @@ class UNet(nn.Module):
         nn.init.zeros_(self.conv_out.weight), nn.init.zeros_(self.conv_out.bias)  # the first guess: no noise at all
 
     def attend(self, x: Tensor, heads: int = 4) -> Tensor:
-        """Every position attends to every other; each head to something else (Vaswani et al. 2017, eq. 1)."""
+        """Every position attends to every other, each head in its own way (Vaswani et al. 2017, eq. 1)."""
         qkv = self.qkv(self.norm_mid(x).flatten(2).transpose(1, 2))  # (B, C, H, W) -> (B, HW, C) -> (B, HW, 3C)
         q, k, v = (z.unflatten(2, (heads, -1)).transpose(1, 2) for z in qkv.chunk(3, dim=2))  # (B, nh, HW, C/nh)
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, HW, C)
@@ -128,7 +128,7 @@ def train(c: Config) -> Iterator[tuple[float, UNet]]:
     (images, labels), abar = digits(), cosine_schedule(c.T).view(-1, 1, 1, 1)  # abar (T, 1, 1, 1)
     torch.manual_seed(c.seed)
     net = UNet(c)
-    ema = copy.deepcopy(net).eval().requires_grad_(False)  # to draw with: single steps jitter, their average does not
+    ema = copy.deepcopy(net).eval().requires_grad_(False)  # for sampling: single steps jitter, their average does not
     opt = torch.optim.AdamW(net.parameters(), lr=c.lr, weight_decay=1e-4, foreach=True)  # foreach: the same, faster
     epochs = range(c.steps * c.batch // len(images) + 1)
     order = torch.cat([torch.randperm(len(images), generator=stream(c.seed, "order", e)) for e in epochs])
@@ -143,11 +143,11 @@ def train(c: Config) -> Iterator[tuple[float, UNet]]:
         opt.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)  # early gradients are spiky
-        warmup = min(50, c.steps // 10)  # Adam's first steps rest on few gradients, so they are small
+        warmup = min(50, c.steps // 10)  # Adam's first steps rest on few gradients, so keep them small
         fall = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (c.steps - warmup)))  # Loshchilov & Hutter 2017, eq. 5
         opt.param_groups[0]["lr"] = c.lr * (step + 1) / warmup if step < warmup else c.lr * fall
         opt.step()
-        decay = min(c.ema_decay, (2 + step) / (11 + step))  # warms up, else the random start stays in the average
+        decay = min(c.ema_decay, (2 + step) / (11 + step))  # warms up, or the random start stays in the average
         for old, new in zip(ema.parameters(), net.parameters()):
             old.lerp_(new.detach(), 1 - decay)  # decay·old + (1 - decay)·new
         yield loss.item(), ema
@@ -169,7 +169,7 @@ def sample(net: UNet, xt: Tensor, y: Tensor, w: float, c: Config) -> Tensor:
 
 
 def picture(net: UNet, c: Config, columns: int = 10) -> Figure:
-    """Guided samples: one row a class, one initial noise a column."""
+    """Guided samples: one row per class, one initial noise per column."""
     noise = torch.stack([torch.randn(1, 8, 8, generator=stream(c.seed, "sample", i)) for i in range(columns)])
     images = sample(net, noise.repeat(c.K, 1, 1, 1), torch.arange(c.K).repeat_interleave(columns), c.w, c)
     tiles = F.pad(images.view(c.K, columns, 8, 8), (1, 1, 1, 1), value=1)  # (K, n, 10, 10): a white frame around each
@@ -182,8 +182,8 @@ def picture(net: UNet, c: Config, columns: int = 10) -> Figure:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Learn to draw digits, and draw them.")
-    parser.add_argument("--steps", type=int, default=Config.steps, help="of training (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=Config.seed, help="of all random numbers (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=Config.steps, help="training steps (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=Config.seed, help="the seed (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/one_file.png"), help="picture (default: %(default)s)")
     args = parser.parse_args()
     if args.steps < 1 or not 0 <= args.seed < 2**63 or args.out.suffix != ".png":

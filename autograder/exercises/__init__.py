@@ -1,11 +1,11 @@
-"""One folder for each exercise; what several of them use lies beside the folders.
+"""One folder per exercise; code that several share lies beside the folders.
 
 NAME/__init__.py      EXERCISE: its answer cells, its checks, and what the child may use
-NAME/questions.py     the questions that the child asks of an answer, where those of autograder/child do not serve
-NAME/gate.py          GATE: how a trained answer is judged, where it is trained
-NAME/hints.txt        what `autograder check` says where a check fails once more; hints.txt: of checks that many share
-NAME/mutants.txt      known answers, right and wrong, that show what the checks see; never released
-NAME/references.txt   designs from which the gate's limits are made; never released
+NAME/questions.py     the questions that the child asks of an answer, if those in autograder/child do not fit
+NAME/gate.py          GATE: how a trained answer is judged, for exercises that train one
+NAME/hints.txt        what `autograder check` says when a check fails again; beside the folders: for shared checks
+NAME/mutants.txt      known right and wrong answers, which show what the checks detect; never released
+NAME/references.txt   designs from which the gate's limits are computed; never released
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 @functools.cache
 def discovered() -> dict[tuple[str, str], Exercise]:
-    """Every exercise by (assignment, name), in the order of the assignments and of the exercises' positions."""
+    """Every exercise by (assignment, name), ordered by assignment and position."""
     names = sorted(file.parent.name for file in HERE.glob("*/__init__.py"))
     found = [import_module(f"{__name__}.{name}").EXERCISE for name in names]
     found.sort(key=lambda e: (e.assignment, e.position, e.name))
@@ -31,7 +31,7 @@ def discovered() -> dict[tuple[str, str], Exercise]:
 
 
 def __getattr__(name: str) -> Any:
-    """EXERCISES is made when it is first asked for: an exercise's modules import this package before it is whole."""
+    """EXERCISES is built on first use: an exercise's modules import this package before it is complete."""
     if name == "EXERCISES":
         return discovered()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Asking an answer that is a function: the call as the parent writes it, and properties that every call must have."""
+"""Asking an answer that is a function: the call as the parent writes it, and the properties every call must have."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ PLACES = re.compile(r"same device|CUDA|cuda")
 
 @dataclass(frozen=True)
 class Seeded:
-    """A torch.Generator with this seed, made in the child."""
+    """A torch.Generator with this seed, created in the child."""
 
     seed: int
 
 
 @dataclass(frozen=True)
 class Thing:
-    """An argument that the child makes of the tensors sent `besides`: a model, a schedule."""
+    """An argument that the child builds from the tensors sent `besides`: a model or a schedule."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Returned:
-    """What came back of a call: `out` is None where it was no tensor."""
+    """What a call returned: `out` is None if it was not a tensor."""
 
     name: str
     out: Tensor | None
@@ -39,31 +39,31 @@ class Returned:
     about: dict[str, Any]
 
     def tensor(self, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """The result, if it is a tensor of this shape and dtype; Failed says what it is instead.
+        """The result, if it is a tensor of this shape and dtype; otherwise Failed names what it is.
 
-        Without a dtype, in float64: two results may come in two dtypes, or in one with which torch does not compute.
+        Without a dtype it comes in float64: two results may have different dtypes, or one torch cannot compute with.
         """
         if self.out is None:
-            raise Failed(f"{self.name} returns {returned(self.about)} where a tensor is asked for")
+            raise Failed(f"{self.name} returns {returned(self.about)} instead of a tensor")
         if shape is not None and tuple(self.out.shape) != shape:
-            raise Failed(f"{self.name} returns shape {sizes(self.out)} where this input asks for {shape}")
+            raise Failed(f"{self.name} returns shape {sizes(self.out)}, but this input should give {shape}")
         if dtype is not None and self.out.dtype != dtype:
-            raise Failed(f"{self.name} returns {self.out.dtype} where {dtype} is asked for")
+            raise Failed(f"{self.name} returns {self.out.dtype}, but {dtype} is expected")
         if self.out.dtype == torch.bool and dtype is None:
-            raise Failed(f"{self.name} returns torch.bool where numbers are asked for")
+            raise Failed(f"{self.name} returns torch.bool instead of numbers")
         return self.out.double() if dtype is None else self.out
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """In which the result came; None where it was no tensor."""
+        """The result's dtype; None if it was not a tensor."""
         return None if self.out is None else self.out.dtype
 
     def unchanged(self) -> Returned:
-        """Failed where an input was changed in place."""
+        """Failed if an input was changed in place."""
         for name, before in self.given.items():
             if name in self.after and not same(self.after[name], before):
-                besides = "read it only, the next call needs it as it was"  # model.table, for one
-                remedy = besides if "." in name else "build a new tensor (no +=, no add_)"
+                besides = "only read it, since the next call needs it unchanged"  # model.table, for one
+                remedy = besides if "." in name else "return a new tensor (no +=, no add_)"
                 raise Failed(f"{self.name} changes its input `{name}` in place: {remedy}")
         return self
 
@@ -87,9 +87,9 @@ def call(
     besides: dict[str, Tensor] | None = None,
     **kwargs: Any,
 ) -> Returned:
-    """name(*args, **kwargs) in the child. `rename` gives tensors among args their names for messages.
+    """name(*args, **kwargs) in the child. `rename` gives the tensors in args their names for messages.
 
-    `elsewhere`: the inputs count as being on a GPU (autograder/child/fake_device.py).
+    `elsewhere`: the inputs pretend to be on a GPU (autograder/child/fake_device.py).
     """
     given: dict[str, Tensor] = {**(besides or {})}
 
@@ -116,32 +116,32 @@ def call(
 
 
 def keeps_device(probe: Probe, name: str, *args: Any, **kwargs: Any) -> None:
-    """Failed where the function mixes its inputs with tensors made on the CPU, or returns one of these."""
+    """Failed if the function mixes its inputs with tensors created on the CPU, or returns one of those."""
     try:
         about = call(probe, name, *args, elsewhere=True, **kwargs).about
     except AnswerError as e:
         if PLACES.search(e.text):
-            raise Failed(f"{name} does not work where its inputs are on a GPU: {PLACE_HINT} ({e})") from e
+            raise Failed(f"{name} fails when its inputs are on a GPU: {PLACE_HINT} ({e})") from e
         raise
     if about.get("kind") == "Tensor" and about.get("elsewhere") is not True:
-        raise Failed(f"{name} returns a tensor on another device than its inputs: {PLACE_HINT}")
+        raise Failed(f"{name} returns a tensor on a different device from its inputs: {PLACE_HINT}")
 
 
-PLACE_HINT = "make new tensors with device=x.device, or with torch.zeros_like, torch.full_like and the like; no .cuda()"
+PLACE_HINT = "create tensors with device=x.device, or with torch.zeros_like or torch.full_like, and do not call .cuda()"
 
 
 def close(out: Tensor, expected: Tensor, property_: str, example: str, rtol: float = 1e-4, atol: float = 1e-5) -> None:
-    """Failed, with the property and an example, where out differs from expected; neither value is told."""
+    """Failed, with the property and an example, if out differs from expected; neither value is shown."""
     out = finite(out, "the result").double()
     if not torch.allclose(out, expected.double(), rtol=rtol, atol=atol):
         raise Failed(f"{property_}: {example}")
 
 
 def not_by_the_batch(failed: Failed, out: Tensor, alone: list[Tensor], what: str) -> Failed:
-    """The reason, where a batch (B, ...) came out wrong: `failed` says that its images are mixed up.
+    """Why a batch (B, ...) came out wrong. `failed` says that its images are mixed up.
 
-    If every image comes out `alone`, B x (1, ...), just as it does in the batch, they are not, and `what` is wrong.
+    If every image comes out the same `alone`, B x (1, ...), as in the batch, they are not, and `what` is wrong.
     """
     if torch.allclose(torch.cat(alone).double(), out.double(), rtol=1e-4, atol=1e-4):
-        return Failed(f"every image meets its own timestep, but {what}: mend that first, then this holds as well")
+        return Failed(f"every image gets its own timestep, but {what}: fix that first, and this check should pass too")
     return failed

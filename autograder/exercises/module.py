@@ -1,6 +1,6 @@
 """Asking an answer that is a module.
 
-A module is asked with its parameters perturbed: a fresh one need not react to its conditioning yet.
+Its parameters are perturbed first, since a fresh module need not react to its conditioning yet.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from autograder.exercises.calls import same, seed_of
 
 Batch = dict[str, Tensor]  # the inputs of one call by name, in the order of the signature
 
-SEES = 1e-3  # a change of a thousandth of the output's spread: rounding is a hundred times smaller
+SEES = 1e-3  # of the output's spread; rounding is a hundred times smaller
 SAME = 1e-3
 
 
@@ -25,7 +25,7 @@ class Subject:
     """A class that an exercise asks for: how to build it and call it."""
 
     name: str
-    args: tuple[Any, ...]  # of the constructor, where a property does not ask for others
+    args: tuple[Any, ...]  # of the constructor, unless a property needs others
     draw: Callable[[Generator, int, tuple[Any, ...]], Batch]  # inputs for a batch size and these arguments
     shape: Callable[[Batch, tuple[Any, ...]], tuple[int, ...]]  # of the output
     usual: Callable[[tuple[Any, ...]], int]  # parameters of the usual design
@@ -40,7 +40,7 @@ class Subject:
     def ask(
         self, probe: Probe, rng: Generator, *batches: Batch, args: tuple[Any, ...] | None = None, **header: Any
     ) -> list[Tensor]:
-        """One output for each batch, from one module; Failed where one is not a tensor of the right shape and dtype."""
+        """One output per batch, from one module; Failed if one is not a tensor of the right shape and dtype."""
         args = self.args if args is None else args
         about, out = self.both(probe, "forward", *batches, args=list(args), seed=seed_of(rng), **header)
         kinds, outs = about.get("kinds") or [], []
@@ -50,8 +50,8 @@ class Subject:
             for name, before in batch.items():
                 if not same(out.get(f"in.{name}{i}", before), before):
                     raise Failed(
-                        f"{self.name} changes its input `{name}` in place, and whoever called it still needs it: with "
-                        f"{self.example}, {name} must be the same after the call (no +=, no mul_, no inplace=True)"
+                        f"{self.name} changes its input `{name}` in place: with {self.example}, {name} must be the "
+                        "same after the call, since the caller still needs it (no +=, no mul_, no inplace=True)"
                     )
         return outs
 
@@ -59,9 +59,9 @@ class Subject:
         shapes = ", ".join(f"{k} {tuple(v.shape)}" for k, v in batch.items())
         where = f"{self.name}({', '.join(map(str, args))}) on {shapes}"
         if x is None:
-            raise Failed(f"{where} returns {returned(about)} where a tensor is asked for")
+            raise Failed(f"{where} returns {returned(about)} instead of a tensor")
         if tuple(x.shape) != self.shape(batch, args):
-            raise Failed(f"{where} returns shape {sizes(x)} where {self.shape(batch, args)} is asked for")
+            raise Failed(f"{where} returns shape {sizes(x)}, but {self.shape(batch, args)} is expected")
         if x.dtype != torch.float32 and not (autocast and x.dtype == torch.bfloat16):
             raise Failed(f"{where} returns {x.dtype} for float32 inputs")
         return x
@@ -71,7 +71,7 @@ class Subject:
 
 
 def spell(*batches: Batch) -> tuple[Batch, list[dict]]:
-    """The tensors of several calls under one name each, and the calls; a mask is passed by its name."""
+    """The tensors of several calls, each under its own name, and the calls; a mask is passed by keyword."""
     sent = {f"{k}{i}": v for i, b in enumerate(batches) for k, v in b.items()}
     calls = [
         {"args": [f"{k}{i}" for k in b if k != "mask"], "kwargs": {k: f"{k}{i}" for k in b if k == "mask"}}
@@ -81,7 +81,7 @@ def spell(*batches: Batch) -> tuple[Batch, list[dict]]:
 
 
 def changes(full: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """How far each sample moves when the other half of the batch is another one; `first` keeps the first half: (B,)."""
+    """How far each sample moves when the other half of the batch is replaced; `first` keeps the first half, (B,)."""
     half = len(full) // 2
     return torch.cat([relative_change(full, first)[:half], relative_change(full, last)[half:]])
 

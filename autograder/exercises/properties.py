@@ -1,4 +1,4 @@
-"""Properties that every answer that is a module must have, whatever it does (module.py)."""
+"""Properties that every module answer must have, whatever it does (module.py)."""
 
 from functools import partial
 from typing import Any
@@ -11,21 +11,21 @@ from autograder.exercises.base import AnswerError, Check, Failed, Probe, check_o
 from autograder.exercises.calls import PLACES, seed_of
 from autograder.exercises.module import SAME, SEES, Batch, Subject, changes, mixed
 
-REACHED = 0.9  # of the parameters; a bias before a norm, for one, gets no gradient and is no error
-ROWS_REACHED = 0.95  # of a block's: an idle query, key or output layer is 6 % and more
-MANY = 10**8  # parameters, beyond which they are told as so many
+REACHED = 0.9  # of the parameters; a bias before a norm, for example, rightly gets no gradient
+ROWS_REACHED = 0.95  # of a block's parameters: an idle query, key or output layer is 6 % or more
+MANY = 10**8  # parameters; larger counts are shown as this number
 STEPS, WAY = 512, 4.0  # from one draw of an input to another, and beyond
-JUMP = 100  # times the usual step: without a division 37 and less, with one mostly 1,000 and more
+JUMP = 100  # times the usual step: at most 37 without a division, mostly over 1,000 with one
 BUDGET = 4  # times the parameters of the model solution
 DEVICE_HINT = (
-    "make new tensors with device=x.device or torch.zeros_like(x), keep constants with self.register_buffer, and call "
-    "neither .cuda() nor .cpu()"
+    "create tensors with device=x.device or torch.zeros_like(x), register constants with self.register_buffer, and do "
+    "not call .cuda() or .cpu()"
 )
-Scales = dict[str, tuple[float, ...]]  # by input: its factors, one call after the other
+Scales = dict[str, tuple[float, ...]]  # by input: its factors, one per call
 
 
 def of_every_module(subject: Subject, lesson: str, scales: Scales) -> tuple[Check, ...]:
-    """The checks that every module gets; `scales` names its inputs."""
+    """The checks every module gets; `scales` names its inputs."""
     check, names = partial(check_of, subject.name, lesson), tuple(scales)
     return (
         check("sample i depends only on sample i", 0.5, partial(own_sample_only, subject)),
@@ -39,7 +39,7 @@ def of_every_module(subject: Subject, lesson: str, scales: Scales) -> tuple[Chec
 
 
 def share(number: int, total: int) -> str:
-    """number of total, in percent: no more digits than that, since both are the child's word."""
+    """number of total in whole percent: both are the child's word, so no more digits are shown."""
     return f"{min(max(number / total, 0), 1):.0%}" if total else "none"
 
 
@@ -58,8 +58,8 @@ def own_sample_only(subject: Subject, probe: Probe, rng: Generator) -> None:
         if (changes(*subject.finite(probe, rng, *batches, training=training)) > SAME).any():
             raise Failed(
                 f"sample i depends on other samples of the batch{' in training mode' if training else ''}: with "
-                f"{subject.example}, other values in sample 1 must not change the output of sample 0. Look for "
-                "[0], a mean over the batch, a batch norm, or a reshape that mixes the batch with another axis"
+                f"{subject.example}, changing sample 1 must not change the output of sample 0. Look for [0], a mean "
+                "over the batch, a batch norm, or a reshape that mixes the batch with another axis"
             )
 
 
@@ -72,8 +72,8 @@ def stays_finite(subject: Subject, scales: Scales, probe: Probe, rng: Generator)
             if not torch.isfinite(out).all():
                 sizes = ", ".join(f"{k} of size {f:g}" for k, f in zip(scales, factors))
                 raise Failed(
-                    f"the output holds nan or inf for {sizes}: with {subject.example}, multiply by these numbers; "
-                    "look for an exp, a division, or a root that needs a small number added"
+                    f"the output contains nan or inf for {sizes}: start from {subject.example}, multiply by these "
+                    "numbers, and look for an exp, a division, or a root that needs a small number added"
                 )
     *_, name = scales
     a, b = (subject.draw(rng, 1, subject.args) for _ in "ab")
@@ -82,19 +82,19 @@ def stays_finite(subject: Subject, scales: Scales, probe: Probe, rng: Generator)
     (out,) = subject.finite(probe, rng, {**same, name: a[name] * (1 - way) + b[name] * way})
     if jumps(out):
         raise Failed(
-            f"the output jumps where `{name}` moves a little: with {subject.example}, go from one {name} to another in "
-            "500 small steps; look for a division by something that learns, since it may pass zero"
+            f"the output jumps when `{name}` changes a little: with {subject.example}, go from one {name} to another "
+            "in 500 small steps. Look for a division by something learnt, which can pass through zero"
         )
 
 
 def jumps(outs: Tensor) -> bool:
-    """Does one of many small steps of an input move the output far more than most do? outs: (STEPS, …)."""
+    """Does one of many small steps of an input move the output far more than the others? outs: (STEPS, …)."""
     steps = (outs[1:].double() - outs[:-1]).flatten(1).norm(dim=1)
     return bool(steps.max() > JUMP * steps.median())
 
 
 def gradients(subject: Subject, probe: Probe, rng: Generator, batch: Batch, names: tuple[str, ...]) -> Message:
-    """What the child says of the parameters' gradients, and those of the inputs `names`, of a random projection."""
+    """The child's report on the parameters' gradients, and those of the inputs `names`, for a random projection."""
     onto = {"weights": torch.randn(subject.shape(batch, subject.args), generator=rng)}
     return subject.both(probe, "gradient", batch, more=onto, seed=seed_of(rng), of=[f"{n}0" for n in names])
 
@@ -105,19 +105,25 @@ def reached(subject: Subject, names: tuple[str, ...], probe: Probe, rng: Generat
     for name in names:
         grad = tensor(grads, f"{name}0", tuple(batch[name].shape), f"the gradient of `{name}`")
         if not torch.isfinite(grad).all():
-            raise Failed(f"the gradient of `{name}` is nan or infinite: backward() from {subject.example}")
+            raise Failed(
+                f"the gradient of `{name}` is nan or infinite: with {subject.example}, run out.sum().backward(), and "
+                "look for a division or a root near zero"
+            )
         if (grad.abs().flatten(1).amax(1) == 0).any():
             raise Failed(
-                f"no gradient reaches `{name}`: with {subject.example} and {name}.requires_grad_(), out.sum()"
-                ".backward() must fill its .grad; look for .detach(), .data or torch.no_grad()"
+                f"no gradient reaches `{name}`: with {subject.example} and {name}.requires_grad_(), "
+                f"out.sum().backward() must fill {name}.grad. Look for .detach(), .data or torch.no_grad()"
             )
     number, total = reply.get("reached"), reply.get("parameters")
     if type(number) is not int or type(total) is not int or reply.get("finite") is not True:
-        raise Failed(f"the parameters' gradients are nan or infinite: backward() from {subject.example}")
+        raise Failed(
+            f"the parameters' gradients are nan or infinite: with {subject.example}, run out.sum().backward(), and "
+            "look for a division or a root near zero"
+        )
     if total == 0 or number < ROWS_REACHED * total:
         raise Failed(
-            f"gradient reaches {share(number, total)} of the parameters: a layer is made in __init__ and not used in "
-            "forward, or only in part (as where queries serve as keys, too), or a .detach() cuts it off"
+            f"gradient reaches {share(number, total)} of the parameters: look for a layer that is created in __init__ "
+            "but not used, or only partly used, in forward (such as queries that also serve as keys), or a .detach()"
         )
 
 
@@ -130,9 +136,9 @@ def deterministic(subject: Subject, probe: Probe, rng: Generator) -> None:
     one, _, again = subject.finite(probe, rng, a, other, a)
     if (relative_change(one, again) > 1e-6).any():
         raise Failed(
-            "two calls in eval mode with the same inputs differ, with another call in between: with "
-            f"{subject.example}, call it twice and compare; look for randomness outside nn.Dropout, and for "
-            "anything that forward stores in self"
+            "two calls in eval mode with the same inputs give different outputs, with another call in between: with "
+            f"{subject.example}, call it twice and compare. Look for randomness outside nn.Dropout, and for anything "
+            "that forward stores in self"
         )
 
 
@@ -142,10 +148,10 @@ def keeps_device(subject: Subject, probe: Probe, rng: Generator) -> None:
         about, _ = subject.both(probe, "forward", subject.draw(rng, 3, subject.args), **asked)
     except AnswerError as e:
         if PLACES.search(e.text):
-            raise Failed(f"{subject.name} does not work after .to('cuda'): {DEVICE_HINT} ({e})") from e
+            raise Failed(f"{subject.name} fails after .to('cuda'): {DEVICE_HINT} ({e})") from e
         raise
     if about.get("elsewhere") is not True:
-        raise Failed(f"{subject.name} returns a tensor on another device than its inputs: {DEVICE_HINT}")
+        raise Failed(f"{subject.name} returns a tensor on a different device from its inputs: {DEVICE_HINT}")
 
 
 def budget(subject: Subject, probe: Probe, rng: Generator) -> None:
@@ -155,6 +161,6 @@ def budget(subject: Subject, probe: Probe, rng: Generator) -> None:
         raise Failed("the number of parameters could not be read")
     if not 0 < number <= most:
         raise Failed(
-            f"{subject.name}({', '.join(map(str, subject.args))}) has {min(max(number, 0), MANY):,} parameters, where "
-            f"at least one and at most {most:,} are allowed: sum(p.numel() for p in module.parameters())"
+            f"{subject.name}({', '.join(map(str, subject.args))}) has {min(max(number, 0), MANY):,} parameters, but "
+            f"must have at least one and at most {most:,}: count them with sum(p.numel() for p in module.parameters())"
         )

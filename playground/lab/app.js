@@ -59,7 +59,7 @@ function draw() {
   }
   if (s.view === "guidance") {
     say("far", model.distance(s).toFixed(2));
-    say("chance", `(by chance ${model.chance(s).toFixed(2)})`);
+    say("chance", `(${model.chance(s).toFixed(2)} by chance)`);
     drawCurve(byId("curve"), model.curve(s, 2), model.chance(s), s.t);
   }
   if (s.view === "guidance" || s.view === "scores") {

@@ -13,7 +13,7 @@ function ofGuidance(s) {
   const promise = s.w === 1 ? `the density of class ${s.y}` : `p(x)·p(${s.y}|x)^${+s.w.toFixed(1)}`;
   const [far, chance] = [model.distance(s), model.chance(s)];
   if (s.t > 0) {
-    const left = far < FAR * chance ? "" : " They have left it.";
+    const left = far < FAR * chance ? "" : " The points have left it.";
     return `w = ${+s.w.toFixed(1)}: ${model.N} points moving from noise to class ${s.y}, with exact scores. Grey:
       where the formula puts them at this t, ${promise} with noise added.${left}`;
   }
@@ -27,7 +27,7 @@ function ofGuidance(s) {
           and holds ${percent(found)}.`
       : "";
   const name = s.w > 1 ? "overshoots: the points are past the grey" : "misses the grey";
-  return `w = ${+s.w.toFixed(1)} ${name}, at a distance of ${number(far)} against ${number(chance)} by chance.${lost}`;
+  return `w = ${+s.w.toFixed(1)} ${name}, at a distance of ${number(far)} (${number(chance)} by chance).${lost}`;
 }
 
 function ofForward(s) {
@@ -50,9 +50,9 @@ function ofPaths(s) {
   const { curved, straight } = bothWays(s);
   const lengths = `${number(detour(straight))} against ${number(detour(curved))} times the straight distance`;
   if (s.ways === "pairs") {
-    return `Each path joins one point and one noise: the flow's is straight, the cosine schedule's bends (${lengths}).`;
+    return `Each path joins one data point and one noise: the flow's is straight, the cosine schedule's bends (${lengths}).`;
   }
-  return `Same noises, same ends: Heun's flow and DDIM differ only in their paths (${lengths}). Only those of pairs are straight.`;
+  return `Same noises, same ends: Heun's flow and DDIM differ only in their paths (${lengths}). Only those of training pairs are straight.`;
 }
 
 /** One sentence about the state. */

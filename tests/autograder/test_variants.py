@@ -104,7 +104,7 @@ def test_model_answers_are_right_for_their_own_numbers(row):
     assert number(r"10\^\{-3\} \\approx ([\d.]+)", said) == pytest.approx(delta / math.sqrt(4e-5), rel=0.02)
 
     asked, said = words("5_1_unconditional/prediction", row)
-    abar = number(r"put \$\\bar\\alpha_t = ([\d.]+)\$", asked)
+    abar = number(r"both at \$\\bar\\alpha_t = ([\d.]+)\$", asked)
     velocity, noise = re.search(r"the two are \$([\d.]+)\\,\\delta\^2\$ and \$([\d.]+)", said).groups()
     assert (float(velocity), float(noise)) == pytest.approx((1 - abar, (1 - abar) / abar))
 

@@ -1,5 +1,5 @@
-"""What parameters mean where a docstring need not say it: everywhere (`everywhere.py`), or below one module, class or
-function, whose meanings come first; the nearest place before those around it.
+"""What parameters mean, so that docstrings need not repeat it: everywhere (`everywhere.py`), or below one module, class
+or function. The nearest place comes first, `everywhere.py` last.
 """
 
 from __future__ import annotations

@@ -1,64 +1,64 @@
-"""What parameters mean in `ddpm_tools.evaluation`. Places leave out its name."""
+"""What parameters mean in `ddpm_tools.evaluation`. Places omit the package's name."""
 
-KEEP = "the most images whose features are kept, drawn at random"
+KEEP = "the largest number of images whose features are kept, drawn at random"
 STATISTICS = "path of the statistics, with or without .safetensors or .json"
 CLASSIFIER = "path of the classifier, with or without .safetensors or .json"
-SHIPPED = f"{CLASSIFIER}; None: one that ships and knows the classes"
-LOWEST = "the smallest possible value, below which no interval reaches; 0 for distances and shares"
-LARGEST = "the largest possible value, beyond which no interval reaches; 1 for shares"
-NEIGHBOUR = "which neighbour of its image a ball reaches to, from 1"
+SHIPPED = f"{CLASSIFIER}; None: a shipped one that knows the classes"
+LOWEST = "the smallest possible value, which bounds every interval; 0 for distances and shares"
+LARGEST = "the largest possible value, which bounds every interval; 1 for shares"
+NEIGHBOUR = "a ball reaches to its image's k-th nearest neighbour, k from 1"
 
 EVALUATION: dict[str, dict[str, str]] = {
     "reference": {
-        "k": "the class's index", "keep": KEEP, "path": STATISTICS, "config": "what the statistics must be of",
+        "k": "the class's index", "keep": KEEP, "path": STATISTICS, "config": "what the statistics must describe",
         "heldout": "real images that are not among the data, for `copy_limit`; None: a tenth of the data",
         "about": "further entries of the JSON record, such as provenance",
-        "cache": "folder for statistics made here, which may be deleted at any time",
+        "cache": "folder for statistics made here, which can be deleted at any time",
     },
     "reference.shipped_reference": {"data": "name of the data set"},
     "evaluation": {"config": "what to measure; None: every metric"},
-    "evaluation.evaluate": {"data": "the real images, among which copies are looked for"},
+    "evaluation.evaluate": {"data": "the real images, which are searched for copies"},
     "neighbours": {
         "limit": "a distance, from `copy_limit`", "images": "generated images (N, C, H, W), uint8",
-        "chunk": "images compared at a time, of each set: bounds the memory",
+        "chunk": "images of each set compared at a time; limits memory",
         "train": "the images that the model was trained on", "heldout": "real images that the model has not seen",
     },
     "neighbours.nearest": {"train": "training images (M, C, H, W), uint8"},
-    "inception": {"folder": "where the weights are kept, and downloaded to once"},
+    "inception": {"folder": "folder for the weights, which are downloaded once"},
     "extractor": {"images": "images (N, C, H, W), uint8, of 1 or 3 channels"},
     "classifiers": {
         "name": "name of a data set, or path of a folder or zip", "path": CLASSIFIER, "out": CLASSIFIER,
         "steps": "training steps; None: 1,500 up to 16 pixels, 2,340 above",
-        "heldout": "other data to measure the accuracy on; None: the held-out part of the same",
+        "heldout": "other data to measure accuracy on; None: the held-out part of the same data",
     },
     "resampling": {"features": "features (N, D) of the images to draw from"},
     "record": {
         "path": "the file metrics.json", "runs": "one evaluation for each seed", "old": "the earlier results",
-        "new": "the later results", "results": "one for each metric",
+        "new": "the later results", "results": "one per metric",
     },
-    "metrics": {"names": "names that should be keys of METRICS"},
+    "metrics": {"names": "names to look up in METRICS"},
     "caption_judge": {
-        "data": "real pictures with captions, to be fitted to", "tokenizer": "which words count",
-        "shuffles": "random assignments of the captions: the smallest possible p is 1 / (shuffles + 1)",
+        "data": "real pictures with captions, to fit to", "tokenizer": "defines which words count",
+        "shuffles": "number of random assignments of the captions; the smallest possible p is 1 / (shuffles + 1)",
     },
     "streaming": {
         "dimension": "D, the length of a feature vector", "keep": KEEP, "features": "a chunk of features (B, D)",
         "columns": "tensors of equal length, by name", "chunks": "images (B, C, H, W), uint8",
         "classifier": "predicts each image's class; None: no classes are predicted",
-        "total": "how many images there are, for the progress bar; None: unknown",
+        "total": "number of images, for the progress bar; None: unknown",
     },
-    "streaming.Reservoir": {"keep": "the most rows to keep"},
+    "streaming.Reservoir": {"keep": "the largest number of rows to keep"},
     "results": {
-        "reference": "the real images, as Provenance names them",
+        "reference": "the real images, as named in Provenance",
         "varying": '("weights",) to compare averaged with raw weights; else ()',
-        "training_seeds": "of the runs behind the results, in their order; (): one checkpoint, sampled again",
+        "training_seeds": "seeds of the runs behind the results, in order; (): one checkpoint, sampled repeatedly",
         "results": "one result for each seed, of one metric",
     },
     "estimates": {
         "statistic": "indices (n,) of images -> the value for these images", "low": LOWEST, "top": LARGEST,
         "own": "one value for each run (n,)", "hits": "0 or 1 for each image (N,)",
-        "others": "values of other designs' runs, which are assumed to scatter as much",
-        "a": "the first estimate", "b": "the second estimate", "repeats": "how many resamplings",
+        "others": "values of other designs' runs, assumed to scatter as much",
+        "a": "the first estimate", "b": "the second estimate", "repeats": "number of resamplings",
     },
     "estimates.interval": {
         "value": "the estimate", "se": "its standard error",
@@ -67,27 +67,27 @@ EVALUATION: dict[str, dict[str, str]] = {
     "estimates.paired": {"a": "seed -> value of the first design", "b": "seed -> value of the second design"},
     "estimates.verdict": {"d": "the estimated difference; None counts as not resolved"},
     "sources": {
-        "name": "for messages and reports", "images": "images (N, C, H, W), uint8",
-        "labels": "classes asked for (N,), int64; None: not known",
+        "name": "name for messages and reports", "images": "images (N, C, H, W), uint8",
+        "labels": "classes asked for (N,), int64; None: unknown",
         "path": "folder or zip of pictures, or a file .npz or .npy",
         "data": "real images, which set size, channels and classes",
     },
     "candidates": {"data": "real images, which set size, channels and classes"},
-    "candidates.drawn": {"path": "where the checkpoint is, for the record"},
+    "candidates.drawn": {"path": "path of the checkpoint, for the record"},
     "candidates.given": {"path": "folder or zip of pictures, or a file .npz or .npy"},
     "finite_n": {
         "distance": "indices of images -> their distance", "indices": "the images to draw from (N,)",
-        "sizes": "the numbers of images n", "values": "the distance at each size", "points": "how many sizes",
-        "draws": "subsets of each size, over which the distance is averaged",
+        "sizes": "the numbers of images n", "values": "the distance at each size", "points": "number of sizes",
+        "draws": "subsets of each size to average the distance over",
         "share": "the smallest size as a share of n; smaller sizes follow the law 1/n less well",
     },
     "manifold": {
         "generated": "features (N, D) of generated images", "real": "features (M, D) of real ones", "k": NEIGHBOUR,
-        "most": "images of each set that are used: time and memory grow with its square",
+        "most": "images used of each set; time and memory grow with its square",
     },
     "arrays": {"path": "the file to look at", "shape": "(C, H, W) of the real images, to tell the axes apart"},
     "plain_classifier": {
-        "path": CLASSIFIER, "model": "the classifier", "config": "how it is built", "network": "the class to build",
+        "path": CLASSIFIER, "model": "the classifier", "config": "its config", "network": "the class to build",
         "about": "provenance and classes for the JSON record", "make": "builds the network, unseeded",
         "steps": "training steps",
     },
@@ -116,11 +116,11 @@ EVALUATION: dict[str, dict[str, str]] = {
     "resnet": {
         "config": "how the network is built", "recipe": "how it is trained",
         "x": "images (B, C, H, W) in [-1, 1]",
-        "shift": "the largest move in either direction, in pixels", "flip": "mirror half of the images",
-        "rng": "where random numbers come from",
+        "shift": "the largest shift in either direction, in pixels", "flip": "mirror half of the images",
+        "rng": "source of random numbers",
     },
     "kernel": {
         "x": "features (N, D) of generated images", "y": "features (M, D) of real ones",
-        "subsets": "how many random subsets are averaged", "size": "images in a subset; 1,000 as published",
+        "subsets": "number of random subsets to average over", "size": "images in a subset; 1,000 as published",
     },
 }  # fmt: skip

@@ -17,7 +17,7 @@ NORM = "AdaGroupNorm"
 
 
 def draw(rng: Generator, batch: int, args: tuple[Any, ...], height: int = 8, width: int = 8) -> Batch:
-    """Features of spread 3, so that no usual eps counts, and conditioning vectors."""
+    """Features of spread 3, so that the usual values of eps do not matter, and conditioning vectors."""
     return {
         "x": 3 * torch.randn(batch, args[0], height, width, generator=rng),
         "cond": torch.randn(batch, args[1], generator=rng),
@@ -32,7 +32,7 @@ SUBJECT = Subject(
     usual=lambda args: 2 * args[0] * (args[1] + 1),
     example="norm = AdaGroupNorm(32, 16), x = torch.randn(2, 32, 4, 4), cond = torch.randn(2, 16)",
 )
-# (num_channels, cond_dim, num_groups), batch, height, width; sizes that coincide hide a wrong broadcast
+# (num_channels, cond_dim, num_groups), batch, height, width; equal sizes can hide a wrong broadcast
 SHAPES = (((16, 24, 8), 3, 16, 16), ((16, 16, 4), 16, 16, 5), ((32, 8, 2), 2, 6, 32), ((24, 24, 1), 4, 4, 4))
 
 
@@ -50,10 +50,10 @@ def plain(probe: Probe, rng: Generator) -> None:
         right = F.group_norm(a["x"], args[2] if len(args) > 2 else 8)
         if (out - right).abs().max() > 0.02:
             raise Failed(
-                "with all its parameters at zero, so scale = shift = 0, it is not a plain GroupNorm with 8 groups (or "
-                f"num_groups): with {SUBJECT.example} and every parameter zeroed, norm(x, cond) must be "
-                "F.group_norm(x, 8). It is not where the norm keeps an affine of its own, where 1 + scale is just "
-                "scale, or where the groups are others"
+                "with all parameters zero, so scale = shift = 0, it is not a plain GroupNorm with 8 groups (or "
+                f"num_groups): with {SUBJECT.example} and every parameter zeroed, norm(x, cond) must equal "
+                "F.group_norm(x, 8). Usual causes: the norm has its own affine parameters, scale is used instead of 1 "
+                "+ scale, or the number of groups is wrong"
             )
 
 
@@ -63,13 +63,13 @@ def invariant(probe: Probe, rng: Generator) -> None:
     one, two = SUBJECT.finite(probe, rng, a, {**a, "x": factor * a["x"] + offset})
     if (relative_change(one, two) > 5e-3).any():
         raise Failed(
-            "x is not normalised before scale and shift act: norm(x, cond) and norm(2 * x + 3, cond) must agree, with "
-            f"{SUBJECT.example}"
+            f"x is not normalised before scale and shift are applied: with {SUBJECT.example}, norm(x, cond) and "
+            "norm(2 * x + 3, cond) must agree"
         )
 
 
 def scale_and_shift(x: Tensor, out: Tensor, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(scale, shift, misfit), (B, C) each: the line through every channel's outputs over its normalised inputs."""
+    """(scale, shift, misfit), (B, C) each: a line fitted to each channel's outputs against its normalised inputs."""
     n, y = F.group_norm(x.double(), groups).flatten(2), out.double().flatten(2)  # (B, C, HW)
     centred = n - n.mean(2, keepdim=True)
     scale = (centred * y).sum(2) / (centred**2).sum(2)  # (B, C)
@@ -90,13 +90,13 @@ def per_channel(probe: Probe, rng: Generator) -> None:
             raise Failed(
                 "the output is not h * (1 + scale) + shift, with one scale and one shift for each image and channel: "
                 "with norm = AdaGroupNorm(4, 16, 2), x = torch.randn(2, 4, 4, 4), cond = torch.randn(2, 16), plot "
-                "norm(x, cond)[0, c] over F.group_norm(x, 2)[0, c] for each channel c: four straight lines. Scale and "
-                "shift have shape (B, C) and need (B, C, 1, 1) before they meet (B, C, H, W)"
+                "norm(x, cond)[0, c] against F.group_norm(x, 2)[0, c] for each channel c: each should be a straight "
+                "line. Scale and shift have shape (B, C); reshape them to (B, C, 1, 1)"
             )
         if min(scale.std(1).min(), shift.std(1).min()) < 1e-3:
             raise Failed(
-                f"all channels share one scale or one shift: with {SUBJECT.example}, cond must give 32 of each, so "
-                "the layer that reads cond has 64 outputs"
+                f"all channels share one scale or one shift: with {SUBJECT.example}, there must be 32 of each, so the "
+                "layer that reads cond has 64 outputs"
             )
 
 
@@ -106,17 +106,17 @@ def conditioned(probe: Probe, rng: Generator) -> None:
     scale, shift, _ = scale_and_shift(a["x"], one, 8)  # (B, C)
     if torch.corrcoef(torch.stack([scale.flatten(), shift.flatten()]))[0, 1].abs() > 0.999:
         raise Failed(
-            f"scale and shift are the same numbers: with {SUBJECT.example}, cond must give 32 of the one and 32 others "
-            "of the other, so the layer that reads cond has 64 outputs, and all of them are used"
+            f"scale and shift are the same numbers: with {SUBJECT.example}, there must be 32 scales and 32 different "
+            "shifts, so the layer that reads cond has 64 outputs, all of them used"
         )
     if scale_and_shift(a["x"], large, 8)[0].abs().clamp(max=2).mean() < 0.1:
-        raise Failed("the scale vanishes where cond is large: it is h * (1 + scale), not h / (1 + scale)")
+        raise Failed("the scale vanishes when cond is large: use h * (1 + scale), not h / (1 + scale)")
     one, two = SUBJECT.finite(probe, rng, a, {**a, "cond": draw(rng, 4, SUBJECT.args)["cond"]})
     for what, p, q in zip(("scale", "shift"), scale_and_shift(a["x"], one, 8), scale_and_shift(a["x"], two, 8)):
         if ((finite(p, what) - q).abs() > 1e-3).float().mean(1).min() < 0.8:
             raise Failed(
-                f"the {what} does not depend on cond: with {SUBJECT.example} and another cond, the {what} of (almost) "
-                "every channel must change; cond predicts both of them"
+                f"the {what} does not depend on cond: with {SUBJECT.example} and another cond, the {what} of almost "
+                "every channel must change. Predict both scale and shift from cond"
             )
 
 

@@ -1,4 +1,4 @@
-"""Checks of `AdaResBlock`: skip(x) + branch(x, cond), whatever the branch holds, so long as it normalises."""
+"""Checks of `AdaResBlock`: skip(x) + branch(x, cond), with any branch that normalises."""
 
 from functools import partial
 from typing import Any
@@ -12,8 +12,8 @@ from autograder.exercises.calls import seed_of
 from autograder.exercises.module import SEES, Batch, Subject
 
 BLOCK = "AdaResBlock"
-ADDED = 0.03  # of what two changes do together, without an activation less than 0.01, with one more than 0.1
-LARGE = 1e4  # features beside which whatever a normalised branch gives is small
+ADDED = 0.03  # of the joint effect of two changes: below 0.01 without an activation, above 0.1 with one
+LARGE = 1e4  # features so large that the output of a normalised branch is small beside them
 SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
 
@@ -49,9 +49,9 @@ def contract(probe: Probe, rng: Generator) -> None:
 
 
 def added(probe: Probe, rng: Generator, args: tuple[int, int, int]) -> tuple[torch.Tensor, ...]:
-    """What large features y add to the output, beside other large features and beside others yet; and y.
+    """What large features y add to the output, on top of two different sets of large features; and y.
 
-    Whatever a branch that normalises gives is small here, so that all that is left is the skip: a linear map of y.
+    The output of a normalised branch is small here, so only the skip is left: a linear map of y.
     """
     x, z, y = (draw(rng, 2, args) for _ in "xzy")
     calls = [{**x, "x": LARGE * v} for v in (x["x"], x["x"] + y["x"], z["x"], z["x"] + y["x"])]
@@ -64,9 +64,9 @@ def residual(probe: Probe, rng: Generator) -> None:
         one, _, y = added(probe, rng, args)
         if (one.flatten(1).norm(dim=1) < 0.05 * y.flatten(1).norm(dim=1)).any():
             raise Failed(
-                "x is not added to the result: for large x the output must grow with x, since the skip hands it on as "
-                "it is, while the branch normalises it. Compare block(1000 * x, cond) and block(2000 * x, cond), "
-                f"with {SUBJECT.example}"
+                "x is not added to the result: for large x the output must grow with x, since the skip passes x on "
+                f"and only the branch normalises it. With {SUBJECT.example}, compare block(1000 * x, cond) and "
+                "block(2000 * x, cond)"
             )
 
 
@@ -75,18 +75,18 @@ def normalised(probe: Probe, rng: Generator) -> None:
         one, two, y = added(probe, rng, args)
         if (one - two).abs().max() > 0.05 * y.abs().max():
             raise Failed(
-                "the branch is not normalised, or something acts on the sum after it: for large x, only skip(x) should "
-                "be left, which is linear. Compare block(1000 * (x + y), cond) - block(1000 * x, cond) for two "
-                f"different x and the same y = torch.randn(2, 32, 4, 4), with {SUBJECT.example}"
+                "the branch is not normalised, or something is applied after the sum: for large x only skip(x) should "
+                f"matter, and it is linear. With {SUBJECT.example}, compare block(1000 * (x + y), cond) - block(1000 "
+                "* x, cond) for two different x and the same y = torch.randn(2, 32, 4, 4)"
             )
 
 
 def activated(probe: Probe, rng: Generator) -> None:
-    """Without an activation between the convolutions, what two changes of x do together is what each does alone.
+    """Without an activation between the convolutions, the effects of two changes of x simply add up.
 
-    The image is large, so that the norms' means and variances hardly notice; the changes take half of the channels of
-    two neighbouring pixels each, so that it does not matter whether a convolution mixes pixels or channels. One looks
-    beside these pixels, where the skip tells nothing of them.
+    The image is large, so the norms' means and variances hardly change. Each change covers half of the channels of two
+    neighbouring pixels, so it does not matter whether a convolution mixes pixels or channels. The effect is measured
+    beside these pixels, where the skip does not carry it.
     """
     for args in WIDTHS:
         a = draw(rng, 2, args, 64, 64)
@@ -100,9 +100,8 @@ def activated(probe: Probe, rng: Generator) -> None:
         apart, whole = (d.flatten(1).norm(dim=1) for d in (both - first - second + none, both - none))  # (B,) each
         if (apart < ADDED * whole).all():
             raise Failed(
-                "no activation stands between the first and the last convolution: what changes of two pixels do "
-                "together is the sum of what each does alone. The usual branch is norm, SiLU, convolution, norm, SiLU, "
-                "convolution"
+                "there is no activation between the first and the last convolution: the effects of changing two "
+                "pixels simply add up. The usual branch is norm, SiLU, convolution, norm, SiLU, convolution"
             )
 
 
@@ -113,16 +112,16 @@ def conditioned_behind(probe: Probe, rng: Generator) -> None:
         one, two, left = (tensor(out, f"out{i}", SUBJECT.shape(a, args), BLOCK) for i in range(3))
         if (relative_change(one, two) >= SEES).all() and (relative_change(one, left) < SEES).any():
             raise Failed(
-                "cond acts ahead of the first convolution alone, and what the last one reads is neither normalised nor "
-                "shifted by it: give cond to the second norm as well"
+                "cond acts only before the first convolution: pass cond to the second norm as well, so that it also "
+                "scales and shifts the input of the last convolution"
             )
 
 
 def checks(lesson: str) -> tuple[Check, ...]:
     check = partial(check_of, BLOCK, lesson)
     blind = (
-        f"the output does not depend on cond: with {SUBJECT.example}, its parameters moved a little (a last layer that "
-        "starts at zero is right) and another cond, the output of every image must change"
+        f"the output does not depend on cond: with {SUBJECT.example}, slightly changed parameters (a last layer may "
+        "start at zero) and another cond, the output of every image must change"
     )
     return (
         check("keeps its contract", 0.5, contract),

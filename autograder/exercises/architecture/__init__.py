@@ -1,6 +1,6 @@
-"""The architecture exercise: a network that keeps the interface, whatever is inside.
+"""The architecture exercise: any network that keeps the interface.
 
-Widths always have four levels, as at the published scales, and are multiples of 64, so that diffusers' GroupNorm(32)
+There are always four widths, as at the published scales. They are multiples of 64, so that diffusers' GroupNorm(32)
 works as it should.
 """
 
@@ -19,7 +19,7 @@ EXERCISE = Exercise(
     library=("__init__", "attention", "ema", "layers"),
     hidden=("network", "unet", "unet2d"),
     packages=("diffusers",),
-    checks=(  # in the order of the reason that a student should read first
+    checks=(  # the first failure is the reason a student reads first
         check("keeps the interface", 1.5, interface.interface, fatal=True),
         check("fits other widths, channels and sizes", 1.0, interface.sizes, fatal=True),
         check("the output is finite", 0.75, dependence.stays_finite, fatal=True),

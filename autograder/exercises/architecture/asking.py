@@ -1,4 +1,4 @@
-"""Asking an answer of the architecture exercise: the variables that it reads, its inputs and outputs."""
+"""Asking an answer of the architecture exercise: the variables it reads, its inputs and outputs."""
 
 import torch
 from torch import Generator, Tensor
@@ -18,13 +18,13 @@ def environment(widths: str = "64,64,64,64", layers: int = 1, channels: int = 1,
 
 
 def images(rng: Generator, batch: int, channels: int = 1, size: int = 8) -> dict[str, Tensor]:
-    """Noisy images with a timestep of their own each."""
+    """Noisy images, each with its own timestep."""
     x = torch.randn(batch, channels, size, size, generator=rng)
     return {"x": x, "t": torch.randint(1000, (batch,), generator=rng)}
 
 
 def forward(probe: Probe, rng: Generator, env: dict[str, str], *batches: dict[str, Tensor], **header) -> list[Tensor]:
-    """The outputs; Failed where one has not the shape of its input, or an input was changed."""
+    """The outputs; Failed if one does not have its input's shape, or an input was changed."""
     flat = {f"{k}{i}": v for i, b in enumerate(batches) for k, v in b.items()}
     seed = header.pop("seed", None) or seed_of(rng)
     out = probe("forward", flat, environment=env, seed=seed, batches=len(batches), **header)
@@ -33,7 +33,10 @@ def forward(probe: Probe, rng: Generator, env: dict[str, str], *batches: dict[st
     outs = [tensor(out, f"out{i}", tuple(b["x"].shape), where, dtype) for i, b in enumerate(batches)]
     for name, before in flat.items():
         if not same(out.get(f"in.{name}", before), before):
-            raise Failed(f"the network changes its input `{'timestep' if name[0] == 't' else 'x'}` in place")
+            raise Failed(
+                f"the network changes its input `{'timestep' if name[0] == 't' else 'x'}` in place: look for +=, mul_ "
+                "or inplace=True"
+            )
     return [finite(o, "the network's output") for o in outs]
 
 

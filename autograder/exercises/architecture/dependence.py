@@ -1,4 +1,4 @@
-"""What the output depends on, and what not. Parameters are perturbed first: zero-initialised layers are right."""
+"""What the output must and must not depend on. Parameters are perturbed first: zero-initialised layers are fine."""
 
 import torch
 from torch import Generator
@@ -21,9 +21,9 @@ def own_sample_only(probe: Probe, rng: Generator) -> None:
         outs = forward(probe, rng, environment(), *batches, perturb=PERTURBED, training=training)
         if not (changes(*outs) <= SAME).all():
             raise Failed(
-                "sample i depends on other samples of the batch: in a batch of 4, new images and timesteps for one "
-                "half changed the output of the other. Look for a batch norm, a mean over the batch, timestep[0], or a "
-                "reshape that mixes the batch with another axis"
+                "sample i depends on other samples of the batch: in a batch of 4, changing the images and timesteps "
+                "of one half changed the output of the other. Look for a batch norm, a mean over the batch, "
+                "timestep[0], or a reshape that mixes the batch with another axis"
             )
 
 
@@ -33,8 +33,8 @@ def sees_the_time(probe: Probe, rng: Generator) -> None:
     early, late = forward(probe, rng, environment(), a, {**a, "t": a["t"] + 600}, perturb=PERTURBED)
     if (relative_change(early, late) < SEES).any():
         raise Failed(
-            "the output does not depend on the timestep: the same images at an early and at a late timestep give the "
-            "same result. Follow the timestep's embedding into the blocks"
+            "the output does not depend on the timestep: the same images give the same result at an early and at a "
+            "late timestep. Trace the timestep's embedding into the blocks"
         )
 
 
@@ -42,7 +42,10 @@ def sees_the_image(probe: Probe, rng: Generator) -> None:
     a, other = images(rng, 4), images(rng, 4)
     one, two = forward(probe, rng, environment(), a, {**other, "t": a["t"]}, perturb=PERTURBED)
     if (relative_change(one, two) < SEES).any():
-        raise Failed("the output does not depend on the image: two different images give the same result")
+        raise Failed(
+            "the output does not depend on the image: two different images give the same result. Look for a layer "
+            "that discards its input"
+        )
 
 
 def stays_finite(probe: Probe, rng: Generator) -> None:
@@ -53,7 +56,7 @@ def stays_finite(probe: Probe, rng: Generator) -> None:
         try:
             forward(probe, rng, environment(), given, perturb=PERTURBED)
         except Failed as e:
-            raise Failed(f"{e} (images of size {scale:g}, timesteps 0, 500 and 999)") from e
+            raise Failed(f"{e} (images scaled by {scale:g}, timesteps 0, 500 and 999)") from e
 
 
 def gradient_reaches(probe: Probe, rng: Generator) -> None:
@@ -67,8 +70,8 @@ def gradient_reaches(probe: Probe, rng: Generator) -> None:
         raise Failed("the number of parameters could not be read")
     if reached < REACHED * total or (grad.abs().flatten(1).amax(1) == 0).any():
         raise Failed(
-            f"gradient reaches {reached:,} of {total:,} parameters; look for .detach(), torch.no_grad(), "
-            "requires_grad_(False), or a layer that is made and never used"
+            f"gradient reaches {reached:,} of {total:,} parameters: look for .detach(), torch.no_grad(), "
+            "requires_grad_(False), or a layer that is created but never used"
         )
 
 
@@ -81,8 +84,8 @@ def deterministic(probe: Probe, rng: Generator) -> None:
     one, _, again = forward(probe, rng, environment(), a, images(rng, 3), a, perturb=PERTURBED)
     if (relative_change(one, again) > 1e-6).any():
         raise Failed(
-            "two calls in eval mode with the same inputs differ, with another call in between: look for randomness "
-            "outside nn.Dropout, or state kept between calls"
+            "two calls in eval mode with the same inputs give different outputs, with another call in between: look "
+            "for randomness outside nn.Dropout, or state kept between calls"
         )
 
 
@@ -92,10 +95,13 @@ def no_global_state(probe: Probe, rng: Generator) -> None:
     (beside,) = forward(probe, rng, environment(), a, seed=seed, perturb=PERTURBED, other=True)
     if (relative_change(alone, beside) > 1e-6).any():
         raise Failed(
-            "building a second network changes the first one: make every layer anew within build_model, and keep none "
-            "in a global variable"
+            "building a second network changes the first one: create every layer inside build_model, and keep none in "
+            "a global variable"
         )
     reply, _ = probe.both("parameters", environment=environment(), seed=seed)
     if reply.get("left"):
         named = [name for name in LEFT if name in reply["left"]]
-        raise Failed(f"build_model changes {', '.join(named) or 'a setting'} for the whole process")
+        raise Failed(
+            f"build_model changes {', '.join(named) or 'a setting'} for the whole process: it should only build the "
+            "network"
+        )

@@ -1,11 +1,11 @@
-"""The architecture exercise's gate: the network is the answer's, and learns where none of its code is."""
+"""The architecture exercise's gate: the answer's network, trained where none of its code runs."""
 
 from autograder.exercises.architecture.asking import environment
 from autograder.gate.harness import Gate
 from autograder.gate.learning import RecordedNetwork
 
-# Four levels, since answers for the published scales name four kinds of block. Narrower than 64, diffusers' GroupNorm
-# of 32 groups would take out the time that its blocks add.
+# Four levels, since answers for the published scales name four kinds of block. Below a width of 64, diffusers'
+# GroupNorm of 32 groups would remove the timestep that its blocks add.
 NETWORK = environment("64,64,64,64", layers=1, channels=1, size=8)
 CONTROLS = {
     "distance": ("constant", "no_skips"),
@@ -22,7 +22,7 @@ GATE = Gate(
     ),
     controls=CONTROLS,
     # A U-Net is within the limits after 100 to 250 steps. A transformer on patches denoises like a linear filter until
-    # some 1,200, with a loss that goes on falling; each of its steps costs a sixth of a U-Net's.
+    # about 1,200 steps, while its loss keeps falling; each of its steps costs a sixth of a U-Net's.
     sequential=RecordedNetwork(
         network=NETWORK,
         train={

@@ -1,4 +1,4 @@
-"""What every network must do here, whatever is inside: shapes, timesteps, variables, budgets."""
+"""What every network must do, whatever is inside: shapes, timesteps, variables, budgets."""
 
 import time
 from dataclasses import replace
@@ -31,14 +31,14 @@ def sizes(probe: Probe, rng: Generator) -> None:
 
 
 def defaults(probe: Probe, rng: Generator) -> None:
-    """Two layers, three channels and 32 pixels where nothing else is said."""
+    """Two layers, three channels and 32 pixels by default."""
     env = {"BLOCK_OUT_CHANNELS": "64,64,64,64"}
     forward(probe, rng, env, images(rng, 2, 3, 32))
     if count(probe, env) != count(probe, environment(layers=2, channels=3, size=32)):
         raise Failed(
-            "without LAYERS_PER_BLOCK the network is another one than with LAYERS_PER_BLOCK=2, or without "
-            "IMAGE_CHANNELS and IMAGE_SIZE another than for 3 channels and 32 pixels; read them with "
-            "os.environ.get(name, default)"
+            "the defaults are wrong: without LAYERS_PER_BLOCK the network must be the same as with "
+            "LAYERS_PER_BLOCK=2, and without IMAGE_CHANNELS and IMAGE_SIZE the same as for 3 channels and 32 pixels. "
+            "Read them with os.environ.get(name, default)"
         )
 
 
@@ -50,8 +50,8 @@ def timesteps(probe: Probe, rng: Generator) -> None:
         (out,) = forward(probe, rng, environment(), a, seed=seed, perturb=PERTURBED, timestep=how)
         if (relative_change(out, each) > SAME).any():
             raise Failed(
-                f"the timestep given as {what}, means something else than torch.tensor([7, 7, 7]) for a batch of 3; "
-                "broadcast it to (B,) first"
+                f"the timestep given as {what}, gives another result than torch.tensor([7, 7, 7]) for a batch of 3: "
+                "expand it to (B,) first"
             )
 
 
@@ -59,14 +59,14 @@ def reads_the_environment(probe: Probe, rng: Generator) -> None:
     small = count(probe, environment())
     if count(probe, environment("128,128,128,128")) <= small:
         raise Failed(
-            "the network is no larger with BLOCK_OUT_CHANNELS=128,128,128,128 than with 64,64,64,64; read the variable "
-            "in build_model, with os.environ, each time that it is called, and keep layers in an nn.ModuleList, since "
-            "those of a plain list are no parameters of the network"
+            "the network is no larger with BLOCK_OUT_CHANNELS=128,128,128,128 than with 64,64,64,64: read the "
+            "variable from os.environ inside build_model, on every call. Keep layers in an nn.ModuleList, since the "
+            "network does not register the parameters of layers in a plain list"
         )
     if count(probe, environment(layers=3)) <= small:
         raise Failed(
-            "the network is no larger with LAYERS_PER_BLOCK=3 than with 1; read the variable in build_model, and "
-            "keep layers in an nn.ModuleList, since those of a plain list are no parameters of the network"
+            "the network is no larger with LAYERS_PER_BLOCK=3 than with 1: read the variable inside build_model. Keep "
+            "layers in an nn.ModuleList, since the network does not register the parameters of layers in a plain list"
         )
 
 
@@ -74,13 +74,13 @@ def small_enough(probe: Probe, rng: Generator) -> None:
     number = count(probe, environment())
     if number > MOST:
         raise Failed(
-            f"with BLOCK_OUT_CHANNELS=64,64,64,64 and LAYERS_PER_BLOCK=1 the network holds {number:,} parameters, more "
-            f"than the {MOST:,} that are allowed there"
+            f"the network is too large: with BLOCK_OUT_CHANNELS=64,64,64,64 and LAYERS_PER_BLOCK=1 it has {number:,} "
+            f"parameters, and at most {MOST:,} are allowed"
         )
 
 
 def fast_enough(probe: Probe, rng: Generator) -> None:
-    """Two training steps in units of a plain stack's, the best of three: another program may take the processor."""
+    """Two training steps in units of a plain stack's, the best of three: other programs may use the processor."""
     x0, eps = torch.randn(2, 2, 64, 1, 8, 8, generator=rng)
     given = {
         **{"x0": x0, "eps": eps, "t": torch.randint(1000, (2, 64), generator=rng), "lr": torch.full((2,), 1e-4)},
@@ -88,7 +88,7 @@ def fast_enough(probe: Probe, rng: Generator) -> None:
     }
     train = {"ema_decay": 0.99, "weight_decay": 0.0, "grad_clip": 1.0}
     best = {"work": float("inf"), "yardstick": float("inf")}
-    for enough in (SLOWEST / 4, SLOWEST / 4, SLOWEST):  # a yardstick taken once may have been kept waiting itself
+    for enough in (SLOWEST / 4, SLOWEST / 4, SLOWEST):  # a single measurement of the yardstick may have been slowed too
         for op in best:
             start = time.monotonic()
             probe(op, given, environment=environment(), seed=0, train=train)
@@ -96,6 +96,7 @@ def fast_enough(probe: Probe, rng: Generator) -> None:
         if best["work"] <= enough * best["yardstick"]:
             return
     raise Failed(
-        f"a training step takes more than {SLOWEST:g} times as long as one of 14 plain convolutions of 64 channels; "
-        "look for attention at full size, loops over the batch, or much wider layers than BLOCK_OUT_CHANNELS says"
+        f"a training step takes more than {SLOWEST:g} times as long as for a stack of 14 plain convolutions with 64 "
+        "channels: look for attention at full resolution, loops over the batch, or layers much wider than "
+        "BLOCK_OUT_CHANNELS"
     )

@@ -1,7 +1,7 @@
 """The questions that the architecture exercise asks of an answer: outputs on given inputs, gradients, a recording.
 
 Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
-answer cells. Where a recorded network is trained, or denoises, it holds no answer, and keeps the network.
+answer cells. When a recorded network trains or denoises, it holds no answer; it keeps the network.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from autograder.child.unconditional import Learner
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
 VARIABLES = ("BLOCK_OUT_CHANNELS", "LAYERS_PER_BLOCK", "IMAGE_CHANNELS", "IMAGE_SIZE")
-MODES = {  # of the whole process: what reads it, and what sets it
+MODES = {  # settings of the whole process: their getters and setters
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
     "number of threads": (torch.get_num_threads, torch.set_num_threads),
@@ -33,7 +33,7 @@ def setup() -> dict[str, Any]:
 def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn.Module:
     """The answer's network for exactly these variables; its initial weights depend on the seed alone.
 
-    What it changes for the whole process is noted in `answers` and undone, so that it spoils no other check.
+    Anything it changes for the whole process is noted in `answers` and undone, so it cannot affect other checks.
     """
     for name in VARIABLES:
         os.environ.pop(name, None)
@@ -48,7 +48,9 @@ def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn
         put(value)
     left += [name for name in VARIABLES if os.environ.get(name) != environment.get(name)]
     if not isinstance(model, nn.Module):
-        raise TypeError(f"build_model must return an nn.Module, got {type(model).__name__}: is the return missing?")
+        raise TypeError(
+            f"build_model must return an nn.Module, but returned {type(model).__name__}: is the return missing?"
+        )
     return model
 
 
@@ -56,8 +58,8 @@ def sample_of(result: Any) -> Tensor:
     """`.sample` of what a network returned."""
     if isinstance(result, Tensor) or not isinstance(getattr(result, "sample", None), Tensor):
         raise TypeError(
-            f"the network returned a {type(result).__name__}; it must return an object whose attribute `sample` is the "
-            "output, such as types.SimpleNamespace(sample=x)"
+            f"the network returned a {type(result).__name__}; it must return an object whose attribute `sample` is "
+            "the output, such as types.SimpleNamespace(sample=x)"
         )
     return result.sample
 
@@ -67,7 +69,7 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
 
     `timestep` says how t is passed: as a tensor (B,), a 0-d tensor, or an int (both of its first value). `perturb`
     moves the parameters first. `other` builds and perturbs a second network before the first one is asked. `training`
-    asks in training mode, with the same random numbers for every batch: a dropout is the same then.
+    asks in training mode, with the same random numbers for every batch, so dropout is the same.
     """
     model = build(answers, header["environment"], header["seed"]).eval()
     perturb(model, header["seed"], header.get("perturb", 0.0))
@@ -103,7 +105,7 @@ def parameters(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Ten
 
 
 def work(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """Two training steps; the parent takes the time."""
+    """Two training steps; the parent measures the time."""
     learner = Learner(build(answers, header["environment"], header["seed"]), header["train"])
     learner.learn(x, x["alphas_cumprod"], noise, lambda model, xt, t: sample_of(model(xt, t)))
     return {}, {}
@@ -124,14 +126,14 @@ def noise(x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
 
 
 def record(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """The network as data, in training or eval mode, with its initial weights: all that the gate takes of an answer."""
+    """The network as data, in training or eval mode, with its initial weights: all that the gate gets of an answer."""
     model = build(answers, header["environment"], header["seed"]).train(header["training"])
     first, other = ((x[f"x{i}"], x[f"t{i}"]) for i in (0, 1))
     with torch.set_grad_enabled(header["training"]):
         return {}, recording.record(model, lambda xt, t: sample_of(model(xt, t)), first, other, header["seed"])
 
 
-# From here on in a process in which no answer is loaded.
+# The rest runs in a process in which no answer is loaded.
 
 
 def start_training(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
@@ -163,7 +165,7 @@ def start_denoising(answers: dict[str, Any], header: dict[str, Any], x: dict[str
 
 
 def denoise(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """(xt, t) -> eps, some images at a time, as many as were recorded: the last part is filled up with the last one."""
+    """(xt, t) -> eps, in batches of the recorded size; the last batch is padded with the last image."""
     n, size = len(x["xt"]), header["size"]
     rows = torch.arange(-(-n // size) * size).clamp(max=n - 1).split(size)
     torch.manual_seed(0)

@@ -1,9 +1,9 @@
 """The conditioner exercise: `prepare_conditioning` and `ClassConditioner`, judged as a pair.
 
-Either half may be trivial, so what matters (does the class, the time, only the own sample reach the output?) is asked
-of the course's network with the pair plugged in and all parameters perturbed: zero-initialised gates are right. The
-network runs in the parent (gate/remote_modules.py), so the child cannot make up its outputs or its parameters. The
-gradient is the child's word: half a point, and a wrong one spoils the pair's own training.
+Either half may be trivial, so what matters (does the output depend on the class, the time, and only its own sample?)
+is tested on the course's network with the pair plugged in and all parameters perturbed: zero-initialised gates are
+fine. The network runs in the parent (gate/remote_modules.py), so the child cannot make up its outputs or parameters.
+The gradient is the child's word: it is worth half a point, and a wrong one spoils the pair's own training.
 """
 
 import torch
@@ -32,11 +32,11 @@ def forward(probe: Probe, seed: int, *batches: dict[str, Tensor], autocast: bool
 
 
 def kept(name: str, given: dict[str, Tensor], out: dict[str, Tensor], what: str) -> Tensor:
-    """The result, of the shape of the first input; Failed where it is none, or where an input was changed."""
+    """The result, of the first input's shape; Failed if it is not, or if an input was changed."""
     x = tensor(out, "out", tuple(next(iter(given.values())).shape), what)
     for k, v in given.items():
         if not same(out.get(k, v), v):
-            raise Failed(f"{name} changes its input `{k}` in place; build a new tensor instead")
+            raise Failed(f"{name} changes its input `{k}` in place: return a new tensor instead")
     return x
 
 
@@ -63,14 +63,16 @@ def stays_finite(probe: Probe, rng: Generator) -> None:
     for scale_h, scale_emb in ((1.0, 1.0), (1e3, 10.0), (0.0, 0.0)):
         out = probe("conditioner", {"h": h * scale_h, "class_emb": emb * scale_emb}, seed=seed_of(rng))
         x = tensor(out, "out", (4, 64, 8, 8), "ClassConditioner's output")
-        finite(x, f"ClassConditioner's output on features of size {scale_h:g} and an embedding of size {scale_emb:g}")
+        finite(
+            x, f"ClassConditioner's output for features scaled by {scale_h:g} and an embedding scaled by {scale_emb:g}"
+        )
     way = torch.linspace(-WAY, WAY, STEPS)[:, None]  # from one embedding to another, and beyond
     given = {"h": h[:1, :, :4, :4].expand(STEPS, -1, -1, -1), "class_emb": emb[:1] * (1 - way) + emb[1:2] * way}
     out = tensor(probe("conditioner", given, seed=seed_of(rng)), "out", (STEPS, 64, 4, 4), "ClassConditioner's output")
     if jumps(out):
         raise Failed(
-            "ClassConditioner's output jumps where the embedding moves a little: go from one embedding to another in "
-            "2,000 small steps; look for a division by something that learns, since it may pass zero"
+            "ClassConditioner's output jumps when the embedding changes a little: go from one embedding to another in "
+            "2,000 small steps. Look for a division by something learnt, which can pass through zero"
         )
 
 
@@ -80,9 +82,9 @@ def lets_through(probe: Probe, rng: Generator) -> None:
     one, two = (probe("conditioner", {"h": x, "class_emb": emb}, seed=seed, moved=0.0).get("out") for x in h)
     if one is None or two is None or (relative_change(one, two) < SEES).any():
         raise Failed(
-            "a fresh ClassConditioner lets nothing of the features through: other features give the same result, so "
-            "that the network starts cut in two. Write the result as h + something; where a gate starts at zero, it "
-            "belongs to that something alone"
+            "a fresh ClassConditioner does not pass its features on: different features give the same result, so the "
+            "network starts cut in two. Write the result as h + something, and put a zero-initialised gate only on "
+            "that something"
         )
 
 
@@ -93,9 +95,9 @@ def sees_the_label(probe: Probe, rng: Generator) -> None:
     blind = int((relative_change(out_a, out_b) < SEES).sum())
     if blind:
         raise Failed(
-            "the output does not depend on the label: with the same image and timestep, a batch of 5 gives the same "
-            f"result for two different classes in {blind} of 5 samples. Follow class_emb through both halves of your "
-            "pair: at least one must use it"
+            "the output does not depend on the label: with the same image and timestep, two different classes give "
+            f"the same result for {blind} of 5 samples. Trace class_emb through both halves of your pair, since at "
+            "least one must use it"
         )
 
 
@@ -106,13 +108,13 @@ def sees_the_time(probe: Probe, rng: Generator) -> None:
     if (relative_change(out_a, out_b) < SEES).any():
         raise Failed(
             "the output does not depend on the timestep: an early and a late t give the same result. The residual "
-            "blocks see only what prepare_conditioning returns, so it must keep time_emb"
+            "blocks see only what prepare_conditioning returns, so it must use time_emb"
         )
 
 
 def own_sample_only(probe: Probe, rng: Generator) -> None:
     a, other = images(rng, 6), images(rng, 6)
-    other["y"] = (a["y"] + torch.randint(1, 11, (1,), generator=rng)) % 11  # every neighbour gets another class
+    other["y"] = (a["y"] + torch.randint(1, 11, (1,), generator=rng)) % 11  # every neighbour gets a different class
     keep = torch.arange(6) < 3
     moved = changes(*forward(probe, seed_of(rng), a, mixed(a, other, keep), mixed(a, other, ~keep)))
     if (moved > SAME).any():
@@ -132,8 +134,8 @@ def deterministic(probe: Probe, rng: Generator) -> None:
     one, two = forward(probe, seed_of(rng), a, a)
     if (relative_change(one, two) > 1e-6).any():
         raise Failed(
-            "two calls in eval mode with the same inputs differ: look for randomness outside nn.Dropout, or state "
-            "kept between calls"
+            "two calls in eval mode with the same inputs give different outputs: look for randomness outside "
+            "nn.Dropout, or state kept between calls"
         )
 
 
@@ -142,7 +144,10 @@ def budget(probe: Probe, rng: Generator) -> None:
     own = count(net.conditioners)
     rest = count(net) - own
     if own > BUDGET * rest:
-        raise Failed(f"the conditioners hold {own:,} parameters, more than {BUDGET:g} times the network's {rest:,}")
+        raise Failed(
+            f"the conditioners have {own:,} parameters, more than {BUDGET:g} times the network's {rest:,}: make "
+            "ClassConditioner smaller"
+        )
 
 
 EXERCISE = Exercise(
@@ -150,9 +155,9 @@ EXERCISE = Exercise(
     position=3,
     name="conditioner",
     answers=(PREPARE, CONDITIONER),
-    library=("__init__", "attention", "layers"),  # what the set-up cell imports; the network stays with the parent
+    library=("__init__", "attention", "layers"),  # imported by the set-up cell; the network stays with the parent
     hidden=("conditioning",),
-    checks=(  # in the order of the reason that a student should read first
+    checks=(  # the first failure is the reason a student reads first
         Check("prepare_conditioning keeps its contract", 0.5, prepare_contract, fatal=True),
         Check("ClassConditioner keeps its contract", 0.5, conditioner_contract, fatal=True),
         Check("the output is finite", 1.0, stays_finite, fatal=True),

@@ -1,4 +1,4 @@
-"""Can the classes be learnt? What gradient reaches the class embedding, moved by training and from the start."""
+"""Can the classes be learnt? The gradient that reaches the class embedding, from perturbed and from initial weights."""
 
 import torch
 from torch import Generator
@@ -20,15 +20,15 @@ def gradient_reaches(probe: Probe, rng: Generator) -> None:
     grad = class_emb.grad if class_emb.grad is not None else torch.zeros_like(class_emb)
     if (finite(grad, "the gradient of the class embedding").abs().amax(1) == 0).any():
         raise Failed(
-            "no gradient reaches the class embedding, so the classes can never be learnt; look for .detach(), "
-            "torch.no_grad(), rounding or argmax on the way"
+            "no gradient reaches the class embedding, so the classes can never be learnt: look for .detach(), "
+            "torch.no_grad(), rounding or argmax along the way"
         )
 
 
 def opens(probe: Probe, rng: Generator) -> None:
     """From the pair's own initial weights: a closed gate must open within two training steps.
 
-    The rest of the network is moved, since its own output may start at zero.
+    The rest of the network is perturbed, since its own output may start at zero.
     """
     a, seed = images(rng, 5), seed_of(rng)
     weights = torch.randn(5, 1, 8, 8, generator=rng)
@@ -49,8 +49,8 @@ def opens(probe: Probe, rng: Generator) -> None:
         if optimizer:
             optimizer.step()
     raise Failed(
-        "the classes can never be learnt from the weights that the pair starts with: within two training steps nothing "
-        "reaches the class embedding. Look for two zeros in a row, such as a zero gate on a branch whose output starts "
-        "at zero (AdaLNBlock's does): each gets its gradient through the other, so both stay zero. Start one of them "
-        "at something else, or let prepare_conditioning pass the class on"
+        "the classes can never be learnt from the pair's initial weights: within two training steps no gradient "
+        "reaches the class embedding. Look for two zeros in a row, such as a zero gate on a branch whose output "
+        "starts at zero (as AdaLNBlock's does): each gets its gradient through the other, so both stay zero. "
+        "Initialise one of them differently, or let prepare_conditioning pass the class on"
     )

@@ -1,4 +1,4 @@
-"""The questions that the conditioner exercise asks of an answer: its halves alone, and as plugged into a network.
+"""The questions that the conditioner exercise asks of an answer: about each half alone, and plugged into a network.
 
 Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
 answer cells; it also keeps the conditioners. The network itself is the parent's (autograder/gate/remote_modules.py).
@@ -13,9 +13,9 @@ from autograder.child.perturb import perturb
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
 Reply = tuple[dict[str, Any], dict[str, Tensor]]
-PREPARE, FORWARD = "prepare_conditioning", "ClassConditioner's forward"  # as messages name them
+PREPARE, FORWARD = "prepare_conditioning", "ClassConditioner's forward"  # as named in messages
 MOVED = 0.1  # how far parameters are moved
-MOST = 16_000_000  # numbers in all conditioners: 64 MB, as much as a message holds; the budgets are far below
+MOST = 16_000_000  # values in all conditioners: 64 MB, the most a message can hold; the budgets are far below
 
 
 def setup() -> dict[str, Any]:
@@ -24,7 +24,7 @@ def setup() -> dict[str, Any]:
 
 
 def returned(out: Any, of: str) -> Tensor:
-    """What the function `of` gave back, if it is a tensor; TypeError says what it is instead."""
+    """What the function `of` returned, if it is a tensor; otherwise TypeError names what it is."""
     if not isinstance(out, Tensor):
         kind = "nothing (is the return missing?)" if out is None else f"a {type(out).__name__}, not a tensor"
         raise TypeError(f"{of} returns {kind}")
@@ -49,15 +49,17 @@ def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Te
 
 
 def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """A conditioner for each of `shapes`, from this state of the random stream on, and their weights.
+    """A conditioner for each of `shapes`, created from this state of the random stream, and their weights.
 
-    `weights` has the names of each one's own: w for parameters, f for frozen ones, b for buffers, and a number.
+    `weights` names the weights of each: w for parameters, f for frozen ones, b for buffers, and a number.
     """
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(x["rng"])
         blocks = [answers["ClassConditioner"](*shape) for shape in header["shapes"]]
     if wrong := [b for b in blocks if not isinstance(b, nn.Module)]:
-        raise TypeError(f"ClassConditioner must be a subclass of nn.Module, this one makes a {type(wrong[0]).__name__}")
+        raise TypeError(
+            f"ClassConditioner must be a subclass of nn.Module, but this one makes a {type(wrong[0]).__name__}"
+        )
     names: dict[int, str] = {}  # by identity: several blocks may share a weight
     values: dict[str, Tensor] = {}
     for value in (v for block in blocks for v in (*block.parameters(), *block.buffers())):
@@ -65,7 +67,8 @@ def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor])
         values[names.setdefault(id(value), f"{kind}{len(names)}")] = value
     if (size := sum(v.numel() for v in values.values())) > MOST:
         raise ValueError(
-            f"the network's ClassConditioners hold {size:,} numbers, far beyond any budget; make it smaller"
+            f"the network's ClassConditioners hold {size:,} values, far beyond any budget; make ClassConditioner "
+            "smaller"
         )
     own = [[names[id(v)] for v in (*block.parameters(), *block.buffers())] for block in blocks]
     answers["__blocks__"], answers["__own__"], answers["__open__"] = blocks, own, {}
@@ -75,7 +78,7 @@ def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor])
 def plug(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """One half of the pair within the parent's network: the function for `slot` "prepare", else a conditioner.
 
-    It gets weights where some are sent. Where it trains, its buffers go back. With `grad`, gradients may be asked for.
+    It gets any weights that are sent. In training, its buffers are returned. With `grad`, `pull` can ask for gradients.
     """
     slot, grad = header["slot"], header["grad"]
     inputs, weights = {k: x[k].requires_grad_(grad) for k in ("h", "class_emb")}, {}
@@ -85,7 +88,7 @@ def plug(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) 
         function = answers["__blocks__"][slot].train(header["training"])
         weights = dict(zip(answers["__own__"][slot], (*function.parameters(), *function.buffers())))
     for name in weights.keys() & x.keys():
-        weights[name].data.copy_(x[name])  # not a step of the computation: a shared weight is set again and again
+        weights[name].data.copy_(x[name])  # outside the graph: a shared weight is set repeatedly
     with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=header["autocast"]):
         out = returned(function(*inputs.values()), PREPARE if slot == "prepare" else FORWARD)
     answers["__open__"][slot] = out, inputs | weights
@@ -94,7 +97,7 @@ def plug(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) 
 
 
 def pull(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """The gradients of what `plug` computed last for this slot, given that of its output."""
+    """The gradients of what `plug` last computed for this slot, given that of its output."""
     out, given = answers["__open__"].pop(header["slot"])
     given = {name: value for name, value in given.items() if value.requires_grad}
     if not out.requires_grad:

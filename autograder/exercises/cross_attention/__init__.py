@@ -12,8 +12,8 @@ from autograder.exercises.cross_attention.asking import EXAMPLE, NAME, SIZES, SU
 from autograder.exercises.module import SAME, SEES
 
 LESSON = "lesson 5.3, “Cross-attention”"
-LARGEST = 0.133, 0.6  # of eight weights: 0.15 to 0.35 where scores are divided, above 0.75 where not, 0.127 by d itself
-LARGE = 1e4  # image tokens beside which whatever the context adds is small
+LARGEST = 0.133, 0.6  # of eight weights: 0.15 to 0.35 if scores are divided by √d, above 0.75 if not, 0.127 if by d
+LARGE = 1e4  # image tokens so large that what the context adds is small beside them
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -29,9 +29,9 @@ def residual(probe: Probe, rng: Generator) -> None:
     one, two = SUBJECT.finite(probe, rng, {**a, "x": LARGE * a["x"]}, {**a, "x": LARGE * (a["x"] + more)})
     if ((two - one) / LARGE - more).abs().max() > 0.05:
         raise Failed(
-            "x is not added to the result: the output is x plus what the context says, which has the size of the "
-            f"context however large x is. With {EXAMPLE}, attend(1000 * x, context) must be nearly 1000 * x (residual, "
-            "with nothing after the sum)"
+            "x is not added to the result: the output is x plus a term of the context's size, however large x is. "
+            f"With {EXAMPLE}, attend(1000 * x, context) must be nearly 1000 * x (a residual, with nothing after the "
+            "sum)"
         )
 
 
@@ -41,10 +41,10 @@ def weights_add_up(probe: Probe, rng: Generator) -> None:
         once, twice = update(SUBJECT, probe, rng, a, {**a, "context": a["context"].repeat(1, 2, 1)})
         if (relative_change(once, twice) > SAME).any():
             raise Failed(
-                "the weights over the tokens do not add up to 1: saying everything twice must change nothing, so with "
+                "the weights over the tokens do not add up to 1: repeating every token must change nothing, so with "
                 f"{EXAMPLE}, attend(x, context) and attend(x, torch.cat([context, context], 1)) must agree. The "
-                "softmax runs over the last axis of the scores (B, heads, L, S), the tokens; keys and values come from "
-                "context alone; a view from (B, S, D) straight to (B, heads, S, d) mixes tokens with heads"
+                "softmax runs over the tokens, the last axis of the scores (B, heads, L, S). Keys and values come "
+                "only from context. A view from (B, S, D) straight to (B, heads, S, d) mixes tokens with heads"
             )
 
 
@@ -53,10 +53,10 @@ def one_token(probe: Probe, rng: Generator) -> None:
     (out,) = update(SUBJECT, probe, rng, {**a, "context": a["context"][:, :1]})  # (B, L, D)
     if (out - out[:, :1]).abs().max() > SAME * out.std():
         raise Failed(
-            "one token alone gets weights other than 1: a softmax over one score is 1 whatever is asked, so with "
-            "attend = CrossAttention(32, 16), x = torch.randn(1, 3, 32), context = torch.randn(1, 1, 16), every "
-            "position of attend(x, context) - x must hold the same vector; if weights are 1, look at how heads are cut "
-            "and put together again"
+            "a single token gets a weight other than 1: a softmax over one score is always 1, so with attend = "
+            "CrossAttention(32, 16), x = torch.randn(1, 3, 32), context = torch.randn(1, 1, 16), every position of "
+            "attend(x, context) - x must be the same vector. If the weights are 1, look at how heads are split and "
+            "merged"
         )
 
 
@@ -65,9 +65,9 @@ def looks(probe: Probe, rng: Generator) -> None:
     (out,) = update(SUBJECT, probe, rng, a)  # (B, L, D)
     if ((out - out.mean(1, keepdim=True)).abs().flatten(1).amax(1) < SEES * out.std()).any():
         raise Failed(
-            f"every position receives the same mixture of the tokens: with {EXAMPLE} and parameters that have been "
-            "moved a little, the three rows of (attend(x, context) - x)[0] must differ. The weights come from queries "
-            "(of x) times keys (of context)"
+            f"every position receives the same mixture of the tokens: with {EXAMPLE} and slightly changed parameters, "
+            "the three rows of (attend(x, context) - x)[0] must differ. The weights come from queries (from x) times "
+            "keys (from context)"
         )
 
 
@@ -77,16 +77,16 @@ def permuted(probe: Probe, rng: Generator) -> None:
     one, two = SUBJECT.finite(probe, rng, a, {**a, "context": a["context"][:, order], "mask": a["mask"][:, order]})
     if (relative_change(one, two) > SAME).any():
         raise Failed(
-            f"the order of the tokens matters: with {EXAMPLE}, attend(x, context) and attend(x, context.flip(1)) must "
-            "agree (and with the mask flipped too). Word order is in the tokens' own positions, which the text encoder "
-            "adds"
+            f"the result depends on the order of the tokens: with {EXAMPLE}, attend(x, context) and attend(x, "
+            "context.flip(1)) must agree (with a mask, flip it too). The text encoder has already encoded word order "
+            "in the tokens"
         )
 
 
 def divides(probe: Probe, rng: Generator) -> None:
-    """With one head, what the context adds is the mixture of what each token adds alone: its weights can be read off.
+    """With one head, the context adds a mixture of what each token adds alone, so the weights can be read off.
 
-    Fresh, with only what is zero moved: a layer that starts so has learnt nothing, and should look at several tokens.
+    The layer is fresh, with only zero parameters changed: it has learnt nothing, and should look at several tokens.
     """
     wide, tokens = (1024, 24, 1), 8
     a = bare(draw(rng, 2, wide, 6, tokens))
@@ -96,22 +96,22 @@ def divides(probe: Probe, rng: Generator) -> None:
     weights = torch.linalg.lstsq(values, whole.mT).solution  # (B, S, L)
     if not (values @ weights - whole.mT).abs().max() < 0.01 * whole.abs().max():
         raise Failed(
-            "with one head, what a position gets is no mixture of what the tokens give alone, with one weight for "
-            "each: num_heads is the number of heads, and image_dim // num_heads their size, not the other way round"
+            "with one head, a position does not receive a weighted mixture of the tokens, one weight for each: "
+            "num_heads is the number of heads and image_dim // num_heads their size, not the other way round"
         )
     largest = float(weights.amax(1).mean())
     if not LARGEST[0] < largest < LARGEST[1]:
         raise Failed(
-            f"a fresh layer with wide heads gives {'all tokens the same' if largest < LARGEST[0] else 'one token all'} "
-            "attention: a product of queries and keys of size d grows with the square root of d, by which scores are "
-            "divided. With attend = CrossAttention(1024, 16, 1) and x = torch.randn(1, 3, 1024), print the weights "
-            "after the softmax"
+            "a fresh layer with wide heads gives "
+            f"{'all tokens equal weight' if largest < LARGEST[0] else 'nearly all weight to one token'}: products of "
+            "queries and keys of size d grow like the square root of d, so divide the scores by it. With attend = "
+            "CrossAttention(1024, 16, 1) and x = torch.randn(1, 3, 1024), print the weights after the softmax"
         )
 
 
 BLIND = (
-    f"the output does not depend on the context: with {EXAMPLE}, parameters that have been moved a little (a zero-"
-    "initialised output is right) and another context, the output of every image must change"
+    f"the output does not depend on the context: with {EXAMPLE}, slightly changed parameters (a last layer may start "
+    "at zero) and another context, the output of every image must change"
 )
 check = partial(check_of, NAME, LESSON)
 EXERCISE = Exercise(

@@ -1,4 +1,4 @@
-"""Asking a cross-attention: its inputs, and what every one of them must keep."""
+"""Asking a cross-attention: its inputs, and what it adds to them."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def draw(rng: Generator, batch: int, args: tuple[Any, ...], length: int = 6, tok
 
 
 def masks(rng: Generator, batch: int, tokens: int) -> Tensor:
-    """(B, S) bool, of another pattern in each row: 2 … S - 1 tokens are allowed."""
+    """(B, S) bool, a different pattern in each row: 2 … S - 1 tokens are allowed."""
     count = 2 + torch.randint(tokens - 2, (batch, 1), generator=rng)  # (B, 1)
     return torch.rand(batch, tokens, generator=rng).argsort(1).argsort(1) < count
 
@@ -40,7 +40,7 @@ SUBJECT = Subject(
     usual=lambda args: 2 * args[0] * (args[0] + args[1]) + 6 * args[0],
     example=EXAMPLE,
 )
-# B, L and S that coincide with each other and with the four heads hide a wrong broadcast, so there are some of each
+# B, L and S that equal each other or the four heads can hide a wrong broadcast, so these shapes vary
 SIZES = ((4, 4, 4), (4, 6, 5), (2, 5, 7), (5, 5, 4))
 
 

@@ -1,4 +1,4 @@
-"""Checks of the mask: a token that is masked is as if it were not there."""
+"""Checks of the mask: a masked token must have the same effect as no token."""
 
 import torch
 from torch import Generator
@@ -19,13 +19,13 @@ def masked_is_unseen(probe: Probe, rng: Generator) -> None:
         out, of_hidden, of_shown = SUBJECT.finite(probe, rng, a, hidden, shown)
         if (relative_change(out, of_hidden) > SAME).any():
             raise Failed(
-                f"masked tokens have an influence: with {EXAMPLE}, {mask_of}, changing context[:, 2:] must not change "
-                "attend(x, context, mask). True means that a token may be attended to; mask (B, S) belongs to the "
-                "batch and to the tokens of the scores (B, heads, L, S), so it needs the shape (B, 1, 1, S)"
+                f"masked tokens affect the output: with {EXAMPLE}, {mask_of}, changing context[:, 2:] must not change "
+                "attend(x, context, mask). True means that a token may be attended to. Reshape the mask (B, S) to (B, "
+                "1, 1, S) to match the scores (B, heads, L, S)"
             )
         if (relative_change(out, of_shown) < SEES).any():
             raise Failed(
-                f"tokens that are allowed have no influence: with {EXAMPLE}, {mask_of}, changing context[:, :2] must "
+                f"allowed tokens do not affect the output: with {EXAMPLE}, {mask_of}, changing context[:, :2] must "
                 "change attend(x, context, mask). True means that a token may be attended to"
             )
 
@@ -42,18 +42,18 @@ def masked_is_left_out(probe: Probe, rng: Generator) -> None:
             probe, rng, {**a, "mask": mask}, {**bare(a), "context": context}, {**a, "mask": everything}, bare(a)
         )
         if (relative_change(full, free) > SAME).any():
-            raise Failed(f"a mask of True everywhere is something else than no mask: try it with {EXAMPLE}")
+            raise Failed(f"a mask that is True everywhere does not act like no mask: try it with {EXAMPLE}")
         if (relative_change(masked, left_out) > SAME).any():
             raise Failed(
-                "masking tokens is something else than leaving them out, so the weights of those that are left do not "
-                f"add up to 1: with {EXAMPLE}, mask = torch.tensor([[True, True, False, False, False]]), compare "
-                "attend(x, context, mask) with attend(x, context[:, :2]). Set the scores to -inf before the softmax; "
-                "weights put to 0 after it are too late"
+                "masking tokens differs from leaving them out, so the remaining weights do not add up to 1: with "
+                f"{EXAMPLE}, mask = torch.tensor([[True, True, False, False, False]]), compare attend(x, context, "
+                "mask) with attend(x, context[:, :2]). Set the scores to -inf before the softmax; setting weights to "
+                "0 after it is too late"
             )
 
 
 def empty_rows(rng: Generator) -> Batch:
-    """A batch of which some rows may attend to nothing."""
+    """A batch in which some rows have no allowed token."""
     a = draw(rng, 3, SUBJECT.args)
     a["mask"][int(torch.randint(3, (), generator=rng))] = False
     return a
@@ -68,8 +68,8 @@ def empty_row(probe: Probe, rng: Generator) -> None:
             (out,) = SUBJECT.ask(probe, rng, batch, weights=weights)
             if not torch.isfinite(out).all():
                 raise Failed(
-                    "a row with no allowed token gives nan or inf: a softmax over nothing but -inf is 0 / 0. See it "
-                    f"{EMPTY}; let such a row attend to anything, and add nothing of it"
+                    "a row with no allowed token gives nan or inf: the softmax of a row of -inf is 0 / 0. Try it "
+                    f"{EMPTY}. Let such a row attend to anything, but add nothing to x for it"
                 )
 
 
@@ -77,7 +77,7 @@ def empty_gradient(probe: Probe, rng: Generator) -> None:
     reply, grads = properties.gradients(SUBJECT, probe, rng, empty_rows(rng), ("x", "context"))
     if reply.get("finite") is not True or not all(torch.isfinite(g).all() for g in grads.values()):
         raise Failed(
-            "a row with no allowed token gives gradients that are nan, and one step of training with it ruins all "
-            f"parameters. See it in backward() {EMPTY}: where -inf was added to the scores, replacing the nan after "
-            "the softmax mends the output and not the gradient; the softmax should never see a row of nothing but -inf"
+            "a row with no allowed token gives nan gradients, and one training step with it ruins all parameters: run "
+            f"backward() {EMPTY}. Replacing the nan after the softmax fixes the output but not the gradient, so the "
+            "softmax must never get a row of only -inf"
         )

@@ -1,4 +1,4 @@
-"""The ddim exercise: which timesteps to visit, and one step from one to the next (step.py)."""
+"""The ddim exercise: which timesteps to visit, and the step from one to the next (step.py)."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ TIMES, STEP = "ddim_timesteps", step.STEP
 
 
 def pairs(rng: Generator) -> list[tuple[int, int]]:
-    """(T, steps): steps that divide T, and steps that do not."""
+    """(T, steps), where steps divides T or does not."""
     odd = [[int(torch.randint(*ends, (), generator=rng)) for ends in ((200, 1500), (3, 90))] for _ in "abcd"]
     return [(1000, 50), (1000, 7), (1000, 600), (997, 300), (12, 5), *map(tuple, odd)]
 
@@ -33,8 +33,8 @@ def starts_at_the_end(probe: Probe, rng: Generator) -> None:
         out = times(probe, total, steps)
         if out[0] != total - 1:
             raise Failed(
-                "the list does not start at T - 1, the noisiest timestep: look at the first number of "
-                "ddim_timesteps(10, 3). Sampling starts from pure noise, and the network must be told so"
+                "the list does not start at T - 1, the noisiest timestep: look at the first value of "
+                "ddim_timesteps(10, 3). Sampling starts from pure noise, so the first timestep must be the noisiest"
             )
 
 
@@ -43,8 +43,8 @@ def descends(probe: Probe, rng: Generator) -> None:
         out = times(probe, total, steps)
         if not ((out.diff() < 0).all() and out[-1] >= 0 and out[0] < total):
             raise Failed(
-                "the list does not go down, from one timestep between 0 and T - 1 to a smaller one: look at "
-                "ddim_timesteps(10, 3), for a number that occurs twice or lies outside of 0 … 9"
+                "the timesteps do not decrease strictly within 0 … T - 1: look at ddim_timesteps(10, 3) for a value "
+                "that occurs twice, rises, or lies outside 0 … 9"
             )
 
 
@@ -55,17 +55,17 @@ def evenly_spaced(probe: Probe, rng: Generator) -> None:
         ends = out[-1] == 0 or gaps.min() - 2 <= out[-1] <= gaps.max()  # one gap above 0, or above -1
         if gaps.max() - gaps.min() > 1 or not ends:
             raise Failed(
-                "the gaps are not even: they may differ by 1 at most, and the list should end at 0 or one gap above "
-                "it. Look at ddim_timesteps(10, 7): a fixed stride of 10 // 7 leaves the lowest timesteps out"
+                "the gaps are not even: they may differ by at most 1, and the list should end at 0 or one gap above "
+                "it. Look at ddim_timesteps(10, 7), where a fixed stride of 10 // 7 leaves out the lowest timesteps"
             )
 
 
 def extremes(probe: Probe, rng: Generator) -> None:
     total = int(torch.randint(20, 60, (), generator=rng))
     if times(probe, total, 1)[0] != total - 1:
-        raise Failed("one step alone should be at T - 1: look at ddim_timesteps(10, 1)")
+        raise Failed("a single step should be at T - 1: look at ddim_timesteps(10, 1)")
     if not torch.equal(times(probe, total, total), torch.arange(total - 1, -1, -1).double()):
-        raise Failed("as many steps as timesteps should visit every one of them: look at ddim_timesteps(4, 4)")
+        raise Failed("with as many steps as timesteps, every timestep should be visited: look at ddim_timesteps(4, 4)")
 
 
 def too_many_steps(probe: Probe, rng: Generator) -> None:
@@ -75,11 +75,12 @@ def too_many_steps(probe: Probe, rng: Generator) -> None:
     except AnswerError as e:
         if e.hidden or e.kind != "ValueError":
             raise Failed(
-                f"more steps than timesteps should raise a ValueError, not what ddim_timesteps(4, 5) does: {e}"
+                "asking for more steps than timesteps should raise a ValueError, but ddim_timesteps(4, 5) fails "
+                f"differently: {e}"
             ) from e
         return
     raise Failed(
-        "more steps than timesteps should raise a ValueError: ddim_timesteps(4, 5) returns a list all the same"
+        "asking for more steps than timesteps should raise a ValueError: ddim_timesteps(4, 5) still returns a list"
     )
 
 

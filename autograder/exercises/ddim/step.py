@@ -1,4 +1,4 @@
-"""Checks of `ddim_step`: from one noise level to the next, along the image that the network sees."""
+"""Checks of `ddim_step`: from one noise level to the next, along the image the network predicts."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def expected(
 def tame(rng: Generator, high: float = 0.9, shape: tuple[int, ...] = SHAPE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(x_t, eps, abar_t, abar_next): x0 lies well within [-1, 1].
 
-    abar_t < abar_next <= 1 are 0-d, well apart from each other and from both ends; abar_t is at most `high`.
+    abar_t < abar_next <= 1 are 0-d and well apart from each other and from both ends; abar_t is at most `high`.
     """
     a = 0.05 + (high - 0.05) * torch.rand((), generator=rng)
     b = a + (1 - a) * (0.2 + 0.6 * torch.rand((), generator=rng))
@@ -38,7 +38,7 @@ def tame(rng: Generator, high: float = 0.9, shape: tuple[int, ...] = SHAPE) -> t
 
 
 def wild(rng: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same with most of x0 outside of [-1, 1]."""
+    """The same, with most of x0 outside [-1, 1]."""
     xt, *rest = tame(rng, high=0.5)
     return 3 * xt, *rest
 
@@ -48,7 +48,7 @@ def step(probe: Probe, *given: Tensor, **more: object) -> Returned:
 
 
 def agrees(probe: Probe, given: tuple[Tensor, ...], text: str, example: str, **more: Any) -> None:
-    """Failed where the step is not what it should be."""
+    """Failed if the step is not what it should be."""
     out = step(probe, *given, **more).tensor(SHAPE)
     close(out, expected(*given, **more), text, example, rtol=2e-4, atol=5e-5)
 
@@ -70,17 +70,17 @@ def step_contract(probe: Probe, rng: Generator) -> None:
 def deterministic_step(probe: Probe, rng: Generator) -> None:
     for _ in range(3):
         given = tame(rng)
-        for clip in (True, False):  # nothing to clamp here: both must agree
-            example = f"{EXAMPLE}; solve for x0, then mix x0 and eps in the shares of abar_next"
+        for clip in (True, False):  # nothing to clamp here, so both must agree
+            example = f"{EXAMPLE}. First solve for x0, then mix x0 and eps in the proportions of abar_next"
             agrees(probe, given, "with eta = 0 the step does not lead to the next noise level", example, clip=clip)
 
 
 def lands_on_the_image(probe: Probe, rng: Generator) -> None:
-    example = f"{EXAMPLE.rsplit(',', 1)[0]}, abar_next = torch.tensor(1.0): no noise may be left, with any eta"
+    example = f"{EXAMPLE.rsplit(',', 1)[0]}, abar_next = torch.tensor(1.0). No noise may remain, whatever eta is"
     for eta in (0.0, 1.0):
         given = (*tame(rng)[:3], torch.tensor(1.0))
         more = {"eta": eta, "noise": torch.randn(SHAPE, generator=rng)}
-        agrees(probe, given, "the last step, abar_next = 1, does not land on x0", example, **more)
+        agrees(probe, given, "the last step, with abar_next = 1, does not end at x0", example, **more)
 
 
 def clamps(probe: Probe, rng: Generator) -> None:
@@ -93,24 +93,24 @@ def clamps(probe: Probe, rng: Generator) -> None:
 def rederives(probe: Probe, rng: Generator) -> None:
     for _ in range(2):
         agrees(
-            probe, wild(rng), "after clamping x0, the noise is not the one that agrees with the clamped x0", f"{LARGE}"
-            "torch.tensor(0.5): nothing may change, since x0 and the noise still make up the same x_t",
+            probe, wild(rng), "after x0 is clamped, the noise does not agree with the clamped x0", f"{LARGE}"
+            "torch.tensor(0.5). The result must equal x_t, since the clamped x0 and the new noise still add up to it",
         )  # fmt: skip
 
 
 def no_clip(probe: Probe, rng: Generator) -> None:
     example = f"{LARGE}torch.tensor(1.0), clip=False"
-    agrees(probe, wild(rng), "clip=False clamps all the same", example, clip=False)
+    agrees(probe, wild(rng), "x0 is clamped even with clip=False", example, clip=False)
 
 
 def given_noise(probe: Probe, rng: Generator) -> None:
     example = (
-        f"{EXAMPLE}, eta = 1.0, noise = torch.ones(1, 1, 1, 1): the noise enters with the factor sigma, and what of "
-        "the old noise is left has the variance 1 - abar_next - sigma²"
+        f"{EXAMPLE}, eta = 1.0, noise = torch.ones(1, 1, 1, 1). The new noise has the factor sigma, and the remaining "
+        "old noise has the variance 1 - abar_next - sigma²"
     )
     for eta in (1.0, 0.3 + 0.5 * float(torch.rand((), generator=rng))):
         given, more = tame(rng), {"eta": eta, "noise": torch.randn(SHAPE, generator=rng)}
-        agrees(probe, given, "with eta > 0 the step does not have the right share of new noise", example, **more)
+        agrees(probe, given, "with eta > 0 the step does not add the right amount of new noise", example, **more)
 
 
 def draws_noise(probe: Probe, rng: Generator) -> None:
@@ -123,22 +123,22 @@ def draws_noise(probe: Probe, rng: Generator) -> None:
     finite(drawn, "the result")
     hint = "call ddim_step twice with eta = 1.0 and noise=None, and look at the difference"
     if torch.equal(one, two):
-        raise Failed(f"with eta > 0 and noise=None no fresh noise is drawn: {hint}")
+        raise Failed(f"with eta > 0 and noise=None, no new noise is drawn: {hint}")
     if drawn.mean().abs() > 0.06 or (drawn.std() - 1).abs() > 0.04 or drawn.abs().max() < 2.5:
         raise Failed(
-            "the noise that is drawn does not come out standard normal when it is divided by sigma: if the check “eta "
-            f"and sigma” fails as well, mend that first; else {hint}"
+            "the noise it draws is not standard normal after division by sigma: if the check “eta and sigma” fails as "
+            f"well, fix that first. Otherwise {hint}"
         )
     flat = drawn.flatten(1, 2).flatten(2)  # (2, 24, 256)
     if torch.corrcoef(flat.flatten(0, 1)).fill_diagonal_(0).abs().max() > 0.5:
-        raise Failed(f"images or channels share their noise: {hint}, image by image")
+        raise Failed(f"images or channels share the same noise: {hint} for each image")
 
 
 def draws_none(probe: Probe, rng: Generator) -> None:
     given = tame(rng)
     one, two = (step(probe, *given, seed=seed_of(rng)).tensor(SHAPE) for _ in range(2))
     if not torch.equal(one, two):
-        raise Failed("two steps with eta = 0 differ: DDIM without eta is deterministic")
+        raise Failed("two identical steps with eta = 0 differ: with eta = 0, DDIM is deterministic")
 
 
 def stays_finite(probe: Probe, rng: Generator) -> None:
@@ -151,7 +151,8 @@ def stays_finite(probe: Probe, rng: Generator) -> None:
                 if not torch.isfinite(out).all():
                     raise Failed(
                         f"the result is nan or infinite for abar_t = {a:g}, abar_next = {b:g} and eta = 1.0: rounding "
-                        "makes 1 - abar_next - sigma² a little less than zero there; clamp it at 0 before the root"
+                        "can make 1 - abar_next - sigma² slightly negative there, so clamp it at 0 before the square "
+                        "root"
                     )
 
 

@@ -1,4 +1,4 @@
-"""The dit_block exercise: images as patches and back, and the block that works on them (block.py, branches.py)."""
+"""The dit_block exercise: images to patches and back, and the block that processes them (block.py, branches.py)."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ TINY = "x = torch.arange(16.0).view(1, 1, 4, 4), p = 2"
 
 
 def cut(x: Tensor, p: int) -> Tensor:
-    """(B, C, H, W) -> (B, N, p·p·C), patch by patch with slices: another way than the solution's."""
+    """(B, C, H, W) -> (B, N, p·p·C), patch by patch with slices, unlike the solution."""
     rows, columns = x.shape[2] // p, x.shape[3] // p
     places = [(i * p, j * p) for i in range(rows) for j in range(columns)]
     return torch.stack([x[:, :, i : i + p, j : j + p].movedim(1, -1).flatten(1) for i, j in places], dim=1)
@@ -46,13 +46,13 @@ def cut_contract(probe: Probe, rng: Generator) -> None:
 
 
 def row_by_row(probe: Probe, rng: Generator) -> None:
-    """Token n holds the values of patch n, in whatever order."""
+    """Token n holds the values of patch n, in any order."""
     for shape, p in CASES:
         x = torch.randn(shape, generator=rng)
         if not torch.equal(patches(probe, x, p).sort(-1).values, cut(x, p).double().sort(-1).values):
             raise Failed(
-                f"a token does not hold the pixels of its patch: with {TINY}, token 0 holds the four numbers of "
-                "x[0, 0, :2, :2], token 1 those to the right of them, token 2 those below token 0"
+                f"a token does not hold the pixels of its patch: with {TINY}, token 0 should hold the four values of "
+                "x[0, 0, :2, :2], token 1 the patch to the right of it, and token 2 the patch below it"
             )
 
 
@@ -61,20 +61,20 @@ def within(probe: Probe, rng: Generator) -> None:
         x = torch.randn(shape, generator=rng)
         if not torch.equal(patches(probe, x, p), cut(x, p).double()):
             raise Failed(
-                "within a token the pixels do not go row by row with the channels last: with x = torch.arange(8.0)"
-                ".view(1, 2, 2, 2) and p = 2, the one token is 0, 4, 1, 5, 2, 6, 3, 7: the upper left "
-                "pixel's channels, then those of its neighbour"
+                "within a token, the pixels are not in rows with the channels last: with x = "
+                "torch.arange(8.0).view(1, 2, 2, 2) and p = 2, the only token should be 0, 4, 1, 5, 2, 6, 3, 7, that "
+                "is, the upper left pixel's channels, then those of its right neighbour"
             )
 
 
 def cut_alone(probe: Probe, rng: Generator) -> None:
-    """With the largest and with the smallest patch, too."""
+    """Also with the largest and the smallest patch."""
     x = torch.randn(3, 2, 4, 4, generator=rng)
     for p in (1, 2, 4):
         alone = torch.cat([patches(probe, one, p) for one in x.split(1)])
         if not torch.equal(patches(probe, x, p), alone):
             raise Failed(
-                f"an image's tokens depend on other images of the batch: compare patchify(x, {p})[1] and "
+                f"an image's tokens depend on other images of the batch: compare patchify(x, {p})[1] with "
                 f"patchify(x[1:2], {p})[0]"
             )
 
@@ -99,12 +99,13 @@ def pasted(square: bool, probe: Probe, rng: Generator) -> None:
         x = torch.randn(shape, generator=rng)
         if (shape[2] == shape[3]) == square and not torch.equal(image(probe, cut(x, p), p, shape), x.double()):
             raise Failed(
-                "the patches of an image do not give it back: with tokens = torch.arange(16.0).view(1, 4, 4), p = 2, "
-                "the upper left of unpatchify(tokens, 2, (4, 4))[0, 0] is 0, 1 over 2, 3 and the upper right 4, 5 over "
-                "6, 7"
+                "the patches do not give their image back: with tokens = torch.arange(16.0).view(1, 4, 4) and p = 2, "
+                "the upper left of unpatchify(tokens, 2, (4, 4))[0, 0] should be 0, 1 above 2, 3, and the upper right "
+                "4, 5 above 6, 7"
                 if square
-                else "images that are not square come back wrong: with tokens of patchify(torch.arange(24.0).view(1, "
-                "1, 4, 6), 2) there are 2 rows of 3 patches; size = (4, 6) says so, the number of tokens does not"
+                else "images that are not square come back wrong: patchify(torch.arange(24.0).view(1, 1, 4, 6), 2) "
+                "gives 2 rows of 3 patches. Use size = (4, 6) to find that out, since the number of tokens does "
+                "not tell"
             )
 
 

@@ -1,4 +1,4 @@
-"""Checks of `DiTBlock`: the identity at the start, and then tokens that see each other and the condition."""
+"""Checks of `DiTBlock`: it starts as the identity; later its tokens see each other and the condition."""
 
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from autograder.exercises.base import Check, Failed, Probe, check_of, relative_c
 from autograder.exercises.module import SAME, SEES, Batch, Subject
 
 BLOCK = "DiTBlock"
-LARGE = 1e4  # tokens beside which whatever a normalised branch gives is small
+LARGE = 1e4  # tokens so large that the output of a normalised branch is small beside them
 SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
 
@@ -30,7 +30,7 @@ SUBJECT = Subject(
     usual=lambda args: 12 * args[0] ** 2 + 9 * args[0] + 6 * args[0] * (args[1] + 1),
     example="block = DiTBlock(32, 16), x = torch.randn(2, 6, 32), cond = torch.randn(2, 16)",
 )
-MOVED = "its parameters moved a little (p.data += 0.1 * torch.randn_like(p), since zero gates hide what is behind them)"
+MOVED = "slightly changed parameters (p.data += 0.1 * torch.randn_like(p), since zero gates hide what is behind them)"
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -46,14 +46,14 @@ def identity(probe: Probe, rng: Generator) -> None:
         (out,) = SUBJECT.finite(probe, rng, a, args=args, weights="fresh")
         if (out - a["x"]).abs().max() > 1e-5:
             raise Failed(
-                f"a fresh block is not the identity: with {SUBJECT.example}, block(x, cond) must be x. The layer that "
-                "reads cond starts at zero, weight and bias, so both gates are 0; scale acts as 1 + scale, but the "
-                "gate as it is"
+                f"a fresh block is not the identity: with {SUBJECT.example}, block(x, cond) must equal x. The layer "
+                "that reads cond starts with zero weight and bias, so both gates are 0. Use 1 + scale, but the gate "
+                "itself"
             )
 
 
 def attends(probe: Probe, rng: Generator) -> None:
-    """Every token sees every other: the first one the last, and the last one the first."""
+    """Every token sees every other: the first sees the last, and the last sees the first."""
     a, other = (draw(rng, 4, SUBJECT.args) for _ in "ab")
     for seeing, seen in ((0, 5), (5, 0), (2, 3)):
         b = {**a, "x": a["x"].clone()}
@@ -61,9 +61,9 @@ def attends(probe: Probe, rng: Generator) -> None:
         one, two = SUBJECT.finite(probe, rng, a, b)
         if (relative_change(one[:, seeing], two[:, seeing]) < SEES).any():
             raise Failed(
-                f"token {seeing} does not see token {seen}: with {SUBJECT.example}, {MOVED}, and another x[:, {seen}], "
-                f"the output block(x, cond)[:, {seeing}] must change. Attention goes over the tokens, axis 1, without "
-                "a mask"
+                f"token {seeing} does not see token {seen}: with {SUBJECT.example}, {MOVED}, and another x[:, "
+                f"{seen}], block(x, cond)[:, {seeing}] must change. Attention runs over the tokens, axis 1, without a "
+                "mask"
             )
 
 
@@ -73,8 +73,8 @@ def equivariant(probe: Probe, rng: Generator) -> None:
     if (relative_change(one[:, order], two) > SAME).any():
         raise Failed(
             f"the block depends on the order of its tokens: with {SUBJECT.example}, {MOVED}, x.flip(1) must give "
-            "block(x, cond).flip(1). Where a patch lies is told to the tokens before the first block, not in it; look "
-            "for a reshape that mixes tokens with heads, too"
+            "block(x, cond).flip(1). Positions are added before the first block, not inside it. Also look for a "
+            "reshape that mixes tokens with heads"
         )
 
 
@@ -84,17 +84,18 @@ def normalised(probe: Probe, rng: Generator) -> None:
     (out,) = SUBJECT.finite(probe, rng, a)
     if (out - a["x"]).abs().max() > 0.02 * LARGE:
         raise Failed(
-            "a branch is not normalised, or x is not added as it is: beside tokens of size 10,000 what the branches "
-            f"add must be small. With {SUBJECT.example}, {MOVED}, look at block(1e4 * x, cond) - 1e4 * x"
+            "a branch is not normalised, or x is not added unchanged: for tokens of size 10,000, what the branches "
+            f"add must be small in comparison. With {SUBJECT.example}, {MOVED}, look at block(1e4 * x, cond) - 1e4 * x"
         )
     a = draw(rng, 3, SUBJECT.args)
     small, large = {**a, "x": a["x"] / 8}, {**a, "x": a["x"] * 8}
     one, two = SUBJECT.finite(probe, rng, small, large, weights="awake", by=1e-3)  # gates a thousandth open
     one, two = one.double() - small["x"], two.double() - large["x"]
-    if (one - two).norm() > 0.1 * two.norm():  # 0.004 and less with a norm, 0.8 with an eps of 1
+    if (one - two).norm() > 0.1 * two.norm():  # at most 0.004 with a norm, 0.8 with an eps of 1
         raise Failed(
-            "small tokens are not normalised: while the gates are almost shut, x / 8 and 8 * x must be given the same, "
-            "since the norm divides by the size of x. Its eps only guards against a division by zero, and is tiny"
+            "small tokens are not normalised: with the gates almost closed, the block must add the same to x / 8 and "
+            "8 * x, since the norm divides by the size of x. The norm's eps only prevents a division by zero and must "
+            "be tiny"
         )
 
 

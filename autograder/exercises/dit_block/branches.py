@@ -1,7 +1,7 @@
-"""What each branch of a `DiTBlock` does, told apart from outside by how tokens are chosen.
+"""What each branch of a `DiTBlock` does, distinguished from outside by the choice of tokens.
 
-Where gates are almost shut, or tokens large beside what is added to them, each branch reads x itself. The MLP adds to a
-token what follows from this token alone, whatever the others are; for a single token attention is linear.
+If the gates are almost closed, or the tokens much larger than what is added to them, each branch reads x itself. What
+the MLP adds to a token depends on that token alone; for a single token, attention is linear.
 """
 
 from functools import partial
@@ -16,14 +16,14 @@ from autograder.exercises.dit_block.block import BLOCK, MOVED, SUBJECT, draw
 
 DIM, COND_DIM, _ = SUBJECT.args
 ONE_HEAD, WIDE = (DIM, COND_DIM, 1), (512, COND_DIM, 1)
-AJAR = {"weights": "awake", "by": 1e-3}  # as it starts, but the gates a thousandth open
+AJAR = {"weights": "awake", "by": 1e-3}  # the initial weights, but with the gates a thousandth open
 OPEN = {"weights": "awake"}
-FAR = 300.0  # how many times farther open, where scales are all that counts
-LARGE = 1e3  # tokens, beside which whatever is added is small
-OTHERS = 300  # equal tokens, beside which one alone has no weight
-NONE = 0.01  # of what a part does: without it less than 0.005, with it 0.03 and more
-ALIKE = 0.998  # cosine; without what should turn the vectors more than 0.9999, with it at most 0.99
-STEEP = 3.0  # logits of a fresh, wide head: 0.5 with the root, 10 without
+FAR = 300.0  # how many times wider open, so that only the scales matter
+LARGE = 1e3  # tokens so large that what is added is small beside them
+OTHERS = 300  # equal tokens, among which a single other one has no weight
+NONE = 0.01  # of a part's effect: below 0.005 without it, at least 0.03 with it
+ALIKE = 0.998  # cosine: above 0.9999 without what should turn the vectors, at most 0.99 with it
+STEEP = 3.0  # logits of a fresh, wide head: 0.5 with the square root, 10 without
 PAIRS = ((1, 2), (3, 4), (1, 3), (2, 4))
 
 
@@ -34,9 +34,9 @@ def added(probe: Probe, seed: int, x: Tensor, cond: Tensor, args: tuple[int, ...
 
 
 def corners(rng: Generator) -> Tensor:
-    """c + a + b, c + a - b, c - a + b, c - a - b for four pairs of a and b, one after the other: (4, 4, D).
+    """c + a + b, c + a - b, c - a + b, c - a - b for four pairs of a and b: (4, 4, D).
 
-    No two directions share a channel, each has mean 0 and all one length: the norm divides all by the same.
+    No two directions share a channel; each has mean 0 and the same length, so the norm divides all by the same number.
     """
     d = torch.zeros(5, DIM)
     for row, part in zip(d, torch.randperm(DIM, generator=rng).chunk(5)):
@@ -47,9 +47,9 @@ def corners(rng: Generator) -> Tensor:
 
 
 def crossed(probe: Probe, seed: int, x: Tensor, cond: Tensor, **how) -> Tensor:
-    """What the MLP makes of a and b together, beyond what it makes of each: f(c+a+b) - f(c+a-b) - f(c-a+b) + f(c-a-b).
+    """The joint effect of a and b in the MLP, beyond that of each: f(c+a+b) - f(c+a-b) - f(c-a+b) + f(c-a-b).
 
-    x (P, 4, D) as `corners` gives them, cond (B, cond_dim) -> (B, P, D). Whatever is linear drops out.
+    x (P, 4, D) from `corners`, cond (B, cond_dim) -> (B, P, D). Anything linear cancels.
     """
     tokens = x.flatten(0, 1).repeat(len(cond), 1)[:, None]  # (B·P·4, 1, D)
     f = added(probe, seed, tokens, cond.repeat_interleave(4 * len(x), 0), **how).view(len(cond), len(x), 4, -1)
@@ -57,7 +57,7 @@ def crossed(probe: Probe, seed: int, x: Tensor, cond: Tensor, **how) -> Tensor:
 
 
 def fetched(probe: Probe, seed: int, x: Tensor, other: Tensor, cond: Tensor, **how) -> Tensor:
-    """What attention adds to the first token because of the others: (B, N, D) twice -> (B, D)."""
+    """What attention adds to the first token because of the others: twice (B, N, D) -> (B, D)."""
     y = torch.cat([x[:, :1], other[:, 1:]], 1)
     one, two = (added(probe, seed, tokens, cond, **how) for tokens in (x, y))
     return one - two
@@ -69,20 +69,20 @@ def bends(probe: Probe, rng: Generator) -> None:
     one, two, three, four = crossed(probe, seed, x, cond, **OPEN)[0]  # (D,) each
     if torch.stack([one, two]).norm() < NONE * whole.norm():
         raise Failed(
-            "no activation stands between the two layers of the MLP, or there is no MLP: for a single token, what the "
-            "block adds is a sum of functions of one channel each. The MLP is a linear layer, a GELU, and another "
+            "there is no activation between the two layers of the MLP, or no MLP at all: for a single token, the "
+            "block adds only a sum of functions of one channel each. The MLP is a linear layer, a GELU, and another "
             "linear layer"
         )
     apart, together = one * two - three * four, (one * two).abs() + (three * four).abs()
-    if apart.abs().sum() < 0.15 * together.sum():  # an activation at the end less than 0.02, a hidden layer 0.47
+    if apart.abs().sum() < 0.15 * together.sum():  # below 0.02 with an activation at the end, 0.47 with a hidden layer
         raise Failed(
-            "no hidden layer stands in the MLP: each channel of what it adds bends in one direction only. The "
-            "activation comes between the two linear layers, not behind them"
+            "the MLP has no hidden layer: each channel of its output bends in one direction only. The activation "
+            "belongs between the two linear layers, not after them"
         )
 
 
 def starts(probe: Probe, rng: Generator) -> None:
-    """Gates a little open, all else as it starts: what they let through follows from x."""
+    """With the gates slightly open and all else as initialised, what passes them must depend on x."""
     a, b = (draw(rng, 4, SUBJECT.args) for _ in "ab")
     cond, seed = a["cond"], seed_of(rng)
     size = AJAR["by"] * DIM**0.5
@@ -91,20 +91,21 @@ def starts(probe: Probe, rng: Generator) -> None:
     for branch, one in (("attention", attention), ("MLP", mlp)):
         if one < NONE / 5 * size:
             raise Failed(
-                f"the {branch} of a fresh block sees nothing of x: while scale and shift are 0, it must read LN(x) "
-                "itself. Scale acts as 1 + scale, and shift is added"
+                f"the {branch} of a fresh block does not see x: while scale and shift are 0, it must read LN(x) "
+                "itself. Multiply by 1 + scale, then add shift"
             )
     equal = a["x"][:, 1:2].expand(-1, OTHERS, -1)
     one, two = (added(probe, seed, torch.cat([x[:, :1], equal], 1), cond, **AJAR) for x in (a["x"], b["x"]))
-    if (one - two).norm() < 0.05 * one.norm():  # reading something else 0.005, reading x 0.37 and more
+    if (one - two).norm() < 0.05 * one.norm():  # 0.005 if it reads something else, at least 0.37 if it reads x
         raise Failed(
-            "the MLP does not read the token that it adds to: among 300 equal tokens, another first token must get "
-            "something else. The second norm takes x, the sum behind the attention, and not the attention's output"
+            "the MLP does not read the token it adds to: in front of 300 equal tokens, another first token must "
+            "change what the MLP adds to it. The second norm takes x after the attention is added, not the "
+            "attention's output"
         )
 
 
 def steers(probe: Probe, rng: Generator) -> None:
-    """What cond does besides opening and shutting each branch as a whole."""
+    """What cond does besides opening and closing each branch as a whole."""
     a, b = (draw(rng, 4, SUBJECT.args) for _ in "ab")
     x, y, cond, seed = a["x"], b["x"], 2 * a["cond"], seed_of(rng)
     square = corners(rng)[:1]  # (1, 4, D)
@@ -115,8 +116,8 @@ def steers(probe: Probe, rng: Generator) -> None:
     for branch, (one, two, *_) in with_gates:
         if cosine_similarity(one, two, 0).abs() > ALIKE:
             raise Failed(
-                f"the gate of the {branch} is one number for all channels: the layer that reads cond has 6 · dim "
-                "outputs, six vectors of dim numbers each"
+                f"the gate of the {branch} is a single number for all channels: the layer that reads cond has 6 · dim "
+                "outputs, six vectors of dim values each"
             )
     lacks = "the {} has no {} from cond: with " + f"{SUBJECT.example}, {MOVED}, what it reads is LN(x) * (1 + scale) + "
     lacks += "shift, with a scale and a shift of its own"
@@ -124,9 +125,9 @@ def steers(probe: Probe, rng: Generator) -> None:
         raise Failed(lacks.format("attention", "scale"))
     how = {"weights": "awake", "unbiased": True}
     far = crossed(probe, seed, LARGE * FAR * square, cond, by=FAR, **how).norm() / FAR
-    if far < crossed(probe, seed, square, cond, **AJAR).norm() / AJAR["by"]:  # a third and less; with a scale 35 times
+    if far < crossed(probe, seed, square, cond, **AJAR).norm() / AJAR["by"]:  # at most a third; with a scale, 35 times
         raise Failed(lacks.format("MLP", "scale"))
-    # Without biases and without a shift, -x makes attention fetch the opposite, and leaves crossed terms as they are.
+    # Without biases and shift, -x makes attention fetch the opposite and leaves crossed terms unchanged.
     one, two = (fetched(probe, seed, s * LARGE * x, s * LARGE * y, cond, **how) for s in (1, -1))
     if (one + two).norm() < NONE * one.norm():
         raise Failed(lacks.format("attention", "shift"))
@@ -136,7 +137,7 @@ def steers(probe: Probe, rng: Generator) -> None:
 
 
 def unscaled(probe: Probe, rng: Generator, cond: Tensor) -> bool:
-    """With one head, is what two tokens add in proportion the same under every cond, channel by channel?"""
+    """With one head, is the ratio of what two tokens add the same under every cond, channel by channel?"""
     first, *others = LARGE * torch.randn(3, 1, 1, DIM, generator=rng)
     seed, size = seed_of(rng), (len(cond), 6, DIM)
     one, two = (
@@ -146,8 +147,8 @@ def unscaled(probe: Probe, rng: Generator, cond: Tensor) -> bool:
 
 
 def mixes(probe: Probe, rng: Generator) -> None:
-    """Tokens of two kinds: with one head, what one receives lies between the two kinds' values, the nearer to one the
-    more there are of it, and how near says what exp(q · (k2 - k1)) is."""
+    """Tokens of two kinds: with one head, a token receives a value between the two kinds' values, nearer to the more
+    frequent one; how near tells exp(q · (k2 - k1))."""
     x, y = torch.randn(2, 48, 1, WIDE[0], generator=rng)
     cond, seed = torch.randn(1, COND_DIM, generator=rng).expand(48, -1), seed_of(rng)
     none, one, five = (
@@ -158,18 +159,18 @@ def mixes(probe: Probe, rng: Generator) -> None:
     share = (one * five).sum(1, keepdim=True) / (five * five).sum(
         1, keepdim=True
     )  # (e/5 / (1 + e/5)) / (5e / (1 + 5e))
-    if (one - share * five).norm() > 0.03 * one.norm():  # 0.002 and less on a line, with many heads 0.3
+    if (one - share * five).norm() > 0.03 * one.norm():  # at most 0.002 on a line, 0.3 with many heads
         raise Failed(
-            "with one head, what a token receives is no mixture of two values: in DiTBlock(512, 16, 1), with two kinds "
-            "of tokens, one weight says how much comes from each. num_heads is the number of heads, dim // num_heads "
-            "their size; the softmax weighs the values, and nothing bends them after it"
+            "with one head and two kinds of tokens, a token does not receive a weighted mean of the two values: try "
+            "DiTBlock(512, 16, 1), where one weight sets the share of each kind. num_heads is the number of heads and "
+            "dim // num_heads their size. The softmax weighs the values, and only linear layers follow"
         )
     logits = ((share - 0.04) / (0.2 - 0.2 * share)).clamp(1e-9, 1e9).log()
-    if not logits.square().mean().sqrt() <= STEEP:  # nan where all weight lies on one kind
+    if not logits.square().mean().sqrt() <= STEEP:  # nan if all weight is on one kind
         raise Failed(
-            "in a fresh block with a wide head, a token attends to one kind of token alone: products of queries and "
-            "keys grow with their size d, and are divided by its root; queries and keys are two different layers. In "
-            "DiTBlock(512, 16, 1), print the weights behind the softmax"
+            "in a fresh block with a wide head, a token attends to only one kind of token: products of queries and "
+            "keys grow with their size d, so divide them by its square root. Queries and keys need separate layers. "
+            "In DiTBlock(512, 16, 1), print the weights after the softmax"
         )
 
 

@@ -1,4 +1,4 @@
-"""Questions of the dit_block exercise: those of plain functions for the patches, those of modules for the block."""
+"""Questions of the dit_block exercise: those for functions for the patches, those for modules for the block."""
 
 from autograder.child.blocks import forward, gradient, parameters
 from autograder.child.functions import call

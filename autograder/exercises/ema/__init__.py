@@ -1,4 +1,4 @@
-"""The ema exercise: a copy of a network that follows its weights slowly."""
+"""The ema exercise: a copy of a network that slowly follows its weights."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ def a_copy(probe: Probe, rng: Generator) -> None:
     for name in SHAPES:
         if not near(values_of(out, name, 2)[0], values[name][0]):
             raise Failed(
-                "before the first update, ema.module does not have the weights that the model had when EMA was made: "
+                "before the first update, ema.module does not have the weights the model had when EMA was created: "
                 "with net = nn.Linear(1, 1) and ema = EMA(net), nn.init.zeros_(net.weight) must not change ema.module"
             )
 
@@ -42,13 +42,13 @@ def frozen(probe: Probe, rng: Generator) -> None:
         training, trainable = modes(out, key)
         if training:
             raise Failed(
-                f"ema.module is not in eval mode {when}, so that its dropout is active: look at ema.module.training, "
-                "for a model in training mode"
+                f"ema.module is not in eval mode {when}, so its dropout is active: pass a model in training mode, and "
+                "look at ema.module.training"
             )
         if trainable:
             raise Failed(
                 f"ema.module is not frozen {when}: look at p.requires_grad for p in ema.module.parameters(). It is "
-                "never trained; update under torch.no_grad()"
+                "never trained, so update it under torch.no_grad()"
             )
 
 
@@ -57,11 +57,13 @@ def leaves_alone(probe: Probe, rng: Generator) -> None:
     out = follow(probe, values)
     for name, value in values.items():
         if not near(tensor(out, f"source.0.{name}", SHAPES[name], f"`{name}` of the model", None), value[-1]):
-            raise Failed(f"the model's own weights are changed by update: compare net.weight before and after; {TRY}")
+            raise Failed(
+                f"update changes the model's own weights: compare net.weight before and after the update in {TRY}"
+            )
     if modes(out, "source") != [True, True]:
         raise Failed(
-            "the model itself is frozen or put into eval mode, and would no longer learn: look at net.training and "
-            "net.weight.requires_grad after ema = EMA(net); change the copy only"
+            "EMA freezes the model itself or puts it in eval mode, so it can no longer learn: look at net.training "
+            "and net.weight.requires_grad after ema = EMA(net). Change only the copy"
         )
 
 
@@ -78,14 +80,14 @@ def follows(limit: tuple[float, float], updates: int, text: str, example: str, p
 
 
 def default(probe: Probe, rng: Generator) -> None:
-    """A weight is 1 for 9,000 updates, then 0 for 2,000: a decay of 0.999, reached at 8,990, leaves less of it."""
+    """A weight is 1 for 9,000 updates, then 0 for 2,000: a decay of 0.999, reached at 8,990, keeps less of it."""
     values = torch.ones(11_001)
     values[9001:] = 0
     out = follow(probe, {"gain": values}, net="weight", last=True)
     right = average(values, decays(11_000, 0.9999))[-1]
     got = finite(tensor(out, "0.gain", (1,), "the average"), "the average")
     if abs(float(got) - float(right)) > 4e-3:
-        raise Failed("without an argument the decay is not limited by 0.9999: look at the default in __init__")
+        raise Failed("without an argument, the decay is not limited to 0.9999: look at the default in __init__")
 
 
 def buffers(probe: Probe, rng: Generator) -> None:
@@ -96,9 +98,9 @@ def buffers(probe: Probe, rng: Generator) -> None:
         averaged = average(values[name], decays(8, decay))[1:]
         if not near(got, averaged) and not near(got, values[name][1:]):
             raise Failed(
-                f"the buffer `{name}` neither follows as the weights do nor is a copy of the model's: look at "
-                "ema.module.running_mean for net = nn.BatchNorm1d(2) after net.running_mean.fill_(1.0) and an update; "
-                "buffers are not among parameters()"
+                f"the buffer `{name}` is neither averaged like the weights nor copied from the model: with net = "
+                "nn.BatchNorm1d(2), look at ema.module.running_mean after net.running_mean.fill_(1.0) and an update. "
+                "parameters() does not include buffers"
             )
 
 
@@ -107,38 +109,41 @@ def counters(probe: Probe, rng: Generator) -> None:
     out = follow(probe, values)
     if not torch.equal(values_of(out, INTEGER, 7)[1:], values[INTEGER][1:]):
         raise Failed(
-            f"the integer buffer `{INTEGER}` is not the model's after an update: look at "
-            "ema.module.num_batches_tracked for net = nn.BatchNorm1d(2) after net.num_batches_tracked.fill_(7) and an "
-            "update; whole numbers are copied, not averaged"
+            f"after an update, the integer buffer `{INTEGER}` is not the model's: with net = nn.BatchNorm1d(2), look "
+            "at ema.module.num_batches_tracked after net.num_batches_tracked.fill_(7) and an update. Integers are "
+            "copied, not averaged"
         )
 
 
 def independent(probe: Probe, rng: Generator) -> None:
-    """The first alone, then beside another one: the same values, whatever they are."""
+    """The first average alone, then beside another: its values must not change, whatever they are."""
     one, other = path(rng, 6), path(rng, 6)
     alone = follow(probe, one, runs=[{"decay": 0.7}])
     both = follow(probe, one, other, runs=[{"decay": 0.7}, {"decay": 0.1}])
     for name in PARAMETERS:
         if not near(values_of(alone, name, 7), values_of(both, name, 7)):
             raise Failed(
-                "an average comes out differently where there is a second EMA beside it: keep the number of updates "
-                "and the decay in self, not in the class or in a global variable"
+                "an average changes when there is a second EMA beside it: keep the number of updates and the decay in "
+                "self, not in the class or in a global variable"
             )
 
 
 def device(probe: Probe, rng: Generator) -> None:
-    hint = "make the copy with copy.deepcopy, which stays where the model is, and call neither .cuda() nor .cpu()"
+    hint = "copy with copy.deepcopy, which keeps the model's device, and do not call .cuda() or .cpu()"
     try:
         about, _ = probe.both("elsewhere")
     except AnswerError as e:
         if e.hidden:
             raise
         raise Failed(
-            "EMA does not work where the model is on another device than the CPU, here torch's `meta`: try net = "
-            f"nn.Linear(1, 1).to('meta'); {hint} ({e})"
+            "EMA fails when the model is not on the CPU, here on torch's `meta` device: try net = nn.Linear(1, "
+            f"1).to('meta'). To fix it, {hint} ({e})"
         ) from e
     if about.get("devices") != ["meta"]:
-        raise Failed(f"ema.module is on another device than the model: try net = nn.Linear(1, 1).to('meta'); {hint}")
+        raise Failed(
+            "ema.module is on a different device from the model: try net = nn.Linear(1, 1).to('meta'). To fix it, "
+            f"{hint}"
+        )
 
 
 check = partial(check_of, NAME, LESSON)
@@ -154,18 +159,19 @@ EXERCISE = Exercise(
         check("frozen, in eval mode", 1.0, frozen),
         check("leaves the model alone", 1.0, leaves_alone),
         check("old and new in the right shares", 2.0, partial(
-            follows, (0.03, 0.09), 4, "the average is not decay times the old one plus 1 - decay times the model",
-            f"{TRY}; a tenth of ema.module.weight should be left, as the warm-up does not matter for so small a decay",
+            follows, (0.03, 0.09), 4, "the average is not decay times the old average plus (1 - decay) times the model",
+            f"run {TRY}. A tenth of ema.module.weight should remain, since the warm-up does not matter for so small a "
+            "decay",
         )),
         check("the warm-up of the decay", 2.0, partial(
             follows, (0.9, 0.99), 9,
-            "in the first updates the decay is not (1 + k) / (10 + k), with k = 1 at the first",
-            f"{TRY.replace('=0.1', '=0.99')}; of ema.module.weight 2/11 should be left, and after a second update "
-            "2/11 · 3/12",
+            "in the first updates the decay is not (1 + k) / (10 + k), with k = 1 in the first",
+            f"run {TRY.replace('=0.1', '=0.99')}. Of ema.module.weight, 2/11 should remain, and 2/11 · 3/12 after a "
+            "second update",
         )),
         check("decay is the limit", 1.0, partial(
-            follows, (0.3, 0.5), 14, "the effective decay is not the smaller one of decay and (1 + k) / (10 + k)",
-            "with decay=0.5, print what you use for k = 1, 7, 8 and 100: 2/11, 8/17, 0.5 and 0.5",
+            follows, (0.3, 0.5), 14, "the effective decay is not the smaller of decay and (1 + k) / (10 + k)",
+            "with decay=0.5, print the decay you use for k = 1, 7, 8 and 100. It should be 2/11, 8/17, 0.5 and 0.5",
         )),
         check("0.9999 without an argument", 0.25, default),
         check("floating buffers follow", 0.75, buffers),

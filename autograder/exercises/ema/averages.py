@@ -1,4 +1,4 @@
-"""What an average must be: the network's weights take values that are drawn here, and their average is known."""
+"""What an average must be: the network's weights take values drawn here, so their average is known."""
 
 import torch
 from torch import Generator, Tensor
@@ -15,7 +15,7 @@ SHAPES = {**PARAMETERS, **FLOATING, INTEGER: ()}
 
 
 def path(rng: Generator, updates: int) -> dict[str, Tensor]:
-    """The values that a network's weights take, one after the other: (updates + 1, ...) by name."""
+    """The successive values of a network's weights, (updates + 1, ...) by name."""
     values = {n: torch.randn(updates + 1, *s, generator=rng) for n, s in {**PARAMETERS, **FLOATING}.items()}
     values["body.1.running_var"] = values["body.1.running_var"].abs() + 0.1
     values[INTEGER] = torch.randint(1, 40, (updates + 1,), generator=rng).cumsum(0) * 3
@@ -38,14 +38,13 @@ def average(values: Tensor, rates: list[float]) -> Tensor:
 def follow(
     probe: Probe, *paths: dict[str, Tensor], runs: list[dict] | None = None, net: str = "net", **header: object
 ) -> dict[str, Tensor]:
-    """What the child saw (autograder/child/ema.py); Failed where `.module` is no module."""
+    """What the child saw (questions.py); Failed if `.module` is not a module."""
     sent = {f"{i}.{n}": v for i, values in enumerate(paths) for n, v in values.items()}
     updates = len(next(iter(sent.values()))) - 1
     about, out = probe.both("follow", sent, runs=runs or [{}], net=net, updates=updates, **header)
     if about.get("kind") != "Module":
         raise Failed(
-            f"`.module` is {returned(about)} where a network is asked for: it should be possible to call "
-            "ema.module(x), as the model itself"
+            f"`.module` is {returned(about)} instead of a network: ema.module(x) must work like the model itself"
         )
     return out
 

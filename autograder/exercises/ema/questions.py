@@ -1,5 +1,5 @@
-"""Questions for an answer that averages a network's weights: a small network moves as the parent says, the answer
-follows it, and both go back as data."""
+"""Questions for an answer that averages a network's weights: a small network takes the parent's values, the answer
+follows it, and both are returned as data."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -39,19 +39,20 @@ def modes(modules: list[nn.Module], holds: Callable[[Iterable[bool]], bool] = an
 
 
 def move(net: list[tuple[Tensor, Tensor]], k: int) -> None:
-    """Set every weight to its k-th value, in place, as an optimizer does."""
+    """Set every weight to its k-th value in place, as an optimizer does."""
     with torch.no_grad():
         for weight, values in net:
             weight.copy_(values[k])
 
 
 def follow(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """One EMA for each of `runs`, its constructor's keyword arguments; they are updated in turn.
+    """One EMA for each of `runs` (its constructor's keyword arguments), updated in turn.
 
     x holds the values that the i-th network takes, `{i}.{name}` (updates + 1, ...). Returns the module's values,
-    `{i}.{name}` (updates + 1, ...), the first ones when the network has already moved on; and `source.{i}.{name}`,
-    the network's at the end; and whether any part of the modules is in training mode or trainable, at the `start` and
-    at the `end`, and all of the networks (`source`), each (runs, 2). With `last`, only the module's last values.
+    `{i}.{name}` (updates + 1, ...), the first of them read after the network has already moved on. Also returns the
+    network's final values, `source.{i}.{name}`, and whether any part of the modules is in training mode or trainable,
+    at the `start` and the `end`, and all parts of the networks (`source`), each (runs, 2). With `last`, only the
+    module's last values.
     """
     nets = [NETS[header["net"]]().train() for _ in header["runs"]]
     paths = [[(v, x[f"{i}.{n}"]) for n, v in net.state_dict(keep_vars=True).items()] for i, net in enumerate(nets)]
@@ -84,7 +85,7 @@ def follow(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]
 
 
 def elsewhere(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """On torch's `meta` device, which mixes with the CPU no more than a GPU does: where the module's values end up."""
+    """The devices of the module's values for a model on torch's `meta` device, which cannot mix with the CPU."""
     net = Net().to("meta")
     ema = answers["EMA"](net)
     for _ in range(2):

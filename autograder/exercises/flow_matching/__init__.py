@@ -13,8 +13,8 @@ LESSON = "lesson 5.4, “The straight path”"
 PATH, TARGET = "interpolate_path", "velocity_target"
 SHAPES = back.SHAPES
 ENDS = {
-    0.0: "at t = 0 the path is not at the image: look at interpolate_path(x0, eps, torch.zeros(len(x0)))",
-    1.0: "at t = 1 the path is not at the noise: look at interpolate_path(x0, eps, torch.ones(len(x0)))",
+    0.0: "at t = 0, the path is not at the image: look at interpolate_path(x0, eps, torch.zeros(len(x0)))",
+    1.0: "at t = 1, the path is not at the noise: look at interpolate_path(x0, eps, torch.ones(len(x0)))",
 }
 
 
@@ -40,16 +40,16 @@ def ends(t: float, probe: Probe, rng: Generator) -> None:
 
 
 def straight(probe: Probe, rng: Generator) -> None:
-    """The shares of image and noise, one time for the whole batch: the other input is zero, or neither is."""
+    """The factors of image and noise, with one time for the whole batch: one input is zero, then neither."""
     for _ in range(3):
         t = 0.05 + 0.9 * torch.rand((), generator=rng)
         x0, eps = torch.randn(2, 3, 2, 4, 5, generator=rng)
         for a, b in ((x0, 0 * eps), (0 * x0, eps), (x0, eps)):
             close(
-                path(probe, a, b, t.repeat(3)).tensor((3, 2, 4, 5)), (1 - t) * a + t * b, "between its ends the path "
+                path(probe, a, b, t.repeat(3)).tensor((3, 2, 4, 5)), (1 - t) * a + t * b, "between its ends, the path "
                 "is not the straight line", "with x0 = torch.zeros(3, 1), eps = torch.ones(3, 1) and t = torch.tensor("
-                "[0.0, 0.25, 1.0]), a quarter of the way must be a quarter of the difference; the shares of image and "
-                "noise add up to 1, without roots",
+                "[0.0, 0.25, 1.0]), the result should be 0, 0.25 and 1. The factors of image and noise add up to 1, "
+                "without square roots",
             )  # fmt: skip
 
 
@@ -62,11 +62,11 @@ def path_own_time(probe: Probe, rng: Generator) -> None:
             close(
                 out, torch.lerp(x0, eps, t.view(-1, *[1] * (len(shape) - 1))), "an image is not at its own time",
                 "with x0 = torch.zeros(2, 2, 2, 2), eps = torch.ones(2, 2, 2, 2) and t = torch.tensor([0.0, 0.5]), out"
-                "[0] and out[1] should be two constant images; t has shape (B,) and needs (B, 1, 1, 1)",
+                "[0] should be 0 and out[1] 0.5 everywhere. t has shape (B,); reshape it to (B, 1, 1, 1)",
             )  # fmt: skip
         except Failed as failed:
             alone = [path(probe, *one).tensor((1, *shape[1:])) for one in zip(x0.split(1), eps.split(1), t.split(1))]
-            raise not_by_the_batch(failed, out, alone, "the line itself is not right") from None
+            raise not_by_the_batch(failed, out, alone, "the line itself is wrong") from None
 
 
 def path_precision(probe: Probe, rng: Generator) -> None:
@@ -86,14 +86,15 @@ def target_contract(probe: Probe, rng: Generator) -> None:
 
 
 def derivative(probe: Probe, rng: Generator) -> None:
-    """Far from either end, too: what is clamped or scaled to its batch shows there."""
+    """Also far from the usual range, where clamping or scaling by the batch shows."""
     for shape in SHAPES:
         x0, eps = torch.randn(2, *shape, generator=rng)
         for scale in (1.0, 30.0):
             close(
                 target(probe, scale * x0, eps).tensor(shape), eps.double() - scale * x0.double(), "the target is not "
-                "the velocity of the path", "with x0 = torch.zeros(1, 1) and eps = torch.ones(1, 1) the point moves "
-                "from 0 to 1 while t does the same; with x0 = torch.ones(1, 1) and eps = torch.zeros(1, 1), back",
+                "the velocity of the path", "with x0 = torch.zeros(1, 1) and eps = torch.ones(1, 1), the point moves "
+                "from 0 to 1 as t goes from 0 to 1. With x0 = torch.ones(1, 1) and eps = torch.zeros(1, 1), it moves "
+                "from 1 to 0",
                 atol=1e-4,
             )  # fmt: skip
 

@@ -9,7 +9,7 @@ from autograder.exercises.base import Check, Failed, Probe, check_of
 from autograder.exercises.calls import Returned, call, close, keeps_device, not_by_the_batch
 
 BACK = "velocity_to_x0"
-# Sizes that coincide hide a wrong broadcast, so there are some of every kind, and points of the plane.
+# Equal sizes can hide a wrong broadcast, so these vary which of them coincide; some are points in the plane.
 SHAPES = ((4, 4, 4, 4), (5, 3, 5, 5), (3, 2), (2, 2), (6, 1, 2, 6), (1, 3, 4, 5), (4, 6, 3))
 
 
@@ -21,8 +21,8 @@ def keeps_dtype(returned: Returned, dtype: torch.dtype, name: str) -> None:
     returned.tensor()
     if returned.dtype != dtype:
         raise Failed(
-            f"{dtype} images come out of {name} as {returned.dtype} where t has another dtype: cast t to the images' "
-            "dtype before it meets them"
+            f"{name} turns {dtype} images into {returned.dtype} when t has another dtype: cast t to the images' dtype "
+            "before multiplying"
         )
 
 
@@ -39,7 +39,7 @@ def on_a_path(probe: Probe, rng: Generator) -> None:
             out = back(probe, ((1 - t) * x0 + t * eps).float(), (eps - x0).float(), torch.full(shape[:1], t))
             close(
                 out.tensor(shape), x0, "the exact velocity of a path does not lead back to its image", "take x0 and "
-                "eps, one t for all images, xt = (1 - t) * x0 + t * eps and v = eps - x0: x0 must come out",
+                "eps, one t for all images, xt = (1 - t) * x0 + t * eps and v = eps - x0. The result must be x0",
                 atol=1e-4,
             )  # fmt: skip
 
@@ -48,20 +48,21 @@ def at_the_image(probe: Probe, rng: Generator) -> None:
     for shape in SHAPES[:4]:
         xt, v = torch.randn(2, *shape, generator=rng)
         out = back(probe, xt, 100 * v, torch.zeros(shape[0])).tensor(shape)
-        remedy = "with t = torch.zeros(B), xt itself comes out"
-        # The rounding of float32 beside 100 * v: x0 may be computed as eps - v.
-        close(out, xt, "at t = 0 the point is not taken as the image", remedy, atol=2e-4)
+        remedy = "with t = torch.zeros(B), the result must be xt"
+        # Allows for float32 rounding next to 100 * v: x0 may be computed as eps - v.
+        close(out, xt, "at t = 0 the result is not the point itself", remedy, atol=2e-4)
 
 
 def any_velocity(probe: Probe, rng: Generator) -> None:
-    """v need not belong to xt: guided or learnt velocities do not, and images lie beyond [-1, 1] on the way."""
+    """v need not be the exact velocity at xt: guided or learnt ones are not, and x0 can lie outside [-1, 1]."""
     for scale in (0.1, 1.0, 20.0):
         xt, v = torch.randn(2, 3, 2, 4, 5, generator=rng)
         t = 0.5 + 0.5 * torch.rand((), generator=rng)
         close(
             back(probe, xt, scale * v, t.repeat(3)).tensor((3, 2, 4, 5)), xt - t * scale * v, "another velocity does "
             "not lead where it points", "with xt = torch.zeros(1, 1) and t = torch.tensor([0.5]), compare v = torch."
-            "ones(1, 1) and v = torch.full((1, 1), 3.0): three times as far, in the same direction; nothing is clamped",
+            "ones(1, 1) and v = torch.full((1, 1), 3.0), which must lead three times as far, in the same direction. "
+            "Do not clamp",
             atol=1e-4,
         )  # fmt: skip
 
@@ -75,7 +76,7 @@ def own_time(probe: Probe, rng: Generator) -> None:
             close(
                 out, xt - t.view(-1, *[1] * (len(shape) - 1)) * v, "an image does not go back by its own time", "with "
                 "xt = torch.zeros(2, 2, 2, 2), v = torch.ones(2, 2, 2, 2) and t = torch.tensor([0.0, 0.5]), out[0] and "
-                "out[1] should be two constant images; t has shape (B,) and needs (B, 1, 1, 1)",
+                "out[1] should be two different constant images. t has shape (B,); reshape it to (B, 1, 1, 1)",
             )  # fmt: skip
         except Failed as failed:
             alone = [back(probe, *one).tensor((1, *shape[1:])) for one in zip(xt.split(1), v.split(1), t.split(1))]

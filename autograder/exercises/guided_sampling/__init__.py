@@ -11,10 +11,10 @@ from autograder.exercises.guided_sampling import noise, sampling
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
 GUIDED, SAMPLE = "guided_eps", sampling.SAMPLE
-SHAPES = ((3, 2, 5, 4), (1, 3, 4, 6), (4, 4, 4, 4), (5, 1, 8, 8))  # sizes that coincide hide a wrong axis
+SHAPES = ((3, 2, 5, 4), (1, 3, 4, 6), (4, 4, 4, 4), (5, 1, 8, 8))  # equal sizes can hide a wrong axis
 NAMES = ("model", "x_t", "t", "labels")
 TOY = (
-    "with model = lambda x, t, y: y.view(-1, 1, 1, 1) + 0 * x, which answers with the label, look at guided_eps(model, "
+    "with model = lambda x, t, y: y.view(-1, 1, 1, 1) + 0 * x, which returns the label, look at guided_eps(model, "
     "torch.zeros(1, 1, 2, 2), torch.tensor([0]), torch.tensor([3]), 10, w)"
 )
 
@@ -24,7 +24,7 @@ def ask(probe: Probe, g: Gaussians, xt: Tensor, t: Tensor, y: Tensor, w: float, 
 
 
 def batch(rng: Generator, shape: tuple[int, ...], mixed: bool) -> tuple[Gaussians, Tensor, Tensor, Tensor]:
-    """A world, noisy images, timesteps and labels; if not mixed, one timestep and one label for all images."""
+    """A world, noisy images, timesteps and labels; unless mixed, one timestep and one label for all images."""
     g = draw(rng, shape[1:])
     count = shape[0]
     t = torch.randint(len(g.abar), (count,), generator=rng)
@@ -65,8 +65,8 @@ def own(probe: Probe, rng: Generator) -> None:
             try:
                 agrees(
                     probe, world, w, "in a batch of several labels and timesteps, an image is not guided by its own",
-                    "ask for two labels in one batch and for each alone, and compare: the doubled images, labels and "
-                    "timesteps must be in one order, and the answers taken apart in that order",
+                    "compare two labels in one batch with each label alone. The doubled images, labels and timesteps "
+                    "must be in the same order, and the predictions must be split in that order",
                 )  # fmt: skip
             except Failed as failed:
                 g, *given = world
@@ -83,11 +83,12 @@ def one_call(probe: Probe, rng: Generator) -> None:
         returned.tensor()
         calls = returned.about.get("calls")
         if calls == 0:
-            raise Failed("the model is not called at all: its answers are what guidance compares")
+            raise Failed("the model is not called at all: guidance combines its two predictions")
         if calls != 1:
             raise Failed(
-                f"the model is called {str(calls)[:9]} times where one call is enough: put a print into a model of "
-                "your own, and count; ask for both answers at once, on a batch of 2·B images, and take the halves apart"
+                f"the model is called {str(calls)[:9]} times, but one call is enough: get both predictions from one "
+                "batch of 2·B images, and split the result into halves. To count the calls, put a print into a model "
+                "of your own"
             )
 
 
@@ -98,12 +99,11 @@ def device(probe: Probe, rng: Generator) -> None:
         keeps_device(probe, GUIDED, Thing("model"), *given, g.null, w, **more)
 
 
-UNCONDITIONAL = ("w = 0 is not the answer for the null class", f"{TOY}, w = 0.0: all that should come out is 10")
-CONDITIONAL = ("w = 1 is not the answer for the label", f"{TOY}, w = 1.0: all that should come out is 3")
+UNCONDITIONAL = ("w = 0 does not give the prediction for the null class", f"{TOY}, w = 0.0: every value should be 10")
+CONDITIONAL = ("w = 1 does not give the prediction for the label", f"{TOY}, w = 1.0: every value should be 3")
 ON_THE_LINE = (
-    "the result does not lie on the line from the unconditional through the conditional answer, w times as far out as "
-    "the latter",
-    f"{TOY}, for w = 0.0, 0.5, 1.0, 2.0: each half should be the same step on",
+    "the result is not on the line from the unconditional to the conditional prediction, w times as far along it",
+    f"{TOY}, for w = 0.0, 0.5, 1.0, 2.0: equal steps in w should change the result equally",
 )
 guided = partial(check_of, GUIDED, "lesson 5.2, “Guidance”")
 sampled = partial(check_of, SAMPLE, "lesson 5.2, “Guided sampling”")

@@ -1,6 +1,6 @@
-"""A world in which the right answer is known: in each class, every pixel is normally distributed.
+"""A world with a known right answer: in each class, every pixel is normally distributed.
 
-The child's model (questions.py) predicts its noise without error; here is the same in float64.
+The child's model (questions.py) predicts the noise without error; this is the same in float64.
 """
 
 import math
@@ -24,7 +24,7 @@ class Gaussians:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """What the child makes its model and its schedule of."""
+        """What the child builds its model and its schedule from."""
         return {"model.mean": self.mean, "model.variance": self.variance, "schedule.alphas_cumprod": self.abar}
 
     def eps(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
@@ -38,30 +38,30 @@ class Gaussians:
         return without + w * (with_ - without)
 
     def centre(self, y: Tensor, w: float) -> Tensor:
-        """Where guided samples lie, (B, C, H, W): if all variances are equal, the guided noise is that of one more
-        normal distribution, with this mean and the same variance, for every sampler alike."""
+        """Where guided samples lie, (B, C, H, W): if all variances are equal, the guided noise is that of another
+        normal distribution, with this mean and the same variance, whatever the sampler."""
         null = self.mean[self.null].double()
         return null + w * (self.mean[y].double() - null)
 
 
 def draw(rng: Generator, shape: tuple[int, ...], spread: float | None = None, apart: float = 1.0) -> Gaussians:
-    """Of 4 to 9 classes, never the digits' ten. `spread`: the standard deviation in every class, else one for each.
+    """A world of 4 to 9 classes, never ten as with the digits. `spread`: one standard deviation for all classes.
 
-    `apart`: how far a class may lie from the null class, pixel by pixel; the latter lies within 0.3 of 0.
+    `apart`: how far a class may lie from the null class, pixel by pixel; the null class lies within 0.3 of 0.
     """
     k = int(torch.randint(4, 10, (), generator=rng))
     steps = int(torch.randint(60, 160, (), generator=rng))
     u = (torch.arange(steps).double() + 1) / steps
     abar = (torch.cos((u + 0.01) / 1.02 * math.pi / 2) ** 2).float()  # (T,), ends near 2e-4
     null = 0.6 * torch.rand(1, *shape, generator=rng) - 0.3
-    step = apart * (0.5 + 0.5 * torch.rand(k, *shape, generator=rng))  # never nothing
+    step = apart * (0.5 + 0.5 * torch.rand(k, *shape, generator=rng))  # never zero
     sign = torch.randint(2, step.shape, generator=rng) * 2 - 1
     variance = 0.05 + torch.rand(k + 1, generator=rng) if spread is None else torch.full((k + 1,), spread**2)
     return Gaussians(torch.cat([null + sign * step, null]), variance, abar)
 
 
 def labels_of(rng: Generator, g: Gaussians, count: int) -> Tensor:
-    """(count,) of the classes, all different as far as they go, and not in order."""
+    """Labels (count,), all different as far as possible, and not in order."""
     y = torch.randperm(g.null, generator=rng)
     y[:2] = y[:2].sort(descending=True).values
     return y.repeat(-(-count // g.null))[:count]

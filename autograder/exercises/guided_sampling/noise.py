@@ -1,4 +1,4 @@
-"""Checks of `sample_conditional` on its way: the noise in the images that the model is shown, and what it leads to."""
+"""Checks of `sample_conditional` on the way: the noise in the images given to the model, and its effect."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ from autograder.exercises.levels import STALE, Shown, at_its_level, one_picture_
 
 
 def on_the_way(probe: Probe, rng: Generator, w: float) -> Iterator[tuple[Gaussians, Tensor, Shown]]:
-    """A world of one image for each class, the one that guidance leads to, and what the model is shown when.
+    """A world of one image per class, the image that guidance leads to, and what the model is given at which timestep.
 
-    All images are of one class, so that the order of images and halves does not matter.
+    All images are of one class, so the order of images and halves does not matter.
     """
     shape, images = (3, 8, 8), 8  # 1,536 different numbers
     g = draw(rng, shape, spread=0.0, apart=0.6)
@@ -23,7 +23,7 @@ def on_the_way(probe: Probe, rng: Generator, w: float) -> Iterator[tuple[Gaussia
         returned = ask(probe, g, y, w, count, Seeded(seed_of(rng)), shape=shape)
         times = times_of(returned).clamp(0, len(g.abar) - 1)
         found = [(t, shown_at(returned, times, t, shape)) for t in times.unique().tolist()]
-        # where the child keeps no more, or the answer shows some of its images elsewhere, there are fewer
+        # fewer if the child stopped keeping them, or the answer used some at other timesteps
         yield g, g.centre(y[:1], w)[0], [(t, x) for t, x in found if len(x) >= images]
 
 
@@ -31,16 +31,16 @@ def levels(probe: Probe, rng: Generator) -> None:
     for g, picture, found in on_the_way(probe, rng, 1.0):
         if not all(at_its_level(x, picture, g.abar[t]) for t, x in found):
             raise Failed(
-                "on the way, the images that a model is shown, which knows exactly one image of each class, do not "
-                f"hold the noise of their timestep, of the variance 1 - abar[t]: {EXACT}; print ((x - a(t).sqrt() "
-                "* picture(y)) / (1 - a(t)).sqrt()).std() at every call, which should stay near 1"
+                "during sampling, the images given to the model do not contain noise of variance 1 - abar[t]: "
+                f"{EXACT}. Print ((x - a(t).sqrt() * picture(y)) / (1 - a(t)).sqrt()).std() at every call; it should "
+                "stay near 1"
             )
 
 
 def rederives(probe: Probe, rng: Generator) -> None:
-    for g, picture, found in on_the_way(probe, rng, 6.0):  # far outside of [-1, 1]
+    for g, picture, found in on_the_way(probe, rng, 6.0):  # far outside [-1, 1]
         if not one_picture_all_the_way(found, picture, g.abar):
-            raise Failed(f"{STALE}: {EXACT}, and guidance_scale=10 leads out of [-1, 1]")
+            raise Failed(f"{STALE}. To see it, {EXACT}, and set guidance_scale=10, which drives x_0 out of [-1, 1]")
 
 
 def varies(probe: Probe, rng: Generator) -> None:
@@ -51,7 +51,7 @@ def varies(probe: Probe, rng: Generator) -> None:
     share = float((finite(out, "the result") - g.mean[y]).std()) / spread
     if not 0.75 < share < 1.25:  # right samplers: 0.9 to 1.01
         raise Failed(
-            "where the images of a class differ, the samples do not differ as much: with as many steps as timesteps, "
-            "their spread should be that of the images. Is it the noise of x_t that x' keeps, neither another one nor "
-            "the same with its sign turned?"
+            "the samples of a class do not vary as much as its images: with as many steps as timesteps, the two "
+            "spreads should match. Does each step keep the noise of x_t, with the right sign and scale, and not some "
+            "other noise?"
         )

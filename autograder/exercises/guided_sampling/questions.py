@@ -1,8 +1,8 @@
-"""Questions for answers that call a model: the course's own, made here of arrays that the parent drew.
+"""Questions for answers that call a model: the course's own, built here from arrays that the parent drew.
 
 The model predicts, without any error, the noise in images of class y whose pixels are normally distributed around
-mean[y] with variance[y]. So the parent can work out what must come of it, whatever way a right answer takes. What the
-answer asked of the model goes back with the result.
+mean[y] with variance[y]. So the parent can compute the right result, however an answer gets there. What the answer
+asked of the model is returned with the result.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from autograder.child import functions
 from autograder.child.functions import Reply
 
-SHOWN = 4000  # images that are kept: of the first calls, whether these have one image each or many
+SHOWN = 4000  # images kept, from the first calls, whether they have one image each or many
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the task says that a schedule offers."""
+    """The part of a schedule that the task documents."""
 
     alphas_cumprod: Tensor  # (T,)
 
@@ -30,7 +30,7 @@ class Schedule:
 
 
 class Model(nn.Module):
-    """model(x, t, labels) -> eps; as a trained network would, it refuses what does not fit together."""
+    """model(x, t, labels) -> eps; like a trained network, it rejects inputs that do not fit together."""
 
     def __init__(self, mean: Tensor, variance: Tensor, abar: Tensor):
         """mean (K + 1, C, H, W) and variance (K + 1,), the null class last; abar (T,)."""
@@ -59,25 +59,25 @@ class Model(nn.Module):
     def _check(self, x: Tensor, t: Tensor, labels: Tensor) -> None:
         if x.dim() != 4 or x.shape[1:] != self.mean.shape[1:]:
             wanted = ", ".join(map(str, self.mean.shape[1:]))
-            raise ValueError(f"the model wants images of shape (B, {wanted}), and got x of shape {tuple(x.shape)}")
+            raise ValueError(f"the model expects images of shape (B, {wanted}), but got x of shape {tuple(x.shape)}")
         if x.dtype != self.mean.dtype:
-            raise TypeError(f"the model's weights have dtype {self.mean.dtype}, and x has dtype {x.dtype}")
+            raise TypeError(f"the model's weights have dtype {self.mean.dtype}, but x has dtype {x.dtype}")
         for name, given, end in (("t", t, len(self.abar)), ("labels", labels, len(self.variance))):
             got = tuple(given.shape)
             if got != (len(x),):
-                raise ValueError(f"the model wants one of {name} for each image, shape ({len(x)},), and got {got}")
+                raise ValueError(f"the model expects one of {name} for each image, shape ({len(x)},), but got {got}")
             if given.is_floating_point():
-                raise TypeError(f"the model wants whole numbers for {name}, and got {given.dtype}")
+                raise TypeError(f"the model expects whole numbers for {name}, but got {given.dtype}")
             if int(given.min()) < 0 or int(given.max()) >= end:
                 wrong = next(int(v) for v in given.tolist() if not 0 <= v < end)
-                raise IndexError(f"the model takes {name} from 0 to {end - 1}, and was given {wrong}")
+                raise IndexError(f"the model takes {name} from 0 to {end - 1}, but got {wrong}")
 
 
 def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     """functions.call, with a model and a schedule among the arguments.
 
-    Also returns how often the model was called, the timestep of each call (`times`), and the images of the first
-    ones (`shown0`, `shown1`, …).
+    Also returns the number of model calls, the timestep of each (`times`), and the images of the first calls
+    (`shown0`, `shown1`, …).
     """
     for name in ("model.mean", "model.variance"):
         x[name] = nn.Parameter(x[name])

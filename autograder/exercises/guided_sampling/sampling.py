@@ -1,7 +1,7 @@
-"""Checks of `sample_conditional`: whatever the sampler, its images must be those of a world that is known.
+"""Checks of `sample_conditional`: whatever the sampler, its images must be those of a known world.
 
-Which sampler it is stays open: where the classes have no variance, one image each, every sampler must arrive at it, and
-on the way there show the model that image with exactly the noise of the timestep.
+The choice of sampler is free: if the classes have no variance, one image each, every sampler must arrive at that image,
+and on the way must give the model that image with exactly the noise of the timestep.
 """
 
 import torch
@@ -12,13 +12,13 @@ from autograder.exercises.calls import Returned, Seeded, Thing, call, close, kee
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
 
 SAMPLE = "sample_conditional"
-SHAPE = (2, 5, 7)  # (C, H, W); 70 numbers: drawn image by image they are others than drawn at once
+SHAPE = (2, 5, 7)  # (C, H, W); 70 values: drawn one image at a time, they differ from those drawn at once
 NAMES = ("model", "schedule", "class_labels")
-LANDED = 0.02  # how far a pixel of a world without variance may be off; classes lie at least 0.06 from the null class
+LANDED = 0.02  # tolerance per pixel in a world without variance; classes lie at least 0.06 from the null class
 TRY = f"{SAMPLE}(model, schedule, torch.tensor([3, 5]), image_shape, generator=torch.Generator().manual_seed(0))"
 EXACT = (
-    "model = lambda x, t, y: (x - a(t).sqrt() * picture(y)) / (1 - a(t)).sqrt(), with a(t) = abar[t].view(-1, 1, 1, 1) "
-    "and picture(y) = (y / 10).view(-1, 1, 1, 1), is such a model"
+    "try model = lambda x, t, y: (x - a(t).sqrt() * picture(y)) / (1 - a(t)).sqrt() with a(t) = abar[t].view(-1, 1, "
+    "1, 1) and picture(y) = (y / 10).view(-1, 1, 1, 1), which knows exactly one image per class"
 )
 
 
@@ -36,8 +36,8 @@ def contract(probe: Probe, rng: Generator) -> None:
 
 
 def starts(probe: Probe, rng: Generator) -> None:
-    """Of the images shown at the first timestep, in whatever order and number of calls, each is one of the noises, and
-    each of the noises is there. A sampler that stays at that timestep for another call may show other images then."""
+    """The images given to the model at the first timestep, in any order and number of calls, are the noise images, all
+    of them. A sampler that calls the model again at that timestep may use other images then."""
     for count in (1, 3):
         g, seed = draw(rng, SHAPE, spread=0.2, apart=0.1), seed_of(rng)
         returned = ask(probe, g, labels_of(rng, g, count), 3.0, 5, Seeded(seed))
@@ -46,42 +46,42 @@ def starts(probe: Probe, rng: Generator) -> None:
         seen = shown_at(returned, times, int(times[0]), SHAPE)
         if first is None or not same_image(first, noise).any(1).all() or not same_image(noise, seen).any(1).all():
             raise Failed(
-                "the first images that the model is shown are not torch.randn(shape, generator=generator), drawn once, "
-                "for the whole batch, with shape (B, C, H, W): print the first x that your model is given, and compare"
+                "the first images given to the model are not torch.randn(shape, generator=generator), drawn once for "
+                "the whole batch with shape (B, C, H, W): print the first x that the model gets, and compare"
             )
 
 
 def same_image(a: Tensor, b: Tensor) -> Tensor:
-    """Which images of a (N, ...) are which of b (M, ...): (N, M) bool."""
+    """Which images of a (N, ...) equal which of b (M, ...): (N, M) bool."""
     return (a.float().flatten(1)[:, None] - b.float().flatten(1)).abs().amax(2) < 1e-5
 
 
 def times_of(returned: Returned, where: str = "") -> Tensor:
-    """The timestep of every call of the model, (calls,) int64; Failed where there was none, or no images came of it."""
+    """The timestep of every model call, (calls,) int64; Failed if there was none, or no images were returned."""
     returned.tensor()
     times = returned.after.get("times")
     if times is None or times.dim() != 1 or not len(times) or times.is_floating_point():
-        raise Failed(f"the model is never called{where}: put a print into a model of your own")
+        raise Failed(f"the model is never called{where}: put a print into a model of your own to check")
     return times.long()
 
 
 def shown(returned: Returned, call: int, shape: tuple[int, ...]) -> Tensor | None:
-    """The images of one call, (B or 2B, C, H, W); None where the child kept none."""
+    """The images of one call, (B or 2B, C, H, W); None if the child did not keep them."""
     x = returned.after.get(f"shown{call}")
     if x is not None and (x.dim() != 4 or tuple(x.shape[1:]) != shape or not len(x)):
-        raise Failed(f"the model is shown images of shape {sizes(x)}")
+        raise Failed(f"the model is given images of shape {sizes(x)}, but image_shape says otherwise")
     return x
 
 
 def shown_at(returned: Returned, times: Tensor, t: int, shape: tuple[int, ...]) -> Tensor:
-    """The images of all calls at this timestep that the child has kept, (N, C, H, W)."""
+    """The images of all calls at this timestep that the child kept, (N, C, H, W)."""
     calls = (times == t).nonzero().flatten().tolist()
     kept = [x for i in calls if (x := shown(returned, i, shape)) is not None]
     return torch.cat(kept) if kept else torch.empty(0, *shape)
 
 
 def runs_of(times: Tensor, start: int) -> list[Tensor]:
-    """The timesteps of each run from `start` down: a part of the batch may be sampled after another."""
+    """The timesteps of each run down from `start`: an answer may sample the batch in several parts."""
     again = ((times[1:] == start) & (times[:-1] != start)).nonzero().flatten() + 1
     return list(times.tensor_split(again))
 
@@ -89,21 +89,21 @@ def runs_of(times: Tensor, start: int) -> list[Tensor]:
 def steps(probe: Probe, rng: Generator) -> None:
     g, images = draw(rng, SHAPE, spread=0.2, apart=0.1), 2
     total = len(g.abar)
-    hint = "print the t that your model is given, with num_steps=5"
+    hint = "print the t that the model gets, with num_steps=5"
     for count in (1, 7, int(torch.randint(10, 50, (), generator=rng)), total):
         returned = ask(probe, g, labels_of(rng, g, images), 3.0, count, Seeded(seed_of(rng)))
         times = times_of(returned, f" with num_steps={count}")
         if times[0] != total - 1:
-            raise Failed(f"the first step is not at T - 1, where there is nothing but noise: {hint}")
+            raise Failed(f"the first step is not at T - 1, the timestep of pure noise: {hint}")
         runs = runs_of(times, total - 1)
         if len(runs) > images or any((run.diff() > 0).any() for run in runs):
-            raise Failed(f"the timesteps do not go down: {hint}")
+            raise Failed(f"the timesteps do not decrease: {hint}")
         if not all(count <= len(run.unique()) <= 2 * count and len(run) <= 4 * images * count for run in runs):
-            raise Failed(f"num_steps is not the number of timesteps that are visited: {hint}, and again with 10")
+            raise Failed(f"the number of timesteps visited is not num_steps: {hint}, and again with 10")
     y = labels_of(rng, g, images)
     fifty, default = (ask(probe, g, y, 3.0, *n, generator=Seeded(0)) for n in ((50,), ()))
     if not torch.equal(times_of(fifty), times_of(default)):
-        raise Failed("without num_steps, other timesteps are visited than with num_steps=50, which is the default")
+        raise Failed("without num_steps, the timesteps are not those of num_steps=50: make 50 the default")
 
 
 def lands(probe: Probe, rng: Generator) -> None:
@@ -112,18 +112,18 @@ def lands(probe: Probe, rng: Generator) -> None:
         y = labels_of(rng, g, 4)
         out = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng))).tensor((4, *SHAPE))
         close(
-            out, g.mean[y], "with a model that knows exactly one image of each class, the samples are not these images",
-            f"{EXACT}; is abar the one of t, and does the last step go to abar = 1?", rtol=0, atol=LANDED,
+            out, g.mean[y], "with a model that knows exactly one image per class, the samples are not these images",
+            f"{EXACT}. Is abar taken at t, and does the last step go to abar = 1?", rtol=0, atol=LANDED,
         )  # fmt: skip
 
 
 def guides(probe: Probe, rng: Generator) -> None:
     g = draw(rng, SHAPE, spread=0.0, apart=0.12)
     y = labels_of(rng, g, 3)
-    text = "guidance_scale does not move the images by w times the way from the null class to the class"
+    text = "guidance_scale does not move the images w times as far as from the null class to the class"
     example = (
-        "with a model that knows exactly one image of each class and of the null class, w = 0 must give the image of "
-        "the null class, w = 1 that of the class, and w = 2 lie as far beyond; the default is 4.0"
+        "with a model that knows exactly one image of each class and one of the null class, w = 0 must give the image "
+        "of the null class, w = 1 that of the class, and w = 2 must go as far again. The default is 4.0"
     )
     for w in (0.0, 2.5, 5.0, None):
         out = ask(probe, g, y, **({} if w is None else {"guidance_scale": w}), generator=Seeded(seed_of(rng)))
@@ -137,8 +137,8 @@ def bounded(probe: Probe, rng: Generator) -> None:
         out = ask(probe, g, labels_of(rng, g, 4), w, 10, Seeded(seed_of(rng))).tensor((4, *SHAPE))
         if finite(out, "the result").abs().max() > 1 + 1e-5:
             raise Failed(
-                "pixels lie outside of [-1, 1]: look at the smallest and the largest number of the result with "
-                "guidance_scale=10; clamp the estimate of x_0 in every step"
+                "some pixels lie outside [-1, 1]: look at the smallest and largest values of the result with "
+                "guidance_scale=10. Clamp the estimate of x_0 in every step"
             )
 
 
@@ -148,14 +148,17 @@ def decided(probe: Probe, rng: Generator) -> None:
     first, again, different = (ask(probe, g, y, 2.0, 8, s, seed=i) for i, s in enumerate((one, one, other)))
     if not same(first.tensor((2, *SHAPE)), again.tensor((2, *SHAPE))) or first.about.get("drew"):
         raise Failed(
-            f"with the same generator the images differ, or torch's global random numbers are used as well: {TRY} "
-            "twice must give the same images; every random number must come from generator"
+            "generators with the same seed give different images, or torch's global generator is used as well: "
+            f"calling {TRY} twice must give the same images. Every random number must come from generator"
         )
     if same(first.tensor(), different.tensor()):
-        raise Failed("generators with different seeds give the same images: is a seed fixed inside?")
+        raise Failed("generators with different seeds give the same images: is a seed fixed inside the function?")
     one, two = (ask(probe, g, y, 2.0, 8, seed=i).tensor((2, *SHAPE)) for i in range(2))
     if same(one, two):
-        raise Failed("without a generator every call gives the same images: torch.randn draws with generator=None, too")
+        raise Failed(
+            "without a generator, every call gives the same images: torch.randn also accepts generator=None, so fix "
+            "no seed"
+        )
 
 
 def alone(probe: Probe, rng: Generator) -> None:
@@ -165,8 +168,8 @@ def alone(probe: Probe, rng: Generator) -> None:
     one, two = (ask(probe, g, labels, 3.0, 8, seed).tensor((4, *SHAPE)) for labels in (y, changed))
     if not torch.allclose(one[:3], two[:3], atol=1e-5):
         raise Failed(
-            "an image changes if another one of the batch gets another label: compare the first image for the labels "
-            "[3, 5] and [3, 7], with the same generator"
+            "an image changes when the label of another image in the batch changes: compare the first image for the "
+            "labels [3, 5] and [3, 7], with generators of the same seed"
         )
 
 

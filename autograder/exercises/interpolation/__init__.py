@@ -1,4 +1,4 @@
-"""The interpolation exercise: paths between two embeddings, and the row of images along one (row.py)."""
+"""The interpolation exercise: paths between two embeddings, and a row of images along one (row.py)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from autograder.exercises.interpolation.row import LESSON
 from autograder.exercises.interpolation.world import ROW, arc
 
 NAME = "interpolate_embeddings"
-Judge = Callable[[Tensor], None]  # of a path; Failed where it is not what it should be
+Judge = Callable[[Tensor], None]  # of a path; raises Failed if it is wrong
 UNIT, LENGTH = partial(F.normalize, dim=1), partial(torch.linalg.vector_norm, dim=1)
 EXAMPLE = "try a = torch.tensor([1.0, 0.0]), b = torch.tensor([0.0, 3.0]), alphas = torch.tensor([0.0, 0.5, 1.0])"
 
@@ -30,7 +30,7 @@ def pair(rng: Generator, size: int) -> tuple[Tensor, Tensor]:
 
 
 def inner(rng: Generator, count: int) -> Tensor:
-    """alphas (N,) in no order, away from the ends."""
+    """alphas (N,), unordered and away from the ends."""
     return 0.05 + 0.9 * torch.rand(count, generator=rng)
 
 
@@ -41,12 +41,12 @@ def path(probe: Probe, a: Tensor, b: Tensor, alphas: Tensor, mode: str | None = 
 
 
 def expecting(wanted: Tensor, *told: str, of: Callable[[Tensor], Tensor] = Tensor.double, **within: float) -> Judge:
-    """close to what is wanted, of the path or of what `of` makes of it."""
+    """Judge that the path, or `of` applied to it, is close to `wanted`."""
     return lambda out: close(of(finite(out, "the result").double()), wanted, *told, **within)
 
 
 def judged(probe: Probe, given: tuple[Tensor, Tensor, Tensor], mode: str | None, judge: Judge) -> None:
-    """judge(the path), Failed. Where alphas in another order make no difference, that is what the student is told."""
+    """judge(the path). If reordering alphas makes no difference, the message says that instead."""
     out = path(probe, *given, mode)
     try:
         judge(out)
@@ -54,8 +54,8 @@ def judged(probe: Probe, given: tuple[Tensor, Tensor, Tensor], mode: str | None,
         a, b, alphas = given
         if len(alphas) > 1 and torch.equal(path(probe, a, b, alphas.flip(0), mode), out):
             raise Failed(
-                f"alphas never reach the result, which is the same for alphas in another order: {EXAMPLE}, and then "
-                "alphas.flip(0). Row i belongs to alphas[i], whatever their order and number"
+                f"alphas never reach the result, which stays the same when they are reordered: {EXAMPLE}, and then "
+                "alphas.flip(0). Row i belongs to alphas[i], for any number and order of alphas"
             ) from None
         raise
 
@@ -76,8 +76,8 @@ def linear(probe: Probe, rng: Generator) -> None:
         (a, b), alphas = pair(rng, size), torch.cat([torch.tensor([0.0, 1.0]), inner(rng, count)])
         for mode in (None, "linear"):
             text = "the path is not a straight line from a (alpha = 0) to b (alpha = 1)"
-            how = f"{EXAMPLE}: row i is a mixture of a and b with the weight alphas[i], alphas (N,) needs to be (N, 1)"
-            told = text if mode else f"{text} where no mode is given", how
+            how = f"{EXAMPLE}. Row i mixes a and b with the weight alphas[i], so reshape alphas from (N,) to (N, 1)"
+            told = text if mode else f"{text} when no mode is given", how
             judged(probe, (a, b, alphas), mode, expecting(line(a, b, alphas), *told))
 
 
@@ -85,8 +85,8 @@ def ends(probe: Probe, rng: Generator) -> None:
     for _ in range(3):
         a, b = pair(rng, 7)
         told = (
-            "the spherical path does not begin in a and end in b",
-            f'{EXAMPLE}, mode="spherical": the first and the last row are a and b themselves, with their lengths',
+            "the spherical path does not start at a and end at b",
+            f'{EXAMPLE}, mode="spherical". The first and last rows should be a and b themselves, with their lengths',
         )
         there = expecting(torch.stack([b, a]), *told, rtol=1e-3, atol=1e-4)
         judged(probe, (a, b, torch.tensor([1.0, 0.0])), "spherical", there)
@@ -97,8 +97,8 @@ def direction(probe: Probe, rng: Generator) -> None:
         (a, b), alphas = pair(rng, size), inner(rng, count)
         told = (
             "the direction does not turn evenly along the arc",
-            f'{EXAMPLE}, mode="spherical": the middle row points at 45°, since alpha = 0.5 is half of the angle. '
-            "The angle is between the directions, so both vectors are divided by their lengths first",
+            f'{EXAMPLE}, mode="spherical". The middle row should point at 45°, since alpha = 0.5 is half of the '
+            "angle. The angle is between directions, so divide both vectors by their lengths first",
         )
         turned = expecting(F.normalize(arc(a, b, alphas), dim=1), *told, of=UNIT, rtol=1e-3, atol=1e-3)
         judged(probe, (a, b, alphas), "spherical", turned)
@@ -108,23 +108,23 @@ def length(probe: Probe, rng: Generator) -> None:
     for size, count in ((2, 5), (6, 6), (40, 3)):
         (a, b), alphas = pair(rng, size), inner(rng, count)
         told = (
-            "the length does not go linearly from a's to b's",
-            f'{EXAMPLE}, mode="spherical": the three rows have the lengths 1, 2 and 3',
+            "the length does not change linearly from a's to b's",
+            f'{EXAMPLE}, mode="spherical". The three rows should have lengths 1, 2 and 3',
         )
         long = expecting(arc(a, b, alphas).norm(dim=1), *told, of=LENGTH, rtol=2e-3, atol=1e-4)
         judged(probe, (a, b, alphas), "spherical", long)
 
 
 def straight(probe: Probe, rng: Generator, pairs: list[tuple[Tensor, Tensor]], what: str, example: str) -> None:
-    """Spherical where there is no arc: finite, and linear."""
+    """Spherical mode without an arc: finite and linear."""
     for a, b in pairs:
         alphas = torch.cat([torch.tensor([0.0, 1.0]), inner(rng, 3)])
         out = path(probe, a, b, alphas, "spherical")
         how = f'try mode="spherical" with {example}, alphas = torch.tensor([0.0, 0.25, 1.0])'
         if not torch.isfinite(out).all():
             raise Failed(
-                f"{what} give nan or inf: {how}. There is no arc between them, and sin(angle) is 0; take the straight "
-                "line there"
+                f"{what} give nan or inf: {how}. There is no arc between them and sin(angle) is 0, so use the "
+                "straight line"
             )
         close(out, line(a, b, alphas), f"{what} are not joined by a straight line", how, rtol=2e-3, atol=2e-3)
 
@@ -136,7 +136,7 @@ def multiples(rng: Generator, count: int, sign: int = 1) -> list[tuple[Tensor, T
 
 
 def parallel(probe: Probe, rng: Generator) -> None:
-    pairs = multiples(rng, 25)  # rounding lifts the cosine of some above 1
+    pairs = multiples(rng, 25)  # rounding pushes the cosine of some above 1
     a = pairs[-1][0]
     pairs += [(a, a.clone()), (a, 1.5 * a + 1e-4 * torch.randn(16, generator=rng))]
     straight(probe, rng, pairs, "parallel vectors", "a = torch.tensor([0.3, 0.4]), b = 2 * a")
@@ -150,7 +150,7 @@ def opposite(probe: Probe, rng: Generator) -> None:
 def zero(probe: Probe, rng: Generator) -> None:
     a, nothing = torch.randn(9, generator=rng), torch.zeros(9)
     pairs = [(a, nothing), (nothing, a), (nothing, nothing.clone())]
-    straight(probe, rng, pairs, "vectors of which one is zero", "a = torch.zeros(2), b = torch.tensor([0.3, 0.4])")
+    straight(probe, rng, pairs, "pairs with a zero vector", "a = torch.zeros(2), b = torch.tensor([0.3, 0.4])")
 
 
 def unknown_mode(probe: Probe, rng: Generator) -> None:
@@ -161,7 +161,7 @@ def unknown_mode(probe: Probe, rng: Generator) -> None:
         if e.kind == "ValueError":
             return
         raise
-    raise Failed(f'a mode that does not exist should be a ValueError: {NAME}(a, b, alphas, mode="cubic") returns')
+    raise Failed(f'an unknown mode should raise a ValueError: {NAME}(a, b, alphas, mode="cubic") returns a result')
 
 
 def device(probe: Probe, rng: Generator) -> None:

@@ -1,4 +1,4 @@
-"""The questions of the interpolation exercise: calls of its functions, of one with a known model."""
+"""The questions of the interpolation exercise: calls of its functions, one of them with a known model."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from autograder.child import functions
 from autograder.child.functions import Reply
 from ddpm_core.schedule import DiffusionSchedule
 
-SHOWN = 400  # images that are kept, and no more than a call's beyond
+SHOWN = 400  # images kept, plus at most the rest of one call
 
 
 class Model(nn.Module):
-    """The exact denoiser of images that are normal around a linear picture of their embedding.
+    """The exact denoiser of images that are normal around a picture linear in their embedding.
 
-    x0 ~ N(mu, spread²) with mu = class_emb @ paint, so that the noise to expect in xt is
-    sqrt(1 - abar)·(xt - sqrt(abar)·mu) / (abar·spread² + 1 - abar). With spread 0 every sampler arrives at mu.
+    x0 ~ N(mu, spread²) with mu = class_emb @ paint, so the expected noise in xt is
+    sqrt(1 - abar)·(xt - sqrt(abar)·mu) / (abar·spread² + 1 - abar). With spread 0, every sampler ends at mu.
     """
 
     def __init__(self, table: nn.Parameter, paint: nn.Parameter, spread: Tensor, abar: Tensor):
@@ -47,17 +47,17 @@ class Model(nn.Module):
         self.times.update(int(i) for i in t)
         if sum(len(x) for _, x in self.shown) < SHOWN:
             self.shown.append((t.detach()[:1].clone(), x.detach().clone()))
-        t = (t + torch.zeros_like(x.flatten(1)[:, 0])).long()  # as in a network, t meets x's device
+        t = (t + torch.zeros_like(x.flatten(1)[:, 0])).long()  # as in a network, t must be on x's device
         a = self.abar.gather(0, t)[:, None, None, None]  # (B, 1, 1, 1)
         mu = (class_emb @ self.paint).view(x.shape)  # (B, D) @ (D, C·H·W)
         return (1 - a).sqrt() * (x - a.sqrt() * mu) / (a * self.spread**2 + 1 - a)
 
 
 def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """functions.call, with a model and a schedule among the arguments where their tensors are sent.
+    """functions.call, with a model and a schedule among the arguments if their tensors are sent.
 
-    Also returns the timesteps at which the model was called, `times`, and of the first calls the timestep (`times`, a
-    tensor) and the images (`shown0`, `shown1`, …).
+    Also returns the timesteps at which the model was called (`times` in the header), and for the first calls the
+    timestep (`times`, a tensor) and the images (`shown0`, `shown1`, …).
     """
     if "model.table" not in x:
         return functions.call(answers, header, x)

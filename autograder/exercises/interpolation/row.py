@@ -1,4 +1,4 @@
-"""Checks of `interpolate_classes`: a row of images from one noise, whatever the sampler."""
+"""Checks of `interpolate_classes`: a row of images from one noise, with any sampler."""
 
 from functools import partial
 
@@ -27,12 +27,12 @@ def is_along(image: Tensor, picture: Tensor) -> bool:
 
 
 def shares(images: Tensor, pictures: Tensor) -> Tensor:
-    """How much of each picture (M, ...) there is in each image (N, ...), by least squares: (N, M)."""
+    """How much of each picture (M, ...) is in each image (N, ...), by least squares: (N, M)."""
     return torch.linalg.lstsq(pictures.flatten(1).T, images.flatten(1).T).solution.T
 
 
 def besides(images: Tensor, pictures: Tensor) -> Tensor:
-    """What is in the images (N, ...) besides the pictures (M, ...), whatever their shares: (N, C·H·W)."""
+    """What is left of the images (N, ...) after removing the pictures (M, ...), whatever their shares: (N, C·H·W)."""
     return images.flatten(1) - shares(images, pictures) @ pictures.flatten(1)
 
 
@@ -42,15 +42,18 @@ def ends(probe: Probe, rng: Generator) -> None:
     wanted = w.picture(w.table[[a, b]])
     for image, picture, what in zip(out[[0, -1]], wanted, ("first image is not class_a", "last image is not class_b")):
         if not is_along(image, picture):
-            draw = f"draw {ROW}(model, schedule, 1, 7, 3, (1, 8, 8)) with the course's digits: a clean 1 and a clean 7"
+            draw = (
+                f"draw {ROW}(model, schedule, 1, 7, 3, (1, 8, 8)) with the course's digits, and look for a clean 1 "
+                "and a clean 7"
+            )
             if not besides(image[None], wanted)[0].abs().max() > 0.03 * image.abs().max():
                 raise Failed(
-                    f"the {what}'s, but a clean one of the two classes in other shares: alpha must be 0 for the first "
-                    f"image and 1 for the last one; print it for num_interp = 3. To see it, {draw} at the ends"
+                    f"the {what}'s, but a clean mixture of the two classes: alpha must be 0 for the first image and 1 "
+                    f"for the last, so print it for num_interp = 3. To see the images, {draw} at the ends"
                 )
             raise Failed(
-                f"the {what}'s: {draw} at the ends. Noise that is left means that the last step does not reach abar = "
-                "1, or that a timestep and its abar do not belong together"
+                f"the {what}'s: {draw} at the ends. Remaining noise means that the last step does not reach abar = 1, "
+                "or that a timestep is paired with the wrong abar"
             )
 
 
@@ -66,9 +69,9 @@ def even(probe: Probe, rng: Generator) -> None:
         apart = min(float((flat - shares @ basis).abs().max()) for shares in (straight, curved))
         if apart > 0.03 * float(basis.abs().max()) or torch.allclose(basis[0], basis[1], atol=1e-3):
             raise Failed(
-                "the images between the ends do not belong to embeddings at even steps from class_a's to class_b's: "
-                "for 5 images alpha is 0, 0.25, 0.5, 0.75 and 1, one embedding for each image, fed to "
-                "model.forward_with_cond in place of a class's"
+                "the embeddings of the images in between are not evenly spaced from class_a's to class_b's: for 5 "
+                "images, alpha is 0, 0.25, 0.5, 0.75 and 1. Each image has its own embedding, passed to "
+                "model.forward_with_cond instead of a class's"
             )
 
 
@@ -77,9 +80,9 @@ def one_noise(probe: Probe, rng: Generator) -> None:
     out, _ = ask(probe, w, (a, a), 4, seed_of(rng), guidance_scale=1.0)
     if (out - out[:1]).abs().max() > 1e-3:
         raise Failed(
-            "the images of a row do not start from one noise: with class_a = class_b, all images of the row must be "
-            "the same. Draw one torch.randn((1, C, H, W), generator=generator) and repeat it; a sampler that adds "
-            "noise on the way must add the same to all of them"
+            "the images of a row do not start from the same noise: with class_a = class_b, all images of the row must "
+            "be equal. Draw one torch.randn((1, C, H, W), generator=generator) and repeat it. A sampler that adds "
+            "noise must add the same noise to all images"
         )
 
 
@@ -90,23 +93,23 @@ def noise_of_the_generator(probe: Probe, rng: Generator) -> None:
     out, again, differs = (ask(probe, w, (a, a), 1, seed, seed=seed_of(rng), **asked)[0] for seed in (one, one, other))
     if (out - again).abs().max() > 1e-5:
         raise Failed(
-            "the same generator seed gives another row: the noise must come from `generator` alone. Call it twice with "
-            "generator=torch.Generator().manual_seed(0)"
+            "the same generator seed gives different rows: the noise must come only from `generator`. Call it twice "
+            "with generator=torch.Generator().manual_seed(0) and compare"
         )
     if (out - differs).abs().max() < 1e-2:
-        raise Failed("another generator seed gives the same row: pass generator=generator to torch.randn")
+        raise Failed("different generator seeds give the same row: pass generator=generator to torch.randn")
     noise = torch.cat([out, differs]) - w.picture(w.table[[a]])  # (2, 3, 16, 16), near 0.3 · standard normal
     flat = (noise / 0.3).flatten(2).flatten(0, 1)  # (6, 256)
     if not 0.6 < flat.std() < 1.5 or flat.mean().abs() > 0.2 or flat.abs().max() < 2.2 * flat.std():
-        raise Failed("the initial noise is not standard normal: look at its mean and standard deviation, 0 and 1")
+        raise Failed("the initial noise is not standard normal: its mean should be 0 and its standard deviation 1")
     if torch.corrcoef(flat).fill_diagonal_(0).abs().max() > 0.5:
-        raise Failed("the channels share one noise: draw it with the shape (1, C, H, W)")
+        raise Failed("the channels share the same noise: draw it with the shape (1, C, H, W)")
 
 
 def guided_by(scale: float, images: Tensor, w: World, classes: tuple[int, int]) -> bool:
-    """Are the images those of null + scale·(picture - null), with a picture on any way between the two classes?
+    """Are the images null + scale·(picture - null), with a picture on some path between the two classes?
 
-    Which way it is, and how far, is judged elsewhere: on a line the shares of the two add up to 1, on an arc to more.
+    Which path, and how far along it, other checks judge: on a line the two shares add up to 1, on an arc to more.
     """
     without = images - (1 - scale) * w.picture(w.table[-1:])  # scale · picture
     if scale == 0:
@@ -122,9 +125,9 @@ def guidance(probe: Probe, rng: Generator) -> None:
         out, _ = ask(probe, w, classes, 3, seed_of(rng), guidance_scale=scale)
         if not guided_by(scale, out[[0, -1]], w, classes):
             raise Failed(
-                "guidance is not eps_u + w * (eps_c - eps_u), w = guidance_scale, with the null class's embedding (its "
-                "label is model.null_class) for eps_u: look at w = 0, which is the null class alone, and at w = 1, the "
-                "class alone"
+                "guidance is not eps_u + w * (eps_c - eps_u) with w = guidance_scale: get eps_u from the embedding of "
+                "the null class, whose label is model.null_class. Check w = 0, which must give the null class alone, "
+                "and w = 1, the class alone"
             )
 
 
@@ -133,8 +136,8 @@ def defaults(probe: Probe, rng: Generator) -> None:
     out, about = ask(probe, w, classes, 2, seed_of(rng), num_steps=None)
     if not guided_by(4, out, w, classes) or len(about.get("times") or ()) != 50:
         raise Failed(
-            "without guidance_scale and num_steps, the row is not that of w = 4 and 50 steps: give both their defaults "
-            "in the signature, and use them"
+            "without guidance_scale and num_steps, the row is not that of w = 4 and 50 steps: set both defaults in "
+            "the signature, and use the arguments"
         )
 
 
@@ -142,7 +145,7 @@ def one_image(probe: Probe, rng: Generator) -> None:
     w, (a, b) = world(rng, null=False), two(rng)
     out, _ = ask(probe, w, (a, b), 1, seed_of(rng), guidance_scale=1.5)
     if not is_along(out[0], w.picture(w.table[[a]])):
-        raise Failed("a row of one image is not class_a's: look at the alpha of num_interp = 1, which should be 0")
+        raise Failed("a row of one image is not class_a's: with num_interp = 1, alpha should be 0")
 
 
 def timesteps(probe: Probe, rng: Generator) -> None:
@@ -151,8 +154,8 @@ def timesteps(probe: Probe, rng: Generator) -> None:
         times = ask(probe, w, two(rng), 2, seed_of(rng), num_steps=steps)[1].get("times")
         if not isinstance(times, list) or len(times) != steps or times[-1] != len(w.abar) - 1:
             raise Failed(
-                "the model is not asked at num_steps different timesteps, the first of which is T - 1: print t in a "
-                "call with num_steps=5; T is schedule.timesteps, not always 1000"
+                "the model is not called at num_steps different timesteps starting from T - 1: print t in a call with "
+                "num_steps=5. T is schedule.timesteps, not always 1000"
             )
 
 
@@ -161,7 +164,7 @@ def in_range(probe: Probe, rng: Generator) -> None:
     out, _ = ask(probe, w, two(rng), 3, seed_of(rng), guidance_scale=3.0)
     if out.abs().max() > 1 + 1e-4:
         raise Failed(
-            "the images leave [-1, 1]: clamp x0 in every step (and derive the noise anew), as in ddim_step; look at "
+            "the images leave [-1, 1]: in every step, clamp x0 and recompute the noise, as in ddim_step. Look at "
             "images.abs().max() with guidance_scale=10"
         )
 
@@ -173,7 +176,7 @@ def rederives(probe: Probe, rng: Generator) -> None:
         row.tensor((2, *w.shape))
         null, picture = w.picture(w.table[[-1, a]])
         if not one_picture_all_the_way(shown(row, w), null + 4 * (picture - null), w.abar):
-            raise Failed(f"{STALE}, as in ddim_step; with guidance_scale=10 x_0 is clamped in most steps")
+            raise Failed(f"{STALE}, as in ddim_step. With guidance_scale=10, x_0 is clamped in most steps")
 
 
 def device(probe: Probe, rng: Generator) -> None:

@@ -1,7 +1,7 @@
 """A model and a schedule for which the right row of images is known.
 
-The model is the exact denoiser of images that are normal around a picture which is linear in the class embedding. With
-no spread every sampler ends in that picture, exactly; with some, in the picture plus a multiple of the initial noise.
+The model is the exact denoiser of images that are normal around a picture linear in the class embedding. Without
+spread, every sampler ends exactly at that picture; with spread, at the picture plus a multiple of the initial noise.
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ ROW = "interpolate_classes"
 THINGS = Thing("model"), Thing("schedule")
 SHAPE = (2, 5, 4)
 CLASSES, DIM = 7, 6
-STEPS = 9  # which do not divide T
+STEPS = 9  # does not divide T
 
 
 def arc(a: Tensor, b: Tensor, alphas: Tensor) -> Tensor:
-    """(N, D) float64: the direction on the arc (Shoemake 1985), the length linearly. For vectors that have an arc."""
+    """(N, D) float64: direction on the arc (Shoemake 1985), length linear. For vectors that have an arc."""
     a, b, alphas = a.double(), b.double(), alphas.double()[:, None]
     u, v = F.normalize(a, dim=0), F.normalize(b, dim=0)
     angle = torch.acos((u @ v).clamp(-1, 1))
@@ -47,7 +47,7 @@ class World:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """What the child makes its model and its schedule of."""
+        """What the child builds its model and its schedule from."""
         model = {"model.table": self.table, "model.paint": self.paint, "model.spread": self.spread}
         return model | {"schedule.alphas_cumprod": self.abar}
 
@@ -55,7 +55,7 @@ class World:
 def world(
     rng: Generator, spread: float = 0.0, null: bool = True, size: float = 0.15, shape: tuple[int, ...] = SHAPE
 ) -> World:
-    """A new one. Its pictures are of this size at most, so that guidance up to 5 stays within [-1, 1]."""
+    """A new world. Its pictures are at most this large, so that guidance up to 5 stays within [-1, 1]."""
     count = int(torch.randint(200, 400, (), generator=rng))
     table = torch.randn(CLASSES + 1, DIM, generator=rng)
     table[-1] *= null
@@ -75,7 +75,7 @@ def two(rng: Generator) -> tuple[int, int]:
 def asked(
     probe: Probe, w: World, classes: tuple[int, int], count: int, generator: int | None, seed: int = 0, **kwargs: Any
 ) -> Returned:
-    """The row (num_interp, C, H, W), and what else the child says."""
+    """The row (num_interp, C, H, W), and the rest of the child's reply."""
     kwargs = {"num_steps": STEPS, "generator": None if generator is None else Seeded(generator), **kwargs}
     kwargs = {k: v for k, v in kwargs.items() if v is not None}
     return call(probe, ROW, *THINGS, *classes, count, w.shape, besides=w.tensors, seed=seed, **kwargs)
@@ -84,7 +84,7 @@ def asked(
 def ask(
     probe: Probe, w: World, classes: tuple[int, int], count: int, generator: int | None, seed: int = 0, **kwargs: Any
 ) -> tuple[Tensor, dict]:
-    """The images in float64, and the child's words; Failed where they are not what the contract asks for."""
+    """The images in float64, and the child's report; Failed if the images break the contract."""
     row = asked(probe, w, classes, count, generator, seed, **kwargs)
     images = row.tensor((count, *w.shape), torch.float32)
     row.unchanged()
@@ -92,7 +92,7 @@ def ask(
 
 
 def shown(row: Returned, w: World) -> Shown:
-    """What the model was shown at which timestep, as far as the child has kept it."""
+    """What the model was given at which timestep, as far as the child kept it."""
     times = row.after.get("times")
     if times is None or times.dim() != 1 or times.is_floating_point():
         raise Failed("the model is never called: print t in a call with num_steps=5")
@@ -100,6 +100,6 @@ def shown(row: Returned, w: World) -> Shown:
     for i, t in enumerate(times.clamp(0, len(w.abar) - 1).tolist()):
         x = row.after.get(f"shown{i}")
         if x is None or x.dim() != 4 or tuple(x.shape[1:]) != w.shape or not x.is_floating_point():
-            raise Failed("the model is shown images of another shape than image_shape: print x.shape at every call")
+            raise Failed("the model is given images whose shape is not image_shape: print x.shape at every call")
         found.append((t, x))
     return found

@@ -1,4 +1,4 @@
-"""The inversion exercise: DDIM backwards, from an image to its noise, and the step that inpaints (inpainting.py)."""
+"""The inversion exercise: DDIM backwards, from an image to its noise, and an inpainting step (inpainting.py)."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NAMES = ("denoise", "x0", "schedule", "timesteps")
 
 @dataclass(frozen=True)
 class World:
-    """Images whose pixels are normally distributed, so that the denoiser of questions.py is exact; here in float64."""
+    """Images with normally distributed pixels, for which the denoiser of questions.py is exact; here in float64."""
 
     mean: Tensor  # (C, H, W)
     width: Tensor  # (C, H, W)
@@ -37,12 +37,12 @@ class World:
         return (1 - a).sqrt() * (x - a.sqrt() * self.mean) / (a * self.width.double() ** 2 + 1 - a)
 
     def hop(self, x: Tensor, at: int | None, to: int | None, asked: int) -> Tensor:
-        """DDIM's step from one noise level to another, with the eps that the denoiser sees at timestep `asked`."""
+        """DDIM's step from one noise level to another, with the eps that the denoiser predicts at timestep `asked`."""
         a, b, eps = self.level(at), self.level(to), self.eps(x, asked)
         return b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
 
     def inverted(self, x0: Tensor, times: list[int]) -> Tensor:
-        """Up through the descending times, from the clean image."""
+        """Up through the (descending) times, from the clean image."""
         x, at = x0.double(), None
         for to in reversed(times):
             x, at = self.hop(x, at, to, to if at is None else at), to
@@ -60,7 +60,7 @@ class World:
 
 
 def draw(rng: Generator, shape: tuple[int, ...] = SHAPE) -> World:
-    """With a schedule of 60 to 120 timesteps, whose first leaves almost no noise."""
+    """A world with a schedule of 60 to 120 timesteps, almost without noise at the first."""
     steps = int(torch.randint(60, 120, (), generator=rng))
     u = (torch.arange(steps).double() + 0.6) / (steps + 1)
     abar = (torch.cos(u * math.pi / 2) ** 2).float()
@@ -96,26 +96,26 @@ def asked_where_it_starts(probe: Probe, rng: Generator) -> None:
         seen = returned.after.get("times")
         seen = seen.flatten().tolist() if seen is not None else []
         up = times[::-1]
-        if seen not in ([up[0], *up[:-1]], up[:-1]):  # the first step may ask at 0, or ask nothing
+        if seen not in ([up[0], *up[:-1]], up[:-1]):  # the first step may ask at 0 or not at all
             raise Failed(
-                "the denoiser is not asked once a step, at the timestep where the step starts, from the image up: "
-                "print the t that your denoiser is given. With timesteps 9, 6, 3, 0 it should be 0, 0, 3, 6, the first "
-                "0 for the clean image, which has no timestep of its own; never 9, where the last step ends"
+                "the denoiser is not called once per step, at the timestep where the step starts: print the t that "
+                "your denoiser gets. With timesteps 9, 6, 3, 0 it should be 0, 0, 3, 6. The first 0 is for the clean "
+                "image, which has no timestep of its own, and 9 never occurs, since the last step ends there"
             )
 
 
 def levels(probe: Probe, rng: Generator) -> None:
-    """Every step in closed form; down to 0, where it matters little how the clean image is taken."""
+    """Every step in closed form. The times go down to 0, so the treatment of the clean image hardly matters."""
     for _ in range(2):
         world = draw(rng)
         for times in lists(rng, world):
             x0 = world.images(rng, 3)
             close(
                 invert(probe, world, x0, times).tensor(SHAPE), world.inverted(x0, times), "a step does not lead to the "
-                "next noise level", "take a denoiser that always answers eps = 0: then each step only changes the "
-                "factor of the image, and at timestep t the root of alphas_cumprod[t] must be left of x0. With "
-                "one that always answers eps = 1, x0 = 0 must become the root of 1 - alphas_cumprod[t]. If both do, "
-                "the levels are right, and the denoiser is asked at another timestep than where the step starts",
+                "next noise level", "take a denoiser that always returns eps = 0. Then at timestep t the image must "
+                "be x0 times the square root of alphas_cumprod[t]. With one that always returns eps = 1, x0 = 0 must "
+                "become the square root of 1 - alphas_cumprod[t]. If both hold, the levels are right, and the denoiser "
+                "is called at a timestep other than where the step starts",
                 rtol=3e-3, atol=3e-3,
             )  # fmt: skip
 
@@ -126,22 +126,22 @@ def first_step(probe: Probe, rng: Generator) -> None:
         times, x0 = [int(share * len(world.abar))], world.images(rng, 3)
         close(
             invert(probe, world, x0, times).tensor(SHAPE), world.inverted(x0, times), "the first step does not start "
-            "from the clean image", "with a single timestep in the list, the step goes from abar = 1, where x0 is all "
-            "image, to alphas_cumprod[t]; the noise is the denoiser's at t, the image is x0 itself",
+            "from the clean image", "with a single timestep in the list, the step goes from abar = 1, where x0 has no "
+            "noise, to alphas_cumprod[t]. The noise is the denoiser's at t, and the image is x0 itself",
             rtol=1e-3, atol=1e-3,
         )  # fmt: skip
 
 
 def leads_back(probe: Probe, rng: Generator) -> None:
-    """DDIM, done by the parent, makes the image again: as nearly as from the right noise."""
+    """The parent's DDIM recovers the image, as closely as from the right noise."""
     world = draw(rng)
     times, x0 = list(range(len(world.abar) - 1, -1, -1)), world.images(rng, 3)
     z = finite(invert(probe, world, x0, times).tensor(SHAPE), "the noise")
     right = (world.sampled(world.inverted(x0, times), times) - x0).abs().mean()
     if (world.sampled(z, times) - x0).abs().mean() > 1.5 * right + 0.005:
         raise Failed(
-            "DDIM does not lead back from the noise to the image: invert an image with all timesteps, run DDIM without "
-            "eta from what comes out, and look at the difference"
+            "DDIM does not lead back from the noise to the image: invert an image with all timesteps, run DDIM with "
+            "eta = 0 from the result, and compare"
         )
 
 
@@ -150,7 +150,10 @@ def certain(probe: Probe, rng: Generator) -> None:
     times, x0 = lists(rng, world)[1], world.images(rng, 3)
     one, two = (invert(probe, world, x0, times, seed=seed_of(rng)).tensor(SHAPE) for _ in range(2))
     if not torch.equal(one, two):
-        raise Failed("two inversions of one image differ: no noise is drawn, the noise is what the image decides")
+        raise Failed(
+            "two inversions of the same image differ: inversion draws no random noise, since the image determines the "
+            "noise"
+        )
 
 
 def alone(probe: Probe, rng: Generator) -> None:
@@ -159,7 +162,10 @@ def alone(probe: Probe, rng: Generator) -> None:
     whole = invert(probe, world, x0, times).tensor(SHAPE)
     each = torch.cat([invert(probe, world, one, times).tensor((1, *SHAPE[1:])) for one in x0.split(1)])
     if not torch.allclose(whole, each, rtol=1e-4, atol=1e-4):
-        raise Failed("an image's noise depends on other images of the batch: invert two images together and each alone")
+        raise Failed(
+            "an image's noise depends on other images of the batch: invert two images together, then each alone, and "
+            "compare"
+        )
 
 
 def device(probe: Probe, rng: Generator) -> None:

@@ -1,4 +1,4 @@
-"""Checks of `inpaint_step`: the known part of an image put back at its noise level."""
+"""Checks of `inpaint_step`: the known part of an image, restored at its noise level."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ TRY = "xt = torch.full((1, 1, 2, 2), 9.0), x0 = torch.ones(1, 1, 2, 2), mask = t
 
 
 def draw(rng: Generator, shape: tuple[int, ...], wide: tuple[int, ...] | None = None) -> tuple[Tensor, ...]:
-    """(xt, x0, mask, abar, eps): the mask of shape `wide`, (1, 1, H, W) unless given, holds 0 and 1, both of them."""
+    """(xt, x0, mask, abar, eps): the mask has shape `wide`, by default (1, 1, H, W), and contains both 0 and 1."""
     xt, x0, eps = torch.randn(3, *shape, generator=rng)
     mask = torch.randint(2, wide or (1, 1, *shape[2:]), generator=rng).float()
     mask[..., 0, 0], mask[..., -1, -1] = 1, 0
@@ -44,29 +44,29 @@ def unknown_stays(probe: Probe, rng: Generator) -> None:
         close(
             out[hidden],
             given[0][hidden],
-            "where mask is 0 the result is not xt",
-            f"try {TRY}: the right column stays 9",
+            "where mask is 0, the result is not xt",
+            f"try {TRY}. The right column should stay 9",
         )
 
 
 def known_is_noised(probe: Probe, rng: Generator) -> None:
-    """Image and noise each by themselves, then both."""
+    """Image and noise separately, then together."""
     for shape in SHAPES:
         for image, noise in ((1, 0), (0, 1), (1, 1)):
             xt, x0, mask, abar, eps = draw(rng, shape)
             given = xt, image * x0, mask, abar, noise * eps
             seen = mask.expand(shape) == 1
             close(
-                step(probe, *given).tensor(shape)[seen], right(*given)[seen], "where mask is 1 the result is not x0 at "
-                "the noise level abar", f"try {TRY}, abar = torch.tensor(0.25) and eps = 0 * x0: the left column is "
-                "0.5; with eps = x0 and x0 = 0 it is the root of 0.75",
+                step(probe, *given).tensor(shape)[seen], right(*given)[seen], "where mask is 1, the result is not x0 "
+                "at the noise level abar", f"try {TRY}, abar = torch.tensor(0.25) and eps = 0 * x0. The left column "
+                "should be 0.5, and with x0 = 0 and eps all ones the square root of 0.75",
             )  # fmt: skip
 
 
 def clean(probe: Probe, rng: Generator) -> None:
     xt, x0, mask, _, eps = draw(rng, SHAPES[0])
     given = xt, x0, mask, torch.tensor(1.0), eps
-    close(step(probe, *given).tensor(SHAPES[0]), right(*given), "at abar = 1 the known part is not the image itself",
+    close(step(probe, *given).tensor(SHAPES[0]), right(*given), "at abar = 1, the known part is not the image itself",
           f"try {TRY}, abar = torch.tensor(1.0) and any eps")  # fmt: skip
 
 
@@ -76,8 +76,8 @@ def own_mask(probe: Probe, rng: Generator) -> None:
             given = draw(rng, shape, wide)
             if not torch.allclose(step(probe, *given).tensor(shape), right(*given), rtol=1e-4, atol=1e-5):
                 raise Failed(
-                    f"a mask of shape {wide} for images of shape {shape} goes wrong: mask broadcasts over xt, with one "
-                    "mask for all images or one for each, and for all channels or each"
+                    f"a mask of shape {wide} for images of shape {shape} goes wrong: mask must broadcast over xt, "
+                    "with one mask for all images or one per image, and one for all channels or one per channel"
                 )
 
 

@@ -1,7 +1,7 @@
-"""Questions for answers that call a denoiser: one that is exact, made here of what the parent drew.
+"""Questions for answers that call a denoiser: an exact one, built here from what the parent drew.
 
 It knows images whose pixels are normally distributed around `denoiser.mean` with the standard deviations
-`denoiser.width`. At which timesteps the answer asked it goes back with the result.
+`denoiser.width`. The timesteps at which the answer called it are returned with the result.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from autograder.child.functions import Reply
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the task says that a schedule offers."""
+    """The part of a schedule that the task documents."""
 
     alphas_cumprod: Tensor  # (T,)
 
@@ -27,7 +27,7 @@ class Schedule:
 
 
 class Denoiser:
-    """denoise(xt, t) -> (x0_hat, eps); as one of a trained network would, it refuses what does not fit together."""
+    """denoise(xt, t) -> (x0_hat, eps); like one with a trained network, it rejects inputs that do not fit together."""
 
     def __init__(self, mean: Tensor, width: Tensor, abar: Tensor):
         self.mean, self.width, self.abar = mean, width, abar
@@ -36,9 +36,9 @@ class Denoiser:
     def __call__(self, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         wanted = ", ".join(map(str, self.mean.shape))
         if not isinstance(xt, Tensor) or xt.shape[1:] != self.mean.shape:
-            raise ValueError(f"the denoiser wants images of shape (B, {wanted})")
+            raise ValueError(f"the denoiser expects images of shape (B, {wanted})")
         if not isinstance(t, Tensor) or tuple(t.shape) != (len(xt),) or t.is_floating_point():
-            raise ValueError("the denoiser wants t as one whole number for each image, a tensor of shape (B,)")
+            raise ValueError("the denoiser expects t as a tensor of shape (B,), one integer per image")
         if int(t.min()) < 0 or int(t.max()) >= len(self.abar):
             raise IndexError(f"the denoiser takes timesteps from 0 to {len(self.abar) - 1}")
         self.times.append(t.detach()[0].clone())
@@ -49,8 +49,8 @@ class Denoiser:
 
 
 def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """functions.call, with a denoiser and a schedule among the arguments where the parent sent them; also returns the
-    timesteps at which the denoiser was asked (`times`)."""
+    """functions.call, with a denoiser and a schedule among the arguments if the parent sent them; also returns the
+    timesteps at which the denoiser was called (`times`)."""
     if "schedule.alphas_cumprod" not in x:
         return functions.call(answers, header, x)
     abar = x["schedule.alphas_cumprod"]

@@ -1,4 +1,4 @@
-"""The label_dropout exercise: each label of a batch becomes the null class by a coin of its own."""
+"""The label_dropout exercise: each label of a batch is replaced by the null class independently."""
 
 from functools import partial
 
@@ -10,11 +10,11 @@ from autograder.exercises.calls import Returned, Seeded, call, keeps_device, sam
 
 LESSON = "lesson 5.2, “Dropping labels”"
 NAME = "drop_labels"
-SIGMAS = 6.0  # how far a share may lie from its mean: by chance once in five hundred million
+SIGMAS = 6.0  # how far a fraction may be from its mean: by chance once in five hundred million
 
 
 def classes(rng: Generator) -> int:
-    """K, which is also the null class's index; never the 10 of the digits."""
+    """K, also the index of the null class; never 10 as with the digits."""
     return int(torch.randint(11, 60, (), generator=rng))
 
 
@@ -41,7 +41,7 @@ def new_tensor(probe: Probe, rng: Generator) -> None:
     for p in (0.0, 0.5, 1.0):
         if "labels" in (drop(probe, y, p, null, rng).about.get("shares") or ()):
             raise Failed(
-                "the result is the input itself, or shares its memory: with y = torch.tensor([1, 2]), writing to "
+                "the result is the input itself or shares its memory: with y = torch.tensor([1, 2]), writing to "
                 "drop_labels(y, 0.0, 10) must not change y"
             )
 
@@ -52,21 +52,21 @@ def null_or_kept(probe: Probe, rng: Generator) -> None:
         out = drop(probe, y, 0.4, null, rng).tensor((200,))
         if not ((out == y) | (out == null)).all():
             raise Failed(
-                "a label is neither kept nor replaced by null_class: look at drop_labels(torch.tensor([1, 2, 3]), 0.5, "
-                "77), which may hold nothing but 1, 2, 3, each in its place, and 77"
+                "some labels are neither kept nor replaced by null_class: look at drop_labels(torch.tensor([1, 2, "
+                "3]), 0.5, 77). Each entry must be the original label or 77"
             )
 
 
 def never_and_always(probe: Probe, rng: Generator) -> None:
     y, null = drawn(rng, 500)
     if not torch.equal(drop(probe, y, 0.0, null, rng).tensor((500,)).long(), y):
-        raise Failed("with p_uncond = 0 labels are dropped: look at drop_labels(torch.arange(5), 0.0, 10)")
+        raise Failed("with p_uncond = 0, some labels are dropped: look at drop_labels(torch.arange(5), 0.0, 10)")
     if not (drop(probe, y, 1.0, null, rng).tensor((500,)) == null).all():
-        raise Failed("with p_uncond = 1 labels are kept: look at drop_labels(torch.arange(5), 1.0, 10)")
+        raise Failed("with p_uncond = 1, some labels are kept: look at drop_labels(torch.arange(5), 1.0, 10)")
 
 
 def far(dropped: Tensor, p: float) -> bool:
-    """Is the share of dropped labels further from p than chance allows?"""
+    """Is the fraction of dropped labels further from p than chance allows?"""
     n = dropped.numel()
     return abs(float(dropped.double().mean()) - p) > SIGMAS * (p * (1 - p) / n) ** 0.5
 
@@ -76,7 +76,7 @@ def right_share(probe: Probe, rng: Generator) -> None:
         y, null = drawn(rng, 20_000)
         if far(drop(probe, y, p, null, rng).tensor((20_000,)) == null, p):
             raise Failed(
-                "the share of dropped labels is not p_uncond: with labels = torch.zeros(100_000).long(), take "
+                "the fraction of dropped labels is not p_uncond: with labels = torch.zeros(100_000).long(), compute "
                 "(drop_labels(labels, 0.15, 10) == 10).float().mean()"
             )
 
@@ -88,21 +88,24 @@ def own_coin(probe: Probe, rng: Generator) -> None:
     counts = out.sum(1).double()  # binomial: mean B·p, variance B·p·(1 - p)
     spread = batch * p * (1 - p)
     hint = (
-        "call drop_labels(torch.zeros(8).long(), 0.3, 10) a few times, and count the 10s: mostly between 0 and 5, not "
-        "always the same number, and not all or none"
+        "call drop_labels(torch.zeros(8).long(), 0.3, 10) a few times and count the 10s. There should be mostly "
+        "between 0 and 5, not always the same number, and not all or none"
     )
     if not 0.6 * spread < counts.var() < 1.6 * spread:
-        raise Failed(f"the labels of a batch do not have a coin each: {hint}")
+        raise Failed(f"the labels of a batch are not dropped independently: {hint}")
     if any(far(out[:, i], p) for i in range(batch)):
-        raise Failed(f"the places of a batch are not dropped equally often: {hint}, place by place")
+        raise Failed(
+            f"some positions in the batch are dropped more often than others: {hint}. Also compare the positions"
+        )
 
 
 def single_labels(probe: Probe, rng: Generator) -> None:
     y, null = drawn(rng, 1)
     if far(drop(probe, y, 0.3, null, rng, repeat=1500).tensor((1500, 1)) == null, 0.3):
         raise Failed(
-            "a batch of one label is not dropped with probability p_uncond: call drop_labels(torch.tensor([3]), 0.3, "
-            "10) a hundred times; rounding B · p_uncond to a number of labels makes it never or always"
+            "in a batch of one, the label is not dropped with probability p_uncond: call "
+            "drop_labels(torch.tensor([3]), 0.3, 10) a hundred times. Rounding B · p_uncond to a whole number of "
+            "labels drops it never or always"
         )
 
 
@@ -111,7 +114,7 @@ def every_class(probe: Probe, rng: Generator) -> None:
     y = torch.arange(12_000) % null
     out = drop(probe, y, p, null, rng).tensor((12_000,)) == null
     if any(far(out[y == k], p) for k in range(null)):
-        raise Failed("some classes are dropped more often than others: take the share of 10s for each class")
+        raise Failed("some classes are dropped more often than others: compute the fraction dropped for each class")
 
 
 def repeatable(probe: Probe, rng: Generator) -> None:
@@ -119,24 +122,31 @@ def repeatable(probe: Probe, rng: Generator) -> None:
     one, other = (Seeded(seed_of(rng)) for _ in range(2))
     first, again, different = (call(probe, NAME, y, 0.5, null, g, seed=i) for i, g in enumerate((one, one, other)))
     if not same(first.tensor((400,)), again.tensor((400,))):
-        raise Failed("generators with the same seed do not drop the same labels: pass generator on to what draws")
+        raise Failed(
+            "generators with the same seed do not drop the same labels: pass generator to the function that draws"
+        )
     if same(first.tensor(), different.tensor((400,))):
-        raise Failed("generators with different seeds drop the same labels: is a seed fixed inside?")
+        raise Failed("generators with different seeds drop the same labels: is a seed fixed inside the function?")
     twice = call(probe, NAME, y, 0.5, null, one, repeat=2).tensor((2, 400))
     if same(twice[0], twice[1]):
-        raise Failed("a second call with the same generator drops the same labels again: the generator must move on")
+        raise Failed(
+            "a second call with the same generator drops the same labels again: do not reset the generator or copy it"
+        )
 
 
 def global_stream(probe: Probe, rng: Generator) -> None:
     y, null = drawn(rng, 400)
     if drop(probe, y, 0.5, null, rng).about.get("drew"):
         raise Failed(
-            "with a generator given, random numbers are drawn from torch's global stream all the same: two runs that "
-            "differ in nothing else are then no longer comparable"
+            "although a generator is given, random numbers are also drawn from torch's global generator: draw only "
+            "from the generator that is given, so that runs stay comparable"
         )
     one, two = (call(probe, NAME, y, 0.5, null, seed=i).tensor((400,)) for i in range(2))
     if same(one, two):
-        raise Failed("without a generator the same labels are dropped every time: draw from torch's global stream then")
+        raise Failed(
+            "without a generator, the same labels are dropped every time: draw from torch's global generator in that "
+            "case"
+        )
 
 
 def device(probe: Probe, rng: Generator) -> None:

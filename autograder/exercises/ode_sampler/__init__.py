@@ -1,4 +1,4 @@
-"""The ode_sampler exercise: one step of Euler's and of Heun's method along a velocity field that is known exactly."""
+"""The ode_sampler exercise: one step of Euler's and of Heun's method along an exactly known velocity field."""
 
 import math
 from functools import partial
@@ -24,7 +24,7 @@ def contract(name: str, probe: Probe, rng: Generator) -> None:
 
 
 def follows(name: str, up: bool, text: str, probe: Probe, rng: Generator) -> None:
-    """The step in closed form, at points of the flow and beside it."""
+    """Against the step in closed form, at points on and off the flow."""
     for shape in SHAPES:
         flow, xt = draw(rng, shape[1:]), 2 * torch.randn(shape, generator=rng)
         right = {EULER: flow.euler, HEUN: flow.heun}[name]
@@ -34,12 +34,18 @@ def follows(name: str, up: bool, text: str, probe: Probe, rng: Generator) -> Non
 
 
 EXAMPLES = {
-    (EULER, False): f"{TRY}: the velocity is 1 there and the step goes back by a half, so -0.5 must come out",
-    (HEUN, False): f"{TRY}: the velocity is 1 at the one end and 0.5 at the other, their mean 0.75, so -0.375 must "
-    "come out",
-    (EULER, True): "exchange t and t_next of a step that is right: with the same field it must go the other way. The "
+    (EULER, False): f"{TRY}, the velocity is 1 and the step goes back by 0.5, so the result must be -0.5",
+    (HEUN, False): f"{TRY}, the velocity is 1 at one end and 0.5 at the other, with mean 0.75, so the result must be "
+    "-0.375",
+    (
+        EULER,
+        True,
+    ): "swap t and t_next in a step that works: with the same field, the new step must go the other way. The "
     "length of the step is t_next - t, with its sign",
-    (HEUN, True): "exchange t and t_next of a step that is right: with the same field it must go the other way. The "
+    (
+        HEUN,
+        True,
+    ): "swap t and t_next in a step that works: with the same field, the new step must go the other way. The "
     "length of the step is t_next - t, with its sign",
 }
 
@@ -51,13 +57,14 @@ def evaluations(name: str, probe: Probe, rng: Generator) -> None:
     calls, wanted = returned.about.get("calls"), EVALUATIONS[name]
     if calls != wanted:
         raise Failed(
-            f"{name} asks the field {str(calls)[:9]} times for one step, where {wanted} must do: put a print into a "
-            "field of your own and count. Evaluations are what sampling costs; keep a velocity that you need twice"
+            f"the number of evaluations is wrong: {name} calls the field {str(calls)[:9]} times in one step instead "
+            f"of {wanted}. Put a print into a field of your own to count. Each evaluation costs a pass through the "
+            "network, so store a velocity that you need twice"
         )
 
 
 def asked(name: str, probe: Probe, rng: Generator) -> None:
-    """Where and when the velocities are taken: at (xt, t), and for Heun also where Euler's step lands, at t_next."""
+    """Where and when velocities are evaluated: at (xt, t), and for Heun also where Euler's step lands, at t_next."""
     for shape in SHAPES:
         flow, xt = draw(rng, shape[1:]), torch.randn(shape, generator=rng)
         for t, s in hops(rng, up=False)[1:]:
@@ -69,12 +76,12 @@ def asked(name: str, probe: Probe, rng: Generator) -> None:
 
 
 START = (
-    "no velocity is taken at the point where the step starts, at its time t: put a print into a field of your own and "
-    "look at the x and the t that it is given first"
+    "the velocity is not evaluated where the step starts, at xt and t: put a print into a field of your own and look "
+    "at the first x and t it gets"
 )
 LANDING = (
-    "the second velocity is not the one at the point where an Euler step lands, at the time t_next: put a print into a "
-    "field of your own and look at both times that it is given, and at both points"
+    "the second velocity is not evaluated where an Euler step lands, at time t_next: put a print into a field of your "
+    "own and look at both x and both t it gets"
 )
 
 
@@ -90,16 +97,16 @@ def visited(seen: dict[str, torch.Tensor], x: torch.Tensor, moment: float) -> bo
 
 
 def order(name: str, probe: Probe, rng: Generator) -> None:
-    """How the error at t = 0 falls as the steps get smaller, against the closed form; all in float64."""
+    """How the error at t = 0 falls with smaller steps, against the closed form, in float64."""
     flow = draw(rng, (2, 4, 4))
     noise = torch.randn(6, 2, 4, 4, generator=rng, dtype=torch.float64)
     errors = [float((walked(probe, name, flow, noise, n) - flow.arrival(noise)).abs().mean()) for n in COUNTS]
     slopes = [math.log2(max(a, 1e-12) / max(b, 1e-12)) for a, b in pairwise(errors)]
-    wanted = EVALUATIONS[name]  # the order of both methods is their number of evaluations
+    wanted = EVALUATIONS[name]  # each method's order equals its number of evaluations
     if abs(slopes[-1] - wanted) > 0.35 or errors[-1] > 0.1:
         raise Failed(
-            f"the order of {name} is not {wanted}: twice as many steps from t = 1 to t = 0 must leave "
-            f"{'half' if wanted == 1 else 'a quarter'} of the error. Plot it as the picture of the notebook does"
+            f"the order of {name} is not {wanted}: with twice as many steps from t = 1 to t = 0, the error must fall "
+            f"to {'half' if wanted == 1 else 'a quarter'}. Plot it as in the notebook's figure"
         )
 
 
@@ -107,7 +114,7 @@ def stands_still(probe: Probe, rng: Generator) -> None:
     flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
     for t in (0.0, 0.4, 1.0):
         out = step(probe, HEUN, flow, xt, t, t).tensor(SHAPES[0])
-        close(out, xt, "a step of no length changes the point", f"with {TRY.split(', t =')[0]} and t_next = t")
+        close(out, xt, "a step of length zero changes the point", f"with {TRY.split(', t =')[0]} and t_next = t")
 
 
 def device(name: str, probe: Probe, rng: Generator) -> None:

@@ -1,4 +1,4 @@
-"""A flow that is known in closed form, and how an answer is asked to follow it."""
+"""A flow known in closed form, and how an answer is asked to follow it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ TRY = "with field = lambda x, t: 0 * x + t, xt = torch.zeros(1, 1), t = torch.te
 
 @dataclass(frozen=True)
 class Flow:
-    """Images whose pixels are normally distributed, carried to noise on the straight path; as in questions.py."""
+    """Images with normally distributed pixels, carried to noise on the straight path; as in questions.py."""
 
     mean: Tensor  # (C, H, W)
     width: Tensor  # (C, H, W)
@@ -29,7 +29,7 @@ class Flow:
         return (t - (1 - t) * variance) / ((1 - t) ** 2 * variance + t**2) * (x.double() - (1 - t) * mean) - mean
 
     def arrival(self, noise: Tensor) -> Tensor:
-        """Where the flow carries noise from t = 1 to t = 0: between two normal distributions, an affine map."""
+        """Where the flow carries noise from t = 1 to t = 0: an affine map between two normal distributions."""
         return self.mean.double() + self.width.double() * noise.double()
 
     def euler(self, x: Tensor, t: float, s: float) -> Tensor:
@@ -44,7 +44,7 @@ def draw(rng: Generator, shape: tuple[int, ...]) -> Flow:
 
 
 def hops(rng: Generator, up: bool) -> list[tuple[float, float]]:
-    """(t, t_next): long and short steps, in one direction, the first from end to end."""
+    """(t, t_next): long and short steps in one direction; the first covers the whole path."""
     u = torch.rand(4, generator=rng).tolist()
     down = [(1.0, 0.0), (1.0, 0.2 + 0.5 * u[0]), (0.3 + 0.2 * u[1], 0.0), (0.9 - 0.2 * u[2], 0.55 - 0.2 * u[3])]
     return [(round(s, 4), round(t, 4)) if up else (round(t, 4), round(s, 4)) for t, s in down]
@@ -57,11 +57,13 @@ def step(probe: Probe, name: str, flow: Flow, xt: Tensor, t: float, s: float, **
 
 
 def walked(probe: Probe, name: str, flow: Flow, start: Tensor, count: int) -> Tensor:
-    """Where `count` equal steps from t = 1 to t = 0 arrive, in float64."""
+    """Where `count` equal steps from t = 1 to t = 0 end, in float64."""
     times = torch.linspace(1, 0, count + 1, dtype=torch.float64)
     about, out = probe.both("walk", {**flow.tensors, "start": start, "times": times}, name=name)
     if "out" not in out:
-        raise Failed(f"{name} returns {returned(about)} where a tensor is asked for")
+        raise Failed(f"{name} returns {returned(about)} instead of a tensor")
     if out["out"].shape != start.shape:
-        raise Failed(f"{name} changes the shape of the points after several steps: let it return one of xt's shape")
-    return finite(out["out"].double(), f"after {count} steps the result")
+        raise Failed(
+            f"{name} changes the shape of the points after several steps: the result must have the shape of xt"
+        )
+    return finite(out["out"].double(), f"the result after {count} steps")

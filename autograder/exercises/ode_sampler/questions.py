@@ -1,7 +1,7 @@
-"""Questions for answers that follow a velocity field: a field that is known exactly, made here of what the parent drew.
+"""Questions for answers that follow a velocity field: an exact one, built here from what the parent drew.
 
 It carries images whose pixels are normally distributed around `field.mean` with the standard deviations `field.width`
-to pure noise, on the straight path. Where and when the answer asked for the velocity goes back with the result.
+to pure noise, on the straight path. Where and when the answer evaluated the velocity is returned with the result.
 """
 
 from itertools import pairwise
@@ -13,11 +13,11 @@ from torch import Tensor
 from autograder.child import functions
 from autograder.child.functions import Reply
 
-SHOWN = 8  # calls that are kept
+SHOWN = 8  # calls kept
 
 
 class Field:
-    """field(x, t) -> dx/dt, x (B, C, H, W), t a 0-d tensor; it refuses what does not fit."""
+    """field(x, t) -> dx/dt, x (B, C, H, W), t a 0-d tensor; it rejects inputs that do not fit."""
 
     def __init__(self, mean: Tensor, width: Tensor):
         self.mean, self.width = mean, width
@@ -28,9 +28,9 @@ class Field:
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         if not isinstance(x, Tensor) or x.shape[1:] != self.mean.shape:
             wanted, got = ", ".join(map(str, self.mean.shape)), getattr(x, "shape", type(x).__name__)
-            raise ValueError(f"the field wants points of shape (B, {wanted}), and got {got}")
+            raise ValueError(f"the field expects points of shape (B, {wanted}), but got {got}")
         if isinstance(t, Tensor) and t.dim():
-            raise ValueError(f"the field wants one time, a 0-d tensor, and got t of shape {tuple(t.shape)}")
+            raise ValueError(f"the field expects one time, a 0-d tensor, but got t of shape {tuple(t.shape)}")
         self.calls += 1
         if len(self.points) < SHOWN:
             self.points.append(x.detach().clone())
@@ -41,7 +41,7 @@ class Field:
 
 
 def call(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
-    """functions.call, with a field among the arguments; also returns how often it was asked, and the first points and
+    """functions.call, with a field among the arguments; also returns the number of its calls, and the first points and
     times (`point0`, `point1`, …, `moments`)."""
     field = Field(x["field.mean"], x["field.width"])
     about, out = functions.call(answers, header, x, {"field": field})

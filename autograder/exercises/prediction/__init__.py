@@ -1,6 +1,6 @@
-"""The prediction exercise: the velocity as the training target, and the image back from it.
+"""The prediction exercise: the velocity as the training target, and recovering the image from it.
 
-Each function is judged alone, against the definition; that they invert each other follows, and the gate shows it.
+Each function is judged alone, against its definition. That they invert each other follows, and the gate shows it.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Asking the two functions of the prediction exercise, and the values against which they are judged."""
+"""Asking the two functions of the prediction exercise, and the values they are judged against."""
 
 import torch
 from torch import Generator, Tensor
@@ -8,13 +8,13 @@ from autograder.exercises.calls import Returned, call
 from ddpm_core.schedule import cosine_beta_schedule, linear_beta_schedule
 
 TARGET, INVERSE = "compute_training_target", "predict_x0"
-ARGUMENTS = {  # in order, as messages name them
+ARGUMENTS = {  # in order, with the names used in messages
     TARGET: ("x_0", "noise", "timesteps", "schedule"),
     INVERSE: ("model_output", "x_t", "timesteps", "schedule"),
 }
 
-TOLERANCE = 2e-5  # ten times what float32 loses
-# sizes that coincide hide a wrong broadcast, so there are some of every kind
+TOLERANCE = 2e-5  # ten times the rounding error of float32
+# equal sizes can hide a wrong broadcast, so these shapes vary which of them coincide
 SHAPES = ((4, 4, 4, 4), (5, 3, 5, 5), (3, 3, 8, 6), (6, 1, 2, 6), (2, 3, 4, 5))
 
 
@@ -24,7 +24,7 @@ def schedule_of(abar: Tensor) -> dict[str, Tensor]:
 
 
 def draw_schedule(rng: Generator) -> Tensor:
-    """abar (T,) in float64, of a length and shape that the answer cannot know."""
+    """abar (T,) in float64, of a length and shape the answer cannot know."""
     timesteps = int(torch.randint(300, 1200, (), generator=rng))
     if torch.rand((), generator=rng) < 0.5:
         return torch.cumprod(1 - cosine_beta_schedule(timesteps).double(), 0)
@@ -39,17 +39,17 @@ def levels(abar: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pictures(rng: Generator, shape: tuple[int, ...]) -> Tensor:
-    """Images in [-1, 1], float64: an answer that clamps to this range changes nothing."""
+    """Images in [-1, 1], float64: clamping to this range changes nothing."""
     return torch.rand(shape, generator=rng, dtype=torch.float64) * 2 - 1
 
 
 def asked(probe: Probe, name: str, a: Tensor, b: Tensor, t: Tensor, abar: Tensor, dtype=torch.float32) -> Returned:
-    """The answer for float64 inputs, which it gets in `dtype`."""
+    """The answer's result for float64 inputs, converted to `dtype`."""
     return call(probe, name, a.to(dtype), b.to(dtype), t, schedule_of(abar.to(dtype)), rename=ARGUMENTS[name])
 
 
 def agree(out: Tensor, right: Tensor, r: Tensor, text: str) -> None:
-    """Failed with `text` where out differs. Right algebra may divide by sqrt(abar) = r, and loses digits there."""
+    """Failed with `text` if out differs. A right answer may divide by sqrt(abar) = r and lose digits there."""
     if ((finite(out, "the result").double() - right).abs() > TOLERANCE + 4e-6 / r).any():
         raise Failed(text)
 
@@ -66,6 +66,6 @@ def images(rng: Generator, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tens
 
 
 OWN = (
-    "call it with two images and timesteps = torch.tensor([0, 299]), then with each image alone, and compare; "
-    "a factor of the schedule, taken at all timesteps, has shape (B,) and needs (B, 1, 1, 1) before it meets an image"
+    "call it with two images and timesteps = torch.tensor([0, 299]), then with each image alone, and compare. A "
+    "schedule's factor indexed by timesteps has shape (B,); reshape it to (B, 1, 1, 1) before multiplying an image"
 )

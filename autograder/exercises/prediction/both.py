@@ -1,4 +1,4 @@
-"""Checks of both functions of the prediction exercise: the velocity, judged against its definition, and its inverse."""
+"""Checks of both functions of the prediction exercise: the velocity, against its definition, and its inverse."""
 
 import torch
 from torch import Generator, Tensor
@@ -29,11 +29,9 @@ def precision(name: str):
         returned = asked(probe, name, *pair, t, abar, dtype=torch.float64)
         out = returned.tensor(shape)
         if returned.dtype != torch.float64:
-            raise Failed(
-                f"float64 images and a float64 schedule come out as {returned.dtype}; look for .float() or .half()"
-            )
+            raise Failed(f"float64 images and a float64 schedule give {returned.dtype}: look for .float() or .half()")
         if torch.equal(out, out.float().double()):
-            raise Failed("float64 inputs give no more digits than float32 ones: somewhere on the way they are rounded")
+            raise Failed("float64 inputs give only float32 precision: some step in between rounds them")
 
     return check
 
@@ -56,26 +54,27 @@ def repeats(name: str):
         after = asked(probe, name, *one, abar)
         if not torch.equal(before, after.tensor(shape)) or after.about.get("drew"):
             raise Failed(
-                "two calls with the same inputs differ, or random numbers are drawn: the result must depend on the "
-                "arguments alone; call it twice, with another call in between"
+                "two calls with the same inputs differ, or random numbers are drawn: the result must depend only on "
+                "the arguments. Call it twice, with a different call in between, and compare"
             )
 
     return check
 
 
 def mistake(probe: Probe, rng: Generator, abar: Tensor) -> str:
-    """What a wrong target is instead, where it is something with a name."""
+    """What a wrong target is instead, if it is a known mistake."""
     x0, eps = pictures(rng, (2, 1, 4, 4)), torch.randn(2, 1, 4, 4, generator=rng).double()
     t = torch.full((2,), len(abar) // 3)
     r, s = levels(abar, t)
     known = {
-        "it is the noise itself, which is epsilon-prediction": eps,
-        "it is the image itself, which is x0-prediction": x0,
+        "it is the noise itself, as in epsilon-prediction": eps,
+        "it is the image itself, as in x0-prediction": x0,
         "it is the noisy image x_t: a sign is wrong and the factors are swapped": r * x0 + s * eps,
-        "it has the opposite sign: the noise counts positively in the velocity": s * x0 - r * eps,
+        "it has the opposite sign: in the velocity the noise is positive": s * x0 - r * eps,
         "its second term has the wrong sign": r * eps + s * x0,
         "the factors of noise and image are swapped": s * eps - r * x0,
-        "the square roots are missing: the factors are standard deviations, not variances": r**2 * eps - s**2 * x0,
+        "the square roots are missing: the factors should be standard deviations, not variances": r**2 * eps
+        - s**2 * x0,
     }
     out = asked(probe, TARGET, x0, eps, t, abar).tensor((2, 1, 4, 4)).double()
     found = [text for text, target in known.items() if ((out - target).abs() < 1e-4).all()]
@@ -95,9 +94,9 @@ def target_term(which: str):
             out = finite(asked(probe, TARGET, *pair, t, abar).tensor(shape), "the target")
             if ((out.double() - right).abs() > asking.TOLERANCE).any():
                 raise Failed(
-                    f"the {which} does not count with {factor} in the target: with {other} = torch.zeros(1, 1, 2, 2) "
-                    f"and {given} = torch.ones(1, 1, 2, 2), follow one number and its sign at the first step, where "
-                    f"abar is almost 1, and at the last{mistake(probe, rng, abar)}"
+                    f"the factor of the {which} in the target is not {factor}: with {other} = torch.zeros(1, 1, 2, 2) "
+                    f"and {given} = torch.ones(1, 1, 2, 2), check a value and its sign at the first step, where abar "
+                    f"is almost 1, and at the last{mistake(probe, rng, abar)}"
                 )
 
     return check
@@ -117,18 +116,18 @@ def own_time(probe: Probe, rng: Generator) -> None:
 
 
 XT = (
-    "x_t does not count with sqrt(abar) in the image: multiply x_t = sqrt(abar)·x_0 + sqrt(1 - abar)·noise by "
-    "sqrt(abar) and v = sqrt(abar)·noise - sqrt(1 - abar)·x_0 by sqrt(1 - abar), subtract, and see what becomes of the "
-    "noise"
+    "the factor of x_t in the image is not sqrt(abar): multiply x_t = sqrt(abar)·x_0 + sqrt(1 - abar)·noise by "
+    "sqrt(abar) and v = sqrt(abar)·noise - sqrt(1 - abar)·x_0 by sqrt(1 - abar), subtract, and see what happens to "
+    "the noise"
 )
 OUTPUT = (
-    "the network's output does not count with -sqrt(1 - abar) in the image: with model_output = torch.ones(1, 1, 2, 2) "
-    "and x_t = torch.zeros(1, 1, 2, 2), follow one number and its sign at the first and at the last timestep"
+    "the factor of the network's output in the image is not -sqrt(1 - abar): with model_output = torch.ones(1, 1, 2, "
+    "2) and x_t = torch.zeros(1, 1, 2, 2), check a value and its sign at the first and at the last timestep"
 )
 BACK = (
-    "the image does not come back from its velocity: take x_0 = torch.ones(1, 1, 2, 2) and a noise of your own, make "
-    "x_t and v by hand at timesteps = torch.tensor([100]), and call predict_x0(v, x_t, …). In a batch, each image has "
-    f"its own timestep: {asking.OWN}"
+    "the velocity does not give its image back: take x_0 = torch.ones(1, 1, 2, 2) and some noise, compute x_t and v "
+    "by hand at timesteps = torch.tensor([100]), and call predict_x0(v, x_t, …). In a batch, each image has its own "
+    f"timestep: {asking.OWN}"
 )
 
 
@@ -155,13 +154,16 @@ def inverts(probe: Probe, rng: Generator) -> None:
 
 
 def ends(probe: Probe, rng: Generator) -> None:
-    """At the first and the last timestep of both named schedules, where a detour through eps loses its digits."""
+    """At the first and last timesteps of both named schedules, where going through eps loses precision."""
     for make in (linear_beta_schedule, cosine_beta_schedule):
         abar = torch.cumprod(1 - make(1000).double(), 0)
         t, x0 = torch.tensor([0, 999]), pictures(rng, (2, 1, 4, 4))
         eps = torch.randn(2, 1, 4, 4, generator=rng).double()
         r, s = levels(abar, t)
         out = asked(probe, INVERSE, r * eps - s * x0, r * x0 + s * eps, t, abar).tensor((2, 1, 4, 4))
-        finite(out, "the image at the first or at the last timestep of a schedule of 1000")
-        text = "at the first or the last timestep the image does not come back: try timesteps = torch.tensor([0, 999])"
+        finite(out, "the image at the first or the last timestep of a 1000-step schedule")
+        text = (
+            "at the first or the last timestep, predict_x0 does not recover the image: try timesteps = "
+            "torch.tensor([0, 999])"
+        )
         agree(out, x0, r, text)

@@ -21,8 +21,8 @@ from ddpm_core.streams import derive_seed, stream
 class NetworkTowardsTarget(Unconditional):
     """The course's network, unconditional, trained in the parent.
 
-    The child sees pixels, never images: in training those of an image in an order of their own, in sampling those of
-    all images mixed. What works on each pixel alone, as both functions should, notices nothing; a network would.
+    The child sees pixels, never images: in training the pixels of each image are shuffled, in sampling those of all
+    images are mixed. This makes no difference to a function of single pixels, as both should be; to a network it does.
     """
 
     def learn(self, probe: Probe, seed: int, progress: Progress, shuffled: bool = False) -> Iterator[Denoise]:
@@ -44,7 +44,7 @@ class NetworkTowardsTarget(Unconditional):
         def denoise(xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
             with torch.no_grad():
                 output = learner.ema.module(xt, t)
-            return finite(ask(INVERSE, output, xt, t, rows=1), "the trained network")  # t is the same for all
+            return finite(ask(INVERSE, output, xt, t, rows=1), "the trained network")  # t is the same for all images
 
         for steps, drawn in chunks(self, run_seed):
             finite(learner.learn(drawn, abar, target, lambda model, xt, t: model(xt, t)), "the training loss")

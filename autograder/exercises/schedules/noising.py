@@ -1,4 +1,4 @@
-"""Checks of `q_sample`: an image noised to any timestep in one step."""
+"""Checks of `q_sample`: noising an image to any timestep in one step."""
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +11,7 @@ NOISY = "q_sample"
 
 
 def schedule(rng: Generator) -> Tensor:
-    """abar (T,) float32, of a length that the answer cannot know."""
+    """abar (T,) float32, of a length the answer cannot know."""
     timesteps = int(torch.randint(300, 1200, (), generator=rng))
     return torch.cumprod(1 - torch.linspace(1e-4, between(rng, 0.01, 0.03), timesteps), 0)
 
@@ -21,7 +21,7 @@ def noised(probe: Probe, x0: Tensor, t: Tensor, noise: Tensor, abar: Tensor):
 
 
 def early_and_late(rng: Generator, timesteps: int) -> list[Tensor]:
-    """Three batches of three images, each with one timestep: near the start, in between, near the end."""
+    """Timesteps of three batches of three images: near the start, in the middle, near the end."""
     return [
         (int(torch.randint(9, (), generator=rng)) + at).repeat(3)
         for at in torch.tensor([1, timesteps // 2, timesteps - 9])
@@ -38,18 +38,18 @@ def contract(probe: Probe, rng: Generator) -> None:
 
 MEAN = (
     "the image is not scaled by the square root of abar",
-    "with x_0 = torch.ones(1, 1, 2, 2), noise = torch.zeros(1, 1, 2, 2) and t = torch.tensor([3]), the square "
-    "of every number that comes out should be alphas_cumprod[3]",
+    "with x_0 = torch.ones(1, 1, 2, 2), noise = torch.zeros(1, 1, 2, 2) and t = torch.tensor([3]), the square of "
+    "every value in the result should be alphas_cumprod[3]",
 )
 NOISE = (
     "the noise is not scaled by the square root of 1 - abar",
-    "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.ones(1, 1, 2, 2) and t = torch.tensor([3]), every "
-    "number that comes out is a standard deviation: its square should be 1 - alphas_cumprod[3]",
+    "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.ones(1, 1, 2, 2) and t = torch.tensor([3]), the square of "
+    "every value in the result should be 1 - alphas_cumprod[3]",
 )
 
 
 def scaled(of_image: bool, probe: Probe, rng: Generator) -> None:
-    """One of the two terms: the other input is zero."""
+    """One of the two terms at a time: the other input is zero."""
     abar, x = schedule(rng), torch.randn(3, 2, 5, 4, generator=rng)
     zero = torch.zeros_like(x)
     for t in early_and_late(rng, len(abar)):
@@ -59,7 +59,7 @@ def scaled(of_image: bool, probe: Probe, rng: Generator) -> None:
 
 
 def own_time(probe: Probe, rng: Generator) -> None:
-    # sizes that coincide hide a wrong broadcast, so there are some of every kind
+    # equal sizes can hide a wrong broadcast, so these shapes vary which of them coincide
     for shape in ((4, 4, 4, 4), (5, 3, 5, 5), (3, 3, 8, 6), (6, 1, 2, 6), (2, 3, 4, 5)):
         abar = schedule(rng)
         x0, noise = torch.randn(2, *shape, generator=rng)
@@ -71,13 +71,13 @@ def own_time(probe: Probe, rng: Generator) -> None:
             close(
                 out, a.sqrt() * x0 + (1 - a).sqrt() * noise, "an image does not get the noise level of its own "
                 "timestep", "with x_0 = torch.ones(2, 2, 2, 2), noise = torch.zeros(2, 2, 2, 2) and t = "
-                "torch.tensor([0, 500]), out[0] and out[1] should be constant images, the second darker; abar[t] has "
-                "shape (B,) and needs (B, 1, 1, 1)",
+                "torch.tensor([0, 500]), out[0] and out[1] should be constant images, the second darker. abar[t] has "
+                "shape (B,); reshape it to (B, 1, 1, 1)",
             )  # fmt: skip
         except Failed as failed:
             each = zip(x0.split(1), t.split(1), noise.split(1))
             alone = [noised(probe, *one, abar).tensor((1, *shape[1:])) for one in each]
-            raise not_by_the_batch(failed, out, alone, "image or noise has another factor than it should") from None
+            raise not_by_the_batch(failed, out, alone, "the image or the noise has the wrong factor") from None
 
 
 def precision(probe: Probe, rng: Generator) -> None:
@@ -87,8 +87,8 @@ def precision(probe: Probe, rng: Generator) -> None:
     out.tensor((2, 1, 4, 4))
     if out.dtype != torch.float32:
         raise Failed(
-            f"float32 images come out as {out.dtype} where alphas_cumprod is float64: cast abar[t] to x_0.dtype before "
-            "it meets the image, or the network that gets x_t stops on a dtype error"
+            f"float32 images come out as {out.dtype} when alphas_cumprod is float64: cast abar[t] to x_0.dtype before "
+            "multiplying, or the network will fail on x_t with a dtype error"
         )
     exact = noised(probe, x0.double(), t, noise.double(), abar.double())
     exact.tensor((2, 1, 4, 4))

@@ -53,12 +53,12 @@ def test_messages_are_short_and_do_not_repeat_one_another(bank):
 
 
 TOLD = [  # a wrong answer, a check, and what the student must be told there, or None: that check is passed
-    ("interpolate_classes", "never arrives", "from class_a to class_b", "clean one of the two classes in other shares"),
+    ("interpolate_classes", "never arrives", "from class_a to class_b", "a clean mixture of the two classes"),
     ("interpolate_classes", "never arrives", "guidance", None),
     ("interpolate_classes", "never arrives", "the defaults", None),
     ("interpolate_classes", "the row turned round", "from class_a to class_b", "alpha must be 0 for the first image"),
     ("interpolate_classes", "the row turned round", "guidance", None),
-    ("interpolate_classes", "the last step is left out", "from class_a to class_b", "Noise that is left"),
+    ("interpolate_classes", "the last step is left out", "from class_a to class_b", "Remaining noise"),
     ("interpolate_classes", "no guidance", "guidance", "guidance is not eps_u + w"),
     ("interpolate_embeddings", "alphas ignored", "linear: a straight line", "alphas never reach the result"),
     (
@@ -70,8 +70,8 @@ TOLD = [  # a wrong answer, a check, and what the student must be told there, or
     ("interpolate_embeddings", "a and b exchanged", "linear: a straight line", "is not a straight line from a"),
     ("cosine_beta_schedule", "clamped at 0.999, as published", "clamped to [1e-4, 0.9999]", "is cut below 0.9999"),
     ("cosine_beta_schedule", "clamped at 0.02", "clamped to [1e-4, 0.9999]", "is cut below 0.9999"),
-    ("cosine_beta_schedule", "one step early", "clamped to [1e-4, 0.9999]", "it is no clamp that makes it smaller"),
-    ("cosine_beta_schedule", "sine", "clamped to [1e-4, 0.9999]", "it is no clamp that makes it smaller"),
+    ("cosine_beta_schedule", "one step early", "clamped to [1e-4, 0.9999]", "not because of a clamp"),
+    ("cosine_beta_schedule", "sine", "clamped to [1e-4, 0.9999]", "not because of a clamp"),
 ]
 
 

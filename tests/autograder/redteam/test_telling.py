@@ -74,7 +74,7 @@ HONEST = {  # what a student is told who needs it
     ("NameError", "name 'F' is not defined (helpers …)"): "is not defined",
     ("KeyError", "'alphas'"): "KeyError",
     ("SyntaxError", "'(' was never closed"): "was never closed",
-    ("ValueError", "the model wants one of labels for each image, shape (4,), and got (2,)"): "the model wants one of",
+    ("ValueError", "the model expects one of labels for each image, shape (4,), but got (2,)"): "the model expects one",
 }
 
 
