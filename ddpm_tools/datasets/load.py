@@ -117,7 +117,7 @@ def load_data(
     size: int | None = None, channels: int | None = None, strict: bool = False,
 ) -> ImageData:  # fmt: skip
     """A data set by name (digits, digits28, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size`
-    crops each picture to its central square and resizes it; `channels` makes it grey (1) or RGB (3). Without them,
+    crops each picture to its central square and resizes it, `channels` makes it grey (1) or RGB (3). Without them,
     pictures stay as they are and must all be alike. Splits are `train`, `heldout` and `all`, which is both. Digits and
     digits28 hold out a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a
     hash of the file name) or their own `test` folder. `root` holds downloads and decoded copies of large sets.
