@@ -53,7 +53,7 @@ def test_the_page_s_example_is_graded_right(course):
     begin, end = blocks("sh")
     said = run(course, begin)
     passed = int(re.search(r"(\d+) passed", said)[1])
-    assert passed >= 12 and "failed" not in said  # bank, sandbox and notebook, none of them edited
+    assert passed >= 9 and "failed" not in said  # bank, sandbox and notebook, none of them edited
 
     checks, answer = blocks("python")
     assert len(checks.splitlines()) <= 25

