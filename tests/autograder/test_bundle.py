@@ -89,7 +89,7 @@ def test_the_bundle_replaces_itself_but_nothing_else(students, tmp_path):
     (students / "exercises/__pycache__/x.pyc").write_text("what Python leaves is nobody's work")
     bundle.make(students, ROOT)
     (students / "exercises/mine.ipynb").write_text("a night's work")
-    with pytest.raises(ValueError, match=r"new or changed since \(exercises/mine.ipynb\); move that away"):
+    with pytest.raises(ValueError, match=r"new or have changed since \(exercises/mine.ipynb\); move that away"):
         bundle.make(students, ROOT)
     assert (students / "exercises/mine.ipynb").read_text() == "a night's work"
     (students / "exercises/mine.ipynb").unlink()
