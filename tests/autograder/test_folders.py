@@ -181,8 +181,8 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
     for words, part in (
         (["grade", handed_in, "--out", file], "cannot be written: "),
         (["status", "--out", file], "no batch was graded into"),
-        (["similarity", handed_in, "--out", file], f"{file} is no folder; choose another place"),
-        (["demo", "--out", file / "below"], f"{file} is no folder; choose another place"),
+        (["similarity", handed_in, "--out", file], f"{file} is not a folder; choose another place"),
+        (["demo", "--out", file / "below"], f"{file} is not a folder; choose another place"),
         (["release", "--out", file], "holds a file"),
         (
             ["package", "5_2_guidance", "--format", "gradescope", "--out", tmp_path / "folder"],
