@@ -1,8 +1,8 @@
-"""What a wheel holds besides the packages: data, notebooks and the laboratory's page, in a folder of their own.
+"""What a wheel contains besides the packages: data, notebooks and the laboratory's page, in a folder of their own.
 
-All else about the package is in pyproject.toml. In a clone, and in an editable installation of it, these folders stay
-where they are; `ddpm_core/config.py` finds them in either place. Of the students' bundle, which has no solutions, a
-wheel has none either.
+Everything else about the package is in pyproject.toml. In a clone and in an editable installation these folders stay
+where they are; `ddpm_core/config.py` finds them in either place. A wheel built from the students' bundle has no
+solutions, just like the bundle.
 """
 
 import shutil
@@ -19,7 +19,7 @@ JUNK = shutil.ignore_patterns("__pycache__", ".*", "*.tmp")
 
 
 class WithCourse(build_py):
-    """Builds the packages as ever, then copies the course beside them."""
+    """Builds the packages as usual, then copies the course beside them."""
 
     def run(self) -> None:
         super().run()
@@ -28,7 +28,7 @@ class WithCourse(build_py):
         if missing := [name for name in NEEDED if not (HERE / name).is_dir()]:
             raise SystemExit(f"a wheel needs the folders {', '.join(missing)}, which are not in {HERE}")
         out = Path(self.build_lib, COURSE)
-        shutil.rmtree(out, ignore_errors=True)  # of an earlier build
+        shutil.rmtree(out, ignore_errors=True)  # from an earlier build
         for place in [found for pattern in (*NEEDED, *MORE) for found in sorted(HERE.glob(pattern))]:
             to = out / place.relative_to(HERE)
             to.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The product around the book: commands, training runs, data sets, evaluation, diagnosis, export, reports."""
+"""The tools around the book: commands, training runs, data sets, evaluation, diagnosis, export, reports."""

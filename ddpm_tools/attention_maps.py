@@ -1,4 +1,4 @@
-"""Which pixel looks at which word: the weights of cross-attention, read while a network runs."""
+"""Which pixel attends to which word: cross-attention weights, recorded while a network runs."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class AttentionMap(NamedTuple):
 
 def attention_weights(q: Tensor, k: Tensor, num_heads: int, mask: Tensor | None = None) -> Tensor:
     """Queries (B, L, D) and keys (B, S, D) -> softmax(QKᵀ/√d) (B, nh, L, S) (Vaswani et al. 2017, eq. 1). mask (B, S)
-    bool is True where a token may be attended to; a row with no such token is zero."""
+    bool is True where a token may be attended to; a row without such a token is zero."""
     q, k = split_heads(q, num_heads), split_heads(k, num_heads)  # (B, nh, L, d), (B, nh, S, d)
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # (B, nh, L, S)
     if mask is not None:
@@ -32,8 +32,8 @@ def attention_weights(q: Tensor, k: Tensor, num_heads: int, mask: Tensor | None 
 
 @contextmanager
 def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
-    """Inside `with attention_maps(model) as maps:`, every forward pass appends one AttentionMap a layer, in order.
-    Under guidance in one batched pass, the rows of the empty caption come first: B of them, then B of the captions."""
+    """Inside `with attention_maps(model) as maps:`, every forward pass appends one AttentionMap per layer, in order.
+    With guidance in one batched pass, the B rows of the empty caption come first, then the B rows of the captions."""
     maps: list[AttentionMap] = []
     handles = []
 
@@ -60,8 +60,8 @@ def attention_maps(model: nn.Module) -> Iterator[list[AttentionMap]]:
 
 
 def word_maps(maps: Sequence[AttentionMap], size: int) -> Tensor:
-    """The share of each pixel's attention that each token has: mean over heads, layers and passes, (B, S, size, size).
-    After Tang et al. 2022 (DAAM). Feature maps are square. ValueError where nothing was recorded."""
+    """The share of each pixel's attention that goes to each token, averaged over heads, layers and passes, (B, S,
+    size, size). After Tang et al. 2022 (DAAM). Feature maps must be square. ValueError if nothing was recorded."""
     if not maps:
         raise ValueError("no attention was recorded; run the model inside `with attention_maps(model) as maps`")
     total = 0

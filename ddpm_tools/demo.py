@@ -1,4 +1,4 @@
-"""What people show each other: class grid, guidance sweep, class interpolation, EMA against raw, on one page."""
+"""The demo: class grid, guidance sweep, class interpolation and EMA against raw weights, on one page."""
 
 import json
 from collections.abc import Sequence
@@ -33,23 +33,23 @@ from ddpm_tools.train.runs import class_index, shortened, train_run
 SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
 COLOUR_SCALES = (1, 2, 4, 8)
-WAY_W = 4.0  # of the moving pictures, and of the walks in colour: at 2 their classes can hardly be told
+WAY_W = 4.0  # for the animations and the colour walks: at 2 their classes are hard to recognise
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much the demo draws; the defaults take about a minute on two cores."""
 
-    sweep_n: int = 500  # images for each guidance scale of the sweep
-    sweep_steps: int = 20  # DDIM steps of the sweep
-    steps: int = 50  # DDIM steps of all other pictures of digits
-    colour_n: int = 100  # images of CIFAR-10 a scale: sixteen times the pixels of a digit take a CPU that much longer
+    sweep_n: int = 500  # images per guidance scale in the sweep
+    sweep_steps: int = 20  # DDIM steps in the sweep
+    steps: int = 50  # DDIM steps for all other pictures of digits
+    colour_n: int = 100  # CIFAR-10 images per scale: with 16 times the pixels of a digit, each takes that much longer
     colour_steps: int = 10  # steps of DPM-Solver++(2M), which needs fewer than DDIM
-    way_steps: int = 24  # frames of the moving pictures
+    way_steps: int = 24  # frames of the animations
 
 
 def reference_statistics(data: str, judge: Judge) -> ReferenceStatistics:
-    """The real images to measure against; of those that would have to be downloaded, the statistics that ship."""
+    """Statistics of the real images to measure against; the shipped ones for data that would need a download."""
     if data in TORCHVISION and (kept := shipped_reference(data, judge.name)):
         return ReferenceStatistics(str(kept.config), kept.moments, diversity(kept.features, kept.labels))
     return ReferenceStatistics.of(load_data(data, "all"), judge.model)
@@ -58,11 +58,11 @@ def reference_statistics(data: str, judge: Judge) -> ReferenceStatistics:
 def sweep(
     loaded: Loaded, out: Path, scales: Sequence[float], how: Drawing, classifier: Path | None = None
 ) -> list[Path]:
-    """Images, plot and figures (sweep.json) for each guidance scale, all from the same noise."""
+    """Images, a plot and figures (sweep.json) for each guidance scale, all from the same noise."""
     classes, judge = classes_of(loaded), judge_of(loaded, classifier)
     real = reference_statistics(loaded.preset.data, judge)
     if how.n < 2 * len(classes):
-        raise ValueError(f"--n must be at least {2 * len(classes)}, two images a class, got {how.n}")
+        raise ValueError(f"--n must be at least {2 * len(classes)}, two images per class, got {how.n}")
     y = torch.arange(how.n) % len(classes)
     rows, scores = [], []
     for w in scales:
@@ -85,12 +85,12 @@ def interpolate(
     mode: str = "linear",
     vary: str = "class",
 ) -> list[Path]:
-    """One strip and one GIF a pair of classes; all of a strip starts from one noise, unless `vary` says otherwise."""
+    """One strip and one GIF per pair of classes. A strip starts from a single noise, unless `vary` says otherwise."""
     classes, n, w = classes_of(loaded), how.n, how.w
     diffusion, written = replace(loaded.diffusion(), **how.changes), []
     check_guidance(diffusion, w, how.config)
     config = InterpolationConfig(vary, mode, how.steps, how.config)
-    ends = [(class_index(a, classes), class_index(b, classes)) for a, b in pairs]  # all known before one is drawn
+    ends = [(class_index(a, classes), class_index(b, classes)) for a, b in pairs]  # check all names before drawing
     for (a, b), labels in zip(tqdm(pairs, desc="interpolating", unit="pair", disable=not how.progress), ends):
         rng = Generator().manual_seed(derive_seed(how.seed, "interpolate", a, b))
         row = interpolate_classes(diffusion, *labels, n, w, rng, config).cpu()
@@ -109,7 +109,7 @@ def interpolate(
 
 
 def ema_against_raw(loaded: Loaded, out: Path, w: float = 1.0, steps: int = 50, seed: int = 0) -> Path:
-    """Averaged and raw weights from the same noise, one pair of rows."""
+    """Averaged and raw weights from the same noise, in pairs of rows."""
     classes, k = classes_of(loaded), len(classes_of(loaded))
     y = torch.arange(2 * k) % k
     ema, raw = (draw(loaded, y, Drawing(w=w, steps=steps, seed=seed, raw=raw)) for raw in (False, True))
@@ -120,7 +120,7 @@ def ema_against_raw(loaded: Loaded, out: Path, w: float = 1.0, steps: int = 50, 
 
 
 def way(loaded: Loaded, out: Path, seed: int, steps: int, w: float = WAY_W) -> list[Path]:
-    """From noise to one picture a class, moving, and the last frame for who wants none to move."""
+    """An animation from noise to one picture per class, and its last frame for readers who turn motion off."""
     classes = classes_of(loaded)
     taken = samplers.sample_trajectory(
         *(loaded.diffusion(), torch.arange(len(classes)), w, steps, seed, SampleConfig("dpm++"), steps)
@@ -135,40 +135,40 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
-    """The CIFAR-10 model's sweep and walks; nothing where none ships that fits the code."""
+    """The CIFAR-10 model's sweep and walks; skipped if no shipped model fits the code."""
     try:
         loaded = checkpoint.load(path)
     except CheckpointError as e:
-        print(f"left out CIFAR-10, since {e}")
+        print(f"skipped CIFAR-10: {e}")
         return
     how = Drawing(sizes.colour_n, steps=sizes.colour_steps, seed=seed, config=SampleConfig("dpm++"), progress=True)
     sweep(loaded, out, COLOUR_SCALES, how)
     way(loaded, out, seed, sizes.way_steps)
-    # At this w a linear path burns out half-way, which mixed scores do not.
+    # At this w a linear path is overexposed half-way; mixed scores are not.
     interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=WAY_W, steps=2 * sizes.colour_steps), "scores")
     told, millions = loaded.record["provenance"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
     note = (
         f"A small network ({millions:.1f} million parameters), trained for {told['minutes']:.0f} minutes on "
-        f"{'a CPU' if told['device'] == 'cpu' else told['device']}: something to look at, which a laptop can train, "
-        "and no measure of the method."
+        f"{'a CPU' if told['device'] == 'cpu' else told['device']}. It shows what a laptop can train, "
+        "not what the method can do."
     )
     write_json(out / "model.json", {"note": note})
 
 
 def matching_checkpoint(path: Path, out: Path, seed: int, retrain: bool) -> Path:
-    """The shipped checkpoint, or on request one trained here, once. CheckpointError where the shipped one is missing or
-    does not fit the code: nobody waits for a training that they did not ask for."""
+    """The shipped checkpoint, or, on request, one trained here once. CheckpointError if the shipped one is missing or
+    does not fit the code: the demo never starts a training run unasked."""
     if not retrain:
         try:
             checkpoint.load(path)
             return path
         except CheckpointError as e:
-            raise CheckpointError(f"{e}; or say --train, and the demo trains one, for a minute or two") from e
+            raise CheckpointError(f"{e}; or add --train, and the demo trains one in a minute or two") from e
     return train_run(shortened(PRESETS["digits"], None, seed), out / "checkpoint/digits")
 
 
 def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Sizes | None = None) -> Path:
-    """All pictures and the page that shows them; returns the page's path. What is already there is kept."""
+    """Draw all pictures and the page that shows them; returns the page's path. Pictures that exist already are kept."""
     sizes = sizes or Sizes()
     path = matching_checkpoint(path, out, seed, retrain)
     loaded = checkpoint.load(path)

@@ -1,4 +1,4 @@
-"""How images are drawn from a checkpoint, and the pairs of classes that the course walks between."""
+"""How images are drawn from a checkpoint, and the pairs of classes between which the course interpolates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ COLOUR_PAIRS = (("cat", "dog"), ("airplane", "ship"), ("automobile", "truck"), (
 
 
 def known_pairs(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs of the course that these classes have, to walk between."""
+    """The course's interpolation pairs that exist among these classes."""
     return [(a, b) for a, b in (*PAIRS, *COLOUR_PAIRS) if a in classes and b in classes]
 
 
@@ -26,29 +26,29 @@ def known_pairs(classes: Sequence[str]) -> list[tuple[str, str]]:
 class Drawing:
     """How images are drawn from a checkpoint, and how many."""
 
-    n: int = 1000  # a hundred a class of ten: below it, per-class results say little
-    w: float = 1.0  # purely conditional: the model's own distribution, where guidance trades diversity for adherence
+    n: int = 1000  # a hundred for each of ten classes: with fewer, per-class results say little
+    w: float = 1.0  # purely conditional: the model's own distribution; guidance trades diversity for adherence
     steps: int = 50
     seed: int = 0
-    raw: bool = False  # raw weights in place of averaged ones
+    raw: bool = False  # raw weights instead of averaged ones
     config: SampleConfig = field(default_factory=SampleConfig)
     changes: dict[str, Any] = field(default_factory=dict)  # fields of the model's Diffusion: clip, weak
     progress: bool = False
 
 
 def check_guidance(diffusion: Diffusion, w: float, config: SampleConfig) -> None:
-    """ValueError where the network has no null class, which guidance compares with, and is to be guided."""
+    """ValueError if guidance is requested but the network has no null class, which guidance needs."""
     guided = diffusion.weak is None and (w != 1 or config.lam is not None)
     if guided and diffusion.null is None and getattr(diffusion.network, "null_cond", "its own affair") is None:
         k, asked = diffusion.network.config.num_classes, f"w = {w:g}" if config.lam is None else "CFG++"
         raise ValueError(
-            f"the model knows {k} classes and no null class, so guidance ({asked}) has nothing to compare with; "
-            f"say --w 1, which is purely conditional"
+            f"the model has {k} classes and no null class, so guidance ({asked}) has nothing to compare with; "
+            f"use --w 1, which is purely conditional"
         )
 
 
 def draw(loaded: Loaded, y: Tensor, how: Drawing) -> Tensor:
-    """Images (B, C, H, W) of a checkpoint for labels y (B,)."""
+    """Images (B, C, H, W) drawn from a checkpoint for labels y (B,)."""
     diffusion = replace(loaded.diffusion(how.raw), **how.changes)
     check_guidance(diffusion, how.w, how.config)
     return sample(diffusion, y, how.w, how.steps, how.seed, how.config, how.progress)
@@ -65,7 +65,7 @@ def between(
 ) -> Tensor:
     """Walks between two classes from many noises (walks, C, H, W), in one batch: images (walks·N, C, H, W), in order.
 
-    Of `how`, the path (mode), the steps and the solver count, which draws no noise of its own.
+    Only the path (mode), the steps and the solver of `how` are used; the solver adds no noise.
     """
     diffusion, how = diffusion.to(noises.device), how or InterpolationConfig()
     a, b = torch.tensor(ends, device=noises.device)  # (), ()

@@ -1,4 +1,4 @@
-"""Our solution of lesson 5.3's guided exercise, step by step; a lesson shows each folded, after the student's own.
+"""Our solution to lesson 5.3's guided exercise, step by step. The lesson folds each step away below the student's own.
 
 Every step returns a figure, a sentence and its values. `measure(network, w, n)` is the lesson's: (scores, images, y).
 """
@@ -26,7 +26,7 @@ from ddpm_tools.reports.plots import sweep_plot
 
 
 class Step(NamedTuple):
-    """What a step finds; values are by name."""
+    """What a step finds, with its values by name."""
 
     figure: Figure
     said: str
@@ -34,10 +34,10 @@ class Step(NamedTuple):
 
 
 def unfold(step: Callable[..., Step], *args: Any, **options: Any) -> dict[str, Any]:
-    """Run a step and show its code, figure and sentence behind a click; returns its values."""
+    """Run a step and show its code, figure and sentence folded away; returns its values."""
     done, picture = step(*args, **options), io.BytesIO()
     done.figure.savefig(picture, format="png", bbox_inches="tight")
-    title = f"Our solution: <code>{step.__name__}</code> (open it when yours is there)"
+    title = f"Our solution: <code>{step.__name__}</code> (open it when yours is done)"
     code = f"<pre><code>{html.escape(inspect.getsource(step))}</code></pre>"
     image = f'<img alt="{step.__name__}" src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}">'
     said = f"<pre>{html.escape(done.said)}</pre>" if done.said else ""
@@ -46,33 +46,33 @@ def unfold(step: Callable[..., Step], *args: Any, **options: Any) -> dict[str, A
 
 
 def class_grid(diffusion: Diffusion, classes: Sequence[str], judge: nn.Module | None, w: float, steps: int) -> Step:
-    """Ten of each class, and what the classifier takes them for."""
-    asked = torch.arange(len(classes)).repeat_interleave(10)  # (10·K,): class by class
+    """Ten images of each class, and how the classifier labels them."""
+    asked = torch.arange(len(classes)).repeat_interleave(10)  # (10·K,), sorted by class
     images = sample(diffusion, asked, w, steps, seed=4)  # (10·K, C, H, W)
     figure = plots.class_grid(images, classes, f"Ten of each class, w = {w:g}, {steps} DDIM steps, seed 4, EMA weights")
     if judge is None:
         return Step(figure, "", {})
     taken = classify(judge, images)[0]  # (10·K,)
     wrong = (taken != asked).nonzero()[:, 0].tolist()
-    list_ = [f"row {classes[asked[i]]}, column {i % 10 + 1}, for a {classes[taken[i]]}" for i in wrong]
+    list_ = [f"row {classes[asked[i]]}, column {i % 10 + 1}, as {classes[taken[i]]}" for i in wrong]
     said = f"The classifier disagrees with {len(wrong)} of {len(asked)}: " + ("; ".join(list_) or "none")
     return Step(figure, said, {"wrong": len(wrong)})
 
 
 def one_noise(diffusion: Diffusion, classes: Sequence[str], scales: Sequence[float], steps: int) -> Step:
-    """Every class from a single noise: w = 0 is the same picture ten times."""
+    """Every class from a single noise. At w = 0 this is the same picture ten times."""
     y = torch.arange(len(classes), device=diffusion.device)  # (K,)
     noise = initial_noise([0], diffusion.shape, seed=5).expand(len(y), -1, -1, -1).to(y.device)  # (K, C, H, W)
     rows = [interpolate(diffusion, y, noise, float(w), steps).cpu() for w in scales]
     names, title = [f"w = {w:g}" for w in scales], "One noise, every class, growing guidance"
     figure = plots.grid(torch.cat(rows), len(y), names, classes, title, column_label="class asked for")
     apart = [(r - r[:1]).abs().max().item() for r in rows]
-    said = "Largest difference between two pictures of a row: " + ", ".join(f"{a:.3f}" for a in apart)
+    said = "Largest difference between two pictures in a row: " + ", ".join(f"{a:.3f}" for a in apart)
     return Step(figure, said, {"apart": apart})
 
 
 def sweep(network: nn.Module, measure: Callable, judge: nn.Module, scales: Sequence[float], n: int) -> Step:
-    """Adherence, distance and diversity against w; the images' classes as the classifier sees them are kept."""
+    """Adherence, distance and diversity against w; also keeps the class that the classifier assigns to each image."""
     scores, taken = [], []
     for w in scales:
         s, images, asked = measure(network, float(w), n)
@@ -115,10 +115,10 @@ def by_class(asked: Tensor, taken: Sequence[Tensor], scales: Sequence[float], cl
 
 
 def walks(rows: Mapping[str, Tensor], w: float) -> Step:
-    """Strips (N, C, H, W) by name, one below the other."""
+    """Strips (N, C, H, W) by name, one below another."""
     n = len(next(iter(rows.values())))
     alphas = [f"{i / (n - 1):.1f}" for i in range(n)]
-    title = f"What may vary: the class, along three paths, or the noise (w = {w:g})"
+    title = f"What varies: the class, along three paths, or the noise (w = {w:g})"
     figure = plots.grid(torch.cat(list(rows.values())), n, list(rows), alphas, title, column_label="alpha")
     first = next(iter(rows.values()))
     said = "\n".join(
@@ -130,14 +130,14 @@ def walks(rows: Mapping[str, Tensor], w: float) -> Step:
 def ema_against_raw(
     versions: Mapping[str, Diffusion], measure: Callable | None, classes: Sequence[str], steps: int, n: int
 ) -> Step:
-    """The same noises with averaged and with raw weights; versions come in pairs, raw before averaged."""
+    """The same noises with averaged and raw weights. Versions come in pairs, raw before averaged."""
     y = torch.arange(2 * len(classes)) % len(classes)
     rows = [sample(d, y, 1.0, steps, seed=6) for d in versions.values()]
     title = "Averaged against raw weights: same noise in a column, w = 1"
     names = [classes[k] for k in y]
     figure = plots.grid(torch.cat(rows), len(y), list(versions), names, title, column_label="class asked for")
     apart = [(a - b).abs().mean().item() for a, b in zip(rows[::2], rows[1::2])]
-    said, scores = [f"mean difference of a pixel, pair by pair: {', '.join(f'{a:.3f}' for a in apart)}"], {}
+    said, scores = [f"mean difference per pixel, pair by pair: {', '.join(f'{a:.3f}' for a in apart)}"], {}
     for name, d in versions.items() if measure else ():
         s = measure(d.network, 1.0, n, weights=name.split()[-1].lower())[0]
         scores[name] = {"adherence": s.adherence.value, "distance": s.distance.value}

@@ -1,6 +1,6 @@
-"""What the lessons need beside the book: the student's own answers, and listings of the library's code.
+"""What the lessons need besides the book: the student's own answers, and listings of the library's code.
 
-A lesson asks for an exercise, then goes on with the student's answer:
+A lesson sets an exercise, then continues with the student's answer:
 
     drop_labels = student("drop_labels", "5_2_guidance/label_dropout", drop_labels)
 """
@@ -24,13 +24,13 @@ UNSOLVED = re.compile(r"^[ \t]*raise NotImplementedError\b", re.M)  # the releas
 
 
 def show(*objects: Any) -> None:
-    """Display the source of library objects, as it is in ddpm_core."""
+    """Display the source code of library objects."""
     for o in objects:
         display(Markdown(f"```python\n{inspect.getsource(o)}```"))
 
 
 def fold(*objects: Any) -> None:
-    """The same behind a click, for what an exercise asks for."""
+    """The same, folded away, for code that an exercise asks for."""
     for o in objects:
         title = f"The library's <code>{o.__name__}</code> (open it when yours works)"
         listing = f"```python\n{inspect.getsource(o)}```"
@@ -40,33 +40,33 @@ def fold(*objects: Any) -> None:
 def student(
     name: str, exercise: str, library: Any, given: Mapping[str, Any] | None = None, folder: Path | None = None
 ) -> Any:
-    """The student's answer `name`, or the library's where there is none yet; prints in a sentence which of them it is.
+    """The student's answer `name`, or the library's if there is none yet; prints which of the two it is.
 
     exercise  "5_1_unconditional/ddim": the assignment and the notebook
-    library   what is returned where the answer is missing, unfinished or does not run
-    given     names that the answer may use beside the notebook's imports, its own earlier answers first
-    folder    where the assignments are: the course's exercises/, else the folder of the lesson or the one above it
+    library   returned if the answer is missing, unfinished or does not run
+    given     names that the answer can use besides the notebook's imports; its own earlier answers take precedence
+    folder    where the assignments are: the course's exercises/, else the folder of the lesson or its parent
 
-    Only the notebook's imports and its answer cells up to this one are run, and no other cell of it.
+    Only the notebook's imports and its answer cells up to this one are run, no other cells.
     """
     places = [folder] if folder else [EXERCISES, Path.cwd(), Path.cwd().parent]
     found = [p / f"{exercise}.ipynb" for p in places if (p / f"{exercise}.ipynb").is_file()]
     solved = [p for p in found if name in dict(_answers(p))]
     if not solved:
-        todo = "solve it there and run this cell again" if found else "its notebook is not in this copy of the course"
-        print(f"{name}: the library's, since exercise {exercise} holds no answer yet ({todo}).")
+        todo = "solve it there, then run this cell again" if found else "its notebook is not in this copy of the course"
+        print(f"{name}: the library's, because exercise {exercise} has no answer yet ({todo}).")
         return library
     try:
         answer = _run(solved[0], name, dict(given or {}))
-    except Exception as e:  # whatever a student's cell may raise: the lesson goes on
-        print(f"{name}: the library's, since your cell in {exercise} stops with {type(e).__name__}: {e}")
+    except Exception as e:  # a student's cell can raise anything; the lesson goes on
+        print(f"{name}: the library's, because your cell in {exercise} stops with {type(e).__name__}: {e}")
         return library
     print(f"{name}: yours, from exercise {exercise}.")
     return answer
 
 
 def _answers(notebook: Path) -> Iterator[tuple[str, str]]:
-    """(name, source) of the imports ("setup") and of every answer cell that holds more than the stub, in order."""
+    """(name, source) of the imports ("setup") and of every answer cell that is more than the stub, in order."""
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         marks = cell["metadata"].get("nbgrader", {})
         source = "".join(cell["source"])
@@ -76,7 +76,7 @@ def _answers(notebook: Path) -> Iterator[tuple[str, str]]:
 
 
 def _run(notebook: Path, name: str, namespace: dict[str, Any]) -> Any:
-    """Run the imports and the answers up to `name`; what the last of them defines under this name."""
+    """Run the imports and the answers up to `name`; returns what the last one defines under this name."""
     for cell, source in _answers(notebook):
         place = f"<{notebook.stem}: {cell}>"
         linecache.cache[place] = (len(source), None, source.splitlines(keepends=True), place)  # for tracebacks

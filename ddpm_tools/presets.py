@@ -1,4 +1,4 @@
-"""Every preset that a command takes: the book's, and the published protocol of the challenge tracks."""
+"""Every preset that the commands accept: the book's, and the published protocol of the challenge tracks."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from ddpm_core.training import TrainConfig
 from ddpm_core.unet import UNetConfig
 from ddpm_tools.unet2d import UNet2DConfig
 
-# What the published protocol of the challenge tracks leaves open, and what we assume: never to be called exact.
+# Our assumptions where the published protocol of the challenge tracks is silent: never call these runs exact.
 ASSUMPTIONS = (
     "linear betas, 1e-4 to 0.02",
     "no label dropout, and w = 1 in sampling",
-    "the batch size is that of all GPUs together",
+    "the batch size is the total over all GPUs",
     "a linear warm-up of 1,000 steps, then cosine decay of the learning rate to zero",
     "weight decay 1e-4, gradients clipped to a norm of 1",
     "no flips; clamped x0 in sampling; attention with heads of 32 channels",
@@ -21,10 +21,10 @@ ASSUMPTIONS = (
 
 
 def published(*channels: int, batch_size: int = 128, **train: Any) -> Preset:
-    """The tracks' protocol at one scale: what it states, and ASSUMPTIONS besides."""
+    """The tracks' protocol at one scale: what it states, plus ASSUMPTIONS."""
     recipe = {"lr": 2e-4, "ema_decay": 0.9995, "p_uncond": 0.0, "preview_every": 5_000, **train}
-    unet = UNet2DConfig(channels=channels, attention_levels=(1,))  # 16×16 of 32×32: standard
-    # concat-film is the first baseline; --conditioner names the others
+    unet = UNet2DConfig(channels=channels, attention_levels=(1,))  # at 16×16 for 32×32 images: the standard
+    # concat-film is the first baseline; choose another with --conditioner
     return Preset("cifar10", "concat-film", "linear", unet=unet, train=TrainConfig(35_000, batch_size, **recipe))
 
 
@@ -32,21 +32,21 @@ PRESETS = BOOK | {
     "digits-unet2d": Preset(  # what `ddpm export-diffusers` can write
         unet=UNet2DConfig(1, 8, 10, (32, 64), attention_levels=(1,), groups=8), train=BOOK["digits"].train
     ),
-    "digits28": Preset(  # a quarter of an hour of one core: small pictures that a person finds good
+    "digits28": Preset(  # fifteen minutes on one core: small pictures that look good to people
         data="digits28",
         parameterization="v",
         unet=UNetConfig(1, 28, 10, (32, 64, 96), blocks_per_level=1, cond_dim=128, class_scale=0.1),  # 1.7 M parameters
-        # 12 epochs; bfloat16 makes it half as long again where the processor has it
+        # 12 epochs
         train=TrainConfig(3000, 32, lr=1e-3, warmup=200, p_uncond=0.1, ema_decay=0.998, preview_every=500),
         loss="min-snr-5",
         times="stratified",
     ),
-    "cifar10-cpu": Preset(  # what two cores train in some twelve hours of processor time, 64 epochs; `--steps` for less
+    "cifar10-cpu": Preset(  # about twelve hours of CPU time on two cores, 64 epochs; `--steps` for less
         data="cifar10",
-        parameterization="v",  # colours are decided at high noise, where a prediction of eps says nothing of the image
-        loss="min-snr-5",  # of all that was tried the largest gain in distance at equal time (docs/full_scale.md)
+        parameterization="v",  # colours are decided at high noise, where predicting eps says nothing about the image
+        loss="min-snr-5",  # the largest gain in distance at equal time of all options tried (docs/full_scale.md)
         times="stratified",
-        # 4.8 M parameters; widths are multiples of 16, of which a CPU computes as many at once
+        # 4.8 M parameters; widths are multiples of 16, which a CPU's vector units handle at once
         unet=UNetConfig(channels=(32, 64, 128, 128), blocks_per_level=1, attention_levels=(2,)),
         train=TrainConfig(
             50_000, batch_size=64, lr=1e-3, warmup=500, p_uncond=0.1, ema_decay=0.9995, flip=True, preview_every=5_000
@@ -55,9 +55,9 @@ PRESETS = BOOK | {
     "cifar10-small": published(64, 128, 128, 128),  # 8.95 M parameters without classes
     "cifar10-medium": published(128, 256, 256, 256),
     "cifar10-large": published(256, 512, 512, 512, batch_size=64),
-    # Not the protocol's: with dropped labels, which guidance needs.
+    # Not in the protocol: label dropout, which guidance needs.
     "cifar10-small-guided": published(64, 128, 128, 128, p_uncond=0.15),
-    # The open track: steps, batch and scale of the protocol, all else as we think best (not yet measured)
+    # The open track: the protocol's steps, batch size and scale; everything else is our best guess (not yet measured)
     "cifar10-small-open": Preset(
         data="cifar10",
         conditioning="film-4-tokens",

@@ -1,4 +1,4 @@
-"""Numbers and rows as text: what commands print, and what goes into the cells of a page."""
+"""Numbers and rows as text, for the terminal and for the cells of a page."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from ddpm_tools.evaluation.estimates import Estimate
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of text in columns."""
+    """Rows of text, aligned in columns."""
     widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
 

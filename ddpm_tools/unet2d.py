@@ -1,7 +1,7 @@
-"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B), any condition. The
-time is added inside every residual block. A condition enters in up to three ways: `prepare_conditioning` mixes the
-class into the time, a `conditioner` follows each down, mid and up block (nine for four levels), and cross-attention to
-a context (B, S, context_dim), such as a text, follows every self-attention."""
+"""The configurable U-Net: the architecture of diffusers' `UNet2DModel` (Ho et al. 2020, appendix B) with any condition.
+The time embedding is added inside every residual block. A condition can enter in three ways: `prepare_conditioning`
+mixes the class embedding into the time embedding; a `conditioner` follows each down, mid and up block (nine for four
+levels); and cross-attention to a context (B, S, context_dim), such as a text, follows every self-attention."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,18 +18,18 @@ from ddpm_core.registry import register
 
 @dataclass(frozen=True)
 class UNet2DConfig(NetworkConfig):
-    """Shape of a `UNet2D`, which has the settings of diffusers' `UNet2DModel`."""
+    """Shape of a `UNet2D`, with the settings of diffusers' `UNet2DModel`."""
 
     architecture: ClassVar[str] = "unet2d"
 
-    groups: int = 32  # of its group norms, as in DDPM
-    eps: float = 1e-5  # of its group norms; DDPM's published weights want 1e-6
+    groups: int = 32  # groups in each group norm, as in DDPM
+    eps: float = 1e-5  # of the group norms; DDPM's published weights need 1e-6
     head_dim: int | None = 32  # divides every width that 32 groups allow; 8 (diffusers' own) costs more; None: one head
-    context_dim: int | None = None  # width of the context's tokens: adds cross-attention wherever there is attention
-    freq_shift: int = 0  # 1 reaches exactly 1/10000 with the lowest frequency, as DDPM's first code did
+    context_dim: int | None = None  # width of the context's tokens; adds cross-attention wherever there is attention
+    freq_shift: int = 0  # with 1 the lowest frequency is exactly 1/10000, as in DDPM's original code
     flip_sin_to_cos: bool = True  # cosines before sines
-    downsample_padding: int = 1  # 0 pads on the right and below alone, as DDPM's first code did
-    null_row: bool = True  # False: its class table has no row for the null class, and guidance nothing to compare with
+    downsample_padding: int = 1  # 0 pads only on the right and at the bottom, as in DDPM's original code
+    null_row: bool = True  # False: the class table has no row for the null class, so guidance is impossible
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,12 +40,12 @@ class UNet2DConfig(NetworkConfig):
         return 4 * self.channels[0]
 
     def heads(self, channels: int) -> int:
-        """How many heads attention has at this width."""
+        """The number of attention heads at this width."""
         return channels // (self.head_dim or channels)
 
 
 class Layer(nn.Module):
-    """A residual block, then, at levels with attention, self-attention and cross-attention to the context if any."""
+    """A residual block; at levels with attention, also self-attention and cross-attention to the context, if any."""
 
     def __init__(self, in_ch: int, level: int, config: UNet2DConfig):
         super().__init__()
@@ -71,7 +71,7 @@ class Downsample(nn.Conv2d):
 
 
 class Upsample(nn.Conv2d):
-    """Every pixel four times, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W)."""
+    """Nearest-neighbour upsampling, then a 3×3 convolution: (B, C, H, W) -> (B, C, 2H, 2W)."""
 
     def __init__(self, channels: int):
         super().__init__(channels, channels, 3, padding=1)
@@ -81,8 +81,8 @@ class Upsample(nn.Conv2d):
 
 
 class UNet2D(ConditionalNetwork):
-    """UNet2DModel, with any pair of conditioning.STRATEGIES; D = 4·channels[0]. See ConditionalNetwork for its use.
-    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` begins at the coarsest level."""
+    """UNet2DModel with any of conditioning.STRATEGIES; D = 4·channels[0]. See ConditionalNetwork for its use.
+    `down`, `downsample`, `up` and `upsample` are in the order in which they run: `up` starts at the coarsest level."""
 
     def __init__(self, config: UNet2DConfig, conditioning: Conditioning):
         super().__init__(config, conditioning)
@@ -90,7 +90,7 @@ class UNet2D(ConditionalNetwork):
         last = len(widths) - 1
         self.time_mlp = nn.Sequential(nn.Linear(widths[0], dim), nn.SiLU(), nn.Linear(dim, dim))
         self.conv_in = nn.Conv2d(config.image_channels, widths[0], 3, padding=1)
-        skips, ch = [widths[0]], widths[0]  # what waits for the way up, and how wide the map now is
+        skips, ch = [widths[0]], widths[0]  # widths of the skip connections, and the current width
         self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
         for i, width in enumerate(widths):
             self.down.append(nn.ModuleList(Layer(ch if j == 0 else width, i, config) for j in range(n)))
@@ -102,7 +102,7 @@ class UNet2D(ConditionalNetwork):
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
         for i in reversed(range(len(widths))):
             layers = nn.ModuleList()
-            for _ in range(n + 1):  # one more than on the way down: the level's input is a skip too
+            for _ in range(n + 1):  # one more than in the down path: the level's input is a skip too
                 layers.append(Layer(ch + skips.pop(), i, config))
                 ch = widths[i]
             self.up.append(layers)
@@ -110,7 +110,7 @@ class UNet2D(ConditionalNetwork):
         self.norm_out = nn.GroupNorm(config.groups, ch, config.eps)
         self.conv_out = nn.Conv2d(ch, config.image_channels, 3, padding=1)
         self.class_table = self.make_class_table()
-        # Made last: whatever random numbers a design draws, the trunk's initial weights depend on the seed alone.
+        # Created last, so that the trunk's initial weights depend only on the seed, whatever a design draws.
         places = [*widths, widths[-1], *reversed(widths)]  # down, mid and up
         self.conditioners = nn.ModuleList(conditioning.conditioner(c, dim) for c in places)
         self.at_input = self.make_input_conditioner()
@@ -123,12 +123,12 @@ class UNet2D(ConditionalNetwork):
 
     @property
     def null_class(self) -> int | None:
-        """The label that stands for no class; None where the class table has no row for it."""
+        """The label that means no class; None if the class table has no row for it."""
         return super().null_class if self.config.null_row or not self.config.num_classes else None
 
     @property
     def null_cond(self) -> Tensor | None:
-        """The condition that says nothing, (1,); None where there is none."""
+        """The empty condition, (1,); None if there is none."""
         return None if self.null_class is None else super().null_cond
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
@@ -139,8 +139,8 @@ class UNet2D(ConditionalNetwork):
     def forward_with_cond(
         self, x: Tensor, t: Tensor, class_emb: Tensor, context: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """As forward, with embeddings (B, D) in place of labels, and tokens (B, S, context_dim) to attend to. mask (B,
-        S) bool is True where a token may be attended to; without context the cross-attention is left out."""
+        """As forward, with embeddings (B, D) instead of labels, and tokens (B, S, context_dim) to attend to. mask (B,
+        S) bool is True where a token may be attended to; without a context, cross-attention is skipped."""
         config, conditioners = self.config, iter(self.conditioners)
         order = {"freq_shift": config.freq_shift, "cos_first": config.flip_sin_to_cos}
         sines = sinusoidal_embedding(t, config.channels[0], **order)  # (B,) -> (B, c0)

@@ -82,7 +82,7 @@ def test_axe_finds_nothing_serious_on_a_phone_or_a_desk_in_light_or_dark(picture
 
 def test_without_a_colour_model_the_page_has_digits_alone(pictures, tmp_path, capsys):
     demo.colour(tmp_path / "cifar10", 0, SMALL, tmp_path / "none")
-    assert "left out CIFAR-10" in capsys.readouterr().out
+    assert "skipped CIFAR-10" in capsys.readouterr().out
     assert not (tmp_path / "cifar10").exists()
     (tmp_path / "sweep.json").write_bytes((pictures / "sweep.json").read_bytes())
     assert list(demo_page.models(tmp_path)) == ["Digits"]
@@ -138,7 +138,7 @@ def test_it_trains_where_it_is_asked_to_and_never_of_itself(tmp_path, monkeypatc
     calls, shipped = [], DATA_DIR / "checkpoints/digits"
     monkeypatch.setattr(demo, "train_run", lambda config, out: calls.append(config.train.seed) or out)
     assert demo.matching_checkpoint(shipped, tmp_path, 3, retrain=False) == shipped
-    with pytest.raises(CheckpointError, match=r"no checkpoint at .*none.*; or say --train"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*none.*; or add --train"):
         demo.matching_checkpoint(tmp_path / "none", tmp_path, 3, retrain=False)
     assert calls == []
     assert demo.matching_checkpoint(tmp_path / "none", tmp_path, 3, retrain=True) == tmp_path / "checkpoint/digits"

@@ -142,8 +142,8 @@ def test_a_state_that_travelled_goes_on_as_the_one_that_stayed(tmp_path):
     assert (weights(came) - weights(calm)).norm() < 0.03 * (weights(calm) - before).norm()  # else it is rounding alone
     assert abs(loss / expected - 1) < 0.01
     files[-1].write_bytes(files[-1].read_bytes()[::-1])
-    with pytest.raises(CheckpointError, match="not of one save"):
+    with pytest.raises(CheckpointError, match="not from one save"):
         travel.unpack(tmp_path / "bag", tmp_path / "again", config.data)
     files[-1].unlink()
-    with pytest.raises(CheckpointError, match="not hold a whole state"):
+    with pytest.raises(CheckpointError, match="not hold a complete state"):
         travel.unpack(tmp_path / "bag", tmp_path / "again", config.data)

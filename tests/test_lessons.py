@@ -227,7 +227,7 @@ def test_the_other_presets_run_the_same_cells(lesson: str, preset: str, own_kern
     assert results["preset"] == preset
     said = "".join(o.text for c in nb.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "stream")
     if lesson in SAID:
-        assert ("yours, from exercise" in said) == solved and ("the library's, since" in said) != solved
+        assert ("yours, from exercise" in said) == solved and ("the library's, because" in said) != solved
     if lesson != "5_1_unconditional":  # which needs none
         measured = {"5_2_guidance": "sweep", "5_3_conditioning": "swept", "5_4_flow": "live"}[lesson]
         assert bool(results.get(measured)) == (preset == "cifar10")  # for which a classifier ships

@@ -1,4 +1,4 @@
-"""Records of graded submissions in the forms that other programs read; nothing here grades."""
+"""Records of graded submissions in the formats that other programs read; nothing here grades."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Who is in the class: roster.csv beside submitted/, with id, last_name, first_name, email and section.
 
-An id is the name of the student's folder. The file is made from an export of the gradebook of Canvas, a grading
-worksheet, list of participants or grade export of Moodle, or written by hand.
+An id is the name of the student's folder. The file is made from Canvas's gradebook export, from Moodle's grading
+worksheet, list of participants or grade export, or by hand.
 """
 
 import re
@@ -17,7 +17,7 @@ from autograder.grading.private import write_text
 from autograder.intake.student_ids import spelt
 
 FILE = "roster.csv"
-# What names a student's folder, the best first, in an export of Canvas, of Moodle and in a list of one's own.
+# Columns that can name a student's folder, best first, in an export of Canvas, of Moodle and in your own list.
 CANVAS_IDS = ("sis login id", "sis user id", "id")
 MOODLE_IDS = ("username", "id number", "email address", "full name")
 OWN_IDS = ("id", "student", "email", *MOODLE_IDS)
@@ -29,7 +29,7 @@ EMAIL, SECTION = ("email", "email address"), ("section", "group", "groups")
 
 @dataclass(frozen=True)
 class Person:
-    """A row of roster.csv; `lms` is what an LMS calls the person in the names of files, where its export says so."""
+    """A row of roster.csv; `lms` is the LMS's name for the person in file names, if its export has it."""
 
     id: str
     last_name: str = ""
@@ -40,7 +40,7 @@ class Person:
 
     @property
     def name(self) -> str:
-        """ "Last, First", as formgrader has it; "" where it is not known."""
+        """ "Last, First", as in formgrader; "" if unknown."""
         return ", ".join(filter(None, (self.last_name, self.first_name)))
 
 
@@ -48,9 +48,9 @@ COLUMNS = tuple(f.name for f in fields(Person) if f.name != "lms")
 
 
 def read(path: Path, key: str | None = None) -> list[Person]:
-    """The people in any such file; `key` is the column that names their folders, by default the best that there is.
+    """The people in any such file; `key` is the column that names their folders, by default the best one present.
 
-    ValueError, in one sentence, for a file that is none, or has somebody twice.
+    ValueError, in one sentence, for a file that is not such a list, or that has somebody twice.
     """
     header, lines = table(path, alike=True)
     heads = columns(header, lines)
@@ -70,17 +70,17 @@ def read(path: Path, key: str | None = None) -> list[Person]:
         person = _person(line, column, heads)
         old = people.get(person.id)
         if old and replace(old, section=person.section) != person:
-            raise ValueError(f"{path} has '{person.id}' twice in its column '{column}'; each is one person")
+            raise ValueError(f"{path} has '{person.id}' twice in its column '{column}'; each must be one person")
         if old and old.section != person.section:  # one row for each section
             person = replace(person, section=", ".join(filter(None, (old.section, person.section))))
         people[person.id] = person
     if not people:
-        raise ValueError(f"{path} names nobody in its column '{column}'")
+        raise ValueError(f"{path} has nobody in its column '{column}'")
     return list(people.values())
 
 
 def beside(submitted: Path, students: Iterable[str] = ()) -> dict[str, Person]:
-    """The class by id, where there is a roster.csv beside the folder of submissions; ids as `students` are spelt."""
+    """The class by id, if there is a roster.csv beside the folder of submissions; ids spelt as in `students`."""
     file = submitted.resolve().parent / FILE
     found = read(file, "id") if file.is_file() else []
     names = spelt([p.id for p in found], students)
@@ -88,14 +88,14 @@ def beside(submitted: Path, students: Iterable[str] = ()) -> dict[str, Person]:
 
 
 def save(people: Iterable[Person], submitted: Path) -> Path:
-    """Write roster.csv: these people, in order of their names."""
+    """Write roster.csv: these people, sorted by name."""
     rows = [[getattr(p, c) for c in COLUMNS] for p in sorted(people, key=lambda p: (p.last_name, p.first_name, p.id))]
     write_text(submitted.parent / FILE, csv_text([COLUMNS, *rows]))
     return submitted.parent / FILE
 
 
 def safe(name: str) -> str:
-    """A name that can be a folder and a field of tables, without what separates, hides or is a formula."""
+    """A name safe for folders and table fields: no separators, not hidden, not a formula."""
     return " ".join(NOT_IN_NAMES.sub(" ", name).split()).lstrip(".=+-@ ").rstrip(". ")
 
 
@@ -107,7 +107,7 @@ def _person(line: Mapping[str, str], column: str, heads: Mapping[str, str]) -> P
     if not last and not first:
         whole = field(("student", "full name"))
         last, _, first = (x.strip() for x in whole.partition(",")) if "," in whole else (whole, "", "")
-        if "full name" in heads and not first:  # Moodle: first names come first, and the last word is a last name
+        if "full name" in heads and not first:  # Moodle: first names come first, and the last word is the last name
             first, _, last = whole.rpartition(" ")
     canvas = "sis login id" in heads
     lms = field(("id",)) if canvas else number(field(("identifier",)))

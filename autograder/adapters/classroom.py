@@ -1,4 +1,4 @@
-"""The class in nbgrader's gradebook: names, extensions; and what it knows of late work and of what is to be marked."""
+"""The class in nbgrader's gradebook: names and extensions; and what it knows about late work and marking."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from autograder.release.generate import load_config
 
 
 def enter(db_url: str, course: Path, more: extensions.Given, people: dict[str, Person]) -> tuple[Notes, list[Problem]]:
-    """Enter names and extensions, take penalties anew, and note what is to be done. `people`: the class."""
+    """Enter names and extensions, recompute penalties, and note what is to be done. `people`: the class."""
     config = load_config(course)
     with database.open_gradebook(db_url, config.CourseDirectory.get("course_id", "default_course")) as gb:
         for person in people.values():
@@ -33,12 +33,12 @@ def enter(db_url: str, course: Path, more: extensions.Given, people: dict[str, P
 
 
 def grant(gb: Gradebook, given: extensions.Given) -> list[Problem]:
-    """Give submissions their extensions; one that is not there yet gets it when it is graded."""
+    """Give submissions their extensions; a missing submission gets its extension when it is graded."""
     problems: list[Problem] = []
     assignments = {a.name: a for a in gb.assignments}
     for (student, name), value in given.items():
         if not (assignment := assignments.get(name)):
-            problems.append(Problem(student, name, f"{extensions.FILE} names an assignment that has no grades yet"))
+            problems.append(Problem(student, name, f"{extensions.FILE} has an assignment without any grades yet"))
         elif assignment.duedate is None:
             problems.append(Problem(student, name, f"{extensions.FILE}: the assignment has no due date to extend"))
         else:
@@ -59,6 +59,6 @@ def _late(s: SubmittedAssignment) -> Late:
 
 
 def _to_mark(notebook) -> bool:
-    """Whether a written answer waits for a mark, or is to be looked at again."""
+    """Whether a written answer needs a mark, or a second look."""
     answers = {cell.name for cell in notebook.notebook.solution_cells}
     return any(grade.needs_manual_grade for grade in notebook.grades if grade.name in answers)

@@ -1,4 +1,4 @@
-"""nbgrader's gradebook, on SQLite or a database server: opened, or one sentence that says why it cannot be.
+"""nbgrader's gradebook, on SQLite or a database server: opened, or one sentence on why it cannot be.
 
 Which one: `autograder grade --gradebook URL`, else `c.CourseDirectory.db_url` in the course's nbgrader_config.py, else
 OUT/gradebook.db. Any URL of SQLAlchemy will do; PostgreSQL's is postgresql+psycopg://user@host/database (psycopg 3).
@@ -19,22 +19,22 @@ from autograder.grading import private
 from autograder.release.generate import load_config
 
 CONNECT_S = "10"  # a host that does not answer at all would hold a batch for minutes
-MAGIC = b"SQLite format 3"  # how a file of SQLite begins
-KEPT = "records on disk are kept, and the same command writes them once it can be reached"
+MAGIC = b"SQLite format 3"  # the start of an SQLite file
+KEPT = "records on disk are kept; run the same command again once it can be reached"
 
 
 class GradebookError(ValueError):
-    """The gradebook cannot be used at all; the message is one sentence and holds no password."""
+    """The gradebook cannot be used at all; the message is one sentence without a password."""
 
 
 def in_folder(out: Path, course: Path, given: str | None = None) -> str:
-    """The URL of the gradebook for the grades in `out`: the one given, the course's, or a file in there."""
+    """The URL of the gradebook for the grades in `out`: the given one, the course's, or a file in `out`."""
     configured = load_config(course).CourseDirectory.get("db_url", None)
     return given or configured or f"sqlite:///{(out / 'gradebook.db').resolve()}"
 
 
 def parse(db_url: str) -> URL:
-    """The URL with a connection timeout; GradebookError where it is not one, or its driver is not installed."""
+    """The URL with a connection timeout; GradebookError if it is not a URL, or its driver is not installed."""
     try:
         url = make_url(db_url)
         url.get_dialect().import_dbapi()
@@ -44,7 +44,7 @@ def parse(db_url: str) -> URL:
         raise GradebookError(f"there is no driver for a gradebook at {name}://; {hint}") from None
     except (ArgumentError, ValueError):  # its text would quote the URL, and with it a password
         remedy = "write sqlite:////folder/gradebook.db or postgresql+psycopg://user@host/database"
-        raise GradebookError(f"the gradebook's URL is not one of a database; {remedy}") from None
+        raise GradebookError(f"the gradebook's URL is not a database URL; {remedy}") from None
     if url.get_driver_name() == "psycopg" and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": CONNECT_S})
     return url
@@ -56,11 +56,13 @@ def shown(url: URL) -> str:
 
 
 def check(db_url: str) -> None:
-    """Connect once and change nothing, before hours of grading; GradebookError where that fails."""
+    """Connect once and change nothing, before hours of grading; GradebookError if that fails."""
     url = parse(db_url)
-    if url.get_backend_name() == "sqlite":  # its file and folder are made when they are needed
+    if url.get_backend_name() == "sqlite":  # its file and folder are created when needed
         if url.database and (file := Path(url.database)).is_file() and file.open("rb").read(15) not in (b"", MAGIC):
-            raise GradebookError(f"{file} is no gradebook, or a damaged one; move it away, or name another")
+            raise GradebookError(
+                f"{file} is not a gradebook, or is damaged; move it away, or choose another with --gradebook"
+            )
         return
     engine = create_engine(url)
     try:
@@ -72,15 +74,15 @@ def check(db_url: str) -> None:
 
 
 def must_exist(db_url: str) -> None:
-    """GradebookError where a gradebook is to be read and none was ever written: opening it would make an empty one."""
+    """GradebookError if the gradebook to read was never written: opening it would create an empty one."""
     url = parse(db_url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-        remedy = "`autograder grade` makes it, --gradebook names another"
+        remedy = "`autograder grade` creates it, or choose another with --gradebook"
         raise GradebookError(f"there is no gradebook {url.database}; {remedy}")
 
 
 def open_gradebook(db_url: str, course_id: str) -> Gradebook:
-    """The gradebook, made if need be: nbgrader wants its folder to exist and calls `alembic` by its bare name."""
+    """The gradebook, created if needed. nbgrader needs its folder to exist, and calls `alembic` by its bare name."""
     url = parse(db_url)
     if url.get_backend_name() == "sqlite" and url.database:
         private.close(Path(url.database))  # SQLite gives its journal the same permissions
@@ -95,7 +97,7 @@ def open_gradebook(db_url: str, course_id: str) -> Gradebook:
 
 
 def submission(gb: Gradebook, student: str, assignment: str, **timestamp: Any) -> SubmittedAssignment:
-    """The student's submission with a row for every notebook and cell, also for those added since the last time."""
+    """The student's submission with a row for every notebook and cell, including those added since the last time."""
     gb.update_or_create_student(student)
     found = gb.update_or_create_submission(assignment, student, **timestamp)
     entries = {entry.notebook_id: entry for entry in found.notebooks}
@@ -116,21 +118,21 @@ def _failed(url: URL, error: DBAPIError) -> GradebookError:
     why = reason(error)
     remedy = "start the server, or correct the URL"
     if "does not exist" in why and f'"{url.database}"' in why:
-        remedy = f"make it with `createdb {url.database}`"
+        remedy = f"create it with `createdb {url.database}`"
     elif "permission denied" in why:
         remedy = f"make {url.username or 'the user'} its owner"
     return GradebookError(f"the gradebook {shown(url)} cannot be opened ({why}); {remedy}; {KEPT}")
 
 
 def lost(db_url: str, error: BaseException, done: int) -> GradebookError | None:
-    """What to raise where an error means that the server is gone, and not that one record is faulty."""
+    """What to raise if an error means that the server is gone, not that one record is faulty."""
     url, database_error = make_url(db_url), of_database(error)
     if database_error is None or url.get_backend_name() == "sqlite":
         return None
     if not database_error.connection_invalidated and not isinstance(database_error, OperationalError):
         return None
     what = f"the gradebook {shown(url)} was lost after {done} record(s) ({reason(database_error)})"
-    return GradebookError(f"{what}; scores in it may be old ones; {KEPT}")
+    return GradebookError(f"{what}; some scores in it may be old; {KEPT}")
 
 
 def of_database(error: BaseException | None) -> DBAPIError | None:
@@ -141,7 +143,7 @@ def of_database(error: BaseException | None) -> DBAPIError | None:
 
 
 def reason(error: BaseException) -> str:
-    """An error on one line, without the statement and its values: these are students' names and grades."""
+    """An error on one line, without the statement and its values, which are students' names and grades."""
     text = str(getattr(error, "orig", None) or error).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__

@@ -1,8 +1,8 @@
-"""A safe `nbgrader autograde`: notebooks are run in the sandbox for their outputs, and never for a score.
+"""A safe `nbgrader autograde`: notebooks are run in the sandbox for their outputs, never for a score.
 
-nbgrader's own way runs student code with the instructor's rights, takes the scores from what that code prints, and
-shows its HTML in formgrader. Here the notebook is first restored (as for formgrader), then run by `kernel.py`, and of
-its outputs only text and pictures are kept. The scores in the gradebook stay those of `autograder grade`.
+nbgrader itself runs student code with the instructor's rights, reads the scores from what that code prints, and shows
+its HTML in formgrader. Here the notebook is first restored (as for formgrader), then run by `kernel.py`, and only text
+and pictures are kept of its outputs. The scores in the gradebook stay those of `autograder grade`.
 """
 
 import contextlib
@@ -29,29 +29,29 @@ from autograder.sandbox import bubblewrap
 from autograder.sandbox.kernel import MAX_FILES, SandboxedKernelManager
 
 PICTURES = ("image/png", "image/jpeg")
-BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")  # a page holds it in an attribute: a quote in it could end that
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")  # a page puts it in an attribute, which a quote could end
 MAX_PICTURE = 4 << 20  # characters
-MAX_OUTPUT = 20 << 20  # of a notebook in all
+MAX_OUTPUT = 20 << 20  # per notebook
 
 
 class InSandbox(NotebookExporter):
-    """Where there is no sandbox, stops before any file or grade changes."""
+    """Without a sandbox, stops before any file or grade changes."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if why := bubblewrap.available():
-            self.log.error("notebooks are run in the sandbox only. %s", why)  # nbgrader ends quietly on its own
+            self.log.error("notebooks are run only in the sandbox. %s", why)  # nbgrader itself would end silently
             raise NbGraderException(why)
-        if isinstance(self.parent, BaseConverter):  # which is about to copy what lies beside the notebooks
-            self.parent.coursedir.get_existing_timestamp = lambda path: None  # the student's word, or a pipe
+        if isinstance(self.parent, BaseConverter):  # which is about to copy the files beside the notebooks
+            self.parent.coursedir.get_existing_timestamp = lambda path: None  # a student's claim, or a pipe
             for folder in [*self.parent.assignments]:
                 if odd := next(not_plain(Path(folder)), None):
-                    self.log.error("left out, since it is no plain file or too large to copy: %s", odd)
+                    self.log.error("left out, since it is not a plain file or is too large to copy: %s", odd)
                     del self.parent.assignments[folder]
 
 
 def not_plain(folder: Path) -> Iterator[Path]:
-    """Pipes, sockets, devices and files without end, also where a link leads: a copy of one would never be done."""
+    """Pipes, sockets, devices and endless files, also behind links: copying one would never end."""
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):  # a link to nothing
             kind = path.stat()
@@ -60,9 +60,9 @@ def not_plain(folder: Path) -> Iterator[Path]:
 
 
 class Restored(NbGraderPreprocessor):
-    """The submitted notebook as formgrader may show it, whatever nbgrader has read."""
+    """The submitted notebook, safe for formgrader to show, whatever nbgrader has read."""
 
-    submitted = Unicode("", help="Where the students' own folders are; empty: where nbgrader reads.").tag(config=True)
+    submitted = Unicode("", help="The students' own folders; empty: where nbgrader reads.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         who, root = resources["nbgrader"], Path.cwd()  # nbgrader works in the course's folder
@@ -81,9 +81,9 @@ class Restored(NbGraderPreprocessor):
 
 
 def plain_files(submitted: Path, copied: Path, kept: set[Path]) -> None:
-    """What lies beside the notebooks, copied without links (one may lead to another's answers) and the student's times.
+    """Copy the files beside the notebooks, without links (one may lead to another's answers) or the student's times.
 
-    nbgrader has copied what lies where it reads, also through links; `kept` of it stays.
+    nbgrader has copied what is where it reads, also through links; of that, only `kept` stays.
     """
     for file in copied.rglob("*"):
         if file.suffix != ".ipynb" and not file.is_dir() and file.relative_to(copied) not in kept:
@@ -94,33 +94,33 @@ def plain_files(submitted: Path, copied: Path, kept: set[Path]) -> None:
     for file in sorted(submitted.iterdir())[: 2 * MAX_FILES]:
         if file.suffix != ".ipynb" and file.name != "timestamp.txt" and Path(file.name) not in kept:
             with contextlib.suppress(Unreadable, OSError):  # a folder, a link, a pipe, or too large
-                (copied / file.name).write_bytes(read_bytes(file))  # to be read by the kernel's user
+                (copied / file.name).write_bytes(read_bytes(file))  # the kernel's user must be able to read it
 
 
 class SandboxedExecute(Execute):
-    """nbgrader's way to run a notebook, in our kernel."""
+    """nbgrader's execution of a notebook, in our kernel."""
 
-    startup_timeout = Integer(180, help="as of nbclient; importing from a cold disk takes a while").tag(config=True)
-    iopub_timeout = Integer(60, help="as of nbclient; its 4 seconds are too few on a busy machine").tag(config=True)
+    startup_timeout = Integer(180, help="as in nbclient; importing from a cold disk takes a while").tag(config=True)
+    iopub_timeout = Integer(60, help="as in nbclient; its 4 seconds are too few on a busy machine").tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | {"kernel_manager_class": SandboxedKernelManager})
         self._said = 0  # bytes of output so far
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        """As nbclient has it, which would keep output without end."""
+        """As in nbclient, but with a limit on the output."""
         if msg["msg_type"] not in ("status", "execute_input", "clear_output"):
             before, self._said = self._said, self._said + len(str(msg["content"]))
             if self._said > MAX_OUTPUT:
                 if before <= MAX_OUTPUT:
-                    text = f"[more than {MAX_OUTPUT >> 20} MB of output: the rest is left out]"
+                    text = f"[more than {MAX_OUTPUT >> 20} MB of output: the rest is omitted]"
                     cell.outputs.append(new_output("stream", name="stderr", text=text))
                 return None
         return super().process_message(msg, cell, cell_index)
 
 
 class PlainOutputs(NbGraderPreprocessor):
-    """Text and pictures are kept; HTML and scripts would run in the browser of whoever marks."""
+    """Keeps text and pictures; HTML and scripts would run in the marker's browser."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, cell_index: int) -> tuple[NotebookNode, dict]:
         if cell.cell_type == "code":
@@ -130,7 +130,7 @@ class PlainOutputs(NbGraderPreprocessor):
 
 
 def plain(output: NotebookNode) -> NotebookNode:
-    """A new output with only what cannot run in a page: the kernel may send anything under any name."""
+    """A new output without anything that can run in a page: the kernel may send anything under any name."""
     kind = output.get("output_type")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
@@ -150,7 +150,7 @@ def plain(output: NotebookNode) -> NotebookNode:
 
 
 class Messages(NbGraderPreprocessor):
-    """Puts the rubrics, and the messages of `autograder grade` where its records are in this folder, back again."""
+    """Restores the rubrics, and the messages of `autograder grade` if its records are in this folder."""
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         who = resources["nbgrader"]
@@ -169,6 +169,6 @@ def _picture(kind: str, value: Any) -> bool:
     return kind in PICTURES and is_text and BASE64.fullmatch(value) is not None
 
 
-# What `nbgrader autograde` does, for nbgrader_config.py. Its own SaveAutoGrades is not among it: no score is read.
+# The steps of `nbgrader autograde`, for nbgrader_config.py. nbgrader's SaveAutoGrades is left out: no score is read.
 FIRST = [Restored, CheckCellMetadata]
 THEN = [SandboxedExecute, PlainOutputs, Messages, LimitOutput, AssignLatePenalties, CheckCellMetadata]

@@ -1,6 +1,6 @@
-"""`nbgrader export` for this course: nbgrader's table, but a score that does not exist is blank and names are quoted.
+"""`nbgrader export` for this course: nbgrader's table, but missing scores are blank and names are quoted.
 
-nbgrader_config.py names this class. nbgrader's own plugin would print 0.0 for a submission whose grading failed.
+nbgrader_config.py names this class. nbgrader's own plugin prints 0.0 for a submission whose grading failed.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ COLUMNS = (
 
 
 def awaits_regrade(submission: SubmittedAssignment) -> list[str]:
-    """Notebooks in which a test cell has no score, the grader's or by hand (answers to be marked do not count here)."""
+    """Notebooks in which a test cell has no score, automatic or by hand (written answers do not count here)."""
     waiting = []
     for notebook in submission.notebooks:
         answers = {cell.name for cell in notebook.notebook.solution_cells}
@@ -31,9 +31,9 @@ def awaits_regrade(submission: SubmittedAssignment) -> list[str]:
 
 
 class CsvExport(ExportPlugin):
-    """One row for each assignment and student, with totals, as nbgrader's CSV exporter writes them.
+    """One row per assignment and student, with totals, as nbgrader's CSV exporter writes them.
 
-    Penalties for late submissions are brought up to date first: marks by hand may have come after the grading.
+    Late penalties are updated first, since there may be new marks by hand.
     """
 
     def export(self, gradebook: Gradebook) -> None:

@@ -1,7 +1,7 @@
-"""More time for single students: extensions.csv beside submitted/, with student, assignment, and extra or due.
+"""More time for individual students: extensions.csv beside submitted/, with student, assignment, and extra or due.
 
 `extra` is how much ("2 days", "36 h", "1 week 12 hours"), `due` until when (2027-02-02T23:59+01:00). They become
-nbgrader's own extensions, which formgrader shows and every late policy counts from; "0 days" takes one back.
+nbgrader's own extensions, which formgrader shows and every late policy uses; "0 days" cancels one.
 """
 
 import re
@@ -24,7 +24,7 @@ Given = dict[tuple[str, str], timedelta | datetime]  # by student and assignment
 
 
 def read(path: Path) -> tuple[Given, list[Problem]]:
-    """The rows that can be understood, and a problem for each that cannot; ValueError where it is no such table."""
+    """The valid rows, and a problem for each other row; ValueError if it is not such a table."""
     header, lines = table(path)
     if not {"student", "assignment"} <= set(header) or not {"extra", "due"} & set(header):
         raise ValueError(f"{path} needs the columns student, assignment, and extra or due")
@@ -42,7 +42,7 @@ def read(path: Path) -> tuple[Given, list[Problem]]:
 
 
 def beside(submitted: Path, students: Iterable[str] = ()) -> tuple[Given, list[Problem]]:
-    """Those of the file beside the folder of submissions, for `students`; none where it is not there."""
+    """Extensions from the file beside the folder of submissions, for `students`; none if there is no file."""
     file = submitted.resolve().parent / FILE
     found, problems = read(file) if file.is_file() else ({}, [])
     names = spelt({student for student, _ in found}, students)
@@ -50,7 +50,7 @@ def beside(submitted: Path, students: Iterable[str] = ()) -> tuple[Given, list[P
 
 
 def length(value: timedelta | datetime, due: datetime) -> timedelta:
-    """How much more time than until `due` (in UTC, as nbgrader stores it); never less."""
+    """How much time after `due` (in UTC, as nbgrader stores it); never negative."""
     return value if isinstance(value, timedelta) else max(timedelta(0), value.replace(tzinfo=None) - due)
 
 
@@ -71,6 +71,6 @@ def _parts(text: str) -> Iterator[timedelta | None]:
 
 def _until(text: str) -> datetime | None:
     try:
-        return moment(text).astimezone(UTC)  # a time without a zone is anybody's guess
+        return moment(text).astimezone(UTC)  # a time without a zone is ambiguous
     except ValueError:
         return None

@@ -1,8 +1,7 @@
-"""What a student sees of a graded notebook: the checks' messages and the gate's picture, and nothing hidden.
+"""What a student sees of a graded notebook: the checks' messages and the gate's picture, nothing hidden.
 
-Both come from files that the student may see: results.json and the picture beside it, never instructor.json. They
-become the outputs of the test cells, which nbgrader's feedback and formgrader show under the points, beside comments by
-hand.
+Both come from files the student may see: results.json and the picture beside it, never instructor.json. They become
+the outputs of the test cells, which nbgrader's feedback and formgrader show under the points, with comments by hand.
 """
 
 import base64
@@ -19,24 +18,24 @@ from autograder.grading.results import GATE
 from autograder.intake.extract import Unreadable, read_bytes
 
 MAX_REPORT = 8000  # characters
-MAX_PICTURE = 4 * 2**20  # bytes; ours have some 100 KB
+MAX_PICTURE = 4 * 2**20  # bytes; ours have about 100 KB
 SHOWN = {"width": "100%", "alt": "the trained answer among limits, references and controls, and its samples"}
 WIDTH = 96  # characters; nbgrader's pages do not wrap an output
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def cells_of_tests(assignment: str, notebook: str) -> dict[str, str | None]:
-    """The cell that carries the points of each check, by the check's name; of the gate too."""
+    """The cell that carries the points of each check, by the check's name; also of the gate."""
     if not (exercise := EXERCISES.get((assignment, notebook))):
         return {}
     return {c.name: exercise.cell_of(c) for c in exercise.checks} | {GATE: exercise.gate_cell}
 
 
 def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: list[dict], folder: Path) -> None:
-    """Give every test cell of `nb` its checks' messages, and the gate's cell folder/<notebook>.png where there is one.
+    """Give every test cell of `nb` its checks' messages, and the gate's cell folder/<notebook>.png if it exists.
 
     given: the notebook's part of the record; tests: the record's. Messages are plain text: they may quote student code,
-    which must not run. Messages of a check that the exercise no longer has go under the first test cell.
+    which must not run. Messages of a check the exercise no longer has go under the first test cell.
     """
     cells = [cell for cell in nb.cells if is_grade(cell) and not is_solution(cell) and cell.cell_type == "code"]
     if not cells:
@@ -60,7 +59,7 @@ def show(nb: NotebookNode, assignment: str, notebook: str, given: dict, tests: l
 
 
 def _line(title: str, test: dict) -> str:
-    """One check: whether it holds, and if not, why."""
+    """One check: whether it passed, and if not, why."""
     score, most, output = test.get("score"), test.get("max_score"), test.get("output") or ""
     if test.get("status") == "passed":
         return f"passed  {title}" + (f": {output}" if output not in ("", "holds") else "")

@@ -1,6 +1,6 @@
-"""What stands in nbgrader's feedback pages in place of a score that nobody has given yet: words, never 0.0.
+"""Words in nbgrader's feedback pages for a score that nobody has given yet, never 0.0.
 
-nbgrader_config.py names this: nbgrader's own step puts the sum 0.0 there, which a student takes for a mark.
+nbgrader_config.py names this: nbgrader's own step shows 0.0, which a student would take for a mark.
 """
 
 from jinja2.filters import do_float, do_round
@@ -17,12 +17,12 @@ TO_BE_MARKED, NO_RESULT = "to be marked", "no result yet"
 
 
 def waits(grade: Grade) -> bool:
-    """Whether neither the grader nor a marker has given a score."""
+    """Whether neither the grader nor a marker has given a score yet."""
     return grade.auto_score is None and grade.manual_score is None
 
 
 class Grades(GetGrades):
-    """nbgrader's step, whose scores may be words."""
+    """nbgrader's step, with words as possible scores."""
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         nb, resources = super().preprocess(nb, resources)

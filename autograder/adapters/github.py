@@ -1,14 +1,14 @@
 """A workflow that runs the students' bundle's checks in each student's repository, for GitHub Classroom's reporter.
 
 GitHub Classroom's starter repository is what `autograder release` makes, with this file in .github/workflows/. Its
-reporter wants a workflow "Autograding Tests" with one job `run-autograding-tests`, and of each step an output `result`:
+reporter expects a workflow "Autograding Tests" with one job `run-autograding-tests`. Each step has an output `result`:
 JSON in base64 with version, status (pass, fail or error), max_score, and tests of name, status, score and message. See
 https://github.com/classroom-resources/autograding-grading-reporter, which says that GitHub has ended Classroom: the
 workflow then still shows each student the checks on every push.
 
-Whoever can push can also change the workflow and the checks, and whatever secret it is given can be read. So nothing
-private is in the repository, and these points are not of record: for those, clone the repositories into
-submitted/STUDENT/ASSIGNMENT/ and type `autograder grade`.
+Anyone who can push can also change the workflow and the checks, and read any secret they get. So nothing private is in
+the repository, and these points are not of record. For those, clone the repositories into
+submitted/STUDENT/ASSIGNMENT/ and run `autograder grade`.
 
 In the workflow, `autograder check NOTEBOOK --json | python -m autograder.adapters.github` prints the line `result=…`.
 """
@@ -28,7 +28,7 @@ STATUS = {True: "pass", False: "fail"}
 
 
 def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] = (), sandboxed: bool = True) -> Path:
-    """Write the workflow to `out`; ValueError names what is unknown. A check needs no sandbox: nothing hangs on it."""
+    """Write the workflow to `out`; ValueError names what is unknown. No grade depends on it, so it needs no sandbox."""
     exercises = packing.chosen(assignment, notebooks)
     steps, results = b"", ""
     for e in exercises:
@@ -59,16 +59,16 @@ def result(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def nothing(why: str) -> dict[str, Any]:
-    """The result where the check itself ended without one."""
+    """The result if the check itself ended without one."""
     return {"version": 1, "status": "error", "max_score": 0, "tests": [], "message": why}
 
 
 def run(text: str) -> str:
-    """The step's output, of what the check printed."""
+    """The step's output, made from what the check printed."""
     try:
         found = result(json.loads(text))
     except (ValueError, KeyError, TypeError):
-        found = nothing("the check ended without a result; its step's log says why")
+        found = nothing("the check ended without a result; the log of this step says why")
     return f"result={base64.b64encode(json.dumps(found).encode()).decode()}"
 
 

@@ -1,8 +1,8 @@
 """Our records into nbgrader's gradebook, so that formgrader, `nbgrader export` and its feedback show them.
 
-nbgrader's own way runs the student's notebook and reads the scores off its outputs. Here the scores are given, and the
-rest is done as nbgrader does it: the assignment's cells from the source notebooks, a copy of each submission in
-autograded/ for formgrader, marks and comments by hand kept.
+nbgrader itself runs the student's notebook and reads the scores from its outputs. Here the scores are given, and the
+rest is as in nbgrader: the assignment's cells from the source notebooks, a copy of each submission in autograded/ for
+formgrader, and marks and comments by hand are kept.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ from autograder.intake.submissions import Submission
 from autograder.intake.times import Times
 from autograder.release.generate import load_config, record_assignment
 
-NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then has 0 points
-REGRADE = "The grader could not finish (its failure, not yours). No points were taken; this will be graded again."
+NO_ANSWER = frozenset({"timeout", "crash", "invalid_output", "missing"})  # a cell without a score then gets 0 points
+REGRADE = "The grader could not finish (its failure, not yours). You lost no points; this will be graded again."
 Released = dict[str, NotebookNode]  # an assignment's notebooks by name
-NOT_IN_NAMES = frozenset('/\\,;:"*?[]{}|<>')  # a student is a folder and a field of tables: no separator, no glob
+NOT_IN_NAMES = frozenset('/\\,;:"*?[]{}|<>')  # a student's name is a folder and a table field: no separators, no globs
 
 
 def write_gradebook(
@@ -41,11 +41,11 @@ def write_gradebook(
     """Write records (parsed results.json) into the gradebook; returns what went wrong.
 
     source is the solutions folder, beside nbgrader_config.py; submitted and autograded are laid out as
-    <student>/<assignment>/<notebook>.ipynb, and autograded lies beside the records, whose pictures are shown too.
+    <student>/<assignment>/<notebook>.ipynb, and autograded is beside the records, whose pictures are shown too.
     times are those of the submissions, from outside the students' folders.
-    A submission that cannot be written loses its old automatic score and is flagged; the others are written all the
-    same. Calling it again changes nothing that the records do not change.
-    GradebookError where there is no gradebook to write to, or it goes away: what was written until then stays.
+    A submission that cannot be written loses its old automatic score and is flagged; the others are still written.
+    Calling it again with the same records changes nothing.
+    GradebookError if there is no gradebook to write to, or it goes away; what was written until then stays.
     """
     problems: list[Problem] = []
     config = load_config(source.parent)
@@ -73,12 +73,12 @@ def write_gradebook(
                 kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
                 problems.append(Problem(*label, f"not written: {kind}{database.reason(error)}"))
                 if key and not _withdraw(gb, *key):
-                    problems.append(Problem(*label, "AN OLD SCORE MAY STILL STAND: it could not be withdrawn"))
+                    problems.append(Problem(*label, "AN OLD SCORE MAY REMAIN: it could not be withdrawn"))
     return problems
 
 
 def _label(record: Any, number: int) -> tuple[str, str]:
-    """Whose record it says it is, for a message."""
+    """Whose record it claims to be, for a message."""
     with contextlib.suppress(KeyError, TypeError):
         names = record["extra_data"]["student"], record["extra_data"]["assignment"]
         if all(isinstance(name, str) and name.isprintable() and len(name) < 300 for name in names):
@@ -87,11 +87,11 @@ def _label(record: Any, number: int) -> tuple[str, str]:
 
 
 def _identify(record: Any, source: Path) -> tuple[str, str]:
-    """Whose submission of what; ValueError for names that no folder or table should see."""
+    """Student and assignment; ValueError for names unsafe in folders or tables."""
     extra = record["extra_data"]
     student, assignment = extra["student"], extra["assignment"]
     named = isinstance(student, str) and 0 < len(student) <= 128 and student.isprintable()
-    # It may neither hide a folder nor be what a spreadsheet takes for a formula, as =1+1.
+    # It must not hide a folder, nor be a formula to a spreadsheet, such as =1+1.
     formula = not named or student[0] in "=+-@" or harmless(student) != student
     if formula or student != student.strip() or set(student) & NOT_IN_NAMES or student.startswith("."):
         raise ValueError(f"student name {student!r} cannot be stored safely; rename the folder and grade it again")
@@ -101,7 +101,7 @@ def _identify(record: Any, source: Path) -> tuple[str, str]:
 
 
 def _released(gb: Gradebook, folder: Path, config: Config) -> Released | Exception:
-    """The assignment, entered into the gradebook; where that fails, the exception, for every record of it."""
+    """The assignment, entered into the gradebook; if that fails, the exception, for every record of it."""
     try:
         return record_assignment(gb, folder, config)
     except Exception as error:
@@ -117,13 +117,13 @@ def _write_record(
     folders: Iterable[Path],
     lateness: Lateness,
 ) -> list[str]:
-    """One submission, and when it came in: its rows, then its files; returns what is odd about it."""
+    """Write one submission with its time: its rows, then its files; returns its problems."""
     student, assignment, came = key
     submitted, autograded, pictures = (folder / assignment for folder in folders)
     problems: list[str] = []
     extra, tests = record["extra_data"], record.get("tests") or []
     notebooks, total = extra.get("notebooks") or {}, record.get("score")
-    # Where the grader failed at a notebook, there is no total; each notebook says itself whether it was graded.
+    # If the grader failed on a notebook, there is no total; each notebook says whether it was graded.
     failed = extra.get("outcome") == "infrastructure_error"
     withheld = total is not None if failed else not _in_range(total, math.inf)
     if withheld and total is not None:
@@ -131,7 +131,9 @@ def _write_record(
     parts = [score for given in notebooks.values() for score in (given.get("cells") or {}).values()]
     known = not failed and not withheld and parts and all(_in_range(p, math.inf) for p in parts)
     if known and abs(sum(parts) - total) > 0.01:
-        problems += [f"the cells' scores add up to {sum(parts):g}, the record says {total:g}; the cells' were written"]
+        problems += [
+            f"the cells' scores add up to {sum(parts):g}, but the record says {total:g}; the cells' scores were written"
+        ]
     problems += [f"there is no notebook {name!r}" for name in notebooks.keys() - released.keys()]
 
     if submitted.is_symlink() or submitted.parent.is_symlink():  # it may lead to another student's answers
@@ -145,7 +147,7 @@ def _write_record(
     handed_in = Submission(student, assignment, submitted).files
     for entry in submission.notebooks:
         if entry.name not in released:
-            problems.append(f"{entry.name}: in the gradebook, but no longer in the solutions: left as it was")
+            problems.append(f"{entry.name}: in the gradebook, but no longer in the solutions; left unchanged")
             continue
         if notebooks and entry.name not in notebooks:  # not graded this time: what it has stays
             continue

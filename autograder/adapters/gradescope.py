@@ -2,12 +2,12 @@
 
 Gradescope unpacks the zip to /autograder/source, runs `setup.sh` once as root when it builds the image, copies
 `run_autograder` to /autograder and starts it for each submission with the student's files in /autograder/submission;
-what counts is /autograder/results/results.json. Its `tests` have name, score, max_score, status, output and visibility;
-`output`, `stdout_visibility` and `extra_data` belong to the whole. What is printed is the instructor's to read. See
+the result is /autograder/results/results.json. Its `tests` have name, score, max_score, status, output and visibility;
+`output`, `stdout_visibility` and `extra_data` are for the whole. Only the instructor can read what is printed. See
 gradescope-autograders.readthedocs.io, "Autograder Specifications" and "Technical Details".
 
-Where the grader itself fails, results.json has neither `score` nor `tests`: Gradescope then reports that the autograder
-failed and gives no score, in place of a zero. There, `python -m autograder.adapters.gradescope ROOT` is the grader.
+If the grader itself fails, results.json has neither `score` nor `tests`: Gradescope then reports that the autograder
+failed and gives no score, instead of a zero. There, `python -m autograder.adapters.gradescope ROOT` is the grader.
 """
 
 import sys
@@ -18,7 +18,7 @@ from typing import Any
 from autograder.adapters import packing
 from autograder.adapters.judging_there import OURS, OUTPUT_BYTES, judge, read, write_results
 
-MANUAL = "Gradescope needs to be told the maximum: set Autograder Points to"
+MANUAL = "Enter the maximum in Gradescope: set Autograder Points to"
 SCRIPTS = ("setup.sh", "run_autograder")  # in templates/
 
 
@@ -30,7 +30,7 @@ def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] =
 
 
 def advice(assignment: str, course: Path, notebooks: Sequence[str] = ()) -> str:
-    """What to enter in Gradescope by hand: the most that the checks give, and an item for each written answer."""
+    """What to enter in Gradescope by hand: the maximum of the checks, and an item for each written answer."""
     exercises = packing.chosen(assignment, notebooks)
     items = packing.by_hand(course, exercises)
     by_hand = f", enable manual grading, and add the items {', '.join(items)}" if items else ""
@@ -38,7 +38,7 @@ def advice(assignment: str, course: Path, notebooks: Sequence[str] = ()) -> str:
 
 
 def results(record: dict[str, Any]) -> dict[str, Any]:
-    """A record in Gradescope's format; without any score where the grader itself failed."""
+    """A record in Gradescope's format; without any score if the grader itself failed."""
     common = {"stdout_visibility": "hidden", "extra_data": record["extra_data"]}
     if record["score"] is None:
         return {"output": f"{OURS}\n\n{record['output']}", **common}
@@ -49,7 +49,7 @@ def results(record: dict[str, Any]) -> dict[str, Any]:
 def run(root: Path) -> dict[str, Any]:
     """Grade ROOT/submission and write ROOT/results/results.json; returns it."""
     record, private = judge(root / "submission", read(root / "source" / packing.SETTINGS))
-    print(private)  # for the instructor alone
+    print(private)  # only for the instructor
     return write_results(root, results(record))
 
 

@@ -1,4 +1,4 @@
-"""Which column of a class list is which, in whatever language Moodle wrote it."""
+"""Which column of a class list is which, in any language Moodle uses."""
 
 import re
 import unicodedata
@@ -39,15 +39,15 @@ WORDS = {
 
 
 def plain(heading: str) -> str:
-    """A heading as it is compared."""
+    """A heading in the form used for comparison."""
     return " ".join(unicodedata.normalize("NFC", heading).casefold().split())
 
 
 def columns(header: Sequence[str], lines: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The file's columns by their own headings in lower case, and by Moodle's English ones where those are known.
+    """The file's columns by their own headings in lower case, and by Moodle's English ones where known.
 
-    Addresses and participants' numbers are known by what the cells hold, the rest by words. French names by "nom" the
-    last name where there is a "prénom", Catalan the first.
+    Addresses and participants' numbers are recognised by the cells' contents, the rest by words. "nom" is the last name
+    in French, where there is a "prénom", and the first name in Catalan.
     """
     found = {plain(c): c for c in reversed(header)}
     for ours, words in WORDS.items():
@@ -67,7 +67,7 @@ def columns(header: Sequence[str], lines: Sequence[Mapping[str, str]]) -> dict[s
 
 
 def when(header: Sequence[str]) -> str | None:
-    """The column of a grading worksheet that says when it was handed in: the first of the two that are called alike."""
+    """The column of a grading worksheet with the submission time: the first of the two with similar names."""
     begun = [m[1] if (m := DATED.fullmatch(c)) else "" for c in header]
     return next((c for i, c in enumerate(header) if begun[i] and begun.count(begun[i]) == 2), None)
 
@@ -79,7 +79,7 @@ def number(cell: str) -> str:
 
 
 def only(path: object, header: Sequence[str], used: Sequence[str]) -> None:
-    """ValueError where a column that is used occurs twice; of others nobody asks."""
+    """ValueError if a column that is used occurs twice; others do not matter."""
     headings = [plain(c) for c in header]
     if twice := next((c for c in used if headings.count(plain(c)) > 1), None):
         raise ValueError(f"{path} has two columns '{twice}'; keep one")

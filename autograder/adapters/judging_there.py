@@ -1,4 +1,4 @@
-"""One submission, judged on another grader's machine from what `packing` put there."""
+"""One submission, judged on another grader's machine with the files from `packing`."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from autograder.exercises import of_assignment
 from autograder.sandbox.scratch import temporary
 from ddpm_tools.outputs import json_text
 
-OUTPUT_BYTES = 20_000  # of one test's output; other graders truncate long ones themselves, or refuse the whole
-OURS = "The grader could not finish (its failure, not yours): no score was given; please hand in again later."
+OUTPUT_BYTES = 20_000  # per test's output; other graders truncate long ones themselves, or reject the whole
+OURS = "The grader could not finish (its failure, not yours): no score was given. Please hand in again later."
 
 
 def judge(submission: Path, told: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The record, and what is for the instructor alone. `told` are the settings that `packing.settings` writes."""
+    """The record, and a text only for the instructor. `told` are the settings that `packing.settings` writes."""
     from autograder.grading import batch
     from autograder.intake.submissions import Submission
 
@@ -34,7 +34,7 @@ def read(settings: Path) -> dict[str, Any]:
 
 
 def submitted_folder(submission: Path, names: Iterable[str]) -> Path:
-    """Where the notebooks lie: in the submission's folder, or in the one folder of an uploaded zip that holds any."""
+    """The folder with the notebooks: the submission's, or the one in an uploaded zip that has any."""
     files = [f"{name}.ipynb" for name in names]
     folders = [submission, *sorted(p for p in submission.rglob("*") if p.is_dir() and not p.is_symlink())]
     held = [folder for folder in folders if any((folder / file).exists() for file in files)]

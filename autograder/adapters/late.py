@@ -1,12 +1,12 @@
 """Points taken off for late submissions, through nbgrader's own hook.
 
-nbgrader asks the class that `c.AssignLatePenalties.plugin_class` names, once for each notebook that came after its due
-date (with the student's extension, if any), and stores the points that it returns beside the score. It does so in
-`nbgrader autograde`, which is switched off here; so `assign` does, for whatever class is named. See its page "Late
+nbgrader asks the class that `c.AssignLatePenalties.plugin_class` names, once for each notebook handed in after its due
+date (with the student's extension, if any), and stores the points it returns beside the score. It does so in
+`nbgrader autograde`, which is not used here, so `assign` does it instead, for any such class. See the page "Late
 submission plugin", https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html.
 
-The due date is the gradebook's (formgrader, or `nbgrader db assignment add NAME --duedate "2027-01-31 23:59 UTC"`), the
-time of submission that of intake/times.py: never what stands in a student's own folder.
+The due date is the gradebook's (formgrader, or `nbgrader db assignment add NAME --duedate "2027-01-31 23:59 UTC"`). The
+time of submission comes from intake/times.py, never from a student's own folder.
 """
 
 import math
@@ -19,24 +19,24 @@ from traitlets import Float, TraitError
 from traitlets.config import Config
 
 DAY_S = 86_400
-UNKNOWN = "no time of submission is known, so no late penalty was taken; put it into times.csv beside the submissions"
+UNKNOWN = "the submission time is unknown, so there is no late penalty; enter it in times.csv beside the submissions"
 CLAIM = "timestamp.txt in the student's own folder does not count"
 
 
 def plain(when: datetime | None) -> datetime | None:
-    """A time as nbgrader stores it: in UTC, and without saying so."""
+    """A time as nbgrader stores it: in UTC, without a zone."""
     return when.astimezone(UTC).replace(tzinfo=None) if when else None
 
 
 class LatePolicy(BasePlugin):
-    """A share of the score for each day or part of a day; nothing unless per_day is set."""
+    """Takes off a share of the score per day or part of a day; nothing unless per_day is set."""
 
-    per_day = Float(0.0, min=0.0, max=1.0, help="Share of the score that a day costs; 0: nothing.").tag(config=True)
+    per_day = Float(0.0, min=0.0, max=1.0, help="Share of the score lost per day; 0: none.").tag(config=True)
     grace_minutes = Float(0.0, min=0.0, help="Minutes after the due date that do not count as late.").tag(config=True)
     cap = Float(1.0, min=0.0, max=1.0, help="The largest share that can be lost.").tag(config=True)
 
     def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
-        """Points to take off; None for none. score >= 0 is the notebook's, seconds are counted from the due date."""
+        """Points to take off, or None. score >= 0 is the notebook's; seconds are counted from the due date."""
         if self.per_day == 0 or total_seconds_late <= 60 * self.grace_minutes:
             return None
         days = math.ceil(total_seconds_late / DAY_S)
@@ -44,7 +44,7 @@ class LatePolicy(BasePlugin):
 
 
 def rule(config: Config) -> AssignLatePenalties:
-    """nbgrader's step with the configured class in it; ValueError where the configuration is none."""
+    """nbgrader's step with the configured class; ValueError if the configuration is invalid."""
     try:
         step = AssignLatePenalties(config=config)
         step.init_plugin()
@@ -55,9 +55,9 @@ def rule(config: Config) -> AssignLatePenalties:
 
 
 def assign(submission: SubmittedAssignment, step: AssignLatePenalties) -> None:
-    """Set every notebook's penalty, as nbgrader's step does, from the scores as they are now, marks by hand included.
+    """Set every notebook's penalty, as nbgrader's step does, from the current scores, including marks by hand.
 
-    A score that awaits a regrade has no penalty yet. The scores must have been flushed to the database.
+    A score waiting for a regrade has no penalty yet. The scores must have been flushed to the database.
     """
     for notebook in submission.notebooks:
         points = None

@@ -1,8 +1,8 @@
 """Grades as Canvas and Moodle import them: one row per student, one column per assignment.
 
 Canvas: Student, ID, SIS User ID, SIS Login ID, Section, then the assignments, and a second row "Points Possible". It
-finds a student by ID, else by SIS User ID, SIS Login ID or name, and an assignment by "Title (ID)" or its title; an
-empty cell takes away a grade that is there, so students without a grade have no row. See "How do I import grades in the
+finds a student by ID, else by SIS User ID, SIS Login ID or name, and an assignment by "Title (ID)" or its title. An
+empty cell deletes an existing grade, so students without a grade have no row. See "How do I import grades in the
 Gradebook?" of the Canvas instructor guide, and lib/gradebook_importer.rb in github.com/instructure/canvas-lms.
 
 Moodle: any columns, mapped by hand when importing ("Map from" username, idnumber or email "Map to" the same); one
@@ -22,7 +22,7 @@ from autograder.adapters.roster import Roster, some
 
 NO_GRADE = "-"  # in Moodle
 
-# Our name of each identifying column, and how the LMS's own exports head it.
+# Our name for each identifying column, and its headings in the LMS's own exports.
 IDENTITY = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")  # Canvas's first columns
 CANVAS = {"SIS Login ID": ("sis login id",), "SIS User ID": ("sis user id",), "ID": ("id",)}
 MOODLE = {"username": ("username",), "idnumber": ("id number", "idnumber"), "email": ("email address", "email")}
@@ -30,17 +30,17 @@ MOODLE = {"username": ("username",), "idnumber": ("id number", "idnumber"), "ema
 
 @dataclass(frozen=True)
 class Totals:
-    """Final scores, late penalties taken off, by student and assignment; None: graded without a score."""
+    """Final scores, minus late penalties, by student and assignment; None: graded without a score."""
 
-    assignments: dict[str, float]  # the most points that can be had, in order of name
+    assignments: dict[str, float]  # maximum points, sorted by name
     scores: dict[str, dict[str, float | None]]
     names: dict[str, str]  # "Last, First" where the gradebook knows it, else the student's id
     to_mark: frozenset[tuple[str, str]]  # (student, assignment) with answers still to be marked
-    ungraded: tuple[str, ...] = ()  # notebooks whose grading failed, so that there is no score
+    ungraded: tuple[str, ...] = ()  # notebooks whose grading failed, so there is no score
 
 
 def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
-    """Totals of all submissions in the gradebook; assignments: () for all. ValueError for one that it does not have."""
+    """Totals of all submissions in the gradebook; assignments: () for all. ValueError for an unknown one."""
     known = {a.name: a for a in gb.assignments}
     if unknown := [a for a in assignments if a not in known]:
         raise ValueError(f"the gradebook has no assignment '{unknown[0]}'; it has {', '.join(sorted(known)) or 'none'}")
@@ -62,7 +62,7 @@ def totals(gb: Gradebook, assignments: Sequence[str] = ()) -> Totals:
 
 
 def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
-    """The table, header first. Without a roster the folder's name is taken for the SIS Login ID."""
+    """The table, header first. Without a roster, folder names are taken as SIS Login IDs."""
     columns = [_heading(name, roster.columns if roster else ()) for name in t.assignments]
     table: list[list[object]] = [
         [*IDENTITY, *columns],
@@ -81,7 +81,7 @@ def canvas(t: Totals, roster: Roster | None) -> list[list[object]]:
 
 
 def moodle(t: Totals, roster: Roster | None) -> list[list[object]]:
-    """The table, header first. Without a roster the folder's name is taken for the username."""
+    """The table, header first. Without a roster, folder names are taken as usernames."""
     known = {c: c for c in MOODLE} | dict(roster.identity if roster else {})
     table: list[list[object]] = [[*known, *t.assignments]]
     for student, scores in t.scores.items():
@@ -95,11 +95,11 @@ def moodle(t: Totals, roster: Roster | None) -> list[list[object]]:
 
 
 def _heading(assignment: str, columns: Sequence[str]) -> str:
-    """Canvas's own name of the assignment, "Title (12345)", where its export has one with this title."""
+    """Canvas's own name of the assignment, "Title (12345)", if its export has one with this title."""
     pattern = re.compile(rf"{re.escape(assignment)}( \(\d+\))?")
     found = [c for c in columns if pattern.fullmatch(c)]
     if len(found) > 1:
-        raise ValueError(f"the roster has the columns {some(found)}; keep the one that {assignment} is")
+        raise ValueError(f"the roster has the columns {some(found)}; keep only the one for {assignment}")
     return found[0] if found else assignment
 
 

@@ -1,13 +1,13 @@
-"""A notebook as a zip for Otter-Grader, and the plugin that judges there in place of Otter's own tests.
+"""A notebook as a zip for Otter-Grader, and the plugin that judges there instead of Otter's own tests.
 
-Otter's own way runs the student's notebook and the tests in one kernel, where an answer can rewrite either. Here its
-plugin events are used: `before_execution` hands it an empty notebook, so that no code of the student's runs in its
-kernel, and `after_grading` puts the points of our sandboxed run into the results. The zip has Otter's layout: setup.sh,
+Otter itself runs the student's notebook and the tests in one kernel, where an answer can rewrite either. Here its
+plugin events are used: `before_execution` gives it an empty notebook, so that no student code runs in its kernel, and
+`after_grading` puts the points of our sandboxed run into the results. The zip has Otter's layout: setup.sh,
 run_autograder, run_otter.py, otter_config.json, environment.yml, requirements.txt, tests/ with a file for each check,
 and files/ with the grader. See https://otter-grader.readthedocs.io/en/latest/workflow/otter_generate/container_image.html
 and https://otter-grader.readthedocs.io/en/latest/plugins/creating_plugins.html.
 
-Where the grader itself fails, the plugin raises, and Otter reports the submission as one that it could not grade.
+If the grader itself fails, the plugin raises, and Otter reports that it could not grade the submission.
 """
 
 import json
@@ -26,13 +26,13 @@ from autograder.sandbox.scratch import temporary
 
 try:
     from otter.plugins import AbstractOtterPlugin
-except ImportError:  # here the zip is only made
+except ImportError:  # here we only make the zip
     AbstractOtterPlugin = object
 
 SCRIPTS = {name: f"otter_{name}" for name in ("setup.sh", "run_autograder", "run_otter.py", "environment.yml")}
 PROGRAMS = ("setup.sh", "run_autograder")
 GRADER = "files/ddpm_grader"
-TEST = '''"""A name and points for Otter's tables; the sandboxed grader says whether it holds."""
+TEST = '''"""A name and points for Otter's tables; the sandboxed grader decides whether it passes."""
 
 from otter.test_files import test_case
 
@@ -48,11 +48,11 @@ def judged_elsewhere():
 
 
 def package(assignment: str, out: Path, course: Path, notebooks: Sequence[str] = (), sandboxed: bool = True) -> Path:
-    """Write the zip of one notebook to `out`; ValueError names what is unknown, and asks where several are meant."""
+    """Write the zip of one notebook to `out`; ValueError names what is unknown, or asks which one."""
     exercises = packing.chosen(assignment, notebooks)
     if len(exercises) != 1:
         known = ", ".join(e.name for e in exercises)
-        raise ValueError(f"Otter grades one notebook at a time: name it with --notebook ({known})")
+        raise ValueError(f"Otter grades one notebook at a time: choose it with --notebook ({known})")
     told = json.loads(packing.settings(assignment, [exercises[0].name], sandboxed))
     config = {"lang": "python", "plugins": [{f"{__spec__.name}.Sandboxed": told}]}
     names = packing.templates(SCRIPTS.values())
@@ -72,21 +72,21 @@ def lines(e: Exercise) -> list[tuple[str, float]]:
 
 
 def advice(assignment: str, course: Path, notebooks: Sequence[str] = ()) -> str:
-    """How it is run, and what is left to do by hand."""
+    """How to run it, and what is left to do by hand."""
     items = packing.by_hand(course, packing.chosen(assignment, notebooks))
     rest = f"; mark by hand {', '.join(items)}" if items else ""
     return f"Grade with `otter grade --image ubuntu:24.04 -a ZIP FOLDER`{rest}"
 
 
 class Sandboxed(AbstractOtterPlugin):
-    """The plugin. Otter makes it with the submission's path, its metadata and the settings in otter_config.json."""
+    """The plugin. Otter creates it with the submission's path, its metadata and the settings in otter_config.json."""
 
     def before_execution(self, submission: Any) -> Any:
         """An empty notebook for Otter to run."""
         return new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
 
     def after_grading(self, results: Any) -> None:
-        """Replace every result by the sandboxed run's; RuntimeError where that gives no score."""
+        """Replace every result by the sandboxed run's; RuntimeError if that gives no score."""
         with temporary() as scratch:
             folder = Path(scratch)
             shutil.copyfile(self.submission_path, folder / f"{self.plugin_config['notebooks'][0]}.ipynb")

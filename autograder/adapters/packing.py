@@ -1,6 +1,6 @@
-"""The grader with all that one assignment needs, as files for a machine that knows nothing of the course.
+"""The grader with everything one assignment needs, as files for a machine without the course.
 
-Every package holds model solutions and the judging classifier: it is for the instructor's eyes and the other grader's.
+Every package contains model solutions and the judging classifier: only the instructor and the other grader may see it.
 """
 
 import json
@@ -17,7 +17,7 @@ from autograder.imports import PACKAGES
 from autograder.intake.extract import grade_id, read_notebook
 
 FILES = ("requirements.lock", "LICENSE")
-NEEDED = (  # packages of the lock that grading imports; the rest of the lock only says which versions
+NEEDED = (  # packages that grading imports; the lock gives all versions
     *("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "tqdm", "safetensors", "psutil"),
     "diffusers",  # answers of `architecture` may build on its U-Net
 )
@@ -37,7 +37,7 @@ def chosen(assignment: str, notebooks: Sequence[str] = ()) -> list[Exercise]:
 
 
 def settings(assignment: str, notebooks: Sequence[str], sandboxed: bool) -> bytes:
-    """What `judging_there` is told. `sandboxed=False` is for images in which bubblewrap may not run."""
+    """The settings for `judging_there`. `sandboxed=False` is for images in which bubblewrap cannot run."""
     told = {"assignment": assignment, "notebooks": list(notebooks), "sandboxed": sandboxed}
     return (json.dumps(told, indent=1) + "\n").encode()
 
@@ -45,11 +45,11 @@ def settings(assignment: str, notebooks: Sequence[str], sandboxed: bool) -> byte
 def grader(course: Path, assignment: str, module: str) -> dict[str, bytes]:
     """Code, data, solutions and requirements, by path; `module` is the adapter that runs there.
 
-    ValueError where `course` is not the course's folder.
+    ValueError if `course` is not the course's folder.
     """
     needed = (*PACKAGES, *travel.DATA, *FILES, f"solutions/{assignment}")
     if missing := [f for f in needed if not (course / f).exists()]:
-        raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (name it with --course)")
+        raise ValueError(f"{course} is not the course's folder: {', '.join(missing)} missing (give it with --course)")
     paths = (*travel.to_grader(course, assignment, module), *(course / name for name in FILES))
     files = {path.relative_to(course).as_posix(): path.read_bytes() for path in paths}
     return {"requirements.txt": REQUIREMENTS.encode(), **files}
@@ -64,7 +64,7 @@ def templates(names: Iterable[str], **values: str) -> dict[str, bytes]:
 
 
 def write_zip(out: Path, files: Mapping[str, bytes], programs: Iterable[str]) -> Path:
-    """Write the files to a zip; `programs` are those that are run."""
+    """Write the files to a zip; `programs` are the executable ones."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -76,9 +76,9 @@ def write_zip(out: Path, files: Mapping[str, bytes], programs: Iterable[str]) ->
 
 
 def write_folder(out: Path, files: Mapping[str, bytes], programs: Iterable[str]) -> Path:
-    """Write the files below `out`, in place of what an earlier call made; ValueError where it holds anything else."""
+    """Write the files below `out`, replacing those of an earlier call; ValueError if it has anything else."""
     if out.is_dir() and any(out.iterdir()) and not any(out.rglob(SETTINGS)):
-        raise ValueError(f"{out} holds something else; move that away, or choose another folder with --out")
+        raise ValueError(f"{out} contains other files; move them away, or choose another folder with --out")
     shutil.rmtree(out, ignore_errors=True)
     for name, content in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)

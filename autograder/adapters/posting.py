@@ -1,8 +1,8 @@
-"""Scores posted to an LMS once each: a line in OUT/lti.jsonl before a score goes out, and another when it has arrived.
+"""Scores posted to an LMS once each: a line in OUT/lti.jsonl before a score is sent, and another when it has arrived.
 
-A run that was cut short leaves scores of which nobody knows whether they arrived. The next run asks the platform what
-it holds, and posts what is not there with the same timestamp as before: a platform takes no score for a user whose
-timestamp is not later than the last (Assignment and Grade Services 2.0, "timestamp"), so it cannot count twice.
+After an interrupted run, it is unknown whether some scores arrived. The next run asks the platform for its scores, and
+posts the missing ones with the same timestamp as before. A platform rejects a score for a user unless its timestamp is
+later than the last (Assignment and Grade Services 2.0, "timestamp"), so no score can count twice.
 """
 
 import json
@@ -20,14 +20,14 @@ from autograder.grading import private
 
 FILE = "lti.jsonl"  # in the folder of grades
 ATTEMPTS = 5
-MOST_S = 60.0  # that a platform may ask us to wait between two attempts
+MOST_S = 60.0  # the longest wait between two attempts that a platform can ask for
 SENDING, SENT = "sending", "sent"
 PENDING, FINAL = "PendingManual", "FullyGraded"
 
 
 @dataclass(frozen=True)
 class Score:
-    """One line of the file: a score of one user in one column, and how far it has come."""
+    """One line of the file: a score of one user in one column, and its state."""
 
     line_item: str
     user: str
@@ -50,17 +50,17 @@ class Score:
 
 @dataclass
 class Done:
-    """What came of it; `left` says why the run stopped early, if it did."""
+    """The results; `left` says why the run stopped early, if it did."""
 
     posted: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)  # graded, and no member of the course there
+    absent: list[str] = field(default_factory=list)  # graded, but not a member of the course on the platform
     refused: dict[str, str] = field(default_factory=dict)  # by student: what the platform said
     left: str = ""
 
 
 def post(platform: Platform, totals: Totals, assignment: str, out: Path, pause: Callable = time.sleep) -> Done:
-    """Post every score of an assignment that the platform does not have yet; ValueError where it answers nothing."""
+    """Post every score of an assignment that the platform does not have yet; ValueError if it does not answer."""
     scores = {s: x for s, by in totals.scores.items() if (x := by.get(assignment)) is not None}
     maximum, done = totals.assignments[assignment], Done()
     users = _attempted(platform, lambda: platform.users(list(scores)), pause)
@@ -98,13 +98,13 @@ def post(platform: Platform, totals: Totals, assignment: str, out: Path, pause: 
 
 
 class Refused(ValueError):
-    """The platform's no to one request, which no repetition changes."""
+    """The platform rejected one request; repeating it will not help."""
 
 
 def _attempted(platform: Platform, ask: Callable, pause: Callable, arrived: tuple[int, ...] = ()) -> Any:
-    """The answer, after at most ATTEMPTS; a status in `arrived` says that the platform has it already.
+    """The answer, after at most ATTEMPTS; a status in `arrived` means that the platform already has it.
 
-    Refused for a refusal; ValueError where there is no answer, or no token.
+    Refused if it is rejected; ValueError if there is no answer, or no token.
     """
     import requests
     from pylti1p3.exception import LtiServiceException
@@ -120,8 +120,8 @@ def _attempted(platform: Platform, ask: Callable, pause: Callable, arrived: tupl
             if where.startswith(platform.settings.auth_token_url) and status < 500:
                 said = error.response.text[:200]
                 why = f"the platform gives no token ({status}: {said})"
-                raise ValueError(f"{why}; see that it knows client_id and the public key") from None
-            if status == 401:  # the token has run out
+                raise ValueError(f"{why}; check that it knows client_id and the public key") from None
+            if status == 401:  # the token has expired
                 platform.renew()
                 wait = 0.0
             elif status != 429 and status < 500:
@@ -133,11 +133,11 @@ def _attempted(platform: Platform, ask: Callable, pause: Callable, arrived: tupl
             why = f"{type(error).__name__} at {error.request.url if error.request else 'the platform'}"
         if attempt < ATTEMPTS:
             pause(wait)
-    raise ValueError(f"the platform gave no answer after {ATTEMPTS} attempts ({why}); the same command goes on later")
+    raise ValueError(f"the platform did not answer after {ATTEMPTS} attempts ({why}); run the same command again later")
 
 
 def read(file: Path) -> list[Score]:
-    """The lines of the file; the last one may be cut off, and then says nothing."""
+    """The lines of the file; a last line that was cut off is ignored."""
     if not file.is_file():
         return []
     lines, found = file.read_text(encoding="utf-8").splitlines(), []
@@ -146,15 +146,15 @@ def read(file: Path) -> list[Score]:
             found.append(Score(**json.loads(line)))
         except (ValueError, TypeError):
             if number < len(lines):
-                raise ValueError(f"line {number} of {file} is damaged; mend or remove that line") from None
+                raise ValueError(f"line {number} of {file} is damaged; fix or remove that line") from None
     return found
 
 
 def _write(file: Path, score: Score, state: str) -> None:
-    """Add a line, on the disk before anything else is done."""
+    """Add a line, and make sure it is on disk before anything else is done."""
     private.close(file)
     with file.open("r+b") as f:
-        f.seek(f.read().rfind(b"\n") + 1)  # what follows is a line that was cut off
+        f.seek(f.read().rfind(b"\n") + 1)  # the rest is a line that was cut off
         f.truncate()
         f.write((json.dumps(asdict(score) | {"state": state}) + "\n").encode())
         f.flush()
@@ -162,7 +162,7 @@ def _write(file: Path, score: Score, state: str) -> None:
 
 
 def _later(old: str) -> str:
-    """Now, with a fraction and a zone; later than `old` whatever this machine's clock says."""
+    """Now, with fractions and a zone; always later than `old`, whatever this machine's clock says."""
     now = datetime.now(UTC)
     if old:
         now = max(now, datetime.fromisoformat(old) + timedelta(milliseconds=1))

@@ -1,12 +1,12 @@
 """An assignment as externally graded questions for PrairieLearn, and the program that runs in their container.
 
 PrairieLearn starts `entrypoint` in the question's image, with the student's files in /grade/student, the question's
-`tests` in /grade/tests and the course's shared files in /grade/serverFilesCourse; what counts is
+`tests` in /grade/tests and the course's shared files in /grade/serverFilesCourse; the result is
 /grade/results/results.json, of at most 1 MB. It has `score` from 0 to 1 and `tests` with name, points, max_points and
-message; with `"gradable": false` no points are given or lost, and no attempt is used up: so it is where the grader
-itself failed, and where there is no answer yet. See https://prairielearn.readthedocs.io/en/latest/externalGrading/.
+message. With `"gradable": false` no points are given or lost, and no attempt is used up; this is used if the grader
+itself failed, or if there is no answer yet. See https://prairielearn.readthedocs.io/en/latest/externalGrading/.
 
-Whatever a container prints may be shown to the student, so nothing is printed here.
+Anything a container prints may be shown to the student, so nothing is printed here.
 """
 
 import json
@@ -36,7 +36,7 @@ def package(
 ) -> Path:
     """Write questions/NOTEBOOK/ and serverFilesCourse/ddpm_grader_ASSIGNMENT/ below `out`, a PrairieLearn course.
 
-    ValueError names what is unknown, and folders that hold something else.
+    ValueError names what is unknown, and folders that contain something else.
     """
     exercises, shared = packing.chosen(assignment, notebooks), f"ddpm_grader_{assignment}"
     files = packing.templates(SHARED) | {packing.SETTINGS: packing.settings(assignment, (), sandboxed)}
@@ -79,7 +79,7 @@ def advice(assignment: str, course: Path, notebooks: Sequence[str] = ()) -> str:
 
 
 def results(record: dict[str, Any]) -> dict[str, Any]:
-    """A record in PrairieLearn's format; not gradable where the grader itself failed, and where there is no answer."""
+    """A record in PrairieLearn's format; not gradable if the grader itself failed, or if there is no answer."""
     outcome = record["extra_data"]["outcome"]
     if record["score"] is None or outcome == "missing":
         why = [OURS, record["output"]] if record["score"] is None else [record["output"]]

@@ -1,6 +1,6 @@
-"""One row per student and question: points, outcome and message. Nothing that students may not see.
+"""One row per student and question: points, outcome and message. Nothing students may not see.
 
-A question is a cell with points, as nbgrader counts them: the points of a student's rows add up to the raw score.
+A question is a cell with points, as in nbgrader: the points of a student's rows add up to the raw score.
 Points and comments come from the gradebook, marks by hand included; outcomes and messages from the records.
 """
 
@@ -15,9 +15,9 @@ COLUMNS = ("student", "assignment", "notebook", "question", "points", "max_point
 
 
 def rows(gb: Gradebook, records: Iterable[dict], assignments: Sequence[str] = ()) -> list[dict[str, object]]:
-    """Rows in the order of assignment, student, notebook and question; assignments: () for all.
+    """Rows ordered by assignment, student, notebook and question; assignments: () for all.
 
-    `points` is "" where there is no score yet. A student who handed in nothing has outcome "missing" and 0 points.
+    `points` is "" if there is no score yet. A student who handed in nothing has outcome "missing" and 0 points.
     """
     told = {(r["extra_data"]["student"], r["extra_data"]["assignment"]): r for r in records}
     out: list[dict[str, object]] = []
@@ -38,7 +38,7 @@ def rows(gb: Gradebook, records: Iterable[dict], assignments: Sequence[str] = ()
 
 
 def _cells(assignment: str, notebook: str) -> dict[str, int]:
-    """Where a test cell stands in its notebook, by grade_id."""
+    """The position of each test cell in its notebook, by grade_id."""
     exercise = EXERCISES.get((assignment, notebook))
     names = [*cells_of_tests(assignment, notebook).values(), *(exercise.written if exercise else ())]
     return {name: i for i, name in enumerate(dict.fromkeys(names))}
@@ -56,7 +56,7 @@ def _row(assignment: str, student: str, entry: SubmittedNotebook, grade: Grade, 
 
 
 def _message(assignment: str, entry: SubmittedNotebook, grade: Grade, tests: Sequence[dict], judged: bool) -> str:
-    """The student's message: for a test cell, every check that fails; for a written answer, the comment."""
+    """The student's message: for a test cell, every failed check; for a written answer, the comment."""
     parts = []
     if comment := next((c.comment for c in entry.comments if c.name == grade.name), None):
         parts.append(comment)

@@ -1,8 +1,8 @@
-"""A student's notebook made fit to look at: nothing of it runs, and everything that was ours is ours again.
+"""A student's notebook made safe to view: nothing in it runs, and everything that was ours is restored.
 
 formgrader and nbgrader's feedback show a notebook from the folder autograded/, as HTML in the instructor's browser,
-where a script in a student's cell could set marks. So the copy is built anew: released cells and metadata, the sources
-that the student put into the answer cells, no outputs, no markup that acts.
+where a script in a student's cell could set marks. So the copy is rebuilt: released cells and metadata, the student's
+sources in the answer cells, no outputs, no active markup.
 """
 
 import copy
@@ -21,11 +21,11 @@ from autograder.grading import private
 from autograder.intake.extract import MAX_ANSWER, STUB, Unreadable, answer_id, grade_id, read_notebook, source_of
 from autograder.intake.pieces import put_together
 
-MAX_CELLS = 300  # besides the released ones; some 50 is what a student adds, and each costs time at every writing
+MAX_CELLS = 300  # besides the released ones; students add about 50, and each takes time at every write
 MAX_TEXT = 1_000_000  # characters in those
 CUT = "[The rest is not shown: it is too long.]"
 
-# What markdown as formgrader renders it could act with, each broken by a space: HTML tags and <autolinks>, links and
+# Active markup in markdown as formgrader renders it, each broken by a space: HTML tags and <autolinks>, links and
 # images (no scheme is filtered, javascript: included), diagrams (their text reaches the page unescaped), and TeX macros
 # that make links or attributes.
 _ACTIVE = (
@@ -37,7 +37,7 @@ _ACTIVE = (
 
 
 def clean_text(value: Any) -> str:
-    """A cell's source or a message as text that can be stored: no control characters, no half surrogates."""
+    """A cell's source or a message as storable text: no control characters, no lone surrogates."""
     lines = value if isinstance(value, list) else [value]
     text = "".join(line if isinstance(line, str) else "[?]" for line in lines)  # str() of deep nesting would raise
     text = text.encode("utf-8", "replace").decode("utf-8")
@@ -45,7 +45,7 @@ def clean_text(value: Any) -> str:
 
 
 def inert_markdown(source: str) -> str:
-    """Markdown that shows what it says (also formulas), and can neither run a script nor link anywhere."""
+    """Markdown that still shows its text and formulas, but can neither run a script nor link anywhere."""
     for pattern, replacement in _ACTIVE:
         source = pattern.sub(replacement, source)
     return source
@@ -57,7 +57,7 @@ def by_id(nb: NotebookNode) -> dict[str, NotebookNode]:
 
 
 def answers(path: Path) -> dict[str, str]:
-    """The answers in a notebook that was written here before, or nothing."""
+    """The answers in a notebook written here before, if any."""
     try:
         cells = [cell for cell in read_notebook(path)["cells"] if isinstance(cell, dict)]
     except Unreadable:
@@ -70,25 +70,25 @@ def _is_answer(cell: dict[str, Any]) -> bool:
 
 
 def viewable(path: Path, released: NotebookNode) -> NotebookNode:
-    """The notebook at path, restored, or the released one with a note on top where there is none to show."""
+    """The notebook at path, restored; if there is none to show, the released one with a note on top."""
     try:
         return restore(read_notebook(path)["cells"], released)
-    except Exception as error:  # of a hostile notebook; the released one is shown, and the grades are written
+    except Exception as error:  # from a hostile notebook; the released one is shown, and the grades are written
         nb = copy.deepcopy(released)
         known = str(error) if isinstance(error, Unreadable) else type(error).__name__
         why = inert_markdown(clean_text(f"this is not a readable notebook ({known})"))
-        note = f"**No answers are shown: {why}.** Below is the notebook as it was released."
+        note = f"**No answers are shown: {why}.** Below is the notebook as released."
         nb.cells.insert(0, new_markdown_cell(note, id="unreadable"))
         return nb
 
 
 def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
-    """The student's cells in their order, with released cells, metadata and points; missing cells are put back.
+    """The student's cells in their order, with released cells, metadata and points; missing cells are restored.
 
-    What nbgrader's DeduplicateIds and OverwriteCells do, but never failing: these two raise on metadata that a student
-    has edited in earnest. Of several cells with one id the last one holds what the grader makes of them all, of words
-    the pieces in order. A cell is the answer of its id only where it is of the answer's kind, as for the grader; words
-    are taken from any kind where there is none of the right one.
+    Like nbgrader's DeduplicateIds and OverwriteCells, which raise on metadata that a student has edited heavily, but
+    this never fails. Of several cells with one id, the last gets the code that the grader combines from all of them, or
+    for text the pieces in order. A cell is the answer for its id only if it has the answer's type, as in the grader; a
+    written answer may have any type if none has the right one.
     """
     ours = by_id(released)
     made = _made_of_pieces([cell for cell in submitted if isinstance(cell, dict)], ours)
@@ -106,20 +106,20 @@ def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
         if name in ours and name not in seen and (kind == ours[name].cell_type or name in any_kind):
             seen.add(name)
             cells.append(_with_answer(ours[name], _cut(made.get((name, kind), source), MAX_ANSWER)))
-        elif unused[kind, source] > 0:  # an explanation as we wrote it keeps its markup
+        elif unused[kind, source] > 0:  # our own unchanged explanations keep their markup
             unused[kind, source] -= 1
             cells.append(copy.deepcopy(texts[kind, source]))
         elif (others := others + 1) <= MAX_CELLS and (room := room + len(source)) <= MAX_TEXT:
-            text = clean_text(source)  # a raw cell would reach the page as it is
+            text = clean_text(source)  # a raw cell would reach the page unchanged
             cells.append(new_code_cell(text) if kind == "code" else new_markdown_cell(inert_markdown(text)))
     cells.reverse()
     if others > MAX_CELLS or room > MAX_TEXT:
         most = f"{MAX_CELLS} cells or {MAX_TEXT:,} characters"
-        note = f"**Not all is shown:** besides the released cells, this notebook has more than {most}."
+        note = f"**Not everything is shown:** besides the released cells, this notebook has more than {most}."
         cells.insert(0, new_markdown_cell(note))
 
     at = 0
-    for name, cell in ours.items():  # in released order, so that the cell before a missing one is always there
+    for name, cell in ours.items():  # in released order, so that the cell before a missing one always exists
         if name not in seen:
             cells.insert(at, copy.deepcopy(cell))
         at = 1 + next(i for i, known in enumerate(cells) if grade_id(known) == name)
@@ -136,7 +136,7 @@ def restore(submitted: list[Any], released: NotebookNode) -> NotebookNode:
 
 
 def _made_of_pieces(mine: list[dict[str, Any]], ours: dict[str, NotebookNode]) -> dict[tuple[str, str], str]:
-    """The answers of which there are several cells, by id and kind."""
+    """The answers split over several cells, by id and kind."""
     pieces: dict[tuple[str, str], list[str]] = {}
     for cell in mine:
         if name := answer_id(cell, ours):
@@ -156,7 +156,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _with_answer(cell: NotebookNode, source: str) -> NotebookNode:
-    """The released cell, holding the student's text where that is what it is for."""
+    """The released cell, with the student's text if it is an answer cell."""
     cell = copy.deepcopy(cell)
     if is_solution(cell):
         cell.source = source if cell.cell_type == "code" else inert_markdown(source)
@@ -164,5 +164,5 @@ def _with_answer(cell: NotebookNode, source: str) -> NotebookNode:
 
 
 def write_notebook(path: Path, nb: NotebookNode) -> None:
-    """Write all of the file or nothing of it."""
+    """Write the whole file or nothing."""
     private.write_text(path, nbformat.writes(nb) + "\n")

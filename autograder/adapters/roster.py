@@ -1,4 +1,4 @@
-"""Who is who in Canvas or Moodle: their own export of the class, matched with the names of submitted folders.
+"""Who is who in Canvas or Moodle: their own class export, matched with the names of submitted folders.
 
 Canvas: the gradebook's CSV export. Moodle: the grade export, or a list of participants with `username`, `ID number` or
 `Email address`.
@@ -17,19 +17,19 @@ from autograder.intake.texts import rows
 
 @dataclass(frozen=True)
 class Roster:
-    """People by the name that their submitted folder has; each person is a row of the file, by column."""
+    """People by the name of their submitted folder; each person is a row of the file, by column."""
 
     people: dict[str, dict[str, str]]
     columns: tuple[str, ...]
-    absent: tuple[str, ...]  # graded students that the file does not have
-    identity: Mapping[str, str] = field(default_factory=dict)  # the file's column of each identifying one that it has
+    absent: tuple[str, ...]  # graded students missing from the file
+    identity: Mapping[str, str] = field(default_factory=dict)  # the file's name for each identifying column it has
 
 
 def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str], key: str | None = None) -> Roster:
-    """The people among `students`; the column that names them is `key`, else the one of `keys` that fits most of them.
+    """The people among `students`; the column that names them is `key`, else the one of `keys` that matches the most.
 
-    keys: our name of each identifying column, and how it may be headed in the file (lower case; `headings` knows other
-    languages). ValueError, in one sentence, for a file that is not such a table, lacks the column or has nothing in it,
+    keys: our name for each identifying column, and its possible headings in the file (lower case; `headings` has other
+    languages). ValueError, in one sentence, for a file that is not such a table, lacks the column or has it empty,
     matches nobody, or has somebody twice.
     """
     header, lines = table(path, alike=True)
@@ -40,10 +40,10 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
         raise ValueError(f"{path} has no column '{key}'; its columns are {some(header)}")
     if not found and not named:
         known = ", ".join(names[0] for names in keys.values())
-        raise ValueError(f"{path} names nobody: it needs a column {known}, and has {some(header)}")
+        raise ValueError(f"{path} identifies nobody: it needs a column {known}, but has {some(header)}")
     wanted = set(students)
     known = {c: spelt({line[c] for line in lines}, wanted) for c in ([named] if named else found.values())}
-    column = max(known, key=lambda c: len(wanted & set(known[c].values())))  # of equals the first
+    column = max(known, key=lambda c: len(wanted & set(known[c].values())))  # the first of equals
     only(path, header, [column, *found.values()])
     if named and not any(line[named] for line in lines):
         raise ValueError(f"the column '{named}' of {path} is empty; choose another of {some(header)} with --key")
@@ -51,11 +51,13 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
     for number, line in enumerate(lines, 2):
         name = known[column][line[column]]
         if name in people and any(line[c] != people[name][c] for c in found.values()):
-            raise ValueError(f"{path} has '{name}' twice in its column '{column}' (line {number}); each is one person")
+            raise ValueError(
+                f"{path} has '{name}' twice in its column '{column}' (line {number}); each must be one person"
+            )
         if name in wanted:
             people.setdefault(name, line)
     if wanted and not people:
-        remedy = "name the column that holds their folders' names with --key"
+        remedy = "choose the column with their folder names with --key"
         raise ValueError(f"none of the {len(wanted)} graded students is in the column '{column}' of {path}; {remedy}")
     if column not in found.values():
         found = {**found, column: column}
@@ -63,9 +65,9 @@ def read(path: Path, keys: Mapping[str, Sequence[str]], students: Iterable[str],
 
 
 def table(path: Path, alike: bool = False) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows, each of the header's length; from a file with commas, semicolons or tabs.
+    """Header and rows, each of the header's length, from a file with commas, semicolons or tabs.
 
-    No two columns may be called alike, unless `alike`: then the caller asks `headings.only` about those it uses.
+    No two columns may have the same name, unless `alike`: then the caller checks those it uses with `headings.only`.
     """
     try:
         found = rows(path.read_bytes())
@@ -85,7 +87,7 @@ def table(path: Path, alike: bool = False) -> tuple[list[str], list[dict[str, st
 
 
 def _plain(cell: str) -> str:
-    """A cell's text, without the quote by which `csv_text` keeps a spreadsheet from running it."""
+    """A cell's text, without the quote that `csv_text` adds to stop a spreadsheet from running it."""
     cell = cell.strip()
     return cell[1:] if cell.startswith("'") and harmless(cell[1:]) == cell else cell
 

@@ -1,4 +1,4 @@
-"""Records as a table: for the terminal, as CSV, and in the demo's page."""
+"""Records as a table: for the terminal, as CSV, and on the demo's page."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def rows(records: Sequence[dict]) -> list[list[str]]:
 
 
 def text(records: Sequence[dict], width: int | None = None) -> str:
-    """The table for a terminal: one line a notebook, of a long reason its beginning; what nobody has is no column."""
+    """The table for a terminal: one line per notebook; long reasons are cut, and empty columns left out."""
     body = [[name if len(name) <= 40 else f"{name[:39]}…", *line] for name, *line in rows(records)]
     used = [i for i in range(len(HEADER)) if i < 4 or any(line[i] != "—" for line in body)]
     *header, last = (HEADER[i] for i in used)
@@ -46,18 +46,18 @@ def text(records: Sequence[dict], width: int | None = None) -> str:
 
 
 def _begun(text: str, room: int) -> str:
-    """The beginning of a long text, which the report has in full."""
+    """The beginning of a long text; the report has all of it."""
     return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 
-_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink; spaces, marks and controls besides
+_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"  # invisible letters and signs, besides spaces, marks and controls
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula, however it normalises text; a dash alone is none.
+    """A cell that no spreadsheet takes for a formula, however it normalises text; a lone dash is not a formula.
 
-    What stands before the sign may be dropped on the way: spaces, quotes, and what has no ink. Full-width and small
-    forms of the sign, as U+FF1D, are the sign.
+    Characters before the sign may be dropped on the way: spaces, quotes, and invisible ones. Full-width and small
+    forms of the sign, such as U+FF1D, count as the sign.
     """
     letters = unicodedata.normalize("NFKC", cell)
     shown = "".join(c for c in letters if unicodedata.category(c)[0] not in "CZM" and c not in _UNSEEN).lstrip("'\"`")
@@ -66,9 +66,9 @@ def harmless(cell: str) -> str:
 
 
 def csv_text(lines: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV; cells of text that a spreadsheet would run are quoted."""
+    """Rows as CSV; text cells that a spreadsheet would run are quoted."""
     file = io.StringIO()
-    # In quotes, or where the list separator is another a cell `a;=1` would be two.
+    # In quotes: with another list separator, a cell `a;=1` would become two.
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerows([harmless(c) if isinstance(c, str) else c for c in line] for line in lines)
     return file.getvalue()
@@ -77,7 +77,7 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
 def cells(
     records: Sequence[dict], problems: Iterable[Problem] = (), absent: Absent = MappingProxyType({})
 ) -> list[Sequence[object]]:
-    """COLUMNS; one row per submission and notebook, per notebook of who handed in nothing, and per problem."""
+    """COLUMNS; one row per submission and notebook, per notebook of students who handed in nothing, and per problem."""
     lines: list[Sequence[object]] = [COLUMNS]
     for rec in records:
         extra = rec["extra_data"]
@@ -102,12 +102,12 @@ def write_csv(
 
 
 def as_data(records: Sequence[dict]) -> list[dict[str, object]]:
-    """`cells` for a program: what is not known is None."""
+    """`cells` for a program: unknown values are None."""
     return [{k: None if v == "" else v for k, v in zip(COLUMNS, row)} for row in cells(records)[1:]]
 
 
 def submissions(records: Sequence[dict], folder: str = "") -> list[dict]:
-    """For a page: each submission's checks, and the pictures of its gates in `folder` as seen from the page."""
+    """For a page: each submission's checks, and the pictures of its gates in `folder`, relative to the page."""
     found = []
     for rec in records:
         extra = rec["extra_data"]

@@ -1,4 +1,4 @@
-"""OUT as a folder that nbgrader and formgrader can be started in: the course's settings, with OUT's own places."""
+"""OUT as a folder in which nbgrader and formgrader can be started: the course's settings, with OUT's own paths."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ if os.path.isfile({config!r}):
 
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.source_directory = {source!r}
-# What nbgrader and formgrader read in place of the students' own folders: copies, each with the time that counts.
+# What nbgrader and formgrader read instead of the students' own folders: copies, each with the time that counts.
 c.CourseDirectory.submitted_directory = {graded!r}
 c.Restored.submitted = {submitted!r}
 c.CourseDirectory.db_url = {db_url!r}
@@ -26,9 +26,9 @@ GRADED = "graded"  # beside the records: the notebooks that were graded, and tim
 
 
 def write_settings(out: Path, course: Path, submitted: Path, db_url: str) -> Path | None:
-    """OUT/nbgrader_config.py, unless OUT is the course's own folder. Readable by its owner alone: it holds db_url."""
+    """Write OUT/nbgrader_config.py, unless OUT is the course's own folder. Only its owner can read it (db_url)."""
     course, file = course.resolve(), out.resolve() / CONFIG_FILE
-    for step in ("autograded", "feedback", GRADED):  # nbgrader makes what lies in them readable by all
+    for step in ("autograded", "feedback", GRADED):  # nbgrader makes their contents readable by all
         if private.folder(made := file.parent / step).stat().st_mode & 0o007:
             made.chmod(private.FOLDER)
     if file.parent == course:

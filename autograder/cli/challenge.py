@@ -13,9 +13,9 @@ RECORD = Path("build/challenges")
 
 
 def known(folder: Path) -> Path:
-    """The folder of a log; the one of old may be missing before the first test, another may not."""
+    """The folder of a log; the default one may be missing before the first test, any other must exist."""
     if folder != RECORD and not folder.is_dir():
-        raise ValueError(f"there is no folder {folder} with a log; name the one of the tests with --record")
+        raise ValueError(f"there is no folder {folder} with a log; give the folder of the tests with --record")
     return folder
 
 
@@ -25,10 +25,10 @@ def init(a: argparse.Namespace) -> None:
 
     out = a.out or Path(f"{a.track}.ipynb")
     if out.exists():
-        raise ValueError(f"{out} exists already and may hold your work; choose another file with --out")
+        raise ValueError(f"{out} already exists and may hold your work; choose another file with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(starter.notebook(track(a.track)), encoding="utf-8")
-    print(f"{out}: open it in Jupyter; its last cell says how to test")
+    print(f"{out}: open it in Jupyter; its last cell explains how to test")
 
 
 def test(a: argparse.Namespace) -> None:
@@ -40,14 +40,14 @@ def test(a: argparse.Namespace) -> None:
     if not a.unsandboxed and (why := child_process.available()):
         raise ValueError(f"{why} Or test with --unsandboxed: the log will say so.")
     if not a.notebook.is_file():
-        raise ValueError(f"there is no notebook {a.notebook}; `autograder challenge init {a.track}` writes one")
+        raise ValueError(f"there is no notebook {a.notebook}; `autograder challenge init {a.track}` creates one")
     t, folder = track(a.track), outputs.made(a.record, "--record")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # logged like Ctrl-C
     tested = testing.run(t, a.name, a.notebook, folder, Tier(), not a.unsandboxed, lambda line: print(line, flush=True))
     print("\n".join(testing.lines(t, tested)))
     if tested.outcome == "finished":
         print(f"to submit it: autograder challenge submit --track {t.name} --name {a.name!r} -n {tested.number}")
-    print(f"head of the log: {record.head(a.record)}  (keep it: it shows later that the log was not changed)")
+    print(f"head of the log: {record.head(a.record)}  (keep it: it proves later that the log was not changed)")
     raise SystemExit(0 if tested.outcome == "finished" else 1)
 
 
@@ -63,7 +63,7 @@ def confirm(a: argparse.Namespace) -> None:
     from autograder.challenges import record, remarkable
 
     who = remarkable.confirm(known(a.record), a.track, a.name)
-    print(f"test {who.submitted} of {who.name} in {who.track} is confirmed and takes its place in the leaderboard")
+    print(f"test {who.submitted} of {who.name} in {who.track} is confirmed and now has a rank on the leaderboard")
     print(f"head of the log: {record.head(a.record)}")
 
 
@@ -92,7 +92,7 @@ def leaderboard(a: argparse.Namespace) -> None:
 
 
 def register(command: Callable[..., argparse.ArgumentParser]) -> None:
-    about = "The tracks of designs of your own: begin, test three times at most, submit one, compare."
+    about = "Challenge tracks for your own designs: start, test at most three times, submit one, compare."
     p = command("challenge", init, about, "init conditioning --out mine.ipynb", course=False)
     sub = p.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -114,19 +114,19 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     q = action(
         "test",
         test,
-        "Check the contract, then train (few-steps: not) and sample on several seeds. Three times at most.",
+        "Check the contract, then train (except few-steps) and sample with several seeds. At most three times.",
     )
     q.add_argument("notebook", type=Path)
-    q.add_argument("--unsandboxed", action="store_true", help="run the design without walls; the log says so")
+    q.add_argument("--unsandboxed", action="store_true", help="run the design without a sandbox; the log says so")
 
     q = action("submit", submit, "Submit one of the finished tests, once.")
     q.add_argument("-n", type=int, required=True, dest="number", metavar="K", help="the test's number")
 
-    about = "Say that you have looked at a submission far better than any reference: until then it has no rank."
+    about = "Confirm that you have looked at a submission far better than any reference; until then it has no rank."
     action("confirm", confirm, about)
 
     q = action("leaderboard", leaderboard, "Show the ranking, and write it as CSV and as a page with samples.")
     json_option(q)
     q.add_argument("--track", choices=TRACKS, help="default: all")
     q.add_argument("--out", type=Path, metavar="DIR", help="default: the log's folder")
-    q.add_argument("--head", metavar="HASH", help="a head kept from an earlier command: refuse a log that lost it")
+    q.add_argument("--head", metavar="HASH", help="a head kept from an earlier command; reject a log that lacks it")

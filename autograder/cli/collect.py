@@ -1,4 +1,4 @@
-"""autograder collect, roster and return: from the LMS's download to the pages that it hands out"""
+"""autograder collect, roster and return: from the LMS's download to the feedback pages it hands out"""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FORMATS = ("canvas", "moodle", "zip", "nbgrader")
-SAID = 40  # sentences on the terminal; a class of 300 can be wrong in one way
+SAID = 40  # sentences on the terminal; a class of 300 can all make the same mistake
 
 
 def zone(text: str) -> ZoneInfo:
@@ -37,22 +37,24 @@ def run_collect(a: argparse.Namespace) -> None:
     say(done.problems)
     print(f"{done.notebooks} notebook(s) of {len(done.students)} student(s) in {a.to}")
     if done.late:
-        print(f"late, says {a.format.title()}: {', '.join(sorted(done.late))}")
+        print(f"late according to {a.format.title()}: {', '.join(sorted(done.late))}")
     if a.format == "nbgrader":
-        print("when they came in is read in the exchange by `autograder grade`")
+        print("`autograder grade` reads the submission times from the exchange")
     elif done.untimed:
         remedy = {
-            "canvas": "Canvas's download holds none: give them with --times FILE.csv (student, submitted_at)",
+            "canvas": "Canvas's download has none: give them with --times FILE.csv (student, submitted_at)",
             "moodle": "give the grading worksheet with --roster",
-            "zip": "--times entries takes those of the archive, which are as true as the clock of whoever made it",
+            "zip": "--times entries uses those of the archive, which are only as reliable as its maker's clock",
         }[a.format]
-        print(f"{len(done.untimed)} student(s) without a time, who cannot be late; {remedy}")
+        print(f"{len(done.untimed)} student(s) have no submission time, so they cannot be late; {remedy}")
     elif a.timezone is None and a.format != "canvas":
-        print(f"times are read as of this machine's zone ({datetime.now().astimezone():%Z}); --timezone names another")
+        print(
+            f"times are read in this machine's time zone ({datetime.now().astimezone():%Z}); --timezone names another"
+        )
     if a.format == "moodle" and not a.roster:
-        print("people are told apart by their names alone; give the grading worksheet with --roster")
+        print("people are identified only by their names; to be sure, give the grading worksheet with --roster")
     if (aside := a.to.parent / ASIDE).is_dir():
-        print(f"what does not count is kept in {aside}")
+        print(f"files that do not count are kept in {aside}")
 
 
 def run_roster(a: argparse.Namespace) -> None:
@@ -65,7 +67,7 @@ def run_roster(a: argparse.Namespace) -> None:
     print(f"{len(people)} people" + (f" in {len(sections)} section(s)" if sections else "") + f"; {file}")
     there = {p.name for p in a.submitted.iterdir() if p.is_dir()} if a.submitted.is_dir() else set()
     if strange := there - set(spelt([p.id for p in people], there).values()):
-        say([f"in {a.submitted}, but not in the roster: {', '.join(sorted(strange))}"])
+        say([f"in {a.submitted} but not in the roster: {', '.join(sorted(strange))}"])
 
 
 def run_return(a: argparse.Namespace) -> None:
@@ -77,7 +79,7 @@ def run_return(a: argparse.Namespace) -> None:
         raise ValueError(f"unknown assignment '{a.assignment}'; known: {', '.join(assignments())}")
     problems = [] if a.as_they_are else giving_back.generate(a.out, a.assignment)
     if a.format == "nbgrader" and not a.to:
-        raise ValueError("name the exchange's folder of feedback: --to EXCHANGE/COURSE/feedback")
+        raise ValueError("give the exchange's feedback folder with --to EXCHANGE/COURSE/feedback")
     to = a.to or a.out / f"feedback_{a.assignment}_{a.format}.zip"
     given = giving_back.give_back(a.out, a.submitted, a.format, a.assignment, all_records(a.out), to)
     say([*problems, *given.problems])
@@ -85,33 +87,37 @@ def run_return(a: argparse.Namespace) -> None:
 
 
 def register(command: Callable[..., argparse.ArgumentParser]) -> None:
-    about = "Take over an LMS's download of submissions: files, times, names; of several attempts the last one."
+    about = "Import an LMS's download of submissions: files, times and names. The last of several attempts counts."
     p = command(
         "collect", run_collect, about, "submissions.zip --format canvas --assignment 5_2_guidance", course=False
     )
-    p.add_argument("file", type=Path, help="the zip as it was downloaded, the folder into which it was "
-                   "unpacked, or nbgrader's EXCHANGE/COURSE/inbound")  # fmt: skip
+    p.add_argument("file", type=Path, help=(
+        "the downloaded zip, the folder it was unpacked into, or nbgrader's EXCHANGE/COURSE/inbound"
+    ))  # fmt: skip
     p.add_argument("--format", choices=FORMATS, required=True)
-    p.add_argument("--assignment", help="what was handed in; a plain zip may say so by its folders")
+    p.add_argument("--assignment", help="the assignment handed in; a plain zip can say so by its folders")
     p.add_argument("--roster", type=Path, help="CSV of the class: Canvas's gradebook export, Moodle's grading "
                    "worksheet, or a list with id, first_name, last_name, email, section")  # fmt: skip
     p.add_argument("--key", metavar="COLUMN", help="the roster's column that names students' folders")
-    p.add_argument("--times", metavar="FILE", help="CSV with student and submitted_at, or `entries`: the archive's own")
-    p.add_argument("--timezone", type=zone, metavar="ZONE", help="of times without one, such as Europe/Berlin")
+    p.add_argument(
+        "--times", metavar="FILE", help=("CSV with student and submitted_at, or `entries` for the archive's own times")
+    )
+    p.add_argument("--timezone", type=zone, metavar="ZONE", help="the zone of times without one, such as Europe/Berlin")
     p.add_argument("--to", type=Path, default=Path("submitted"), help="default: submitted")
 
-    about = "Enter the class: names for formgrader and the report, and who handed in nothing."
+    about = "Enter the class list: it gives names to formgrader and the report, and shows who handed in nothing."
     p = command("roster", run_roster, about, "canvas_export.csv", course=False)
     p.add_argument("file", type=Path)
     p.add_argument("--key", metavar="COLUMN", help="the column that names students' folders")
-    p.add_argument("--submitted", type=Path, default=Path("submitted"), help="roster.csv is written beside it")
+    p.add_argument("--submitted", type=Path, default=Path("submitted"), help="roster.csv is written beside this folder")
 
-    about = "Make the zip of feedback pages that the LMS takes back, or put them into nbgrader's exchange."
+    about = "Make a zip of feedback pages for upload to the LMS, or put them into nbgrader's exchange."
     p = command("return", run_return, about, "build/grades --format canvas --assignment 5_2_guidance", course=False)
     p.add_argument("out", type=Path, help="the folder that `autograder grade` wrote")
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", required=True)
-    p.add_argument("--submitted", type=Path, default=Path("submitted"), help="collected.csv lies beside it")
-    p.add_argument("--as-they-are", action="store_true", help="do not make the pages anew")
-    p.add_argument("--to", type=Path, metavar="PATH", help="default: OUT/feedback_ASSIGNMENT_FORMAT.zip; of nbgrader's "
-                   "exchange the folder EXCHANGE/COURSE/feedback")  # fmt: skip
+    p.add_argument("--submitted", type=Path, default=Path("submitted"), help="the folder with collected.csv beside it")
+    p.add_argument("--as-they-are", action="store_true", help="use the existing pages, do not regenerate them")
+    p.add_argument("--to", type=Path, metavar="PATH", help=(
+        "default: OUT/feedback_ASSIGNMENT_FORMAT.zip; for nbgrader's exchange, EXCHANGE/COURSE/feedback"
+    ))  # fmt: skip

@@ -17,10 +17,10 @@ def run(a: argparse.Namespace) -> None:
 
     url, config = database.in_folder(a.out, a.course, a.gradebook), load_config(a.course)
     if a.format == "questions" and a.roster:
-        raise ValueError("--roster goes with --format canvas or moodle: rows of questions have the folders' names")
+        raise ValueError("--roster goes with --format canvas or moodle; rows of questions use the folder names")
     database.must_exist(url)
     with database.open_gradebook(url, config.CourseDirectory.get("course_id", "default_course")) as gb:
-        late.assign_all(gb, late.rule(config))  # marks by hand may have come since
+        late.assign_all(gb, late.rule(config))  # there may be new marks by hand
         totals = lms.totals(gb, a.assignment)
         rows = questions.rows(gb, all_records(a.out), a.assignment) if a.format == "questions" else []
     if a.format == "questions":
@@ -32,11 +32,11 @@ def run(a: argparse.Namespace) -> None:
         if people and people.absent:
             print(f"not in {a.roster}, so left out: {', '.join(people.absent)}", file=sys.stderr)
     if totals.to_mark:
-        print(f"{len(totals.to_mark)} submission(s) still have written answers without a mark", file=sys.stderr)
+        print(f"{len(totals.to_mark)} submission(s) still have unmarked written answers", file=sys.stderr)
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
-        remedy = "`autograder grade` without --notebook grades what is left"
-        rest = "; whoever has no score at all has no row" if a.format == "canvas" else ""
-        why = f"for want of {', '.join(totals.ungraded)}: {remedy}{rest}"
+        remedy = "`autograder grade` without --notebook grades the rest"
+        rest = "; students without any score have no row" if a.format == "canvas" else ""
+        why = f"since {', '.join(totals.ungraded)} is not graded: {remedy}{rest}"
         print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
     private.write_text(to, csv_text(table))
@@ -46,14 +46,18 @@ def run(a: argparse.Namespace) -> None:
 
 
 def register(command: Callable[..., argparse.ArgumentParser]) -> None:
-    about = "Write the grades as CSV: a row for each question, or the columns that Canvas or Moodle import."
+    about = "Write the grades as CSV: one row per question, or the columns that Canvas or Moodle import."
     example = "build/grades --format canvas --roster canvas_export.csv --assignment 5_3_conditioning"
     p = command("export", run, about, example)
     p.add_argument("out", type=Path, help="the folder that `autograder grade` wrote")
     p.add_argument("--format", choices=FORMATS, required=True)
     p.add_argument("--assignment", action="append", default=[], help="only this one (may be repeated)")
-    p.add_argument("--roster", type=Path, help="CSV export of the class from Canvas or Moodle, to match students with; "
-                   "default: folders are named by SIS Login ID or username")  # fmt: skip
-    p.add_argument("--key", metavar="COLUMN", help="the roster's column of folders' names; default: the fitting one")
+    p.add_argument("--roster", type=Path, help=(
+        "CSV export of the class from Canvas or Moodle, to match students; default: folders are named by SIS Login ID "
+        "or username"
+    ))  # fmt: skip
+    p.add_argument(
+        "--key", metavar="COLUMN", help=("the roster's column with the folder names; default: the one that fits")
+    )
     p.add_argument("--to", type=Path, metavar="FILE", help="default: OUT/FORMAT.csv")
     p.add_argument("--gradebook", help="database URL; default: nbgrader_config.py's db_url, else OUT/gradebook.db")

@@ -1,4 +1,4 @@
-"""What the commands do: grade a folder into records, table, report and gradebook; check one notebook at home."""
+"""What the commands do: grade a folder into records, table, report and gradebook, or check one notebook at home."""
 
 import argparse
 import os
@@ -33,8 +33,8 @@ from ddpm_tools.outputs import json_text
 def grade_folder(a: argparse.Namespace) -> list[dict]:
     """`autograder grade`: grade, then write grades.csv, report.html and the gradebook from all records; returns these.
 
-    `--notebook` names the notebooks to grade; the records then hold no others, whose marks in the gradebook stay.
-    ValueError where there is nothing to grade, or no sandbox and none was waived, or no cluster.
+    With `--notebook`, the records hold only those notebooks; the others keep their marks in the gradebook. ValueError
+    if there is nothing to grade, or no sandbox and it was not waived, or no cluster.
     """
     sandboxed = not a.unsandboxed
     if sandboxed and not a.scheduler and (why := child_process.available()):
@@ -57,7 +57,7 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
         try:
             odd += write_gradebook(records, a.submitted, a.out, a.gradebook, a.course, known)
             notes = enter_class(a, notes, more, odd)
-        finally:  # also where the gradebook cannot be reached
+        finally:  # even if the gradebook cannot be reached
             remarks = *flags(everything, a.out), *strange
             notes = replace(notes, flags=remarks, asked=requests, variants=given.students if given else {})
             table.write_csv(everything, a.out / "grades.csv", odd, notes.absent(everything))
@@ -79,14 +79,14 @@ def grade_folder(a: argparse.Namespace) -> list[dict]:
 
 
 def problems_of(submissions: list[Submission], submitted: Path, out: Path) -> list[Problem]:
-    """What no record tells: folders of nobody's, notebooks under other names, students whose names look the same."""
+    """What no record shows: folders that belong to nobody, misnamed notebooks, students whose names look the same."""
     mine = [(s, f.said or f.why) for s in submissions if not s.problem_of_folder() for f in map(s.found, s.files)]
     alike = look_alikes(student_of(person.name) for person in submitted.iterdir() if person.is_dir())
     return [*unrecognised(submitted, out), *(Problem(s.student, s.assignment, why) for s, why in mine if why), *alike]
 
 
 def settings_of(course: Path) -> Any:
-    """What the course's nbgrader_config.py says; None where this is not the course's folder."""
+    """The settings in the course's nbgrader_config.py; None if this is not the course's folder."""
     if not (course / "solutions").is_dir():
         return None
     from autograder.release.generate import load_config
@@ -95,7 +95,7 @@ def settings_of(course: Path) -> Any:
 
 
 def inbound(config: Any) -> Path | None:
-    """Where nbgrader's exchange puts what is handed in."""
+    """Where nbgrader's exchange puts submissions."""
     if config is None:
         return None
     root = Path(config.Exchange.get("root", "/usr/local/share/nbgrader/exchange"))
@@ -110,10 +110,10 @@ def write_gradebook(
     course: Path,
     known: times.Times | None = None,
 ) -> list[Problem]:
-    """Into nbgrader's gradebook; OUT is laid out so that nbgrader and formgrader can be started in it."""
+    """Write nbgrader's gradebook. OUT is laid out so that nbgrader and formgrader can be started in it."""
     if not (course / "solutions").is_dir():
-        why = f"{course} has no solutions/ (name the course's folder with --course)"
-        print(f"no gradebook written: {why}", file=sys.stderr)
+        why = f"{course} has no solutions/ (give the course's folder with --course)"
+        print(f"no gradebook was written: {why}", file=sys.stderr)
         return []
     from autograder.adapters.gradebook import write_gradebook as write
 
@@ -124,12 +124,12 @@ def write_gradebook(
 
 
 def _kept(extra: dict) -> Problem:
-    why = f"graded again without a result, so its record stays: {extra['kept']}"
+    why = f"grading it again gave no result, so its record stays: {extra['kept']}"
     return Problem(extra["student"], extra["assignment"], why)
 
 
 def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd: list[Problem]) -> Notes:
-    """Names and extensions into the gradebook; what it knows of the class. Adds to `odd` what is wrong with them."""
+    """Enter names and extensions into the gradebook; returns what it knows of the class. Adds problems to `odd`."""
     if not (a.course / "solutions").is_dir():
         return notes
     from autograder.adapters import classroom, database
@@ -141,13 +141,13 @@ def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd
 
 
 def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, as_json: bool = False) -> bool:
-    """The same checks with the course's own classifier, on the student's machine; True where all is well."""
+    """The same checks with the course's own classifier, on the student's machine; True if all is well."""
     exercise = next((e for e in EXERCISES.values() if e.name == notebook.stem), None)
     if exercise is None:
         known = ", ".join(f"{e.name}.ipynb" for e in EXERCISES.values())
         raise ValueError(f"{notebook.name} is not a graded notebook; known: {known} (of {', '.join(assignments())})")
     if notebook.is_dir():
-        raise ValueError(f"{notebook} is a folder; name the notebook itself")
+        raise ValueError(f"{notebook} is a folder; give the notebook itself")
     if not notebook.is_file():
         raise ValueError(f"there is no file {notebook}")
     torch.set_num_threads(1)
@@ -157,7 +157,7 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
     grader = batch.make_grader(exercise, seed, walls, judge="course", solutions=solutions)
     if not gate:
         exercise = replace(exercise, gate_cell=None, gate_points=0.0)
-    shape = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"  # a rate in percent a second tells nothing
+    shape = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"  # a rate in percent per second is no use
     with tqdm(total=100, bar_format=shape, desc=exercise.name, leave=False) as bar:
 
         def show(what: str, share: float) -> None:
@@ -175,7 +175,7 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         told["hint"] = hint
         print(json_text(told, indent=1, ensure_ascii=False))
         return well
-    for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below says all
+    for t in rec["tests"] if result.outcome != "missing" else ():  # nothing was run: the sentence below is enough
         mark = "ok  " if t["status"] == "passed" else "FAIL"
         print(f"{mark} {t['score']:g}/{t['max_score']:g}  {t['name']}: {t['output']}")
     if printed := result.instructor.get("printed"):
@@ -184,7 +184,7 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         picture = notebook.with_name(f"{notebook.stem}_gate.png")
         judge = grader.judge.classifier
         plot.save(picture, band_file(exercise), "course", result.metrics, images, judge, result.ended)
-        print(f"\nwhere the trained answer fell, and what it drew: {picture}")
+        print(f"\nresults of the trained answer, and its samples: {picture}")
     if hint:
         print(f"\n{hint}")
     score = "no score" if rec["score"] is None else f"{rec['score']:g} of {rec['max_score']:g} points"

@@ -1,7 +1,7 @@
-"""Hints for `autograder check`: after each failure of a check one more, from general to specific, three in all.
+"""Hints for `autograder check`: one more after each failure of a check, from general to specific, three in all.
 
 The first is the check's own message. The others are data: `hints.txt` in the exercise's folder, and beside the folders
-for what exercises share. How often a check has failed is kept in a file beside the notebook, until the check holds.
+for shared checks. A file beside the notebook counts how often a check has failed, until it passes.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ FILE = "hints.txt"
 
 
 def after(result: NotebookResult, notebook: Path) -> str:
-    """What to mend first, and the next hint for it; "" where nothing is to be said. Keeps count beside the notebook."""
+    """What to fix first, and the next hint for it; "" if there is none. Keeps count in a file beside the notebook."""
     counts = {name: n for name, n in read(notebook).items() if name in failing(result)}
     test = first_to_mend(result)
     if test:
@@ -28,18 +28,18 @@ def after(result: NotebookResult, notebook: Path) -> str:
         return ""
     every = (test.output, *hints(result.exercise, test.name))
     level = min(counts[test.name], len(every))
-    more = " Another failure of it gives the next one." if level < len(every) else ""
-    told = " is its message, above." if level == 1 else f": {every[level - 1]}"
-    return f"Begin with “{test.name}”. Hint {level} of {len(every)}{told}{more}"
+    more = " If it fails again, you get the next hint." if level < len(every) else ""
+    told = " is its message above." if level == 1 else f": {every[level - 1]}"
+    return f"Start with “{test.name}”. Hint {level} of {len(every)}{told}{more}"
 
 
 def failing(result: NotebookResult) -> dict[str, Test]:
-    """The lines that failed, in the exercise's order."""
+    """The tests that failed, in the exercise's order."""
     return {t.name: t for t in result.all_tests() if not t.passed}
 
 
 def first_to_mend(result: NotebookResult) -> Test | None:
-    """The first check that failed by itself: not where an answer was not even loaded, and all its lines say so."""
+    """The first check that failed by itself, not because its answer was not loaded (then all its tests say so)."""
     failed = failing(result)
     for check in result.exercise.checks:
         same = [failed[c.name].output for c in result.exercise.checks_of(check.answer or "") if c.name in failed]
@@ -49,14 +49,14 @@ def first_to_mend(result: NotebookResult) -> Test | None:
 
 
 def hints(exercise: Exercise, check: str) -> Sequence[str]:
-    """The second and the third hint for a check; nothing where none are written."""
+    """The second and third hints for a check, if there are any."""
     shared = check.partition(": ")[2] or check
     return table(exercises.HERE / exercise.name / FILE).get(check) or table(exercises.HERE / FILE).get(shared) or ()
 
 
 @cache
 def table(file: Path) -> dict[str, tuple[str, ...]]:
-    """Hints by the name of their check: blocks with the name in the first line, and a hint in each further one."""
+    """Hints by the name of their check: in each block, the first line is the name and the others are hints."""
     if not file.is_file():
         return {}
     blocks = file.read_text(encoding="utf-8").strip().split("\n\n")
@@ -69,7 +69,7 @@ def counts_file(notebook: Path) -> Path:
 
 
 def read(notebook: Path) -> dict[str, int]:
-    """How often each check has failed; nothing where the file is none of ours."""
+    """How often each check has failed; nothing if the file is not ours."""
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(counts_file(notebook).read_text(encoding="utf-8"))
         if isinstance(found, dict) and all(type(n) is int for n in found.values()):
@@ -78,7 +78,7 @@ def read(notebook: Path) -> dict[str, int]:
 
 
 def keep(notebook: Path, counts: dict[str, int]) -> None:
-    """Write the counts, or take the file away where all is well; a folder that takes no file forgets."""
+    """Write the counts, or remove the file if all is well. In a read-only folder nothing is remembered."""
     file = counts_file(notebook)
     with contextlib.suppress(OSError):
         if counts:

@@ -1,4 +1,4 @@
-"""The command `autograder`: its parser, by task; each command's own is in its module."""
+"""The command `autograder`: its parser, grouped by task; most commands' arguments are in their own modules."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from autograder.cli import challenge, collect, export, package, post, release
-from autograder.sandbox import scratch  # what imports torch comes later, where `main` hears a Ctrl-C meanwhile
+from autograder.sandbox import scratch  # torch is imported later, when `main` can catch a Ctrl-C
 from ddpm_tools import outputs
 from ddpm_tools.cli.arguments import json_option, positive
 from ddpm_tools.cli.terminal import Command, Parser, Root, parse
@@ -16,7 +16,7 @@ from ddpm_tools.outputs import json_text
 
 
 def private_folder(path: Path) -> Path:
-    """A folder that takes files; where it has to be made, it is for its owner alone."""
+    """A folder for output; if it must be created, only its owner can read it."""
     from autograder.grading import private
 
     outputs.made(outputs.folder(path).parent)
@@ -30,7 +30,7 @@ def cmd_grade(a: argparse.Namespace) -> None:
         from autograder.adapters import database  # nbgrader: not needed by students
 
         a.gradebook = database.in_folder(a.out, a.course, a.gradebook)
-        database.check(a.gradebook)  # before hours of grading, not after them
+        database.check(a.gradebook)  # before hours of grading, not after
     private_folder(a.out)
     grade.grade_folder(a)
 
@@ -79,7 +79,7 @@ def share(text: str) -> float:
     return value
 
 
-# By task, in the order of a term; what is not named here is the last of them.
+# By task, in the order of a term.
 TASKS = {
     "For students": ("check", "challenge"),
     "Release": ("release", "package"),
@@ -92,7 +92,7 @@ TASKS = {
 TASK = {name: task for task, names in TASKS.items() for name in names}
 
 
-# Packages of the extra `grader`, which a student's installation lacks.
+# Packages of the extra `grader`, which a student's installation does not have.
 GRADERS = ("nbgrader", "nbformat", "sqlalchemy", "psycopg", "dask", "distributed", "copydetect")
 
 
@@ -106,40 +106,53 @@ def parser() -> Root:
         p = sub.add_parser(name, help=about, description=about, epilog=epilog)
         p.set_defaults(run=run)
         if course:
-            p.add_argument("--course", type=Path, default=Path("."), help="the folder with solutions/ (default: here; "
-                           "else the one that was installed with the grader)")  # fmt: skip
+            p.add_argument("--course", type=Path, default=Path("."), help=(
+                "the folder with solutions/ (default: the current one, else the one installed with the grader)"
+            ))  # fmt: skip
         return p
 
     once = {"action": "append", "default": [], "metavar": "NAME", "help": "only this one (may be repeated)"}
-    about = "Grade SUBMITTED/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb; a killed run goes on where it stopped."
+    about = "Grade SUBMITTED/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb. A killed run can be resumed."
     p = command("grade", cmd_grade, about, "submitted --out build/grades --assignment 5_3_conditioning --jobs 2")
     p.add_argument("submitted", type=Path)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--assignment", help="default: all")
     p.add_argument("--student", **once)
     p.add_argument("--notebook", **once)
-    p.add_argument("--regrade", action="store_true", help="also what has a record, which stays until there is another")
-    p.add_argument("--times", type=Path, metavar="FILE", help="when each came in (student, assignment, submitted_at, "
-                   "attempt); default: times.csv beside SUBMITTED, if it is there")  # fmt: skip
-    p.add_argument("--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help="submissions at a time")
-    p.add_argument("--scheduler", metavar="ADDRESS", help="judge on this Dask cluster (tcp://HOST:8786), not here")
-    p.add_argument("--seed", type=int, help="of the inputs; default: drawn once and kept in OUT/run.json")
+    p.add_argument(
+        "--regrade",
+        action="store_true",
+        help=("grade again what already has a record; the old one stays until there is a new one"),
+    )
+    p.add_argument("--times", type=Path, metavar="FILE", help=(
+        "submission times (student, assignment, submitted_at, attempt); default: times.csv beside SUBMITTED, if it "
+        "exists"
+    ))  # fmt: skip
+    p.add_argument(
+        "--jobs", type=positive, default=max(1, (os.cpu_count() or 2) // 2), help=("submissions graded in parallel")
+    )
+    p.add_argument(
+        "--scheduler", metavar="ADDRESS", help=("grade on this Dask cluster (tcp://HOST:8786) instead of here")
+    )
+    p.add_argument("--seed", type=int, help="seed of the inputs; default: drawn once and kept in OUT/run.json")
     p.add_argument("--gradebook", help="database URL of nbgrader's gradebook, such as "
                    "postgresql+psycopg://me@host/grades; default: nbgrader_config.py's db_url, else OUT/gradebook.db",
     )  # fmt: skip
-    p.add_argument("--unsandboxed", action="store_true", help="run student code without walls; every record says so")
+    p.add_argument(
+        "--unsandboxed", action="store_true", help=("run student code without a sandbox; every record says so")
+    )
     json_option(p)
 
-    about = "How far a batch is, from another terminal: done, running, left."
+    about = "Show the progress of a batch from another terminal: done, running, left."
     p = command("status", cmd_status, about, "--out build/grades", course=False)
     p.add_argument("--out", type=Path, default=Path("build/grades"), help="the folder that `autograder grade` fills")
     json_option(p)
 
-    about = "Run the checks on your own notebook, on your own machine. Not of record."
+    about = "Run the checks on your own notebook, on your own machine. These are not grades of record."
     p = command("check", cmd_check, about, "exercises/5_3_conditioning/conditioner.ipynb", course=False)
     p.add_argument("notebook", type=Path)
-    p.add_argument("--no-gate", action="store_true", help="leave out the brief training")
-    p.add_argument("--seed", type=int, help="of the inputs; default: another every time")
+    p.add_argument("--no-gate", action="store_true", help="skip the brief training")
+    p.add_argument("--seed", type=int, help="seed of the inputs; default: a new one every time")
     json_option(p)
 
     release.register(command)
@@ -149,7 +162,7 @@ def parser() -> Root:
     export.register(command)
     post.register(command)
 
-    about = "Find answers of SUBMITTED that were copied, renamed or reordered. Runs none of them."
+    about = "Find answers in SUBMITTED that were copied, renamed or reordered. Runs no student code."
     p = command("similarity", cmd_similarity, about, "submitted --assignment 5_3_conditioning --out build/similarity")
     p.add_argument("submitted", type=Path)
     p.add_argument("--assignment", help="default: all")
@@ -166,33 +179,33 @@ def parser() -> Root:
     p = command("calibrate", cmd_calibrate, about, "conditioner --reruns 8", course=False)
     p.add_argument("exercise")
     p.add_argument("--reruns", type=positive, default=8)
-    p.add_argument("--one-look", action="store_true", help="of the run that the challenge tracks have")
+    p.add_argument("--one-look", action="store_true", help="for the run used by the challenge tracks")
     p.add_argument("--out", type=Path)
 
     p = command("demo", cmd_demo, "All pictures, and a graded batch of sample submissions.", "--out build/demo")
     p.add_argument("--out", type=Path, default=Path("build/demo"))
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--train", action="store_true", help="train the model even where the shipped one matches")
+    p.add_argument("--train", action="store_true", help="train the model even if the shipped one matches")
     root.commands.sort(key=lambda c: list(TASK).index(c.name))
     return root
 
 
 def course_of(given: Path) -> Path:
-    """The course's folder; where none is named and here is none, the one that a wheel brought along."""
+    """The course's folder; if none is given and this is not one, the folder installed with the wheel."""
     from ddpm_core.config import COURSE, PACKAGES
 
     return COURSE if given == Path(".") and COURSE != PACKAGES and not (given / "solutions").is_dir() else given
 
 
 def sentence_of(error: Exception) -> str:
-    """What went wrong; of the system's errors without their numbers, and with a remedy."""
+    """What went wrong; system errors without their numbers, with a remedy."""
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in GRADERS:
-        return f"this needs {error.name}, one of the packages of the extra `grader`: type `pip install {error.name}`"
+        return f"this needs {error.name}, a package of the extra `grader`: run `pip install {error.name}`"
     if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
         return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
-        path = error.filename2 or error.filename  # of a rename, what it was to become
-        return f"{os.fspath(path)} cannot be used ({error.strerror}); choose another path, or see to its permissions"
+        path = error.filename2 or error.filename  # for a rename, the new name
+        return f"{os.fspath(path)} cannot be used ({error.strerror}); choose another path, or check its permissions"
     return str(error)
 
 
@@ -207,8 +220,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt as e:
-        told = str(e) or "interrupted; the same command goes on where it stopped"
+        told = str(e) or "interrupted; run the same command to continue where it stopped"
         print(f"\nautograder {a.command}: {told}", file=sys.stderr)
         sys.stderr.flush()
         scratch.clear()
-        os._exit(130)  # threads still wait for children; these end with this process
+        os._exit(130)  # threads may still wait for children, which end with this process

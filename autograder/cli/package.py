@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-FORMATS = {  # where it is written, unless --out says otherwise
+FORMATS = {  # the default of --out
     "gradescope": "build/gradescope_{0}.zip",
     "prairielearn": "build/prairielearn",
     "otter": "build/otter_{0}.zip",
@@ -29,4 +29,4 @@ def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--out", type=Path, help="default: build/FORMAT_ASSIGNMENT.zip or .yml, or build/prairielearn")
     p.add_argument("--notebook", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
     p.add_argument("--unsandboxed", action="store_true", help="for images without bubblewrap; every record says so")
-    p.add_argument("--image", help="of PrairieLearn's questions (default: ddpm-grader)")
+    p.add_argument("--image", help="image of PrairieLearn's questions (default: ddpm-grader)")

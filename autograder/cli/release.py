@@ -22,20 +22,23 @@ def run(a: argparse.Namespace) -> None:
     people = [p.id for p in classlist.read(a.roster, a.key)] if a.roster else []
     record = a.submitted.resolve().parent / FILE
     made = variants.release(a.out, a.course, a.variants, record, people, a.seed)
-    print(f"{a.out}: for all students, without exercises/")
-    whose = f"a zip for each of {len(people)} students" if people else f"a zip for each of {a.variants} variants"
-    print(f"{made / 'students'}: {whose}, to be unpacked in there")
-    print(f"{made / 'answers'}: the solutions with each variant's numbers, for whoever marks")
-    print(f"{record}: who has which; keep it beside {a.submitted}/, where `grade` looks")
+    print(f"{a.out}: the bundle for all students, without exercises/")
+    whose = f"one zip for each of {len(people)} students" if people else f"one zip for each of {a.variants} variants"
+    print(f"{made / 'students'}: {whose}, to unpack inside the bundle")
+    print(f"{made / 'answers'}: the solutions with each variant's numbers, for the markers")
+    print(f"{record}: who has which variant; keep it beside {a.submitted}/, where `autograder grade` looks for it")
 
 
 def register(command: Callable[..., argparse.ArgumentParser]) -> None:
     about = "Make the students' bundle: lessons, exercises, library, checks; no solutions."
     p = command("release", run, about, "--out build/students --variants 40 --roster roster.csv")
     p.add_argument("--out", type=Path, default=Path("build/students"))
-    p.add_argument("--variants", type=positive, metavar="N", help="draw the exercises' numbers N times, and give each "
-                   "student one of these variants")  # fmt: skip
-    p.add_argument("--roster", type=Path, help="CSV of the class, as for `collect`; default: a zip for each variant")
+    p.add_argument("--variants", type=positive, metavar="N", help=(
+        "make N variants with different numbers in the exercises, and give each student one of them"
+    ))  # fmt: skip
+    p.add_argument("--roster", type=Path, help="CSV of the class, as for `collect`; default: one zip per variant")
     p.add_argument("--key", metavar="COLUMN", help="the roster's column that names students' folders")
-    p.add_argument("--seed", type=int, help="of the variants; default: drawn once and kept in variants.json")
-    p.add_argument("--submitted", type=Path, default=Path("submitted"), help="variants.json is written beside it")
+    p.add_argument("--seed", type=int, help="seed of the variants; default: drawn once and kept in variants.json")
+    p.add_argument(
+        "--submitted", type=Path, default=Path("submitted"), help=("variants.json is written beside this folder")
+    )

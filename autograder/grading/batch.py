@@ -1,4 +1,4 @@
-"""A batch: find submissions, judge them side by side, write each record at once, go on where a killed run stopped."""
+"""A batch: find submissions, judge them in parallel, write each record at once, resume a killed run."""
 
 import contextlib
 import json
@@ -28,46 +28,46 @@ from autograder.sandbox.limits import BUSY
 from ddpm_core.files import digest
 from ddpm_tools.outputs import json_text
 
-DRAFT = ".new"  # of a file of a record that is being replaced
-TWICE = "Graded twice: the first time the machine was too busy to give it a processor."
+DRAFT = ".new"  # suffix of a record's file while it is being replaced
+TWICE = "Graded twice: the first time, the machine was too busy to give it a processor."
 
 __all__ = ["JUDGES", "Submission", "all_records", "find", "grade", "make_grader", "only_one", "settings"]
 
 
 def withdraw(s: Submission, out: Path) -> None:
-    """An old grade never survives a failed regrade, and a new record never lies beside an old picture.
+    """Remove the old record: it must not survive a failed regrade, and a new record must not lie beside an old picture.
 
-    What the grader did not write stays, and so does a record of another student (see `owner`).
+    Files that the grader did not write stay, and so does another student's record (see `owner`).
     """
     if owner(s, out) not in (None, s.student):
         return
     _remove(s.records(out))
     for file in s.records(out).glob(f"*{DRAFT}"):
         file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not there, or not empty
+    with contextlib.suppress(OSError):  # missing or not empty
         s.records(out).rmdir()
 
 
 def _remove(folder: Path) -> None:
-    (folder / "results.json").unlink(missing_ok=True)  # first: without it the rest is no record
+    (folder / "results.json").unlink(missing_ok=True)  # first: without it, the rest is not a record
     for file in (folder / "instructor.json", *folder.glob("*.png"), *folder.glob("*.tmp")):
         file.unlink(missing_ok=True)
 
 
 def write_record(s: Submission, files: dict[str, bytes] | str, out: Path, old: dict | None = None) -> dict:
-    """Write a record, results.json last, so that a record is there only when all of it is; returns it.
+    """Write a record and return it. results.json comes last, so a record exists only when it is complete.
 
-    Where it cannot be written, or `files` says why there is none: an infrastructure error, which the next run tries
-    again. An `old` record of the same submission and grader stays where grading again comes to nothing.
+    If it cannot be written, or if `files` says why there is none, it is an infrastructure error, which the next run
+    tries again. An `old` record of the same submission and grader stays if grading again gives nothing.
     """
     folder, rec = s.records(out), None
     try:
         if isinstance(files, dict) and (other := owner(s, out)) not in (None, s.student):
-            files = f"Its folder of records is also that of '{other}' on this disk; rename one of the two."
+            files = f"On this disk, its record folder is the same as that of '{other}'; rename one of the two."
         if isinstance(files, dict):
             rec = json.loads(files["results.json"])
             if not old or rec["extra_data"]["outcome"] != "infrastructure_error":
-                for name, content in files.items():  # first beside the old ones: the disk may be full
+                for name, content in files.items():  # first beside the old ones, since the disk may be full
                     write_bytes(folder / f"{name}{DRAFT}", content)
                 _remove(folder)
                 for name in sorted(files, key=lambda name: name == "results.json"):
@@ -83,14 +83,14 @@ def write_record(s: Submission, files: dict[str, bytes] | str, out: Path, old: d
 
 
 def owner(s: Submission, out: Path) -> str | None:
-    """Whose record lies where this one's belongs: another's where a disk takes `Ada` and `ada` for one name."""
+    """Whose record is in this one's place: another student's if the disk treats `Ada` and `ada` as one name."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return json.loads((s.records(out) / "results.json").read_text(encoding="utf-8"))["extra_data"]["student"]
     return None
 
 
 def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | None:
-    """The record of an earlier run, if it is of exactly this submission and grader; never an infrastructure error."""
+    """The record of an earlier run, if it is for exactly this submission and grader; never an infrastructure error."""
     try:
         rec = json.loads((s.records(out) / "results.json").read_text(encoding="utf-8"))
         extra, key = rec["extra_data"], provenance.key(hashes_of(s, graders))
@@ -101,20 +101,20 @@ def existing(s: Submission, graders: dict[str, Grader], out: Path) -> dict | Non
 
 
 def starved(rec: dict) -> bool:
-    """Whether a notebook got no result only because the machine was busy."""
+    """Whether a notebook has no result only because the machine was busy."""
     return any(n.get("code") == BUSY for n in rec["extra_data"]["notebooks"].values())
 
 
 def seed_of_batch(out: Path, seed: int | None) -> int:
-    """The seed given, or the one of an earlier run into the same folder, or a fresh one; written down first."""
+    """The given seed, or that of an earlier run into the same folder, or a new one; written down first."""
     file = out / "run.json"
     if seed is None and file.is_file():
         try:
             return int(json.loads(file.read_text(encoding="utf-8"))["seed"])
         except (ValueError, KeyError, TypeError):
             raise ValueError(
-                f"{file} is damaged, and with it the seed of this batch; give it with --seed (each instructor.json "
-                "holds it), or remove the file to grade all anew with other inputs"
+                f"{file} is damaged, so the seed of this batch is lost; pass it with --seed (each instructor.json has "
+                "it), or remove the file to grade everything again with new inputs"
             ) from None
     seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed  # too many to try them all
     write_text(file, json.dumps({"seed": seed, "settings": digest({"version": results.GRADER_VERSION})}) + "\n")
@@ -131,12 +131,12 @@ def grade(
     regrade: bool = False,
     **changes: Any,
 ) -> list[dict]:
-    """Records of all submissions, in order: those that are done already are kept byte for byte, unless `regrade`.
+    """Records of all submissions, in order. Finished ones are kept byte for byte, unless `regrade`.
 
-    `jobs` threads of this process do the work, or the Dask cluster of this address. What a busy machine starved is
-    graded once more at the end, one at a time, and says so to the instructor.
+    `jobs` is a number of threads of this process or the address of a Dask cluster. Submissions that a busy machine
+    starved are graded once more at the end, one at a time, and the instructor is told so.
     """
-    for left in out.glob("*.tmp"):  # by a run that was killed while it wrote
+    for left in out.glob("*.tmp"):  # by a run killed while writing
         if left.is_file():
             left.unlink()
     torch.set_num_threads(1)  # the parent's sums must not depend on the machine's load
@@ -157,7 +157,7 @@ def grade(
     with contextlib.closing(bar), forks.serving(here, say) as zygote, workers(jobs if todo else 1, sandboxed) as judged:
         graders = {name: replace(grader, zygote=zygote) for name, grader in graders.items()}
         for s in todo:
-            with contextlib.suppress(OSError):  # then its new record cannot be written either, and says so
+            with contextlib.suppress(OSError):  # then its new record cannot be written either, which is reported
                 if s not in old:
                     withdraw(s, out)
         for s, files in judged(todo, graders, progress_file, bar):
@@ -172,7 +172,7 @@ def grade(
 
 
 def noted(files: dict[str, bytes] | str, flag: str) -> dict[str, bytes] | str:
-    """The same files with a sentence for the instructor in them."""
+    """The same files, with a sentence for the instructor added."""
     if isinstance(files, str):
         return files
     private = json.loads(files["instructor.json"])
@@ -180,14 +180,14 @@ def noted(files: dict[str, bytes] | str, flag: str) -> dict[str, bytes] | str:
     return files | {"instructor.json": (json_text(private, indent=1) + "\n").encode()}
 
 
-Judged = Iterator[tuple[Submission, dict[str, bytes] | str]]  # in the order in which they are done
+Judged = Iterator[tuple[Submission, dict[str, bytes] | str]]  # in the order they finish
 
 
 @contextlib.contextmanager
 def workers(
     jobs: int | str, sandboxed: bool
 ) -> Iterator[Callable[[list[Submission], dict[str, Grader], Progress, tqdm], Judged]]:
-    """Who does the work: a cluster, or threads of this process, each of which waits for a child of its own."""
+    """The workers: a cluster, or threads of this process, each waiting for its own child."""
     if isinstance(jobs, str):
         from autograder.grading import cluster
 
@@ -201,7 +201,7 @@ def workers(
             progress_file.start(s.name)
             try:
                 return judge_submission(s, graders, hashes_of(s, graders), bar.set_postfix_str)
-            except Exception as e:  # ours: the others go on, and the next run tries again
+            except Exception as e:  # our fault: the others continue, and the next run tries again
                 return f"The grader failed ({e!r})."
 
         waiting = {pool.submit(work, s): s for s in todo}
@@ -215,9 +215,9 @@ def workers(
 
 
 def all_records(out: Path) -> list[dict]:
-    """Every record below OUT, also of runs that graded others; ValueError names a damaged one.
+    """Every record below OUT, including those of other runs; ValueError names a damaged one.
 
-    One that lies where its student's records do not belong (an older version put it there) is none.
+    A record that is not in its student's folder (an older version put it there) does not count.
     """
     records = []
     for file in sorted(out.glob("*/*/results.json")):
@@ -225,6 +225,6 @@ def all_records(out: Path) -> list[dict]:
             rec = json.loads(file.read_text(encoding="utf-8"))
             where = folder_of(rec["extra_data"]["student"])
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{file} is damaged; remove it, and grade that student again") from None
+            raise ValueError(f"{file} is damaged; remove it and grade that student again") from None
         records += [rec] if where == file.parts[-3] else []
     return records

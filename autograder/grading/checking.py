@@ -1,4 +1,4 @@
-"""What judging does with every child: start it, load answers, run checks, and note all of it in the result."""
+"""What judging does with every child: start it, load answers, run checks, and record the results."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from autograder.sandbox.limits import Failure
 from autograder.sandbox.session import session
 from ddpm_core.streams import stream
 
-Progress = Callable[[str, float], None]  # (what is going on, share done)
+Progress = Callable[[str, float], None]  # (current stage, fraction done)
 
 
 @dataclass(frozen=True)
@@ -36,35 +36,35 @@ class Judging:
 
 @contextmanager
 def judging(j: Judging, what: str) -> Iterator[None]:
-    """Whatever goes wrong within with the answer's data is a Failed, and noted for the instructor."""
+    """Anything that goes wrong inside with the answer's data becomes a Failed, and is noted for the instructor."""
 
     with of_the_answer(partial(noted, j.result, what)):
         yield
 
 
 def noted(result: NotebookResult, what: str, trace: str) -> None:
-    """Keep a traceback for the instructor; the notebook's code says that there is one."""
+    """Keep a traceback for the instructor; the notebook's code says there is one."""
     result.instructor.setdefault("unexpected", []).append({"where": what, "trace": trace})
     result.code = result.code or UNUSABLE
 
 
 @contextmanager
 def child_of(j: Judging) -> Iterator[Probe]:
-    """A child to ask; how long it took to start, what it printed and the memory that it used go into the result."""
+    """A child to ask. Its start-up time, its output and its memory use go into the result."""
     start, child = time.monotonic(), None
     try:
         with session(j.exercise, j.grader.limits, sandboxed=j.grader.sandboxed, zygote=j.grader.zygote) as child:
             count(j.result.timings, "start", start)
             yield Probe(child, timeout_s=j.grader.check_s, notes=j.notes, stops=j.stops)
     finally:
-        if child is not None:  # it started, and has ended by now: everything that it printed has arrived
+        if child is not None:  # it started and has ended by now, so all its output has arrived
             noted = j.result.instructor
             noted["printed"] = noted.get("printed", "") + child.printed
             noted["peak_bytes"] = max(noted.get("peak_bytes", 0), child.peak_bytes)
 
 
 def load(j: Judging, cells: dict[str, str], probe: Probe, supplied: dict[str, str] | None = None) -> str | None:
-    """Run answer cells in a fresh namespace; the sentence for the student where they do not get to their end."""
+    """Run answer cells in a fresh namespace; returns a sentence for the student if they do not finish."""
     try:
         with judging(j, "load"):
             probe("load", cells=cells, supplied=supplied or {}, operations=j.exercise.operations)

@@ -1,8 +1,8 @@
-"""The same work on a Dask cluster: one task a submission, sent as bytes; its files come back as bytes.
+"""The same work on a Dask cluster: one task per submission, sent as bytes; its files come back as bytes.
 
-Nothing is shared between the machines but the installed course: no network disk that is slow to show a file or shows
-half of it, and no worker that could write over another's record. Records are written here, once each, by the process
-that holds the batch's lock; so a worker may die at any moment, and Dask gives its task to another.
+The machines share only the installed course: no network disk that shows a file late or half-written, and no worker that
+could overwrite another's record. Records are written here, once each, by the process that holds the batch's lock. So a
+worker may die at any moment, and Dask gives its task to another.
 """
 
 import contextlib
@@ -28,32 +28,32 @@ from autograder.sandbox import child_process
 from autograder.sandbox.scratch import temporary
 
 CONNECT_S = 10.0  # a scheduler on the same network answers at once
-WORKERS_S = 60.0  # without any worker; a batch system's queue is to be waited for before, not within, a run
+WORKERS_S = 60.0  # without any worker; wait for a batch system's queue before a run, not during it
 TICK_S = 1.0
 TOPIC = "autograder"
-DEAD = "is gone or was restarted; what is graded is kept: start it, and give the same command again"
+DEAD = "is gone or was restarted; finished grades are kept: start it, and run the same command again"
 
 
 @dataclass(frozen=True)
 class Work:
-    """One submission on its way to a worker."""
+    """One submission, as sent to a worker."""
 
     student: str
     assignment: str
     only: tuple[str, ...]
     files: dict[str, bytes | str]  # by notebook: the content, or why there is none
-    said: dict[str, str]  # by notebook, where it was handed in under another name
+    said: dict[str, str]  # by notebook, if handed in under another name
     seed: int
     sandboxed: bool
-    hashes: dict[str, str]  # of the submission, and of the grader and settings that the worker must have, too
+    hashes: dict[str, str]  # of the submission, and of the grader and settings, which the worker must match
 
 
 class WrongWorker(ValueError):
-    """A worker that would grade otherwise than this machine."""
+    """A worker that would grade differently from this machine."""
 
 
 def pack(s: Submission, graders: dict[str, Grader]) -> Work:
-    """Read a submission once, here: what travels is what its hash says."""
+    """Read a submission once, here, so that what travels matches its hash."""
     hashes, files = hashes_of(s, graders), {}
     for name, path in s.files.items():
         try:
@@ -66,7 +66,7 @@ def pack(s: Submission, graders: dict[str, Grader]) -> Work:
 
 
 def judge(work: Work, name: str) -> dict[str, bytes]:
-    """On a worker: the files of the submission's record; WrongWorker where its course is another."""
+    """On a worker: the files of the submission's record; WrongWorker if its course differs."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -87,22 +87,22 @@ def judge(work: Work, name: str) -> dict[str, bytes]:
 
 @functools.lru_cache(maxsize=32)
 def _grader(assignment: str, name: str, seed: int, sandboxed: bool) -> Grader:
-    """Once in the life of a worker: a gate's classifier takes a second to load."""
+    """Once per worker: a gate's classifier takes a second to load."""
     return make_grader(EXERCISES[assignment, name], seed, sandboxed)
 
 
 def introduce() -> dict[str, Any]:
-    """On a worker: what it is, before it is given work."""
+    """On a worker: what it is, before it gets work."""
     return {"host": platform.node(), "grader": provenance.grader_hash(), "sandbox": child_process.available()}
 
 
 def _wrong(worker: str, part: str) -> str:
     what = "another version of the course" if part == "grader" else "another version of torch or of the course's data"
-    return f"the worker {worker} has {what}; install there what is installed here, and start it again"
+    return f"the worker {worker} has {what}; install the same as here, and restart it"
 
 
 def connect(address: str, sandboxed: bool) -> Any:
-    """A client of the scheduler, whose workers can all do this work; ValueError with one sentence otherwise."""
+    """A client of the scheduler, if all its workers can do this work; ValueError with one sentence otherwise."""
     from distributed import Client
 
     hush()
@@ -112,7 +112,9 @@ def connect(address: str, sandboxed: bool) -> Any:
         try:
             client.wait_for_workers(1, timeout=WORKERS_S)
         except TimeoutError as e:
-            raise ValueError(f"no worker has joined the scheduler at {address}; type `dask worker {address}`") from e
+            raise ValueError(
+                f"no worker has joined the scheduler at {address}; start one with `dask worker {address}`"
+            ) from e
         for worker, said in client.run(introduce, on_error="return").items():
             if isinstance(said, BaseException):
                 raise WrongWorker(f"the worker {worker} cannot load the course ({_first_line(said)}); install it there")
@@ -134,10 +136,10 @@ def run(
     graders: dict[str, Grader],
     started: Callable[[str, str], None] = lambda name, where: None,
 ) -> Iterator[tuple[Submission, dict[str, bytes] | str]]:
-    """Each submission, as it is done, with the files of its record, or with why there are none.
+    """Each submission, as it finishes, with the files of its record, or with the reason why there are none.
 
-    Few are on their way at a time, so that a scheduler's memory does not hold a whole class. ValueError where the
-    cluster is gone, or where no worker has been left for a minute.
+    Only a few are sent at a time, so that the scheduler does not hold a whole class in memory. ValueError if the
+    cluster is gone, or if there has been no worker for a minute.
     """
     from distributed import wait
 
@@ -148,7 +150,10 @@ def run(
             workers = _threads(client)
             seen = time.monotonic() if workers else seen
             if time.monotonic() - seen > WORKERS_S:
-                raise ValueError("no worker is left in the cluster; what is graded is kept: start one, and go on")
+                raise ValueError(
+                    "no worker is left in the cluster; finished grades are kept: start a worker, and run the same "
+                    "command again"
+                )
             while waiting and len(going) < 2 * max(1, sum(workers.values())):
                 s = waiting.pop()
                 task = f"autograder-{batch}-{len(waiting)}"
@@ -160,24 +165,24 @@ def run(
                 continue
             for future in ready:
                 yield going.pop(future), _result(future)
-                future.release()  # after the record is written; the worker may forget it now
+                future.release()  # after the record is written, so the worker can forget it
     finally:
-        with contextlib.suppress(Exception):  # also where there is nobody left to be told
+        with contextlib.suppress(Exception):  # also if nobody is left to tell
             client.cancel(list(going))
 
 
 def _threads(client: Any) -> dict[str, int]:
-    """By worker; ValueError where there is no scheduler to ask."""
+    """Threads by worker; ValueError if there is no scheduler to ask."""
     try:
         if client.status == "running":
             return client.nthreads()
-    except (OSError, TimeoutError):  # it went away just now
+    except (OSError, TimeoutError):  # it has just gone away
         pass
     raise ValueError(f"the scheduler {DEAD}")
 
 
 def _result(future: Any) -> dict[str, bytes] | str:
-    """The files; or, where a submission could not be graded on this cluster, a sentence."""
+    """The files, or a sentence if the submission could not be graded on this cluster."""
     from distributed.scheduler import KilledWorker
 
     if future.status == "cancelled" or future.status == "lost":
@@ -187,8 +192,8 @@ def _result(future: Any) -> dict[str, bytes] | str:
     except WrongWorker:
         raise
     except KilledWorker as e:
-        return f"Every worker that graded it was lost, the last one was {e.last_worker.address}."
-    except Exception as e:  # ours: the others go on
+        return f"Every worker that tried to grade it was lost, most recently {e.last_worker.address}."
+    except Exception as e:  # our fault: the others continue
         return f"The worker failed ({_first_line(e)})."
 
 

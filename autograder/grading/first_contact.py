@@ -1,17 +1,17 @@
-"""Is it a Dask scheduler that answers at an address? Asked before a client is made: a client that never came to be
-waits for itself when Python ends, and prints what it met on the way."""
+"""Does a Dask scheduler answer at an address? Checked before a client is created: a client that fails to connect waits
+for itself when Python exits, and prints everything it met on the way."""
 
 import asyncio
 import logging
 import socket
 
 HINT = "`dask scheduler` prints its address, such as tcp://HOST:8786"
-SILENT = "it is silent"
-CALL_S = 2.0  # for a plain call, after Dask has waited
+SILENT = "no reply"
+CALL_S = 2.0  # for a plain connection, after Dask has waited
 
 
 def hush() -> None:
-    """No tracebacks of Dask's own threads: our sentences say it shorter. Each of its loggers has a level of its own."""
+    """Silence tracebacks of Dask's own threads: our sentences are shorter. Each of its loggers has its own level."""
     import distributed  # noqa: F401 - makes them
 
     for name in ("asyncio", *logging.root.manager.loggerDict):
@@ -20,11 +20,11 @@ def hush() -> None:
 
 
 async def _what_answers(address: str, seconds: float) -> str:
-    """The type that the one at the address gives itself."""
+    """The type that the program at the address reports."""
     from distributed.comm import connect
     from distributed.security import Security
 
-    security = Security()  # from Dask's configuration, as a client has it
+    security = Security()  # from Dask's configuration, as for a client
     comm = await connect(address, timeout=seconds, **security.get_connection_args("client"))
     try:
         await comm.write({"op": "identity", "reply": True})
@@ -34,37 +34,37 @@ async def _what_answers(address: str, seconds: float) -> str:
 
 
 def check_scheduler(address: str, seconds: float) -> None:
-    """ValueError with one sentence where no scheduler answers at the address within this time."""
+    """ValueError with one sentence if no scheduler answers at the address within this time."""
     url = address if "://" in address else f"tcp://{address}"  # as Dask reads it
 
     async def asked() -> str:
-        # Twice the time: one that takes the call may still say nothing
+        # Twice the time: a program that accepts the connection may still say nothing
         return await asyncio.wait_for(_what_answers(url, seconds), 2 * seconds)
 
     try:
         kind = asyncio.run(asked())
-    except Exception as e:  # what another program sends may break Dask's reading anywhere
+    except Exception as e:  # what another program sends can break Dask's parsing anywhere
         why = reason(e)
         if why == SILENT:  # on a busy machine Dask may run out of time between two refusals
             why = refusal(url) or why
         raise ValueError(f"no Dask scheduler answers at {address} ({why}); {HINT}") from e
     if kind != "Scheduler":
-        raise ValueError(f"at {address} a Dask {kind.lower()} answers, and no scheduler; {HINT}")
+        raise ValueError(f"a Dask {kind.lower()} answers at {address}, not a scheduler; {HINT}")
 
 
 def refusal(url: str) -> str | None:
-    """Why a plain call to this address fails, in the system's words; None where it is taken."""
+    """Why a plain connection to this address fails, in the system's words; None if it succeeds."""
     from distributed.comm.addressing import get_address_host_port
 
     try:
         socket.create_connection(get_address_host_port(url), CALL_S).close()
     except OSError as e:
-        return e.strerror  # none of a call that took too long
+        return e.strerror  # None for a connection that timed out
     return None
 
 
 def reason(e: BaseException) -> str:
-    """Why there was no answer, in a few words: of a call tried again and again, what stopped it."""
+    """Why there was no answer, in a few words: for repeated attempts, what stopped them."""
     if isinstance(e, MemoryError | LookupError | UnicodeError):  # its first bytes, read as a length and a message
         return "another program listens there"
     while isinstance(e, OSError) and not e.strerror and isinstance(e.__cause__, Exception):
@@ -74,6 +74,6 @@ def reason(e: BaseException) -> str:
         return said[0]
     from distributed.comm import CommClosedError
 
-    # Dask's own error for a call that ended comes with words, or, when the end comes early enough, without
+    # Dask's own error for a closed connection has a text, unless it was closed early enough
     known = {TimeoutError: SILENT, CommClosedError: "the connection was closed"}
     return next((words for kind, words in known.items() if isinstance(e, kind)), type(e).__name__)

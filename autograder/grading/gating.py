@@ -1,4 +1,4 @@
-"""The gate of one notebook: is the answer worth training, how does it fare, and how many points is that?"""
+"""The gate of one notebook: is the answer worth training, how well does it do, and how many points is that?"""
 
 import time
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from autograder.grading.messages import sentence, short
 from autograder.grading.results import GATE, NotebookResult, Test
 from autograder.sandbox.limits import Failure
 
-TOO_GOOD = "Far better than any reference design ({}): see the answer and its samples; the marks stand."
+TOO_GOOD = "Far better than any reference design ({}): look at the answer and its samples. The points stand."
 
 
 def worth_training(result: NotebookResult) -> bool:
-    """False, with a line in the result, where a check failed without which the gate would be wasted time."""
+    """False, with a line in the result, if a check failed that makes running the gate a waste of time."""
     failed = {t.name for t in result.tests if not t.passed}
     if fatal := [c.name for c in result.exercise.checks if c.fatal and c.name in failed]:
         lose(result, f"not trained, since a check failed first: {', '.join(fatal)}")
@@ -33,7 +33,7 @@ def lose(result: NotebookResult, why: str) -> None:
 
 
 def in_fresh_child(j: Judging, cells: dict[str, str]) -> Tensor | None:
-    """The gate after answers were judged one by one: all of them together; the checks' points stay."""
+    """The gate after answers were judged one by one: all of them together. The checks' points stay."""
     try:
         with child_of(j) as probe:
             if not (why := load(j, cells, probe)):
@@ -48,12 +48,12 @@ def in_fresh_child(j: Judging, cells: dict[str, str]) -> Tensor | None:
 
 
 def decider(grader: Grader) -> Callable[[looking.Look], bool]:
-    """Whether a look at the run settles its credit."""
+    """Whether a look at the run decides its credit."""
     return partial(sequential.decided, limits=grader.bands, harness=grader.run)
 
 
 def gate(j: Judging, probe: Probe) -> Tensor | None:
-    """Train what is loaded in the child; the samples that it drew, None where it came to none."""
+    """Train what is loaded in the child; returns its samples, None if it drew none."""
     start, result, grader, points = time.monotonic(), j.result, j.grader, j.exercise.gate_points
     training, decide = replace(probe, timeout_s=TRAIN_S), decider(grader)
 

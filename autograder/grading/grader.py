@@ -1,4 +1,4 @@
-"""All that judging needs besides the submission: seed, limits, and of a gate the judge and the bands."""
+"""All that judging needs besides the submission: seed, limits, and for a gate the judge and the bands."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from ddpm_core.config import DATA_DIR
 from ddpm_tools.evaluation.plain_classifier import load_classifier
 
 JUDGES = {"judge": DATA_DIR / "judges/digits", "course": DATA_DIR / "classifiers/digits"}
-CHECK_S = 20.0  # of the child's own time for one question; the slowest right answer needs less than one second
+CHECK_S = 20.0  # of the child's own time per question; the slowest right answer needs less than one second
 TRAIN_S = 60.0  # for 25 training steps of a network in the child; the slowest reference needs 5 seconds
 
 
@@ -31,18 +31,18 @@ class Grader:
     limits: Limits = field(default_factory=Limits)
     run: Harness | None = None  # of the gate
     check_s: float = CHECK_S
-    solutions: Path | None = model_solutions.SOLUTIONS  # None: a student at home, whose own cells stand in for them
-    zygote: Zygote | None = None  # what answers' processes are forked from; None: each starts torch for itself
+    solutions: Path | None = model_solutions.SOLUTIONS  # None: at a student's home, where their own cells are used
+    zygote: Zygote | None = None  # the process that answers' processes are forked from; None: each starts torch itself
 
 
 def band_file(exercise: Exercise, one_look: bool = False) -> Path:
-    """The limits of an exercise's gate, with every run behind them; of its one look, which the tracks are run with."""
+    """The limits of an exercise's gate, with every run behind them; `one_look`: as the challenge tracks are run."""
     several = gate_of(exercise.name).sequential and not one_look
     return DATA_DIR / f"gates/{exercise.name}{'_looks' if several else ''}.json"
 
 
 def make_grader(exercise: Exercise, seed: int, sandboxed: bool = True, judge: str = "judge", **changes: Any) -> Grader:
-    """The grader of an exercise; its gate has the judge of record or the course's own classifier."""
+    """The grader of an exercise; its gate uses the judge of record or the course's own classifier."""
     if not exercise.gate_cell:
         return Grader(None, {}, seed, sandboxed, **changes)
     bands = load_bands(band_file(exercise), judge)

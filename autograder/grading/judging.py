@@ -1,12 +1,12 @@
-"""One notebook from file to result: extract, sandbox, checks, gate. Whatever the notebook holds, a result comes out.
+"""One notebook from file to result: extract, sandbox, checks, gate. Any notebook gives a result.
 
-The answers are judged one by one, so that one error is not punished twice, except where the exercise judges a pair.
+The answers are judged one by one, so one error is not punished twice, unless the exercise judges a pair.
 
-An answer is loaded alone. Where it may build on another cell, the course's own solution of that cell is supplied, in a
-child in which nothing but the answer under judgement is loaded: otherwise an answer could read the solution of another
-from its namespace, and be it. Answers that build on nothing share a child, one after the other, each in a fresh
-namespace; they are one student's, and no reference is anywhere near. An answer that hangs or dies takes its own points
-with it: the next one gets a new child.
+An answer is loaded alone. If it may build on another cell, the course's own solution of that cell is supplied, in a
+child where nothing else but this answer is loaded. Otherwise an answer could read another cell's solution from its
+namespace and pass it off as its own. Answers that build on nothing share a child, one after the other, each in a fresh
+namespace: they belong to one student, and no reference is near. An answer that hangs or dies loses only its own points;
+the next one gets a new child.
 """
 
 import time
@@ -28,13 +28,13 @@ from autograder.intake.extract import Answers, Unreadable, extract
 from autograder.sandbox.limits import Failure
 from ddpm_core.streams import derive_seed
 
-STOPPED = "a cell did not get to its end, but to its answer, which was graded: {}"
+STOPPED = "a cell stopped early, but after defining its answer, which was graded: {}"
 
 
 def judge_notebook(
     exercise: Exercise, path: Path, grader: Grader, progress: Progress = lambda what, share: None
 ) -> tuple[NotebookResult, Tensor | None]:
-    """The result, and the samples that the trained answer drew where it came to that."""
+    """The result, and the trained answer's samples if it got that far."""
     start = time.monotonic()
     try:
         answers = extract(path, exercise.answers, together=exercise.judged_as_pair)
@@ -42,8 +42,8 @@ def judge_notebook(
         return NotebookResult(exercise, "missing", sentence(str(e))), None
     except blame.OURS:
         raise
-    except Exception as e:  # the file is the student's, and so is whatever it brings about
-        why = f"{path.name} cannot be read as a notebook ({type(e).__name__}); save it anew in Jupyter."
+    except Exception as e:  # the file is the student's, and so is whatever it causes
+        why = f"{path.name} cannot be read as a notebook ({type(e).__name__}); open it in Jupyter and save it again."
         noted = {"unexpected": [{"where": "the file", "trace": blame.trace_of(e)}]}
         return NotebookResult(exercise, "missing", why, code=UNUSABLE, instructor=noted), None
     result = NotebookResult(exercise, "graded", "", instructor={"remarks": list(answers.remarks)})
@@ -71,7 +71,7 @@ def judge_notebook(
 
 
 def judge_together(j: Judging, cells: dict[str, str]) -> Tensor | None:
-    """All answers in one namespace of one child: the checks, then the gate where there is one."""
+    """All answers in one namespace of one child: the checks, then the gate if there is one."""
     with child_of(j) as probe:
         start, result = time.monotonic(), j.result
         if why := load(j, cells, probe):
@@ -84,7 +84,7 @@ def judge_together(j: Judging, cells: dict[str, str]) -> Tensor | None:
 
 
 def judge_per_answer(j: Judging, answers: Answers) -> None:
-    """Fill in the result's tests, outcome and reason; Failure where the machine failed, not an answer."""
+    """Fill in the result's tests, outcome and reason; Failure if the machine failed, not an answer."""
     outcomes = dict.fromkeys(answers.absent, "missing")
     for answer, why in answers.absent.items():
         lose(j, answer, why)
@@ -111,17 +111,17 @@ def judge_per_answer(j: Judging, answers: Answers) -> None:
 
 
 def groups(exercise: Exercise, cells: dict[str, str]) -> Iterator[tuple[str, ...]]:
-    """Answers that may share a child: all that build on nothing, and each other one by itself."""
+    """Answers that may share a child: all that build on nothing; each other answer is alone."""
     alone = tuple(n for n in exercise.answers if n in cells and not exercise.needs.get(n))
     yield from [alone] if alone else []
     yield from ((n,) for n in exercise.answers if n in cells and n not in alone)
 
 
 def judge_answer(j: Judging, answer: str, answers: Answers, probe: Probe) -> str:
-    """Load one answer and run its checks; the outcome. Failure where it hangs, dies, or sends what is no result."""
+    """Load one answer, run its checks, return the outcome. Failure if it hangs, dies, or sends something unusable."""
     supplied = {}
     if needed := j.exercise.needs.get(answer):
-        # a student at home has no solutions: the own cells stand in for them
+        # a student at home has no solutions, so their own cells are used
         own = {n: answers.cells[n] for n in needed if n in answers.cells}
         known = j.grader.solutions
         supplied = own if known is None else model_solutions.reference(j.exercise, needed, known)
@@ -134,18 +134,18 @@ def judge_answer(j: Judging, answer: str, answers: Answers, probe: Probe) -> str
 
 
 def mend_first(j: Judging) -> None:
-    """Where an answer and one on which it builds both fail, the messages of the former say which to mend first."""
+    """If an answer and one it builds on both fail, the messages of the former say which to fix first."""
     failing = {c.answer for c in j.exercise.checks for t in j.result.tests if t.name == c.name and not t.passed}
     for answer, needed in j.exercise.needs.items():
         names, first = {c.name for c in j.exercise.checks_of(answer)}, [f"`{n}`" for n in needed if n in failing]
         for i, t in enumerate(j.result.tests if first else ()):
             if t.name in names and not t.passed:
-                said = f"{t.output} Mend {' and '.join(first)} first, on which `{answer}` builds."
+                said = f"{t.output} Fix {' and '.join(first)} first, since `{answer}` builds on it."
                 j.result.tests[i] = replace(t, output=said)
 
 
 def lose(j: Judging, answer: str, why: str) -> None:
-    """No points for the checks of an answer that have not been judged."""
+    """No points for an answer's checks that have not been judged."""
     done = {t.name for t in j.result.tests}
     left = (c for c in j.exercise.checks_of(answer) if c.name not in done)
     j.result.tests += [Test(c.name, 0.0, c.points, sentence(why)) for c in left]

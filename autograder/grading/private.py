@@ -1,7 +1,7 @@
-"""Files for their owner alone: seeds, grades, names, and what answers printed. Whatever the umask says.
+"""Files only their owner can read: seeds, grades, names, and what answers printed. Independent of the umask.
 
-Who shares the work says so once: `c.CourseDirectory.groupshared = True` in nbgrader_config.py, nbgrader's own setting,
-opens what was written to the folder's group.
+To share the work, set nbgrader's own option `c.CourseDirectory.groupshared = True` in nbgrader_config.py. It opens what
+was written to the folder's group.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ FILE, FOLDER = 0o600, 0o700
 
 
 def folder(path: Path) -> Path:
-    """The folder, made for its owner alone where it is missing; one that is there stays as its owner made it."""
+    """The folder, created for its owner only; an existing one keeps its permissions."""
     if not path.is_dir():
         folder(path.parent)
         path.mkdir(FOLDER, exist_ok=True)
@@ -22,14 +22,14 @@ def folder(path: Path) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step: it holds either the old content or the new."""
+    """Replace a file in one step: it always has either the old content or the new."""
     folder(path.parent)
     draft = with_suffix(path, f".{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)  # of a process of this number that was killed
+    draft.unlink(missing_ok=True)  # left by a killed process with the same number
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as f:
         f.write(content)
         f.flush()
-        os.fsync(f.fileno())  # on the disk before the name points to it, for when the power fails
+        os.fsync(f.fileno())  # on disk before the name points to it, in case of a power failure
     os.replace(draft, path)
 
 
@@ -38,16 +38,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def close(path: Path) -> None:
-    """A file that another program will write to: made where it is missing, and closed where everybody may read it."""
+    """A file that another program will write to: created if missing, and closed to others if anybody could read it."""
     folder(path.parent)
-    with contextlib.suppress(OSError):  # the program itself says better what is wrong with it
+    with contextlib.suppress(OSError):  # the program itself reports better what is wrong
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, FILE))
         if path.stat().st_mode & 0o007:
             path.chmod(FILE)
 
 
 def share(path: Path) -> None:
-    """Open a folder and all in it to its group; what belongs to a colleague is left to them."""
+    """Open a folder and everything in it to its group; a colleague's files are left to them."""
     for entry in (path, *path.rglob("*")):
         if not entry.is_symlink():
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""How far a batch is, in a small file beside its records, for `autograder status` to read from another terminal."""
+"""How far a batch has got, in a small file beside its records, for `autograder status` in another terminal."""
 
 import contextlib
 import json
@@ -15,20 +15,20 @@ from autograder.grading import private
 
 try:
     import fcntl
-except ImportError:  # Windows, where nothing is graded, but `autograder check` must get as far as to say so
+except ImportError:  # Windows, where nothing is graded, but `autograder check` must be able to say so
     fcntl = None
 
-FILE, LOCK = ".progress.json", ".lock"  # no student's folder begins with a dot
+FILE, LOCK = ".progress.json", ".lock"  # no student's folder starts with a dot
 
 
 @contextlib.contextmanager
 def only_one(out: Path) -> Iterator[None]:
-    """Two graders at once would write over each other's records; ValueError where there is another.
+    """Two graders at once would overwrite each other's records; ValueError if there is another.
 
-    The kernel lets go of the lock however its holder ends, so that none is ever left over.
+    The kernel releases the lock however its holder ends, so none is ever left behind.
     """
     if fcntl is None:
-        raise ValueError("grading needs Linux or macOS; on Windows type `wsl --install` and grade in there")
+        raise ValueError("grading needs Linux or macOS; on Windows, run `wsl --install` and grade inside WSL")
     private.close(out / LOCK)
     with (out / LOCK).open("w") as f:
         for tries_left in (2, 1, 0):
@@ -55,10 +55,10 @@ def is_locked(out: Path) -> bool:
 
 
 class Progress:
-    """Keeps the file up to date: from several threads, and never at the price of a grade."""
+    """Keeps the file up to date, from several threads. Its errors never cost a grade."""
 
     def __init__(self, out: Path, total: int, kept: list[str]) -> None:
-        """`kept`: the outcomes of the records that were there already."""
+        """`kept`: the outcomes of records that existed already."""
         self._out, self._lock, self._finished = out, threading.Lock(), set()
         self._state: dict[str, Any] = {
             **{"pid": os.getpid(), "host": platform.node(), "started": time.time(), "ended": None},
@@ -67,9 +67,9 @@ class Progress:
         self._save()
 
     def start(self, name: str, where: str = "") -> None:
-        """A submission is being judged; once more, where its worker was lost and another has it."""
+        """A submission is being judged; called again if its worker was lost and another takes it."""
         with self._lock:
-            if name not in self._finished:  # a cluster's news may come after its result
+            if name not in self._finished:  # on a cluster, this can arrive after the result
                 self._state["running"][name] = [time.time(), where]
                 self._save()
 
@@ -82,30 +82,30 @@ class Progress:
             self._save()
 
     def end(self) -> None:
-        """All that was asked for is graded."""
+        """Everything requested is graded."""
         with self._lock:
             self._state["ended"] = time.time()
             self._save()
 
     def _save(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk shows where a record is written
+        with contextlib.suppress(OSError):  # a full disk is reported when a record is written
             private.write_text(self._out / FILE, json.dumps(self._state) + "\n")
 
 
 def state(out: Path) -> dict[str, Any]:
-    """What the file says, and whether a grader is at work; ValueError where no batch was graded into `out`."""
+    """What the file says, and whether a grader is running; ValueError if no batch was graded into `out`."""
     try:
         s = json.loads((out / FILE).read_text(encoding="utf-8"))
         s["done"], s["total"], s["kept"], s["outcomes"], s["running"], s["started"], s["ended"]
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"no batch was graded into {out}; name its folder with --out") from None
+        raise ValueError(f"no batch was graded into {out}; give its folder with --out") from None
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{out / FILE} is damaged; run the same `autograder grade` again") from e
     return s | {"at_work": is_locked(out)}
 
 
 def describe(out: Path, now: float | None = None) -> str:
-    """What `autograder status` prints; ValueError where no batch was graded into `out`."""
+    """What `autograder status` prints; ValueError if no batch was graded into `out`."""
     s, now = state(out), time.time() if now is None else now
     done, total, kept = s["done"], s["total"], s["kept"]
     outcomes = ", ".join(f"{n} {name}" for name, n in sorted(s["outcomes"].items()))
@@ -114,7 +114,7 @@ def describe(out: Path, now: float | None = None) -> str:
         return "\n".join([*lines, f"finished {span(now - s['ended'])} ago, after {span(s['ended'] - s['started'])}"])
     if not s["at_work"]:
         who = f"process {s['pid']} on {s['host']}"
-        return "\n".join([*lines, f"not running: {who} ended before it was done; the same command goes on from here"])
+        return "\n".join([*lines, f"not running: {who} stopped before it was done; run the same command to continue"])
     elapsed, here = now - s["started"], done - kept
     left = f"about {span(elapsed / here * (total - done))} left" if here else "no estimate yet"
     lines.append(f"running for {span(elapsed)} as process {s['pid']} on {s['host']}, {left}")
@@ -127,7 +127,7 @@ def describe(out: Path, now: float | None = None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time for people: 45 s, 3 min 20 s, 2 h 5 min."""
+    """A readable duration: 45 s, 3 min 20 s, 2 h 5 min."""
     s = max(0, round(seconds))
     if s < 60:
         return f"{s} s"

@@ -1,6 +1,6 @@
 """What a record depends on, as hashes: the submitted files, the grader's code and data, and the settings.
 
-The three together are the record's key: a record is kept only while all of them are as they were.
+Together they are the record's key: a record is kept only while all three are unchanged.
 """
 
 import functools
@@ -23,7 +23,7 @@ from ddpm_core.checkpoint import file_digest
 
 
 def sha256(*contents: bytes | str) -> str:
-    """Of all contents, and of where each ends."""
+    """Hash of all contents and of where each ends."""
     h = hashlib.sha256()
     for content in contents:
         data = content.encode() if isinstance(content, str) else content
@@ -32,9 +32,9 @@ def sha256(*contents: bytes | str) -> str:
     return h.hexdigest()
 
 
-@functools.cache  # a grader does not change while it runs: its modules are loaded
+@functools.cache  # a running grader does not change: its modules are loaded
 def grader_hash(root: Path = ROOT) -> str:
-    """Of every file whose change may change a grade (travel.decisive); the same wherever the course is the same."""
+    """Hash of every file that can affect a grade (travel.decisive); the same wherever the course is the same."""
     files = travel.decisive(root)
     return sha256(GRADER_VERSION, *(x for f in files for x in (travel.name_of(f, root), f.read_bytes())))
 
@@ -55,18 +55,18 @@ def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
 
 
 def submission_hash(files: dict[str, Path | str]) -> str:
-    """Of the submitted files' content; of one that cannot be read or is not there, of the sentence that says why."""
+    """Hash of the submitted files' content; for one that is missing or unreadable, of the sentence that says why."""
     contents: list[bytes | str] = []
     for name, path in sorted(files.items()):
         try:
             contents += [name, "none", path] if isinstance(path, str) else [name, "file", read_slim(path)]
-        except Unreadable as e:  # absent, a link, too large: all that is judged of it is this sentence
+        except Unreadable as e:  # missing, a link, too large: only this sentence is judged
             contents += [name, "none", str(e)]
     return sha256(*contents)
 
 
 def hashes(files: dict[str, Path | str], graders: dict[str, Grader]) -> dict[str, str]:
-    """The three hashes of a record by name; `graders` of the exercises that are judged."""
+    """The three hashes of a record by name; `graders` are those of the exercises being judged."""
     used = {name: settings(grader) for name, grader in sorted(graders.items())}
     return {
         "submission": submission_hash(files),

@@ -1,5 +1,5 @@
-"""What a student is told of the notes of an answer's process, which may say anything: in our words, with a name or a
-line that the student's own cell holds."""
+"""What a student is told of the notes from an answer's process. The notes may say anything, so the remarks are in our
+words, with a name or a line found in the student's own cell."""
 
 import re
 from collections.abc import Iterable
@@ -9,12 +9,14 @@ MODES = (
     *("default dtype", "gradient mode", "number of threads", "default device", "autocast", "anomaly detection"),
     *("precision of products", "deterministic algorithms"),
 )
-COMPILED = "torch.compile and torch.jit are not used by the grader: the code was run as it is written, at no loss"
+COMPILED = (
+    "the grader does not use torch.compile and torch.jit: it ran the code without them, and you lost no points for that"
+)
 MOST = 5
 
 
 def worded(notes: Iterable[str], cells: dict[str, str]) -> list[str]:
-    """Remarks for the student, of notes that may hold anything; no more than a few."""
+    """A few remarks for the student, from notes that may say anything."""
     found = (NOTE.fullmatch(note) for note in notes)
     texts = dict.fromkeys(_worded(note[1], note[2] or "", cells) for note in found if note)
     return [text for text in texts if text][:MOST]
@@ -24,13 +26,14 @@ def _worded(kind: str, about: str, cells: dict[str, str]) -> str | None:
     if kind == "compiled":
         return COMPILED
     if kind == "mode" and about in MODES:
-        return f"torch's {about} was put back, which the code changes for the whole process"
+        return f"your code changes torch's {about} for the whole process; the grader restored it"
     if kind == "absent" and any(_imports(source, about) for source in cells.values()):
         return (
-            f"there is no `{about}` here, only the course's packages (requirements.lock); the rest was run without it"
+            f"the grader does not have `{about}`, only the course's packages (requirements.lock); it ran the rest "
+            "without it"
         )
     if kind == "left out" and (line := _line(about, cells)):
-        return f"commands and magics are not run by the grader: {line} was left out"
+        return f"the grader does not run commands and magics: it skipped {line}"
     return None
 
 

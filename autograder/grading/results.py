@@ -1,4 +1,4 @@
-"""The record of one submission, in Gradescope's format, and the outcomes that it can have."""
+"""The record of one submission, in Gradescope's format, and its possible outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,16 +7,16 @@ from typing import Any
 from autograder.exercises.base import Exercise
 
 OUTCOMES = ("graded", "timeout", "crash", "invalid_output", "missing", "infrastructure_error")
-GATE = "reference gate"  # the gate's line
-UNUSABLE = "unusable_result"  # the code of a notebook in which a check stopped at what the answer returned
-GRADER_VERSION = "3"  # part of every record's key: raise it when a change of the grader changes a grade
+GATE = "reference gate"  # the name of the gate's line
+UNUSABLE = "unusable_result"  # the code of a notebook where a check stopped because of what the answer returned
+GRADER_VERSION = "3"  # part of every record's key: raise it when a change to the grader changes a grade
 
 
 @dataclass(frozen=True)
 class Test:
     """One line of the result: a property, its points, and what the student reads."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
+    __test__ = False  # not a test class, whatever pytest makes of its name
 
     name: str
     score: float
@@ -30,16 +30,16 @@ class Test:
 
 @dataclass
 class NotebookResult:
-    """How one notebook fared. `reason` is one sentence for the table and the student."""
+    """How one notebook did. `reason` is one sentence for the table and the student."""
 
     exercise: Exercise
     outcome: str
     reason: str
     tests: list[Test] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)  # of the gate, by the judge of record
-    gate: float | None = None  # share of the gate's points, None where it was not run
-    ended: str = ""  # at which look the gate's run ended, in words (gate.sequential.at)
-    code: str | None = None  # machine-readable cause where there is one, such as imported_answer
+    gate: float | None = None  # share of the gate's points, None if it was not run
+    ended: str = ""  # the look at which the gate's run ended, in words (gate.sequential.at)
+    code: str | None = None  # machine-readable cause, such as imported_answer, if there is one
     instructor: dict[str, Any] = field(default_factory=dict)  # never in results.json, which students may see
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class NotebookResult:
         return sum(t.score for t in self.tests)
 
     def all_tests(self) -> list[Test]:
-        """Every test of the exercise, those that were not reached with no points."""
+        """Every test of the exercise; those not reached have no points."""
         done = {t.name for t in self.tests}
         rest = [(c.name, c.points) for c in self.exercise.checks]
         if self.exercise.gate_cell:
@@ -71,7 +71,7 @@ class NotebookResult:
 
 
 def outcome_of(outcomes: Sequence[str]) -> str:
-    """Of several outcomes: an infrastructure error decides, then one that is graded; missing is last."""
+    """The outcome of several: an infrastructure error takes precedence, then graded; missing comes last."""
     for decisive in ("infrastructure_error", "graded"):
         if decisive in outcomes:
             return decisive
@@ -79,7 +79,7 @@ def outcome_of(outcomes: Sequence[str]) -> str:
 
 
 def record(student: str, assignment: str, notebooks: list[NotebookResult], **extra: Any) -> dict[str, Any]:
-    """The record that is written as results.json."""
+    """The record, as written to results.json."""
     outcome = outcome_of([n.outcome for n in notebooks])
     failed = outcome == "infrastructure_error"
     tests = [

@@ -22,7 +22,7 @@ from ddpm_tools.outputs import json_text
 def judge_submission(
     s: Submission, graders: dict[str, Grader], hashes: dict[str, str], progress: Callable[[str], None]
 ) -> dict[str, bytes]:
-    """The files of a submission's record, by name. `hashes` were taken before its notebooks are read."""
+    """The files of a submission's record, by name. `hashes` are taken before its notebooks are read."""
     notebooks: list[NotebookResult] = []
     with temporary() as scratch:
         for exercise in s.exercises:
@@ -32,11 +32,11 @@ def judge_submission(
 
             try:
                 notebooks.append(grade_notebook(exercise, s, graders[exercise.name], Path(scratch), tell))
-            except Exception as e:  # ours, not the student's: said so, and the batch goes on
+            except Exception as e:  # our fault, not the student's: report it, and go on with the batch
                 notebooks.append(NotebookResult(exercise, "infrastructure_error", f"The grader failed: {e!r}."))
         pictures = {file.name: file.read_bytes() for file in sorted(Path(scratch).iterdir())}
     first = graders[s.exercises[0].name]
-    # not the seed: with it, and the checks of the bundle, a student could look up every input of the next attempt
+    # not the seed: with it and the checks in the bundle, a student could work out every input of the next attempt
     extra = {"key": provenance.key(hashes), "hashes": hashes, "sandboxed": first.sandboxed}
     rec = record(s.student, s.assignment, notebooks, **extra, grader_version=results.GRADER_VERSION)
     private = {"seed": first.seed} | {n.exercise.name: n.instructor for n in notebooks}
@@ -47,7 +47,7 @@ def judge_submission(
 def grade_notebook(
     exercise: Exercise, s: Submission, grader: Grader, folder: Path, tell: Callable[[str, float], None]
 ) -> NotebookResult:
-    """Judge one notebook of a submission; the picture of its gate, where it came to that, goes into `folder`."""
+    """Judge one notebook of a submission; the gate's picture, if there is one, goes into `folder`."""
     if why := s.problem(exercise.name):
         return NotebookResult(exercise, "missing", sentence(why))
     result, images = judge_notebook(exercise, s.files[exercise.name], grader, tell)
@@ -55,13 +55,13 @@ def grade_notebook(
         result.reason = f"{result.reason} {sentence(taken)}"
     if images is not None:
         judge = grader.judge.classifier
-        with contextlib.suppress(Unusable), of_the_answer(partial(noted, result, "picture")):  # no marks hang on it
+        with contextlib.suppress(Unusable), of_the_answer(partial(noted, result, "picture")):  # no points depend on it
             file = folder / f"{exercise.name}.png"
             plot.save(file, band_file(exercise), "judge", result.metrics, images, judge, result.ended)
     return result
 
 
 def hashes_of(s: Submission, graders: dict[str, Grader]) -> dict[str, str]:
-    """What this submission's record depends on."""
+    """Hashes of what this submission's record depends on."""
     files = {f"{name}{s.taken(name)}": s.problem(name) or path for name, path in s.files.items()}
     return provenance.hashes(files, {e.name: graders[e.name] for e in s.exercises})

@@ -1,11 +1,11 @@
-"""Argument types that both commands share; importing them costs nothing."""
+"""Argument types shared by both commands; this module imports nothing slow."""
 
 import argparse
 
 
 def json_option(p: argparse.ArgumentParser) -> None:
-    """For commands that print a table: the same as data, and nothing else on stdout."""
-    p.add_argument("--json", action="store_true", help="print the figures as one JSON document in place of the table")
+    """For commands that print a table: print the same as data instead, with nothing else on stdout."""
+    p.add_argument("--json", action="store_true", help="print the figures as one JSON document instead of the table")
 
 
 def positive(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What every command shares: argument types, where things lie by default, and the frame of a sub-command."""
+"""What every command shares: argument types, default paths, and the common options of a sub-command."""
 
 import argparse
 import contextlib
@@ -18,20 +18,20 @@ from ddpm_tools.cli.commands import COMMANDS
 
 CHECKPOINT = DATA_DIR / "checkpoints/digits"
 CLASSIFIER = DATA_DIR / "classifiers/digits"
-STRICT = "refuse data of which a picture would be left out, in place of saying which and going on"
+STRICT = "stop if a picture cannot be used, instead of reporting it and going on without it"
 MAX_COLUMNS = 600  # matplotlib draws at most 65,536 pixels in a row, and an image takes about a hundred
 
 
 def beside(text: str) -> int:
-    """How many images stand beside each other in one picture."""
+    """How many images stand side by side in one picture."""
     value = positive(text)
     if value > MAX_COLUMNS:
-        raise argparse.ArgumentTypeError(f"must be at most {MAX_COLUMNS}, which one picture can hold, got {value}")
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_COLUMNS}, as many as fit into one picture, got {value}")
     return value
 
 
 def number(text: str) -> float:
-    """A number, which nan is not; -inf and inf are for the caller to refuse."""
+    """A number; nan is refused here, -inf and inf are left to the caller."""
     with contextlib.suppress(ValueError):
         if not math.isnan(value := float(text)):
             return value
@@ -46,28 +46,28 @@ def scale(text: str) -> float:
 
 
 def place(text: str) -> Path:
-    """A path, which the empty word is not, though Path takes it for the working folder."""
+    """A path. An empty string is refused, since Path would read it as the working folder."""
     if not text:
         raise argparse.ArgumentTypeError("must name a place, got ''")
     return Path(text)
 
 
 def distinct(values: Sequence[float], option: str) -> Sequence[float]:
-    """The values; ValueError where one comes twice: what is measured twice would pass for more evidence."""
+    """The values; ValueError if one occurs twice: measuring it twice would look like more evidence."""
     if twice := [v for i, v in enumerate(values) if v in values[:i]]:
         raise ValueError(f"{option} names {twice[0]} more than once; give each value once")
     return values
 
 
 def device_of(name: str) -> str:
-    """The device that `--device` names; ValueError where there is no such one."""
+    """The device named by `--device`; ValueError if there is none."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda", "mps"):
         raise ValueError(f"unknown device '{name}'; known: auto, cpu, cuda, mps")
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.mps.is_available()):
-        raise ValueError("no such GPU is available here; leave --device out, or say --device cpu")
+        raise ValueError("no such GPU is available here; omit --device, or use --device cpu")
     try:
         torch.device(name)
     except RuntimeError:
@@ -76,18 +76,18 @@ def device_of(name: str) -> str:
 
 
 def room_for(n: int, loaded: Loaded) -> None:
-    """ValueError where n images of the model, as drawn and as a copy, are more than the free memory holds."""
+    """ValueError if n images of the model, plus one copy of them, do not fit into free memory."""
     u, free = loaded.preset.unet, psutil.virtual_memory().available
     need = 8 * n * u.image_channels * u.image_size**2
     if need > free:
-        gigabytes = f"{need / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free"
+        gigabytes = f"{need / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory is free"
         raise ValueError(f"--n {n} images need {gigabytes}; draw fewer")
 
 
 def bare(
     sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], more: str = ""
 ) -> argparse.ArgumentParser:
-    """A sub-command without options, and an example in its help."""
+    """A sub-command without options, with an example in its help."""
     listed = next(c for c in COMMANDS if c.name == name)
     example = f"example: ddpm {name} {listed.example}".strip()
     p = sub.add_parser(name, help=listed.about, description=f"{listed.about} {more}".strip(), epilog=example)
@@ -99,8 +99,8 @@ def command(
     sub: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], more: str = "",
     *, out: str, writes: Callable[[Path], Path] = outputs.folder, checkpoint: bool = True, device: bool = True,
 ) -> argparse.ArgumentParser:  # fmt: skip
-    """A sub-command with the options that most have; `device` is false where the CPU alone is known. `writes` looks at
-    --out before anything is done, and raises ValueError where it cannot be written."""
+    """A sub-command with the options that most share. `device` is false for commands that run only on the CPU. `writes`
+    checks --out before any work, and raises ValueError if it cannot be written."""
 
     def looked_ahead(a: argparse.Namespace) -> None:
         if a.out is not None:
@@ -111,7 +111,7 @@ def command(
     if checkpoint:
         p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=place, default=Path(out), help=f"default: {out}")
-    p.add_argument("--seed", type=int, default=None if name == "train" else 0, help="of every random number")
+    p.add_argument("--seed", type=int, default=None if name == "train" else 0, help="seed of all random numbers")
     if device:
         p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     return p

@@ -29,7 +29,7 @@ from ddpm_tools.evaluation.classifiers import load_classifier
 
 
 def blame(error: Exception, file: str) -> str:
-    """`line 3: ZeroDivisionError: division by zero`, the line being the last in that file."""
+    """`line 3: ZeroDivisionError: division by zero`, with the last line of the traceback in that file."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     lines += [error.lineno] if isinstance(error, SyntaxError) and error.filename == file else []
     said = next(iter(str(error).splitlines()), "")
@@ -37,17 +37,17 @@ def blame(error: Exception, file: str) -> str:
 
 
 def user_sampler(text: str) -> Sampler:
-    """FILE.py:NAME -> that file's function NAME(network, y) -> images; ValueError where there is none. What fails in
-    it, then or when it is called, becomes a ValueError that says where: it is not our code, and may raise anything."""
+    """FILE.py:NAME -> that file's function NAME(network, y) -> images; ValueError if there is none. Any error
+    in it, on import or when called, becomes a ValueError that says where: it is not our code and can raise anything."""
     file, _, name = text.rpartition(":")
     if not file and Path(text).is_file():
-        raise ValueError(f"--sampler takes FILE.py:FUNCTION; say which function of it draws, such as {text}:sample")
+        raise ValueError(f"--sampler takes FILE.py:FUNCTION; name the function that draws, such as {text}:sample")
     if not file or not Path(file).is_file():
-        raise ValueError(f"--sampler takes FILE.py:FUNCTION, and there is no file '{file or text}'")
+        raise ValueError(f"--sampler takes FILE.py:FUNCTION, but there is no file '{file or text}'")
     spec = importlib.util.spec_from_file_location("user_sampler", file)
     if spec is None or spec.loader is None:
-        raise ValueError(f"--sampler takes a Python file, and '{file}' is none")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
+        raise ValueError(f"--sampler takes a Python file, but '{file}' is not one")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look up their module there
     try:
         spec.loader.exec_module(module)
     except Exception as e:
@@ -60,27 +60,27 @@ def user_sampler(text: str) -> Sampler:
         try:
             return function(network, y)
         except Exception as e:
-            raise ValueError(f"{name}(network, y) of {file} failed: {blame(e, spec.origin)}") from e
+            raise ValueError(f"{name}(network, y) in {file} failed: {blame(e, spec.origin)}") from e
 
     return told
 
 
 def heldout(name: str, p: Preset, path: Path) -> ImageData:
-    """Held-out images as the network takes them; ValueError where they have other classes than it."""
+    """Held-out images in the network's format; ValueError if their classes differ from the network's."""
     data, k = load_data(name, "heldout", size=p.unet.image_size, channels=p.unet.image_channels), p.unet.num_classes
     if k and k != len(data.classes):
-        raise ValueError(f"{path} knows {k} classes and {data.name} has {len(data.classes)}; name other --data")
+        raise ValueError(f"{path} has {k} classes but {data.name} has {len(data.classes)}; choose other --data")
     return data
 
 
 def losses_of(path: Path) -> list[float]:
-    """The training loss, step by step; ValueError where the file holds something else."""
+    """The training loss of each step; ValueError if the file holds something else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
         raise ValueError(f"--losses {path} cannot be read: {e}; it should be a JSON list of numbers") from e
     if not isinstance(values, list) or not all(type(v) in (int, float) for v in values):
-        raise ValueError(f"--losses {path} is no JSON list of numbers, the training loss step by step")
+        raise ValueError(f"--losses {path} is not a JSON list of numbers, the training loss step by step")
     return values
 
 
@@ -123,14 +123,14 @@ def run(a: argparse.Namespace) -> None:
 
 
 def register(sub: argparse._SubParsersAction) -> None:
-    p = command(sub, "diagnose", run, "The sentence names the fault.", out="build/diagnosis")
-    p.add_argument("--data", help="default: the checkpoint's; a name, or the path of a data set")
+    p = command(sub, "diagnose", run, "The verdict names the fault.", out="build/diagnosis")
+    p.add_argument("--data", help="a name, or the path of a data set; default: the checkpoint's")
     p.add_argument("--sampler", metavar="FILE.py:NAME", help="your own NAME(network, y) -> images in [-1, 1]")
-    p.add_argument("--schedule", choices=["linear", "cosine"], help="what you sample with (default: the checkpoint's)")
-    p.add_argument("--steps", type=positive, default=50, help="you sample with")
-    p.add_argument("--w", type=scale, default=1.0, help="guidance scale you sample with")
-    p.add_argument("--n", type=positive, default=100, help="held-out images that are looked at")
+    p.add_argument("--schedule", choices=["linear", "cosine"], help="which you sample with (default: the checkpoint's)")
+    p.add_argument("--steps", type=positive, default=50, help="the number of steps you sample with")
+    p.add_argument("--w", type=scale, default=1.0, help="the guidance scale you sample with")
+    p.add_argument("--n", type=positive, default=100, help="held-out images to examine")
     json_option(p)
     p.add_argument("--losses", type=Path, help="a JSON list of the training loss, step by step")
     p.add_argument("--unconditional", action="store_true", help="the model is meant to have no labels")
-    p.add_argument("--save-reference", type=Path, help="keep the denoising curve as a reference (a JSON file)")
+    p.add_argument("--save-reference", type=Path, help="save the denoising curve as a reference (a JSON file)")

@@ -22,13 +22,13 @@ from ddpm_tools.train.runs import class_index
 
 
 def config_of(a: argparse.Namespace) -> SampleConfig:
-    """The options of `sampling_options`; ValueError says which do not go together."""
+    """The options of `sampling_options`; ValueError if some exclude each other."""
     given = {f.name: getattr(a, f.name) for f in fields(SampleConfig) if hasattr(a, f.name)}
     return SampleConfig(**given | {"interval": tuple(a.interval) if a.interval else None})
 
 
 def changes_of(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
-    """--no-clip and --weak as fields of a Diffusion; ValueError where the weak model answers another question."""
+    """--no-clip and --weak as fields of a Diffusion; ValueError if the weak model is not comparable."""
     if getattr(a, "weak", None) is None:
         return {"clip": not a.no_clip}
     other = checkpoint.load(a.weak, device_of(a.device))
@@ -39,12 +39,12 @@ def changes_of(a: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
         ("parameterization", lambda p: p.parameterization),
     ):
         if of(other.preset) != of(loaded.preset):
-            raise ValueError(f"--weak {a.weak} has other {name} than {a.checkpoint}; take a snapshot of the same run")
+            raise ValueError(f"--weak {a.weak} has other {name} than {a.checkpoint}; use a snapshot of the same run")
     return {"clip": not a.no_clip, "weak": other.ema}
 
 
 def method(a: argparse.Namespace) -> str:
-    """How the images of a picture were made, for its title."""
+    """How the images were drawn, for the title."""
     guidance = f"CFG++ lam = {a.lam:g}" if a.lam is not None else f"w = {a.w:g}"
     within = f" at t {a.interval[0]}-{a.interval[1]}" if a.interval else ""
     solver = f" {a.sampler}" if a.sampler != "ddim" else ""
@@ -52,13 +52,13 @@ def method(a: argparse.Namespace) -> str:
 
 
 def drawing(a: argparse.Namespace, loaded: Loaded, **options: Any) -> Drawing:
-    """How the options say to draw."""
+    """The options as a Drawing."""
     common = {"seed": a.seed, "config": config_of(a), "changes": changes_of(a, loaded), "progress": True}
     return Drawing(a.n, steps=a.steps, **common, **options)
 
 
 def draw_trajectory(loaded: Loaded, a: argparse.Namespace, y: Tensor, names: Sequence[str]) -> Path:
-    """The first image of every class on its way: what the network is given, and what it sees in it."""
+    """The trajectory of the first image of every class: the network's input, and its estimate of the image."""
     diffusion, config = replace(loaded.diffusion(a.raw), **changes_of(a, loaded)), config_of(a)
     firsts, device = list(range(0, len(y), a.n)), diffusion.device
     times = samplers.spaced_timesteps(diffusion.schedule, a.steps, config.spacing)
@@ -87,7 +87,7 @@ def sample(a: argparse.Namespace) -> None:
 def sweep(a: argparse.Namespace) -> None:
     loaded = checkpoint.load(a.checkpoint, device_of(a.device))
     if a.lam is not None:
-        raise ValueError("a sweep is over w, and CFG++ (--lam) has none; leave --lam out")
+        raise ValueError("a sweep varies w, which CFG++ (--lam) does not use; omit --lam")
     distinct(a.w, "--w")
     room_for(a.n, loaded)
     made = demo.sweep(loaded, a.out, a.w, drawing(a, loaded), a.classifier)
@@ -104,44 +104,44 @@ def all_pictures(a: argparse.Namespace) -> None:
 
 
 def sampling_options(p: argparse.ArgumentParser, steps: int, weak: bool = False) -> None:
-    """What all three have in common: the solver, its steps, and how guidance is applied."""
-    p.add_argument("--steps", type=positive, default=steps, help="evaluations of the network an image")
+    """Options that all three commands share: the solver, its steps, and how guidance is applied."""
+    p.add_argument("--steps", type=positive, default=steps, help="network evaluations per image")
     p.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: ddim; dpm++ needs fewer steps")
-    p.add_argument("--eta", type=float, default=0.0, help="fresh noise in DDIM's steps, 0 (none) to 1 (as DDPM)")
-    p.add_argument("--spacing", choices=SPACINGS, default="uniform", help="of the timesteps (default: uniform)")
-    within = "guide at timesteps LOW to HIGH alone, w = 1 elsewhere"
+    p.add_argument("--eta", type=float, default=0.0, help="fresh noise in DDIM's steps, 0 (none) to 1 (as in DDPM)")
+    p.add_argument("--spacing", choices=SPACINGS, default="uniform", help="spacing of the timesteps (default: uniform)")
+    within = "guide only at timesteps LOW to HIGH, w = 1 elsewhere"
     p.add_argument("--interval", type=int, nargs=2, metavar=("LOW", "HIGH"), help=within)
-    p.add_argument("--rescale", type=float, default=0.0, help="share of the unguided contrast restored, 0 to 1")
-    p.add_argument("--lam", type=float, help="CFG++ with this scale, 0 to 1, in place of w")
+    p.add_argument("--rescale", type=float, default=0.0, help="how far to restore the unguided contrast, 0 to 1")
+    p.add_argument("--lam", type=float, help="CFG++ with this scale, 0 to 1, instead of w")
     p.add_argument("--no-clip", action="store_true", help="do not clamp predicted images to [-1, 1]")
-    p.add_argument("--batch-size", type=positive, default=256, help="images at once: bounds the memory (default: 256)")
+    p.add_argument("--batch-size", type=positive, default=256, help="images at once; limits memory (default: 256)")
     if weak:
-        p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance by this earlier snapshot")
+        p.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="autoguidance with this earlier snapshot")
 
 
 def register(sub: argparse._SubParsersAction) -> None:
     p = command(sub, "sample", sample, out="build/samples.png", writes=outputs.picture)
     p.add_argument("--classes", nargs="+", metavar="NAME", help="default: all")
-    p.add_argument("--n", type=beside, default=10, help="images a class")
+    p.add_argument("--n", type=beside, default=10, help="images per class")
     p.add_argument("--w", type=scale, default=4.0, help="guidance scale: 0 unconditional, 1 conditional, >1 guided")
-    p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
-    p.add_argument("--trajectory", type=beside, metavar="N", help="a second picture: N steps from noise to image")
+    p.add_argument("--raw", action="store_true", help="raw weights instead of their moving average")
+    p.add_argument("--trajectory", type=beside, metavar="N", help="also a second picture: N steps from noise to image")
     sampling_options(p, steps=50, weak=True)
 
     p = command(sub, "sweep", sweep, out="build/sweep")
     p.add_argument("--w", type=scale, nargs="+", default=[1, 1.25, 1.5, 2, 4, 6, 8, 10], help="guidance scales")
-    p.add_argument("--n", type=positive, default=500, help="images a scale")
+    p.add_argument("--n", type=positive, default=500, help="images per scale")
     json_option(p)
-    p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
+    p.add_argument("--classifier", type=Path, help="to measure adherence; default: a shipped one with the same classes")
     sampling_options(p, steps=20, weak=True)
 
     p = command(sub, "interpolate", interpolate, out="build/interpolate")
     p.add_argument("--pair", nargs=2, action="append", required=True, metavar=("FROM", "TO"))
-    p.add_argument("--n", type=beside, default=11, help="images a row")
+    p.add_argument("--n", type=beside, default=11, help="images per row")
     p.add_argument("--w", type=scale, default=2.0, help="guidance scale (default: 2)")
-    p.add_argument("--mode", choices=PATHS, default="linear", help="between class embeddings (default: linear)")
+    p.add_argument("--mode", choices=PATHS, default="linear", help="path between class embeddings (default: linear)")
     p.add_argument("--vary", choices=VARY, default="class", help="what changes along the row (default: class)")
     sampling_options(p, steps=50)
 
     p = command(sub, "demo", all_pictures, out="build/demo", device=False)
-    p.add_argument("--train", action="store_true", help="train even where the shipped checkpoint matches the code")
+    p.add_argument("--train", action="store_true", help="train even if the shipped checkpoint matches the code")

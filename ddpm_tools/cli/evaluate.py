@@ -1,4 +1,4 @@
-"""`ddpm evaluate`, `reference` and `results`: how good are the images? (Metrics are imported when they are needed.)"""
+"""`ddpm evaluate`, `reference` and `results`: how good are the images? (Metrics are imported only when needed.)"""
 
 import argparse
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from ddpm_tools.outputs import json_text
 
 
 def real_images(a: argparse.Namespace, loaded: checkpoint.Loaded | None) -> ImageData:
-    """The data to compare with, as the checkpoint's network takes them."""
+    """The real images to compare with, in the format of the checkpoint's network."""
     if loaded is None:
         return load_data(a.data, a.split, size=a.size, channels=a.channels, strict=a.strict)
     u = loaded.preset.unet
@@ -23,7 +23,7 @@ def real_images(a: argparse.Namespace, loaded: checkpoint.Loaded | None) -> Imag
 
 
 def unseen(data: ImageData, name: str) -> ImageData | None:
-    """Held-out images in the same shape, where the data have any: they say how near honest images come."""
+    """Held-out images in the same format, if there are any: they show how near to training images honest ones come."""
     if data.split != "train":
         return None
     try:
@@ -33,7 +33,7 @@ def unseen(data: ImageData, name: str) -> ImageData | None:
 
 
 def default_network(data: ImageData) -> str:
-    """The course's classifier for digits, which a network of photographs does not know."""
+    """The course's classifier for digits, where a network trained on photographs is of no use."""
     own = (data.name, data.images.shape[2]) in (("digits", 8), ("digits28", 28))
     return f"{data.name}-classifier" if own else "efficientnet-lite0-320"
 
@@ -53,7 +53,7 @@ def evaluate(a: argparse.Namespace) -> None:
     metrics = a.metrics or list(METRICS)
     check_metrics(metrics)
     if a.images and not a.data:
-        raise ValueError("--images are judged against real ones; name these with --data")
+        raise ValueError("--images are compared with real ones; name those with --data")
     seeds = distinct(a.seeds or [a.seed], "--seeds")
     before = record.read(a.against) if a.against else None
     device = device_of(a.device)
@@ -103,10 +103,10 @@ def reference(a: argparse.Namespace) -> None:
     heldout = unseen(data, a.data)
     if a.out is None:
         made = reference_for(data, net, heldout, progress=True)
-        print(f"{made.config}: {made.config.dimension} features of {net.name} {net.version}, at hand")
+        print(f"{made.config}: {made.config.dimension} features of {net.name} {net.version}, available")
         return
     made = make_reference(data, net, heldout, True, a.keep)
-    where = Path(a.out.name) if a.out.is_absolute() else a.out  # what ships names no one's folders
+    where = Path(a.out.name) if a.out.is_absolute() else a.out  # shipped files name nobody's folders
     options = f"--split {a.split} --extractor {net.name} --keep {a.keep} --out {where}"
     about = {"command": f"ddpm reference --data {Path(a.data).name} {options}"}
     path = save_reference(a.out / shipped_name(made.config), made, provenance=about)
@@ -126,29 +126,29 @@ def results(a: argparse.Namespace) -> None:
     if runs:
         print(f"{records.runs_table(runs)}\n\n{records.figure_tables(runs)}\n")
     else:
-        print("No run is on record yet; scripts/full_scale.py makes them.\n")
+        print("No run is on record yet; scripts/full_scale.py records them.\n")
     print(records.published_tables())
 
 
 def register(sub: argparse._SubParsersAction) -> None:
-    p = command(sub, "evaluate", evaluate, "The images are drawn from a checkpoint, or given.", out="build/evaluation")
-    made = "pictures made by another program: a folder or zip, in class folders, or an .npz or .npy of samples"
+    p = command(sub, "evaluate", evaluate, "Images are drawn from a checkpoint, or supplied.", out="build/evaluation")
+    made = "pictures made by another program: a folder or zip with class folders, or an .npz or .npy file of samples"
     p.add_argument("--images", type=Path, help=made)
     p.add_argument("--data", help="the real images: a name or a path; default: what the checkpoint was trained on")
-    p.add_argument("--split", choices=SPLITS, default="train", help="of the real images; default: train")
-    p.add_argument("--metrics", nargs="+", metavar="NAME", help="default: all that can be measured")
+    p.add_argument("--split", choices=SPLITS, default="train", help="split of the real images; default: train")
+    p.add_argument("--metrics", nargs="+", metavar="NAME", help="default: all that apply")
     p.add_argument("--extractor", metavar="NAME", help="feature network: inception, efficientnet-lite0-320, ...")
-    p.add_argument("--classifier", type=Path, help="measures adherence; default: a shipped one that knows the classes")
-    p.add_argument("--n", type=positive, default=1000, help="images drawn; default: 1000")
+    p.add_argument("--classifier", type=Path, help="to measure adherence; default: a shipped one with the same classes")
+    p.add_argument("--n", type=positive, default=1000, help="images to draw; default: 1000")
     p.add_argument("--w", type=scale, default=1.0, help="guidance scale; default: 1, purely conditional")
-    p.add_argument("--steps", type=positive, default=50, help="of DDIM")
-    p.add_argument("--raw", action="store_true", help="raw weights in place of their moving average")
-    several = "several, for sampling: intervals cover these, not training runs"
+    p.add_argument("--steps", type=positive, default=50, help="DDIM steps")
+    p.add_argument("--raw", action="store_true", help="raw weights instead of their moving average")
+    several = "one or more sampling seeds; intervals cover these, not training runs"
     p.add_argument("--seeds", type=int, nargs="+", help=several)
     p.add_argument("--repeats", type=positive, default=100, help="bootstrap repeats; default: 100")
     p.add_argument("--against", type=Path, metavar="JSON", help="an earlier metrics.json: print what changed")
     json_option(p)
-    p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the data's size")
+    p.add_argument("--resize", action="store_true", help="resize the pictures of --images to the size of the data")
     p.add_argument("--strict", action="store_true", help=STRICT)
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive, help=f"{name} of the real images, with --images")
@@ -159,10 +159,10 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--split", choices=SPLITS, default="train")
     p.add_argument("--extractor", metavar="NAME", help="feature network")
     p.add_argument("--strict", action="store_true", help=STRICT)
-    p.add_argument("--keep", type=positive, default=10_000, help="images whose features are kept; default: 10000")
+    p.add_argument("--keep", type=positive, default=10_000, help="how many images' features to store; default: 10000")
     for name in ("size", "channels"):
         p.add_argument(f"--{name}", type=positive)
 
-    p = bare(sub, "results", results, "Figures by different extractors never share a column.")
+    p = bare(sub, "results", results, "Figures from different extractors never share a column.")
     p.add_argument("folder", type=Path, nargs="?", default=None, help="default: data/results of the course")
     json_option(p)

@@ -23,9 +23,9 @@ def export(a: argparse.Namespace) -> None:
     if (out / EXACT).is_dir():
         abar = loaded.preset.make_schedule().alphas_cumprod[-1]
         print(
-            f"At its last timestep next to nothing of the image is left (abar = {abar:.0e}), where solvers that do not "
-            f"clamp x0 (DPM-Solver, UniPC, Euler, Heun, PNDM, DEIS) can explode. So scheduler/ ends at abar = "
-            f"{LOWEST_ABAR:g}, which suits them all; for exactly our images by DDIM, take the one in {EXACT}/."
+            f"At the last timestep almost nothing of the image is left (abar = {abar:.0e}), and solvers that do not "
+            f"clamp x0 (DPM-Solver, UniPC, Euler, Heun, PNDM, DEIS) can diverge there. So scheduler/ ends at abar = "
+            f"{LOWEST_ABAR:g}, which suits them all. For exactly our DDIM images, use the one in {EXACT}/."
         )
 
 
@@ -33,7 +33,7 @@ def imported(a: argparse.Namespace) -> None:
     path = import_pipeline(a.folder, a.out, a.data, a.schedule, a.parameterization, a.null_class)
     loaded = checkpoint.load(path)
     if k := loaded.preset.unet.num_classes:
-        without = "no null class (draw with --w 1; if the last row of its class table is one, say --null-class)"
+        without = "no null class (draw with --w 1; if the last row of its class table is one, use --null-class)"
         null = without if loaded.ema.null_class is None else "the null class"
         classes = f"{k} class{'es' if k > 1 else ''} and {null}"
     else:
@@ -52,20 +52,20 @@ def register(sub: argparse._SubParsersAction) -> None:
     p = bare(sub, "export-diffusers", export)
     p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
     p.add_argument("--out", type=Path, default=Path("build/pipeline"), help="default: build/pipeline")
-    p.add_argument("--raw", action="store_true", help="the weights of the last step in place of the averaged ones")
+    p.add_argument("--raw", action="store_true", help="the weights of the last step instead of the averaged ones")
 
-    p = bare(sub, "import-diffusers", imported, "Such a folder is google/ddpm-cifar10-32.")
-    p.add_argument("folder", type=Path, help="with config.json and the weights in it, in unet/ or in unet_ema/")
+    p = bare(sub, "import-diffusers", imported, "For example the folder of google/ddpm-cifar10-32.")
+    p.add_argument("folder", type=Path, help="holds config.json and the weights, itself or in unet/ or unet_ema/")
     p.add_argument("--out", type=Path, default=Path("build/runs/imported"), help="default: build/runs/imported")
-    p.add_argument("--data", default="unknown", help="the data set that the network was trained on")
-    says = "default: what the folder's scheduler says"
-    p.add_argument("--schedule", choices=[*SCHEDULES, *THEIRS], help=f"{says}, whose betas are kept where they fit")
+    p.add_argument("--data", default="unknown", help="the data set on which the network was trained")
+    says = "default: as in the folder's scheduler"
+    p.add_argument("--schedule", choices=[*SCHEDULES, *THEIRS], help=f"{says}, whose betas are kept if they fit")
     p.add_argument("--parameterization", choices=[*PREDICTION], help=says)
-    row = "whether the last row of its class table stands for no class; default: where the data's classes say so"
+    row = "whether the last row of the class table means no class; default: judged by the number of --data's classes"
     p.add_argument("--null-class", action=argparse.BooleanOptionalAction, help=row)
 
-    p = bare(sub, "export-onnx", onnx, "The playground runs them, and any other runtime.")
+    p = bare(sub, "export-onnx", onnx, "They run in the playground and in any ONNX runtime.")
     p.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="default: the shipped digits model")
-    p.add_argument("--out", type=Path, default=Path("build/onnx"), help="may hold others already (default: build/onnx)")
-    p.add_argument("--raw", action="store_true", help="the weights of the last step besides the averaged ones")
+    p.add_argument("--out", type=Path, default=Path("build/onnx"), help="can hold other models (default: build/onnx)")
+    p.add_argument("--raw", action="store_true", help="also the weights of the last step, besides the averaged ones")
     p.add_argument("--name", help="default: the checkpoint's file name")

@@ -1,4 +1,4 @@
-"""The command `ddpm`: its parser, and one sentence in place of a traceback for what a user can get wrong."""
+"""The command `ddpm`: its parser, and one sentence instead of a traceback for user errors."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from ddpm_tools.cli.terminal import Parser, Root, parse
 
 
 def parser(command: str | None = None) -> Root:
-    """Of all commands in full; given one, the modules of the others are not imported, which takes seconds."""
+    """The parser of all commands. Given one command, only its module is imported; importing all takes seconds."""
     root = Root(COMMANDS, prog="ddpm", description="Conditional diffusion models: train, draw, measure.")
     sub = root.add_subparsers(dest="command", metavar="COMMAND", prog="ddpm", parser_class=Parser)
     wanted = {c.module for c in COMMANDS if command in (None, c.name)}
@@ -27,7 +27,7 @@ def parser(command: str | None = None) -> Root:
 
 @contextmanager
 def aloud() -> Iterator[None]:
-    """What the course logs goes to stderr while a command runs, each line once; of several processes the first says."""
+    """While a command runs, log messages go to stderr, each line once; of several processes only the first logs."""
     log, said, handler = logging.getLogger("ddpm_tools"), set(), logging.StreamHandler(sys.stderr)
     before = log.level, log.propagate
     first = os.environ.get("RANK", "0") == "0"

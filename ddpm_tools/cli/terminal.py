@@ -1,4 +1,4 @@
-"""The manners of both commands in a terminal: help by task, suggestions, `--version`, completion. Imports no torch."""
+"""How both commands behave in a terminal: help by task, suggestions, `--version`, completion. Does not import torch."""
 
 import argparse
 import difflib
@@ -14,32 +14,32 @@ import argcomplete
 
 @dataclass(frozen=True)
 class Command:
-    """One line of the overview, and where the command itself is: MODULE.register(sub) adds it to a parser."""
+    """One line of the overview, and where the command is defined: MODULE.register(sub) adds it to a parser."""
 
     name: str  # as it is typed
-    task: str  # the heading that it stands under
+    task: str  # the heading it is listed under
     about: str  # one sentence for the overview
     example: str  # without the program's name
-    module: str  # where `register` is, in the program's folder of commands
+    module: str  # the module with `register`, in the program's folder of commands
 
 
 def versions(program: str) -> str:
-    """The program's version, torch's and Python's: what a report of a fault should begin with."""
+    """The versions of the program, torch and Python, which a bug report should start with."""
     try:
         own = version("conditional-diffusion-course")
-    except PackageNotFoundError:  # the students' bundle runs where it lies
+    except PackageNotFoundError:  # the students' bundle runs without being installed
         own = "from a folder"
     return f"{program} {own} (torch {version('torch')}, Python {sys.version.split()[0]})"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing where no known word is near."""
+    """`; did you mean X?`, or nothing if no known word is close."""
     found = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {found[0]}?" if found else ""
 
 
 def with_default(action: argparse.Action) -> str | None:
-    """The help of an option, and its default where there is one that the help does not name."""
+    """The help of an option, plus its default unless the help names it already."""
     known = action.default not in (None, argparse.SUPPRESS, "", [], ()) and not isinstance(action.default, bool)
     if action.help == argparse.SUPPRESS or not known or "default" in (action.help or ""):
         return action.help
@@ -49,7 +49,7 @@ def with_default(action: argparse.Action) -> str | None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose every answer is the one of the command that was typed, with the nearest word that it knows."""
+    """A parser that reports errors for the command that was typed, and suggests the closest known word."""
 
     def format_help(self) -> str:
         for action in self._actions:
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
-        """Nothing is left over: an unknown word is an error of this command, not of the program as a whole."""
+        """No arguments are left over: an unknown word is an error of this command, not of the whole program."""
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             word = rest[0].partition("=")[0]
@@ -87,7 +87,7 @@ class Root(Parser):
     def __init__(self, commands: Sequence[Command], **options: Any) -> None:
         super().__init__(add_help=False, usage=f"{options['prog']} COMMAND [OPTIONS]", **options)
         self.commands = commands
-        self.add_argument("-h", "--help", action="help", help="this; after a command, the command's options")
+        self.add_argument("-h", "--help", action="help", help="show this help; after a command, show its options")
         self.add_argument("--version", action="version", version=versions(self.prog))
 
     def format_help(self) -> str:
@@ -96,26 +96,26 @@ class Root(Parser):
         for task in dict.fromkeys(c.task for c in self.commands):
             lines += ["", f"{task}:"] + [f"  {c.name:{width}}{c.about}" for c in self.commands if c.task == task]
         example = f"{self.prog} {self.commands[0].name} {self.commands[0].example}"
-        return "\n".join([*lines, "", f"{self.prog} COMMAND --help says more, for example:", f"  {example}", ""])
+        return "\n".join([*lines, "", f"{self.prog} COMMAND --help tells more, for example:", f"  {example}", ""])
 
 
 def typed(words: Sequence[str]) -> str | None:
-    """The command among the words of a command line."""
+    """The command in a command line."""
     return next((w for w in words if w[:1] != "-"), None)
 
 
 def parse(argv: Sequence[str] | None, program: Callable[[str | None], Root]) -> argparse.Namespace | None:
-    """The options of the command that was typed; None, after the help, where there was none.
+    """The options of the command that was typed; None if there was no command, and the help is printed.
 
-    `program` makes the parser for one command, so that only what that one needs is imported.
+    `program` makes the parser for one command, so that only its imports are loaded.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line goes on; this does not return
+    if "_ARGCOMPLETE" in os.environ:  # a shell requests completions; this does not return
         argcomplete.autocomplete(program(typed(os.environ.get("COMP_LINE", "").split()[1:])))
     root = program(typed(words))
     if not words:
         root.print_help()
         return None
     if words[0][:1] == "-" and words[0] not in ("-h", "--help", "--version"):
-        root.error(f"unknown option {words[0]}; options stand after the command")
+        root.error(f"unknown option {words[0]}; options come after the command")
     return root.parse_args(words)

@@ -29,23 +29,23 @@ def rate(text: str) -> float:
 
 
 def switches(words: list[str]) -> Speed:
-    """`bf16=off compile=graphs` -> Speed; ValueError lists what there is."""
+    """`bf16=off compile=graphs` -> Speed; ValueError lists the known names."""
     known, values = [f.name for f in fields(Speed)], {}
     for word in words:
         name, _, value = word.partition("=")
         if name not in known or not value:
-            raise ValueError(f"--speed takes NAME=VALUE with a name of {', '.join(known)}; got '{word}'")
+            raise ValueError(f"--speed takes NAME=VALUE, where NAME is one of {', '.join(known)}; got '{word}'")
         on_off = {"on": True, "off": False} if name != "compile" else {}
         values[name] = int(value) if value.isdecimal() else on_off.get(value, value)
     return Speed(**values)
 
 
 def config_of(a: argparse.Namespace) -> Preset:
-    """The preset with what the options change; a network for other data gets as many classes as those have."""
+    """The preset, changed by the options; a network for other data gets the number of classes of those data."""
     config = shortened(preset(a.preset), a.steps, a.seed)
     changes = {"data": a.data, "split": a.split, "conditioning": a.conditioner, "parameterization": a.parameterization}
     config = replace(config, **{k: v for k, v in changes.items() if v})
-    flip = config.train.flip and config.data not in OURS if a.flip is None else a.flip  # a mirrored 2 is no 2
+    flip = config.train.flip and config.data not in OURS if a.flip is None else a.flip  # a mirrored 2 is not a 2
     training = {"batch_size": a.batch_size, "lr": a.lr, "preview_every": a.preview_every}
     config = replace(config, train=replace(config.train, flip=flip, **{k: v for k, v in training.items() if v}))
     if a.data and a.data != preset(a.preset).data and (u := config.unet).num_classes:
@@ -67,7 +67,7 @@ def train(a: argparse.Namespace) -> None:
     callbacks = CallbackConfig(a.save_seconds, a.save_every, a.snapshot_every, a.previews, log, quick_gate=gate)
     with processes(os.environ, device_of(a.device)) as (ranks, device):
         if ranks.first and (tenth := config.train.steps // 10) < config.train.warmup:
-            print(f"warm-up takes a tenth of this short run, {tenth} steps in place of {config.train.warmup}")
+            print(f"warm-up shortened to a tenth of this short run: {tenth} steps instead of {config.train.warmup}")
         try:
             path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks)
         except KeyboardInterrupt as e:
@@ -77,7 +77,7 @@ def train(a: argparse.Namespace) -> None:
         except FloatingPointError:
             if ranks.first:
                 raise
-            raise SystemExit(2) from None  # all processes know; one says it
+            raise SystemExit(2) from None  # all processes know; one prints it
         if ranks.first:
             print(f"wrote {path}.safetensors and {path}.json")
 
@@ -100,38 +100,38 @@ def classifier(a: argparse.Namespace) -> None:
 def register(sub: argparse._SubParsersAction) -> None:
     p = command(
         sub, "train", train,
-        "On a CPU bit for bit, on a GPU nearly. "
+        "A resumed run equals an unbroken one: on a CPU bit for bit, on a GPU nearly. "
         "Several GPUs: torchrun --standalone --nproc-per-node N -m ddpm_tools.cli train ...",
         checkpoint=False, out="build/runs/digits", writes=outputs.checkpoint,
     )  # fmt: skip
     p.add_argument("--preset", default="digits", help=f"one of {', '.join(PRESETS)}")
     p.add_argument("--data", help="another data set: a name, or the path of a folder or zip (see docs/data.md)")
-    p.add_argument("--split", choices=("train", "all"), help="all: --data are training images alone; hold nothing out")
+    p.add_argument("--split", choices=("train", "all"), help="all: train on all of --data, hold nothing out")
     p.add_argument("--strict", action="store_true", help=STRICT)
     p.add_argument("--conditioner", help="how the class enters the network (see ddpm_core/conditioning.py)")
     p.add_argument("--parameterization", choices=["epsilon", "v", "x0", "blend"], help="what the network predicts")
     p.add_argument("--steps", type=positive, help="default: the preset's")
-    p.add_argument("--batch-size", type=positive, help="over all processes together; default: the preset's")
+    p.add_argument("--batch-size", type=positive, help="total over all processes; default: the preset's")
     p.add_argument("--lr", type=rate, help="default: the preset's")
     p.add_argument(
         "--flip", action=argparse.BooleanOptionalAction,
-        help="mirror every other training image: right for photographs, wrong for letters; default: the preset's, and "
+        help="mirror every other training image: right for photographs, wrong for letters; default: the preset's, but "
         "never for digits",
     )  # fmt: skip
-    ungated = "full scale even for a design that has not passed the quick gate"
+    ungated = "train at full scale even if the design has not passed the quick gate"
     p.add_argument("--ungated", action="store_true", help=ungated)
     p.add_argument("--previews", type=place, help="a folder for sample grids during training")
-    p.add_argument("--preview-every", type=positive, metavar="STEPS", help="default: the preset's, some epochs")
-    log = "a folder for TensorBoard; default: OUT.log, where TensorBoard is installed"
+    p.add_argument("--preview-every", type=positive, metavar="STEPS", help="default: the preset's, every few epochs")
+    log = "a folder for TensorBoard; default: OUT.log, if TensorBoard is installed"
     p.add_argument("--log", type=place, help=log)
     p.add_argument("--no-log", action="store_true")
     p.add_argument("--save-seconds", type=positive, default=60, help="time between saves; default: 60")
-    p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="steps between saves, besides")
-    p.add_argument("--snapshot-every", type=positive, default=0, metavar="STEPS", help="keep OUT-STEP besides")
+    p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="also save every STEPS steps")
+    p.add_argument("--snapshot-every", type=positive, default=0, metavar="STEPS", help="also keep OUT-STEP, this often")
     p.add_argument(
         "--speed", nargs="+", default=[], metavar="NAME=VALUE",
         help="bf16, channels_last, fused, data_on_device = on, off; compile = off, default, graphs, eager; "
-        "check_every, micro_batches = a number; left out, the device decides",
+        "check_every, micro_batches = a number; what is omitted is chosen for the device",
     )  # fmt: skip
 
     p = command(sub, "shrink", shrink, out="build/shrunk", writes=outputs.checkpoint, device=False)
@@ -142,5 +142,5 @@ def register(sub: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     p.add_argument("--data", default="digits")
     p.add_argument("--strict", action="store_true", help=STRICT)
-    p.add_argument("--heldout", help="other data to measure the accuracy on; default: the data's own held-out part")
+    p.add_argument("--heldout", help="data on which to measure the accuracy; default: the held-out part of --data")
     p.add_argument("--steps", type=positive, help="default: 1500 up to 16 pixels, 2340 above")

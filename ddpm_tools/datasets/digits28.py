@@ -1,4 +1,4 @@
-"""Real digits at MNIST's size, which ship: no download."""
+"""Real digits at MNIST's size, shipped with the course: no download."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ DIGITS28 = DATA_DIR / "digits28/digits28.npz"  # made by scripts/mnist_digits.py
 
 def digits28(split: str = "train") -> ImageData:
     """The first 10,000 training images of MNIST, 28×28 grey: `train` holds 8,000 of them and `heldout` the other 2,000,
-    stratified by class, as of the 8×8 digits; `all` is both."""
+    stratified by class, as for the 8×8 digits; `all` is both."""
     from sklearn.model_selection import train_test_split
 
     with np.load(DIGITS28) as arrays:

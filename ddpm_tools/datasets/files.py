@@ -1,4 +1,4 @@
-"""The files of a folder or of a zip behind one interface. A zip is only read, never extracted."""
+"""The files of a folder or a zip behind one interface. A zip is only read, never extracted."""
 
 import errno
 import lzma
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-LARGEST = 512 * 2**20  # bytes of one file: no picture has more, and a zip bomb would
+LARGEST = 512 * 2**20  # bytes per file: no picture is larger, but a zip bomb is
 PACKED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -24,7 +24,7 @@ PACKED = {
     b"Rar!": "rar",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
-LASTING = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)  # the same the next time
+LASTING = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)  # errors that will recur
 
 
 Reader = Callable[[str], bytes]
@@ -32,12 +32,12 @@ Reader = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Files:
-    """The visible files by name ('cat/1.png', whatever the system's separator), in order, and a way to read one."""
+    """The visible files by name ('cat/1.png' on every system), in order, and a way to read one."""
 
     path: Path
-    stamps: dict[str, tuple[int, int]]  # name -> two numbers that change with the content
-    read: Reader  # safe to call from several threads; OSError says in a few words what is wrong
-    notes: tuple[str, ...] = ()  # what an archive holds besides, and must not be read
+    stamps: dict[str, tuple[int, int]]  # name -> two numbers that change when the content does
+    read: Reader  # thread-safe; OSError says in a few words what is wrong
+    notes: tuple[str, ...] = ()  # on other things in an archive, which must not be read
 
     @property
     def name(self) -> str:
@@ -45,23 +45,23 @@ class Files:
 
 
 class Trouble(ValueError):
-    """A disk that fails now and may not the next time: nothing to leave a picture out for."""
+    """A disk error that may be temporary: no reason to leave out a picture."""
 
 
 def leads_out(name: str) -> bool:
-    """A name that climbs out of its folder ('../x', '/x', 'C:/x')."""
+    """Whether a name points outside its folder ('../x', '/x', 'C:/x')."""
     parts = name.split("/")
     return name.startswith("/") or ".." in parts or any(p.endswith(":") for p in parts)
 
 
 def visible(name: str) -> bool:
-    """Not hidden, not a Mac's resource fork, and not a name that climbs out of its folder."""
+    """Whether a name is not hidden, not a Mac's resource fork, and does not point outside its folder."""
     parts = name.split("/")
     return not leads_out(name) and not any(p in ("", "__MACOSX") or p.startswith(".") for p in parts)
 
 
 def zip_name(info: zipfile.ZipInfo) -> str:
-    """A member's name in Unicode; some packers write UTF-8 without saying so, and Windows' write backslashes."""
+    """A member's name in Unicode. Some packers write UTF-8 without flagging it; some on Windows write backslashes."""
     name = info.filename
     if not info.flag_bits & 0x800:  # not marked as UTF-8, so zipfile read it as code page 437
         with suppress(UnicodeError):
@@ -75,11 +75,11 @@ def stop(e: OSError) -> None:
 
 
 def folder_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Every visible file below root, links to folders followed once; links to nothing, too, which are found missing."""
+    """Every visible file below root. Links to folders are followed once; broken links are listed and fail when read."""
     seen = set()
     for folder, below, names in os.walk(root, onerror=stop, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:
-            below.clear()  # a link back to where we have been
+            below.clear()  # a link back to a folder already visited
             continue
         seen.add(real)
         for name in names:
@@ -96,19 +96,19 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """A member's bytes; OSError says in a few words why not."""
+    """A member's bytes; OSError says in a few words why it cannot be read."""
     try:
         return archive.read(member)
     except NotImplementedError as e:
-        raise OSError("packed by a method that is not read here") from e
+        raise OSError("compressed by an unsupported method") from e
     except RuntimeError as e:
-        raise OSError("it has a password") from e
+        raise OSError("it is password-protected") from e
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, ValueError) as e:
-        raise OSError("damaged: its checksum or its packing is wrong") from e
+        raise OSError("damaged: its checksum or its compression is wrong") from e
 
 
 def opened(path: Path) -> zipfile.ZipFile:
-    """The zip at `path`; ValueError says what it is instead."""
+    """The zip at `path`; ValueError says what the file is instead."""
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, struct.error) as e:
@@ -122,7 +122,7 @@ def opened(path: Path) -> zipfile.ZipFile:
             kind = f"tar ({kind})" if kind and tarfile.is_tarfile(path) else kind or "tar" * tarfile.is_tarfile(path)
         if kind:
             raise ValueError(f"{path} is a {kind} archive, which is not read; unpack it and give the folder") from e
-        what = "damaged, or was cut off" if head.startswith(b"PK") else "neither a folder nor a readable zip"
+        what = "damaged or truncated" if head.startswith(b"PK") else "neither a folder nor a readable zip"
         raise ValueError(f"{path} is not a data set: it is {what}") from e
 
 
@@ -131,14 +131,14 @@ def counted(n: int, what: str) -> str:
 
 
 def zip_members(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, zipfile.ZipInfo], tuple[str, ...]]:
-    """Visible members by name, the last of several of one name as unpacking would leave it; and a word on the rest."""
+    """Visible members by name, and notes on the rest. Of several with one name the last counts, as on unpacking."""
     infos = [(zip_name(i), i) for i in archive.infolist() if not i.is_dir()]
     members = {k: i for k, i in infos if visible(k)}
     out = [k for k, _ in infos if leads_out(k)]
     twice = [k for k, i in infos if k in members and i.CRC != members[k].CRC]
     notes = []
     if out:
-        names = f"{counted(len(out), 'name')} in {path.name} {'leads' if len(out) == 1 else 'lead'} out of it"
+        names = f"{counted(len(out), 'name')} in {path.name} {'points' if len(out) == 1 else 'point'} outside it"
         notes.append(f"{names}, such as {out[0]}, and {'is' if len(out) == 1 else 'are'} not read")
     if twice:
         notes.append(f"{path.name} holds {twice[0]} more than once; the last one is read ({len(twice)} left out)")
@@ -147,7 +147,7 @@ def zip_members(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, zipfile
 
 @contextmanager
 def open_files(path: Path) -> Iterator[Files]:
-    """The files of a folder or of a zip; ValueError where `path` is neither."""
+    """The files of a folder or a zip; ValueError if `path` is neither."""
     if path.is_dir():
         found = dict(sorted(folder_files(path)))
         yield Files(
@@ -163,11 +163,11 @@ def open_files(path: Path) -> Iterator[Files]:
 def checked(
     found: dict[str, Path] | dict[str, zipfile.ZipInfo], read: Callable[[str], bytes]
 ) -> Callable[[str], bytes]:
-    """`read` for names that are there, of files that are not enormous, on disks that answer."""
+    """`read`, but with clear errors for missing files, enormous files and failing disks."""
 
     def look_first(name: str) -> bytes:
         if name not in found:
-            raise OSError("there is no such file")
+            raise OSError("the file does not exist")
         file = found[name]
         if (stamp(file)[0] if isinstance(file, Path) else file.file_size) > LARGEST:
             raise OSError(f"larger than {LARGEST} bytes")

@@ -1,4 +1,4 @@
-"""What the names of folders say of their pictures: a split, a class, or nothing, where one is wrapped around all."""
+"""What folder names say about their pictures: a split, a class, or nothing if one folder wraps all."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,21 +13,21 @@ KINDS = {"train", "heldout"}
 
 @dataclass(frozen=True)
 class Places:
-    """For each picture its class folder ('' where it lies in none) and its part ('' where no folder says one)."""
+    """For each picture, its class folder ('' if it is in none) and its part of a split ('' if no folder names one)."""
 
     classes: tuple[str, ...]  # one for each picture
     parts: tuple[str, ...]  # "train", "heldout" or '' for each
 
 
 def words_of(name: str) -> list[str]:
-    """'Training_Set-2' -> ['training']: the words that may mean something."""
+    """'Training_Set-2' -> ['training']: the words that can carry meaning."""
     words = re.split(r"[^a-z]+", name.lower().replace("held-out", "heldout").replace("held_out", "heldout"))
     words = [w if w in SPLIT_WORDS else re.sub(r"(?<=.)(set|data|images|imgs)$", "", w) for w in words]
     return [w for w in words if len(w) > 1 and w not in FILLERS]
 
 
 def split_word(name: str) -> tuple[str, str] | None:
-    """(part, what else the name says) of a folder such as 'training_set', 'seg_test', 'test_cats' or 'trainA'."""
+    """(part, the rest of the name) of a folder such as 'training_set', 'seg_test', 'test_cats' or 'trainA'."""
     if both := re.fullmatch(r"(train|test|val)([A-Z])", name):
         return SPLIT_WORDS[both[1]], both[2]
     words = words_of(name)
@@ -36,15 +36,15 @@ def split_word(name: str) -> tuple[str, str] | None:
 
 
 def split_alone(name: str) -> bool:
-    """'train', 'test_images': a folder that says a part, and nothing else."""
+    """'train', 'test_images': whether a folder names a part and nothing else."""
     word = split_word(name)
     return word is not None and not word[1]
 
 
 def splits_among(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Folder -> (part, class or '') of those that are the parts of one set: both kinds must be there, for a class may
-    well be called 'train'. Of several such pairs, as 'train_cats', 'test_cats', 'train_dogs', ..., the rest is the
-    class."""
+    """Folder -> (part, class or '') for folders that are parts of one split. Both parts must be there: a class may be
+    called 'train'. If there are several such pairs, as in 'train_cats', 'test_cats', 'train_dogs', ..., the rest of
+    the name is the class."""
     said: dict[str, dict[str, str]] = {}
     for name in sorted(set(names)):
         if word := split_word(name):
@@ -55,13 +55,13 @@ def splits_among(names: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def means_nothing(name: str) -> bool:
-    """'images', 'data_set': a folder that is no class."""
+    """'images', 'data_set': whether a folder's name is not a class."""
     return not words_of(name) and any(w in FILLERS for w in re.split(r"[^a-z]+", name.lower()))
 
 
 def unwrapped(paths: Sequence[list[str]], around: str | None = None) -> list[list[str]]:
-    """Folders of each picture without those that lie around all of them. At the top (`around` is None) any folder that
-    holds no picture itself is one; within the part `around` only what is named like it, or means nothing."""
+    """Folders of each picture without those that wrap all of them. At the top (`around` is None) any folder without
+    pictures of its own can be a wrapper; within the part `around`, only one with a similar or an empty name."""
     paths = list(paths)
     while paths and all(paths) and len({p[0] for p in paths}) == 1:
         top = paths[0][0]
@@ -73,7 +73,7 @@ def unwrapped(paths: Sequence[list[str]], around: str | None = None) -> list[lis
 
 
 def places(names: Sequence[str]) -> Places:
-    """The class folder and the part of each picture; pictures beside the folders of a split are in no part."""
+    """The class folder and the part of each picture; pictures outside the folders of a split are in no part."""
     paths = unwrapped([n.split("/")[:-1] for n in names])
     if tops := splits_among(p[0] for p in paths if p):  # train/cat/1.png
         parts, classes = [""] * len(paths), [""] * len(paths)

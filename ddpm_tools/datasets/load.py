@@ -1,4 +1,4 @@
-"""ImageData by name or by path, in the wanted size and number of channels."""
+"""ImageData by name or by path, in the requested size and number of channels."""
 
 import logging
 import mimetypes
@@ -22,52 +22,52 @@ from ddpm_tools.datasets.reading import cached_pictures, left_out
 from ddpm_tools.datasets.splits import SPLITS, positions
 from ddpm_tools.datasets.vision import TORCHVISION, torchvision_data
 
-log = logging.getLogger(__name__)  # shown by the commands; warnings elsewhere too
-SHOWN = 20  # classes in a line
+log = logging.getLogger(__name__)  # the commands show all messages, other programs only warnings
+SHOWN = 20  # classes listed in a message
 TABLE = re.compile(r"(label|caption|annotation|metadata)[^/]*\.(json\w*|csv|tsv|txt|xlsx|parquet)$")
 OURS = {"digits": digits, "digits28": digits28}  # split -> ImageData, with no download
 EMOJI = DATA_DIR / "captions/emoji.zip"  # ships; made by scripts/emoji_captions.py
 
 
 def summary(name: str, found: Index) -> str:
-    """What was found, in a line: a wrong class shows here, not after an hour's training."""
+    """What was found, in one line: a wrong class is seen here, not after an hour's training."""
     n, counts = len(found.names), Counter(found.labels)
     classes = [f"{c} ({counts[i]})" for i, c in enumerate(found.classes)]
     more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
     which = f"{len(classes)} class{'es' * (len(classes) > 1)}: {', '.join(classes[:SHOWN])}{more}"
     which = "without classes" if found.classes == (ONE_CLASS,) else which
     parts = Counter(found.parts)
-    split = f"; its own folders say {parts['train']} to train on and {parts['heldout']} held out" if parts else ""
+    split = f"; its own folders give {parts['train']} to train on and {parts['heldout']} held out" if parts else ""
     return f"{name}: {counted(n, 'picture')}, {which}{split}{'; with captions' * bool(found.captions)}"
 
 
 def doubts(files: Files, found: Index) -> list[str]:
-    """What may not be as it was meant."""
+    """What may not be as intended."""
     seen = {part: {y for y, p in zip(found.labels, found.parts) if p == part} for part in set(found.parts)}
     unseen = [found.classes[y] for y in sorted(seen["heldout"] - seen["train"])] if seen else []
-    said = [f"{files.name}: in its held-out part alone: {', '.join(unseen[:SHOWN])}"] if unseen else []
+    said = [f"{files.name}: classes only in its held-out part: {', '.join(unseen[:SHOWN])}"] if unseen else []
     for name in filter(split_alone, found.classes):
-        said.append(f"{files.name}: '{name}' is taken for a class; a split takes folders for training and for testing")
+        said.append(f"{files.name}: '{name}' is taken as a class; a split needs both a training and a test folder")
     tables = [n for n in files.stamps if TABLE.search(n.lower()) and extension(n) in dict(found.unread)]
     if tables:
         said.append(
-            f"{files.name}: {tables[0]} is not read; labels and captions are, in metadata.jsonl or metadata.csv"
+            f"{files.name}: {tables[0]} is not read; labels and captions must be in metadata.jsonl or metadata.csv"
         )
     return said
 
 
 def announce(files: Files, found: Index, strict: bool) -> None:
-    """Say what was found and what was not read; with `strict`, ValueError where a picture is left out."""
+    """Report what was found and what was not read; with `strict`, ValueError if a picture is left out."""
     pictures = [e for e, _ in found.unread if str(mimetypes.guess_type(f"x{e}", strict=False)[0]).startswith("image/")]
     unsaid = f"{files.name}: files that are not read: {unread(found)}" if found.unread else ""
     if pictures:
         unsaid += f"; save the {', '.join(pictures)} as PNG or JPEG to use them"
     for text in (*files.notes, *found.left_out):
         if strict:
-            raise ValueError(f"{files.path}: {text}; with --strict that is refused")
+            raise ValueError(f"{files.path}: {text}; with --strict this is an error")
         log.warning("%s", text if files.name in text else f"{files.name}: {text}")
     if strict and pictures:
-        raise ValueError(f"{unsaid}; with --strict that is refused")
+        raise ValueError(f"{unsaid}; with --strict this is an error")
     for text in (unsaid, summary(files.name, found), *doubts(files, found)):
         if text:
             log.info("%s", text)
@@ -82,16 +82,16 @@ def data_files(path: Path, split: str, spec: ImageSpec, cache: Path, strict: boo
             chosen = positions(found, split)
         except ValueError as e:
             raise ValueError(f"{path}: {e}") from e
-        pictures = cached_pictures(files, found.names, spec, cache)  # all of them, so that the splits share one copy
+        pictures = cached_pictures(files, found.names, spec, cache)  # all pictures, so that the splits share one copy
         if pictures.bad:
             text = left_out(files, found.names, pictures.bad)
             if strict:
-                raise ValueError(f"{text}; with --strict that is refused: replace or remove them")
+                raise ValueError(f"{text}; with --strict this is an error: replace or remove them")
             log.warning("%s", text)
     rows = pictures.rows(len(found.names))
-    keep = [i for i in chosen if i in rows]  # chosen before, so that a bad picture moves no other between the parts
+    keep = [i for i in chosen if i in rows]  # chosen beforehand, so that a bad picture moves no other from part to part
     if not keep:
-        raise ValueError(f"{path}: no picture of the part `{split}` can be read; replace them")
+        raise ValueError(f"{path}: no picture of the split `{split}` can be read; replace them")
     whole = len(keep) == len(pictures.images)
     images = torch.from_numpy(pictures.images if whole else pictures.images[[rows[i] for i in keep]])  # (N, C, H, W)
     captions = tuple(found.captions[i] for i in keep) if found.captions else ()
@@ -101,7 +101,7 @@ def data_files(path: Path, split: str, spec: ImageSpec, cache: Path, strict: boo
 
 
 def resized(data: ImageData, spec: ImageSpec) -> ImageData:
-    """The same data as the spec has it: as for pictures from files."""
+    """The same data as the spec requires, as with pictures from files."""
     c, h, w = data.images.shape[1:]
     if (spec.size or h, spec.size or w, spec.channels or c) == (h, w, c):
         return data
@@ -117,12 +117,12 @@ def load_data(
     size: int | None = None, channels: int | None = None, strict: bool = False,
 ) -> ImageData:  # fmt: skip
     """A data set by name (digits, digits28, fashion-mnist, cifar10, emoji) or by the path of a folder or zip. `size`
-    crops each picture to its middle square and resizes it, `channels` makes it grey (1) or RGB (3); left out, pictures
-    stay as they are and must be alike. Splits are `train`, `heldout` and `all`, which is both: digits and digits28 hold
-    out a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a hash of the
-    file's name) or their own `test` folder. `root` keeps downloads and decoded copies of large sets. Pictures that
-    cannot be read are logged and left out, or refused where `strict`. ValueError, in one sentence, for whatever is
-    wrong with the name or with the pictures."""
+    crops each picture to its central square and resizes it, `channels` makes it grey (1) or RGB (3). Without them,
+    pictures stay as they are and must all be alike. Splits are `train`, `heldout` and `all`, which is both. Digits and
+    digits28 hold out a fifth, torchvision's sets their test part, folders and zips a tenth of each class (chosen by a
+    hash of the file name) or their own `test` folder. `root` holds downloads and decoded copies of large sets.
+    Pictures that cannot be read are logged and left out, or, with `strict`, refused. ValueError, in one sentence, for
+    anything wrong with the name or with the pictures."""
     if split not in SPLITS:
         raise ValueError(f"unknown split '{split}'; known: {', '.join(SPLITS)}")
     spec = ImageSpec(size, channels)

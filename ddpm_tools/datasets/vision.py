@@ -21,12 +21,12 @@ def part(name: str, train: bool, root: Path) -> tuple[Tensor, Tensor]:
 
     cls = {"fashion-mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints the addresses that it tries
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints the addresses it tries
             raw = cls(root, train=train, download=True)
     except (OSError, RuntimeError, ValueError, AssertionError, EOFError) as e:
         raise ValueError(
-            f"{name} is not (whole) in {root}, and could not be downloaded: connect to the internet once, delete "
-            f"{root} if a download was cut off, or use digits, which need none"
+            f"{name} is missing or incomplete in {root} and could not be downloaded: connect to the internet once, "
+            f"delete {root} if a download was interrupted, or use digits, which need none"
         ) from e
     images = torch.as_tensor(np.asarray(raw.data))
     images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()  # (N, C, H, W)
@@ -34,7 +34,7 @@ def part(name: str, train: bool, root: Path) -> tuple[Tensor, Tensor]:
 
 
 def torchvision_data(name: str, split: str, root: Path) -> ImageData:
-    """A part of a data set, by torchvision; `all` is both parts. ValueError where it cannot be had."""
+    """A split of a torchvision data set; `all` is both parts. ValueError if it cannot be downloaded."""
     which = {"train": (True,), "heldout": (False,), "all": (True, False)}[split]
     images, labels = (torch.cat(x) for x in zip(*(part(name, train, root) for train in which)))
     return ImageData(name, split, images, labels, TORCHVISION[name])

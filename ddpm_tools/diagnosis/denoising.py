@@ -1,6 +1,6 @@
 """How well does the network denoise? Error by noise level, against two bounds that need no network. The error is that
-of the clamped x0_hat, so that networks which predict eps, v or x0 share one scale, and it is given as a share of the
-image's variance: 1 is the loss of predicting the data's mean, 0 is perfect."""
+of the clamped x0_hat, so networks that predict eps, v or x0 are on one scale. It is given as a share of the image's
+variance: 1 is the loss of predicting the data's mean, 0 is perfect."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,27 +17,27 @@ LEVELS = 6  # timesteps at which the error is measured: enough for a curve, few 
 TIMES: dict[str, Callable[[Tensor, int], Tensor]] = {  # what people pass to the time embedding instead of t
     "t": lambda t, n: t, "t / T": lambda t, n: t / n, "t · T": lambda t, n: t * n, "T - 1 - t": lambda t, n: n - 1 - t
 }  # fmt: skip
-RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))  # what people train on; the first is the course's
+RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))  # common ranges of training images; the first is the course's
 
 
 @dataclass(frozen=True)
 class Convention:
-    """How images and timesteps are passed to the network, and what its output means."""
+    """The scaling of images and timesteps that the network expects, and the meaning of its output."""
 
     schedule: DiffusionSchedule
     parameterization: Parameterization = EPSILON
-    low: float = -1.0  # lowest pixel value that the network is given
+    low: float = -1.0  # lowest pixel value passed to the network
     high: float = 1.0  # highest
     time: str = "t"  # a key of TIMES
-    aspect: str = ""  # what differs from the stated convention: range, time, schedule or target; "" where nothing does
-    value: str = "as stated"  # and its value
+    aspect: str = ""  # what differs from the stated convention: range, time, schedule or target; "" if nothing does
+    value: str = "as stated"  # the value of that aspect
 
     def scaled(self, x0: Tensor) -> Tensor:
         """Images in [-1, 1] -> this convention's range."""
         return self.low + (x0 + 1) / 2 * (self.high - self.low)
 
     def predict(self, network: Network, xt: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        """x0_hat (B, C, H, W), clamped to the range; xt is in this range, too, and t (B,) holds the true timesteps."""
+        """x0_hat (B, C, H, W), clamped to the range; xt is in this range too, and t (B,) holds the true timesteps."""
         output = network(xt, TIMES[self.time](t, self.schedule.timesteps), y)
         return self.parameterization.predict_x0(output, xt, t, self.schedule).clamp(self.low, self.high)
 
@@ -50,7 +50,7 @@ def other_schedules(schedule: DiffusionSchedule) -> dict[str, DiffusionSchedule]
 
 
 def alternatives(stated: Convention) -> list[Convention]:
-    """The stated convention, then those that differ from it in one thing that people get wrong."""
+    """The stated convention, then those that differ from it by one common mistake."""
     targets = {k: p for k, p in PARAMETERIZATIONS.items() if k != stated.parameterization.name}
     others = [("range", f"[{a:g}, {b:g}]", {"low": a, "high": b}) for a, b in RANGES[1:]]
     others += [("time", k, {"time": k}) for k in TIMES if k != stated.time]
@@ -84,7 +84,7 @@ def errors(network: Network, how: Convention, x0: Tensor, y: Tensor, times: Sequ
 
 
 def pixel_bound(how: Convention, x0: Tensor, times: Sequence[int]) -> Tensor:
-    """The share that the best estimate from each pixel alone leaves: var / (1 + snr·var), the Wiener filter's error."""
+    """The share left by the best estimate from each pixel alone: var / (1 + snr·var), the Wiener filter's error."""
     var = how.scaled(x0).var(0, unbiased=False).double().cpu()  # (C, H, W)
     abar = how.schedule.alphas_cumprod.double().cpu()[list(times)]
     snr = (abar / (1 - abar)).view(-1, 1, 1, 1)  # (len(times), 1, 1, 1)
@@ -92,6 +92,6 @@ def pixel_bound(how: Convention, x0: Tensor, times: Sequence[int]) -> Tensor:
 
 
 def score(errors: Tensor, bound: Tensor) -> float:
-    """Geometric mean of error / bound: below 1 the network does better than denoising each pixel alone."""
+    """Geometric mean of error / bound; below 1 the network beats denoising each pixel alone."""
     ratio = (errors / bound).clamp(min=1e-6).log().mean().exp()
     return float(ratio) if torch.isfinite(ratio) else float("inf")

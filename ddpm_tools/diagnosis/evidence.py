@@ -1,4 +1,4 @@
-"""Everything that is measured, in one flat record that the rules read."""
+"""Everything that is measured, in one flat record for the rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,51 +18,51 @@ from ddpm_tools.diagnosis.sampling import Sampler, SamplerEvidence, check, run
 class Settings:
     """How much is measured. The defaults take about 15 seconds of one core on the digits."""
 
-    n: int = 100  # held-out images: errors vary by some per cent between draws of 100, faults change them by far more
+    n: int = 100  # held-out images: errors vary by a few per cent between draws of 100; faults change them by far more
     classes: int = 10  # labels are checked on the first ten classes: the cost grows with their square
-    steps: int = 20  # of the reference sampler: enough for DDIM to show what the weights can do
-    labels: bool = True  # False for a model that is meant to have no labels
+    steps: int = 20  # of the reference sampler: enough for DDIM to show the quality of the weights
+    labels: bool = True  # False for a model that is intentionally unconditional
     seed: int = 0
     device: torch.device | str = "cpu"
 
 
 @dataclass(frozen=True)
 class Known:
-    """What may be known besides the network; each part lets more be diagnosed."""
+    """What may be known besides the network; each item makes more diagnoses possible."""
 
-    raw: Network | None = None  # the weights before averaging
-    initial: Network | None = None  # those before training
-    losses: Sequence[float] = ()  # of the training, step by step
+    raw: Network | None = None  # the network with the weights before averaging
+    initial: Network | None = None  # the same before training
+    losses: Sequence[float] = ()  # the training loss of each step
     null: int | Tensor | None = None  # the null class
-    reference: Tensor | None = None  # (6,), a sound network's errors at `denoising.levels(T)`
+    reference: Tensor | None = None  # (6,), the errors of a sound network at `denoising.levels(T)`
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What was measured. Errors are shares of the image's variance; scores are errors over the pixel bound."""
 
-    how: Convention  # the convention as the user states it
-    classes: tuple[str, ...]  # those whose labels are checked
-    times: list[int]  # timesteps at which errors are measured
-    bound: Tensor  # (times,), left by the best estimate from each pixel alone
+    how: Convention  # the convention stated by the user
+    classes: tuple[str, ...]  # the classes whose labels are checked
+    times: list[int]  # the timesteps at which errors are measured
+    bound: Tensor  # (times,), the error of the best estimate from each pixel alone
     error: Tensor  # (times,), with the images' own labels
     null_error: Tensor  # (times,), without labels
     raw_error: Tensor | None  # (times,), of the weights before averaging, with or without labels as `used` says
     reference: Tensor | None  # (times,), of the reference checkpoint, at the same noise levels
     used: str  # "label" or "null": the condition with the lower error, used for all that follows
-    fits: list[tuple[float, Convention]]  # scores under the stated convention (first) and each other
-    time_change: float  # of the output when t becomes T - 1 - t
-    label_change: float  # of the output when the label becomes the null class
-    seen: Confusion | None  # which label makes an image easiest to denoise
+    fits: list[tuple[float, Convention]]  # scores under the stated convention (first) and all others
+    time_change: float  # relative change of the output when t becomes T - 1 - t
+    label_change: float  # relative change of the output when the label becomes the null class
+    seen: Confusion | None  # which label makes each image easiest to denoise
     finite: bool  # whether all weights and outputs are finite
-    moved: float | None  # distance that training moved the weights, as a share of their initial length
+    moved: float | None  # how far training moved the weights, as a share of their initial norm
     ema_moved: float | None  # the same for the averaged weights
     spikes: float  # see weights.spikes
     x0: Tensor  # (n, C, H, W), the held-out images used
     y: Tensor  # (n,), their labels
     settings: Settings  # how much was measured
-    sampler: SamplerEvidence | None = None  # measurements of it; None: none was given
-    drawn: Confusion | None = None  # requested class, class that the sampler's images show
+    sampler: SamplerEvidence | None = None  # measurements of the sampler; None if none was given
+    drawn: Confusion | None = None  # requested class against the class that the sampler's images show
     judge: str = ""  # who classified the samples in `drawn`: "the classifier" or "the network itself"
 
     @property
@@ -84,14 +84,14 @@ class Evidence:
 
 
 def balanced(data: ImageData, n: int, classes: int) -> Tensor:
-    """Indices of about n images, as many of each of the first `classes` classes as there are, up to an equal share."""
+    """Indices of about n images: from each of the first `classes` classes an equal share, or fewer if it has fewer."""
     share = max(1, n // classes)
     return torch.cat([(data.labels == k).nonzero().flatten()[:share] for k in range(classes)])
 
 
 def null_like(network: object, null: int | Tensor | None, y: Tensor, num_classes: int) -> Tensor:
-    """The null class for every image (B,): as given, else as the network says, else the class after the last. Of a
-    network that has none, a wrong class."""
+    """The null class for every image (B,): as given, else the network's own, else the class after the last. For a
+    network without one, a wrong class."""
     null = getattr(network, "null_cond", num_classes) if null is None else null
     if null is None:
         return (y + 1) % num_classes
@@ -114,13 +114,13 @@ def of_network(
     used = "label" if score(error, bound) <= score(null_error, bound) else "null"
     cond, own = (y, error) if used == "label" else (nulls, null_error)
     fits = [(score(own, bound), how)]
-    tried = (cond,) if fits[0][0] < 1 else (y, nulls)  # under a wrong convention nobody can tell whether labels help
+    tried = (cond,) if fits[0][0] < 1 else (y, nulls)  # under a wrong convention it cannot be told whether labels help
     for other in alternatives(how)[1:]:
         limit = pixel_bound(other, x0, times)
         fits.append((min(score(errors(network, other, x0, c, times, seed), limit) for c in tried), other))
     xt, ts, _ = noised(how, x0, times[len(times) // 2], seed)
     output = network(xt, ts, cond)
-    alive = bool(output.std(0).max() > 1e-6)  # an output that is the same for all images says nothing about t
+    alive = bool(output.std(0).max() > 1e-6)  # if the output is the same for all images, it says nothing about t
     seen = confusion(y, preferred_label(network, how, x0, k, blurred(times), seed), k) if settings.labels else None
     return Evidence(
         how=how, classes=data.classes[:k], times=times, bound=bound, error=error, null_error=null_error,
@@ -134,13 +134,13 @@ def of_network(
 
 
 def blurred(times: list[int]) -> list[int]:
-    """The noise levels at which an image is noisy enough to need its label, and not yet lost."""
+    """The noise levels at which the image is noisy enough for the label to help, but not yet lost."""
     return times[len(times) // 3 : -1]
 
 
 @torch.no_grad()
 def with_sampler(e: Evidence, network: Network, sampler: Sampler, judge: Network | None = None) -> Evidence:
-    """The same evidence with measurements of the sampler on that network; judge (B, C, H, W) -> logits (B, K)."""
+    """The evidence extended by measurements of the sampler on that network; judge (B, C, H, W) -> logits (B, K)."""
     settings, k, drawn = e.settings, len(e.classes), None
     found = check(sampler, network, e.how, e.y, e.x0, settings.steps, settings.seed)
     if settings.labels:

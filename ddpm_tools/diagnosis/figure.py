@@ -42,7 +42,7 @@ def convention_bars(ax: Axes, e: Evidence) -> None:
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=7)
     ax.set_xlabel(f"score (error / pixel bound; learnt below {LEARNT}; cut at 5)", fontsize=8)
-    ax.set_title("how was it trained? the lowest score fits", fontsize=9)
+    ax.set_title("how was it trained? the lowest score fits best", fontsize=9)
 
 
 def label_matrix(ax: Axes, e: Evidence) -> None:
@@ -60,7 +60,7 @@ def label_matrix(ax: Axes, e: Evidence) -> None:
 
 
 def rows_of(ax: Axes, rows: list[Tensor], names: list[str], columns: list[str], title: str, below: str) -> None:
-    """Images (n, C, H, W), one list entry per row, as one picture labelled on the left and below."""
+    """Images (n, C, H, W), one list entry per row, as one picture with labels on the left and below."""
     gap = max(1, rows[0].shape[-1] // 8)
     height, width = rows[0].shape[-2] + gap, rows[0].shape[-1] + gap
     canvas = np.full((len(rows) * height, len(columns) * width, 3), 255, np.uint8)

@@ -1,5 +1,5 @@
-"""Does the network use its labels, and the right ones? The test: which label makes an image easiest to denoise? This is
-the diffusion classifier (Li et al. 2023, eq. 4): it needs no other network, and works for any data."""
+"""Does the network use its labels, and the right ones? The test asks which label makes an image easiest to denoise.
+This is the diffusion classifier (Li et al. 2023, eq. 4), which needs no other network and works with any data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from ddpm_tools.diagnosis.denoising import Convention, noised
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often label j fits an image of class i best: counts (K, K), and what follows from them."""
+    """How often label j fits an image of class i best: counts (K, K), and statistics of them."""
 
-    counts: Tensor  # (K, K): rows the class, columns the label that fits best
+    counts: Tensor  # (K, K): row = class, column = label that fits best
 
     @property
     def accuracy(self) -> float:
@@ -50,7 +50,7 @@ def confusion(true: Tensor, chosen: Tensor, num_classes: int) -> Confusion:
 def preferred_label(
     network: Network, how: Convention, x0: Tensor, candidates: int, times: Sequence[int], seed: int = 0
 ) -> Tensor:
-    """The label 0 ... candidates-1 under which each of x0 (N, C, H, W) is denoised best, (N,); noise is shared."""
+    """The label 0 ... candidates-1 with which each of x0 (N, C, H, W) is denoised best, (N,); all share the noise."""
     total = torch.zeros(len(x0), candidates, device=x0.device)
     for t in times:
         xt, ts, x = noised(how, x0, t, seed)
@@ -62,5 +62,5 @@ def preferred_label(
 
 @torch.no_grad()
 def change(a: Tensor, b: Tensor) -> float:
-    """Root mean square of a - b, as a share of a's own."""
+    """Root mean square of a - b, relative to that of a."""
     return float((a - b).square().mean().sqrt() / a.square().mean().sqrt().clamp(min=1e-12))

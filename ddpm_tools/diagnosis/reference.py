@@ -1,4 +1,4 @@
-"""Reference curves: how well the course's own checkpoint denoises a data set, kept in data/references."""
+"""Reference curves: how well the course's own checkpoint denoises a data set, stored in data/references."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ REFERENCES = DATA_DIR / "references"
 
 
 def reference_curve(name: str, schedule: DiffusionSchedule) -> Tensor | None:
-    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None where none ships.
-    Interpolated over log snr: how much can be told of an image depends on the noise level, not on the name of t."""
+    """The shipped checkpoint's errors on this data, at this schedule's noise levels; None if none ships.
+    Interpolated over log snr: the error depends on the noise level, not on the timestep's number."""
     path = REFERENCES / f"diagnose_{name}.json"
     if not path.is_file():
         return None

@@ -23,13 +23,13 @@ from ddpm_tools.diagnosis.verdict import Verdict, pairs
 from ddpm_tools.reports import html
 from ddpm_tools.tables import aligned
 
-Row = tuple[str, str, str]  # what was measured, the value, what a sound model shows
+Row = tuple[str, str, str]  # what was measured, its value, the value of a sound model
 HEADER: Row = ("measured", "value", "of a sound model")
 
 
 @dataclass(frozen=True)
 class Report:
-    """The evidence and the verdict; `print(report)` shows the table and, last, the verdict."""
+    """The evidence and the verdict; `print(report)` shows the table, then the verdict."""
 
     evidence: Evidence  # what was measured
     verdict: Verdict  # what follows from it
@@ -51,7 +51,7 @@ class Report:
         return {"verdict": vars(self.verdict), "rows": [list(r) for r in self.rows()], "curves": plain}
 
     def write(self, out: Path) -> list[Path]:
-        """out/diagnosis.html and the picture in it, out/diagnosis.png."""
+        """Write out/diagnosis.html and its picture, out/diagnosis.png; returns both paths."""
         picture = save(draw(self.evidence, self.verdict, self.network), out / "diagnosis.png")
         page = html.write(
             out / "diagnosis.html", html.TEMPLATES / "diagnosis.html", title="Is it my training or my sampling?",
@@ -61,7 +61,7 @@ class Report:
 
 
 def row(name: str, value: float | None, spec: str, sound: str) -> list[Row]:
-    """One row, or none where nothing was measured."""
+    """One row, or none if nothing was measured."""
     return [] if value is None else [(name, f"{value:{spec}}", sound)]
 
 
@@ -74,7 +74,7 @@ def training_rows(e: Evidence) -> list[Row]:
         ("best convention (score)", f"{how.aspect} {how.value} ({best:.2f})".strip(), "as stated"),
         *row("score of the reference at these noise levels", e.reference_score, ".2f", f"own below {limit:.2f}"),
         *row("score of the raw weights", e.raw_score, ".2f", f"averaged below {limits.EMA_LAG} times that"),
-        *row("distance the weights moved / initial length", e.moved, ".2f", moves),
+        *row("distance the weights moved / initial norm", e.moved, ".2f", moves),
         *row("the same for the averaged weights", e.ema_moved, ".2f", "about the same"),
         *row("loss: worst rise / best so far", e.spikes or None, ".2f", f"below {limits.JUMP:g}"),
         *row("change of the output when t becomes T - 1 - t", e.time_change, ".1%", "above 0.1%"),
@@ -122,11 +122,11 @@ def diagnose(
     *, parameterization: Parameterization = EPSILON, judge: Network | None = None, settings: Settings | None = None,
     **known: Any,
 ) -> Report:  # fmt: skip
-    """Is it my training or my sampling? network(xt, t, y) is what you sample with, in eval mode; `schedule` and
-    `parameterization` what you believe it was trained with; `data` real images, preferably held-out ones, with their
-    labels. Everything else is optional, and lets more be diagnosed: `sampler(network, y) -> images (B, C, H, W)` in
-    [-1, 1], your own sampling code around the network passed to it; `judge(images) -> logits`, a classifier; and the
-    fields of `Known`, such as `raw=` and `losses=`. ValueError where shapes do not fit."""
+    """Is it my training or my sampling? network(xt, t, y) is the network you sample with, in eval mode; `schedule` and
+    `parameterization` are what you believe it was trained with, and `data` are real images, preferably held out, with
+    labels. The rest is optional and makes more diagnoses possible: `sampler(network, y) -> images (B, C, H, W)` in
+    [-1, 1], your own sampling code, which must call the network passed to it; `judge(images) -> logits`, a classifier;
+    and the fields of `Known`, such as `raw=` and `losses=`. ValueError if shapes do not fit."""
     settings = settings or Settings()
     how = Convention(schedule.to(settings.device), parameterization)
     e = of_network(network, how, data, Known(**known), settings)

@@ -1,6 +1,6 @@
 """From evidence to one sentence: a few rules in order; the first that fires names the fault. The order follows the
-pipeline. Weights that are not finite explain everything after them; the average comes before the conventions, since a
-stale average fits none; training comes before sampling, since no sampler repairs weights."""
+pipeline. Weights that are not finite explain everything after them. The average comes before the conventions, because a
+stale average fits none. Training comes before sampling, because no sampler repairs weights."""
 
 from ddpm_tools.diagnosis import sampling_rules, training_rules
 from ddpm_tools.diagnosis.evidence import Evidence
@@ -15,10 +15,10 @@ def reasons() -> list[str]:
 
 
 def judge(e: Evidence) -> Verdict:
-    """The verdict of the first rule that fires, or that none does."""
+    """The verdict of the first rule that fires, or the verdict that no fault was found."""
     if found := next(filter(None, (rule(e) for rule in RULES)), None):
         return found
     where, remedy = "training", "If the images still look wrong, pass your own sampler to `diagnose` next."
     if e.sampler:
-        where, remedy = "training or the sampler", "If the images still disappoint: train longer, or guide with w > 1."
+        where, remedy = "training or the sampler", "If the images still disappoint, train longer, or guide with w > 1."
     return Verdict("none", "none", f"No fault was found in the {where}.", remedy)

@@ -1,7 +1,7 @@
-"""Is the sampler right? It is run with a recorder in place of the network, and compared with the reference sampler. The
-recorder evaluates every query with the requested labels, so that guidance at any scale cancels and only the sampler
-remains. Each recorded step is then repeated from the same xt and the same network output with each known mistake; the
-one that lands where the sampler did is named."""
+"""Is the sampler right? It runs with a recorder in place of the network, and is compared with the reference sampler.
+The recorder evaluates every query with the requested labels, so that guidance of any scale cancels and only the sampler
+remains. Each recorded step is then repeated from the same xt and network output with each known mistake. The verdict
+names the mistake that lands where the sampler did."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ Sampler = Callable[[Network, Tensor], Tensor]  # (network, y (B,)) -> images (B,
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the network: xt (B, C, H, W), the time passed with it, the output."""
+    """One call of the network: xt (B, C, H, W), the time passed with it, and the output."""
 
     xt: Tensor
     time: float
@@ -30,13 +30,13 @@ class Call:
 
 
 class Recorder(nn.Module):
-    """The network, which also records its inputs, and always uses the labels y, whichever are passed."""
+    """The network, but it records its inputs and always uses the labels y, whatever labels are passed."""
 
     def __init__(self, network: Network, y: Tensor):
         super().__init__()
         self.inner, self.y, self.calls = network, y, []
 
-    def __getattr__(self, name: str) -> object:  # a sampler may ask for .config, .null_cond and the like
+    def __getattr__(self, name: str) -> object:  # a sampler may use .config, .null_cond and the like
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -49,14 +49,14 @@ class Recorder(nn.Module):
             raise ValueError(f"the sampler was asked for {gave}; sample them in one batch")
         output = self.inner(xt, t, self.y.repeat(len(xt) // n))
         time = float(torch.as_tensor(t).flatten()[0])
-        if not (self.calls and self.calls[-1].time == time):  # guidance in two passes asks twice
+        if not (self.calls and self.calls[-1].time == time):  # guidance in two passes calls twice
             self.calls.append(Call(xt[:n].detach().clone(), time, output[:n].detach().clone()))
         return output
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A way to step; the right one has no names."""
+    """A kind of step; the right one has no names."""
 
     schedule: DiffusionSchedule
     clamp: bool = True  # whether the estimate of x0 is clamped to [-1, 1]
@@ -75,7 +75,7 @@ def mistakes(how: Convention) -> list[Mistake]:
 
 
 def step(call: Call, t: int, s: int | None, m: Mistake, how: Convention) -> Tensor:
-    """Where the mistake leads from a recorded call at t, without its fresh noise (Song et al. 2021, eq. 12)."""
+    """Where a step with this mistake lands from a recorded call at t, less fresh noise (Song et al. 2021, eq. 12)."""
     ts = torch.full((len(call.xt),), t, device=call.xt.device)
     x0 = how.parameterization.predict_x0(call.output, call.xt, ts, m.schedule)
     x0 = x0.clamp(-1, 1) if m.clamp else x0
@@ -87,7 +87,7 @@ def step(call: Call, t: int, s: int | None, m: Mistake, how: Convention) -> Tens
 
 
 def residual(calls: list[Call], times: list[int], m: Mistake, how: Convention) -> float:
-    """Mean share of a recorded step's landing point that the mistake does not explain."""
+    """Mean share of the recorded steps that a step with this mistake does not explain."""
     shares = [
         (step(here, t, s, m, how) - there.xt).square().mean() / there.xt.square().mean()
         for (here, there), (t, s) in zip(pairwise(calls), pairwise(times))
@@ -97,7 +97,7 @@ def residual(calls: list[Call], times: list[int], m: Mistake, how: Convention) -
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
     """2 E|a - b| - E|a - a'| - E|b - b'| over images, as a share of E|b - b'| (Szekely & Rizzo 2013, eq. 5). Images
-    (N, C, H, W) are averaged down to at most 16×16: enough to see what they show, without a feature network."""
+    (N, C, H, W) are averaged down to at most 16×16: enough to show their content, without a feature network."""
     size = min(16, *a.shape[-2:])
     a, b = (F.adaptive_avg_pool2d(x.float().cpu(), size).flatten(1) for x in (a, b))  # (N, C·size²)
     if not torch.isfinite(a).all():
@@ -113,15 +113,15 @@ class SamplerEvidence:
     images: Tensor  # (B, C, H, W), the sampler's
     reference: Tensor  # the reference sampler's images, from the same noise and labels
     distance: float  # energy distance of the sampler's images to real ones
-    reference_distance: float  # the same of the reference sampler's
-    times: list[float] = field(default_factory=list)  # passed to the network, in order
-    noise_std: float = 1.0  # of the first xt
-    mistake: Mistake | None = None  # what explains the steps best
-    residual: float = float("nan")  # the share it leaves unexplained
-    right_residual: float = float("nan")  # the right step's
+    reference_distance: float  # the same for the reference sampler's
+    times: list[float] = field(default_factory=list)  # timesteps passed to the network, in order
+    noise_std: float = 1.0  # standard deviation of the first xt
+    mistake: Mistake | None = None  # the one that explains the steps best
+    residual: float = float("nan")  # the share that `mistake` leaves unexplained
+    right_residual: float = float("nan")  # the share that the right step leaves
     gain: float = 1.0  # returned images = gain · (what the last step gives) + offset
-    offset: float = 0.0  # see gain: a right sampler has 1 and 0
-    unfit: float = 0.0  # share of the images' variance beside that line
+    offset: float = 0.0  # see gain; a right sampler has gain 1 and offset 0
+    unfit: float = 0.0  # share of the images' variance not explained by that line
 
     @property
     def ratio(self) -> float:
@@ -130,7 +130,7 @@ class SamplerEvidence:
 
 
 def as_timesteps(times: list[float], timesteps: int) -> list[int]:
-    """The intended timesteps: t / T where all lie within 0 ... 1, else the nearest within 0 ... T-1."""
+    """The intended timesteps: from t / T if all lie within 0 ... 1, else the nearest within 0 ... T-1."""
     scale = timesteps if times and max(times) <= 1 < len(times) else 1
     return [min(timesteps - 1, max(0, round(t * scale))) for t in times]
 
@@ -145,7 +145,7 @@ def fit_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
 
 
 def run(sampler: Sampler, network: Network, y: Tensor, seed: int) -> Tensor:
-    """The sampler's images; PyTorch's global random state is seeded for it and restored afterwards."""
+    """The sampler's images; PyTorch's global random state is seeded for the call and restored afterwards."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         images = sampler(network, y)

@@ -1,4 +1,4 @@
-"""Rules about the training, in order. The docstring of each gives its reason and its threshold."""
+"""Rules about training, in order. Each docstring gives the rule's reason and threshold."""
 
 from ddpm_tools.diagnosis.evidence import Evidence
 from ddpm_tools.diagnosis.verdict import Verdict, pairs, rule
@@ -7,11 +7,11 @@ EMA_LAG = 1.5  # averaged score / raw score
 CONVENTION = 0.8  # score of another convention / score as stated
 MIN_SCORE_OF_BEST_CONVENTION = 0.75  # score of another convention
 LEARNT = 0.9  # score
-MAX_RELATIVE_MOVE = 1.0  # distance that training moved the weights / their initial length
+MAX_RELATIVE_MOVE = 1.0  # how far training moved the weights / their initial norm
 JUMP = 3.0  # loss / its best so far
 MIN_RELATIVE_MOVE = 0.1  # distance moved, as above
 BEHIND = 1.6  # score / the reference's
-RENAMED = 0.1  # share of the images that renaming gains
+RENAMED = 0.1  # gain in accuracy by renaming
 GUESSED = 0.4  # accuracy of random labels after the best renaming, ten classes
 NO_CHANGE = 1e-3  # relative change of the output
 
@@ -21,7 +21,7 @@ NAMES = {  # aspect of a convention: how the network was trained instead, and th
     "time": ("with {} as its timestep instead of t", "Pass the network the same integer t in training and sampling."),
     "schedule": ("with the {} schedule, not the stated one", SAME_SCHEDULE),
     "target": (
-        "to predict {}, which is not what its output is taken for",
+        "to predict {}, which is not how its output is read",
         "Use one parameterization in training and sampling.",
     ),
 }
@@ -39,8 +39,8 @@ def broken(e: Evidence) -> str | None:
 
 @rule("ema", "training", "Call ema.update(model) after every optimiser step; until then, sample from the raw weights.")
 def stale_average(e: Evidence) -> str | None:
-    """The average of good weights is good: where the raw weights beat the pixel bound and the averaged ones score 1.5
-    times as high, the average has not followed. (In healthy runs the two differ by less than 0.05.)"""
+    """The average of good weights is good. If the raw weights beat the pixel bound and the averaged ones score 1.5
+    times as high, the average has not kept up. (In healthy runs the two differ by less than 0.05.)"""
     if e.raw_score is None or e.raw_score >= 1 or e.score < EMA_LAG * e.raw_score:
         return None
     how = "lag far behind: the EMA was hardly updated, or its decay is too close to 1 for so short a run"
@@ -50,8 +50,8 @@ def stale_average(e: Evidence) -> str | None:
 
 
 def other_convention(e: Evidence) -> Verdict | None:
-    """A network denoises best in the convention it was trained with. Another one is named where its score is a fifth
-    lower than the stated one's, and below 0.75: an untrained network, which outputs 0, scores 0.8 by clamping."""
+    """A network denoises best in the convention it was trained with. Another one is named if its score is a fifth lower
+    than the stated one's, and below 0.75: an untrained network, which outputs 0, scores 0.8 through clamping."""
     value, how = e.best
     if not how.aspect or value >= min(MIN_SCORE_OF_BEST_CONVENTION, CONVENTION * e.score):
         return None
@@ -62,11 +62,11 @@ def other_convention(e: Evidence) -> Verdict | None:
 
 @rule("learning rate", "training", "Train again with a tenth of the learning rate, with warm-up and gradient clipping.")
 def restless(e: Evidence) -> str | None:
-    """Nothing is learnt (score 0.9 or more), yet the weights moved farther than their initial length (sound runs: 0.3
-    to 0.5 of it), or the loss jumped to three times what it had reached: each step undoes the last."""
+    """Nothing is learnt (score 0.9 or more), yet the weights moved farther than their initial norm (sound runs: 0.3 to
+    0.5 of it), or the loss jumped to three times its lowest value: each step undoes the last."""
     moved = e.moved or 0
-    signs = [f"training moved the weights by {moved:.1f} times their initial length"] * (moved > MAX_RELATIVE_MOVE)
-    signs += [f"the loss jumped to {e.spikes:.1f} times what it had reached"] * (e.spikes > JUMP)
+    signs = [f"training moved the weights by {moved:.1f} times their initial norm"] * (moved > MAX_RELATIVE_MOVE)
+    signs += [f"the loss jumped to {e.spikes:.1f} times its lowest value"] * (e.spikes > JUMP)
     if e.score < LEARNT or not signs:
         return None
     return f"The learning rate was too high: the network has not learnt to denoise, and {' and '.join(signs)}."
@@ -74,17 +74,17 @@ def restless(e: Evidence) -> str | None:
 
 @rule("time unused", "training", "Feed the time embedding into every residual block.")
 def time_unused(e: Evidence) -> str | None:
-    """The output must depend on the noise level; a change below 0.1 % between two distant timesteps does not count."""
+    """The output must depend on the noise level. A change below 0.1 % between two distant timesteps does not count."""
     said = "The network gives the same output at every timestep: t never reaches it."
     return None if e.time_change > NO_CHANGE else said
 
 
 def unlearnt(e: Evidence) -> Verdict | None:
-    """A score of 0.9 or more is hardly better than denoising each pixel alone; sound short runs score below 0.75."""
+    """A score of 0.9 or more is hardly better than denoising each pixel alone. Sound short runs score below 0.75."""
     if e.score < LEARNT:
         return None
     if e.moved is not None and e.moved < MIN_RELATIVE_MOVE:
-        how = f"training moved the weights by only {e.moved:.1%} of their initial length"
+        how = f"training moved the weights by only {e.moved:.1%} of their initial norm"
         remedy = "Train longer, or with a higher learning rate."
     else:
         how = "none of the conventions tried explains it"
@@ -116,18 +116,19 @@ def labels_unused(e: Evidence) -> str | None:
 
 @rule("labels swapped", "training", "Compare the class order of your data loader with the data's class names.")
 def labels_swapped(e: Evidence) -> str | None:
-    """Most images of a class fit one other label best, and renaming the labels gains a tenth of all images: one swapped
+    """Most images of a class fit one other label best, and renaming the labels gains a tenth of all images. One swapped
     pair among ten classes gains a fifth, chance confusions a few per cent."""
     s = e.seen
     if s is None or not s.moved or s.renamed_accuracy < s.accuracy + RENAMED:
         return None
     told = f"{s.renamed_accuracy:.0%} of images fit their label when renamed so, {s.accuracy:.0%} as they are"
-    return f"The network learnt other labels than the data's ({pairs(e, s.moved)}): {told}."
+    return f"The network learnt labels other than the data's ({pairs(e, s.moved)}): {told}."
 
 
 @rule("behind", "training", "Train longer, then run the diagnosis again.")
 def behind(e: Evidence) -> str | None:
-    """1.6 times the reference's score; half the training, another conditioner or target change it by less than 1.4."""
+    """1.6 times the reference's score. Half the training, another conditioner or another target changes the score by a
+    factor below 1.4."""
     if e.reference_score is None or e.score < BEHIND * e.reference_score:
         return None
     scores = f"score {e.score:.2f} against {e.reference_score:.2f}"

@@ -1,4 +1,4 @@
-"""What a rule returns, how most rules are written, and wording that they share."""
+"""What a rule returns, a decorator for most rules, and wording that they share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Rule = Callable[[Evidence], Verdict | None]  # its docstring gives the reason an
 
 
 def rule(fault: str, where: str, remedy: str) -> Callable[[Callable[[Evidence], str | None]], Rule]:
-    """The rule that a test makes: it returns the sentence where the evidence shows the fault, else None."""
+    """Turns a test into a rule. The test returns the sentence if the evidence shows the fault, else None."""
 
     def made(test: Callable[[Evidence], str | None]) -> Rule:
         return wraps(test)(lambda e: Verdict(fault, where, said, remedy) if (said := test(e)) else None)
@@ -30,5 +30,5 @@ def rule(fault: str, where: str, remedy: str) -> Callable[[Callable[[Evidence], 
 
 
 def pairs(e: Evidence, moved: list[tuple[int, int]]) -> str:
-    """`3 as 8, 8 as 3`: classes and the labels they go with, four at most."""
+    """`3 as 8, 8 as 3`: classes and the labels that fit them, four at most."""
     return ", ".join(f"{e.classes[i]} as {e.classes[j]}" for i, j in moved[:4]) + (", ..." if len(moved) > 4 else "")

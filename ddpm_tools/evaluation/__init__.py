@@ -1,1 +1,1 @@
-"""Everything measured of a set of images, with error bars and provenance."""
+"""Everything measured on a set of images, with error bars and provenance."""

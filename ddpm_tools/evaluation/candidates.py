@@ -1,4 +1,4 @@
-"""What is judged: images drawn from a checkpoint, or pictures that another program left in a folder or a file."""
+"""What is judged: images drawn from a checkpoint, or pictures that another program saved in a folder or a file."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,18 +16,18 @@ from ddpm_tools.evaluation.sources import Source, folder_source, tensor_source
 
 @dataclass(frozen=True)
 class Candidate:
-    """Images and all that is known of how they were made."""
+    """Images, and all that is known about how they were made."""
 
     source: Source  # the images
-    about: Provenance  # how they were made, as their results state it
+    about: Provenance  # how they were made, as stated in their results
     made_with: dict[str, Any]  # the same in full, for metrics.json
 
 
 def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing) -> Candidate:
-    """Images drawn from a checkpoint, the classes in turn; ValueError where these are not the data's."""
+    """Images drawn from a checkpoint, cycling through the classes; ValueError if these are not the data's."""
     k, name = loaded.preset.unet.num_classes, checkpoint.stem(path).name
     if k and (data.labels.dim() != 1 or k != len(data.classes)):
-        raise ValueError(f"{path} draws {k} classes and {data.name} has {len(data.classes)}; name other --data")
+        raise ValueError(f"{path} draws {k} classes but {data.name} has {len(data.classes)}; choose other --data")
     y = torch.arange(how.n) % max(1, k)
     images, weights = to_uint8(draw(loaded, y, how)), "raw" if how.raw else "ema"
     made_with = {
@@ -42,7 +42,7 @@ def drawn(path: Path, loaded: Loaded, data: ImageData, how: Drawing) -> Candidat
 
 
 def given(path: Path, data: ImageData, resize: bool = False, strict: bool = False) -> Candidate:
-    """Pictures of a folder or zip, or the samples of an .npz file. Nobody knows how they were drawn, and the provenance
+    """Pictures in a folder or zip, or the samples in an .npz file. How they were drawn is unknown, and the provenance
     says so."""
     source = folder_source(path, data, resize, strict)
     made_with = {"images": path.name, "classes": source.labels is not None, "resized": resize}

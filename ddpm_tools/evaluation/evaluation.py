@@ -1,4 +1,4 @@
-"""Judging generated images: quality, diversity, adherence, memorisation; each result with its error bar."""
+"""Evaluation of generated images: quality, diversity, adherence, memorisation, each with its error bar."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,35 +24,35 @@ from ddpm_tools.evaluation.streaming import ExtractedFeatures, extract_features
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: how many images were asked for, how far they are from its real ones, how many show it."""
+    """One class: how many images were requested, how far they are from the real ones, and how many show the class."""
 
-    name: str  # of the class
-    n: int  # images of it
+    name: str  # the class's name
+    n: int  # number of images requested
     distance: Estimate | None  # Fréchet distance to its real images; None for fewer than 4 images, or 2 real ones
     adherence: Estimate | None  # share of its images that the judge assigns to it; None without a judge
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured of one set of images, and in `notes` what could not be, and why."""
+    """Everything measured on one set of images; `notes` say what could not be measured, and why."""
 
-    name: str  # of the images' source
+    name: str  # the name of the images' source
     results: list[MetricResult]  # one for each metric, in the order of METRICS
-    per_class: list[ClassRow] = field(default_factory=list)  # one for each class asked for; empty where not measured
+    per_class: list[ClassRow] = field(default_factory=list)  # one for each class asked for; empty if not measured
     confusion: Tensor | None = None  # (K, K) counts: rows the class asked for, columns the class seen
-    neighbours: Neighbours | None = None  # of the kept images
+    neighbours: Neighbours | None = None  # nearest training images of the kept images
     seen: ExtractedFeatures | None = None  # features and kept images
-    labels: Tensor | None = None  # (M,) of the kept images
-    by_n: Extrapolation | None = None  # the Fréchet distance of fewer images
-    notes: list[str] = field(default_factory=list)  # what could not be measured and why, and what limits the rest
+    labels: Tensor | None = None  # (M,), the labels of the kept images
+    by_n: Extrapolation | None = None  # the Fréchet distance with fewer images
+    notes: list[str] = field(default_factory=list)  # what could not be measured and why, and limitations of the rest
 
 
 def feature_estimates(
     seen: ExtractedFeatures, labels: Tensor | None, reference: Reference, wanted: list[str], repeats: int, seed: int
 ) -> dict[str, Estimate]:
-    """The metrics that live in the feature space, of the M kept images; distances of all N."""
+    """The metrics in feature space: distances from all N images, the others from the M kept ones."""
     x, real, m = seen.features, reference.features, len(seen.features)
-    shrink = (m / seen.n) ** 0.5  # standard errors fall as 1 / sqrt(n), and resampling sees m of the n images
+    shrink = (m / seen.n) ** 0.5  # standard errors fall as 1 / sqrt(n), but resampling uses only m of the n images
     found: dict[str, Estimate] = {}
     if "frechet" in wanted:
         bars = halves(frechet_resampler(x, reference.moments), m, repeats, seed)
@@ -84,7 +84,7 @@ def class_rows(
     classes: Sequence[str],
     repeats: int,
 ) -> list[ClassRow]:
-    """One row a class that was asked for; labels and hits (M,) belong to the kept images."""
+    """One row per requested class; labels and hits (M,) belong to the kept images."""
     rows = []
     for k, name in enumerate(classes):
         mine, real, distance = labels == k, reference.of_class(k), None
@@ -100,16 +100,16 @@ def missing(source: Source, judge: Judge | None, reference: Reference, wanted: C
     """Metric -> why it cannot be measured here."""
     n, d, why = source.n, reference.config.dimension, {}
     if source.labels is None:
-        text = "the images come without classes; put them into folders named after the classes"
+        text = "the images have no class labels; put them into folders named after the classes"
         why = dict.fromkeys(("adherence", "per_class", "diversity"), text)
     elif judge is None:
-        why["adherence"] = "no classifier knows these classes; train one with `ddpm classifier` and give --classifier"
+        why["adherence"] = "no classifier has these classes; train one with `ddpm classifier` and give --classifier"
     if n < 5 * d:
-        why["frechet_inf"] = f"extrapolating takes at least {5 * d} images with {d} features, not {n}"
+        why["frechet_inf"] = f"extrapolation needs at least {5 * d} images with {d} features, not {n}"
     if min(n, len(reference.features)) < 12:
-        why |= dict.fromkeys(NEIGHBOURLY, f"neighbours take 12 images, not {n}")
+        why |= dict.fromkeys(NEIGHBOURLY, f"nearest neighbours need at least 12 images, not {n}")
     if reference.config.split != "train":
-        why["copies"] = "copies are looked for among training images; leave --split out"
+        why["copies"] = "copies are searched for among training images; omit --split"
     return {k: v for k, v in why.items() if k in wanted}
 
 
@@ -122,14 +122,14 @@ def evaluate(
     judge: Judge | None = None,
     config: EvaluationConfig | None = None,
 ) -> Evaluation:
-    """Judge the images of a source against the real ones of `data`, whose statistics are `reference`. `about` is what
-    is known of how they were made; its extractor, n and reference are filled in here. ValueError with fewer than two
-    images, or where a feature is not finite."""
+    """Evaluate the images of a source against the real ones in `data`, whose statistics are `reference`. `about` is
+    what is known about how they were made; its extractor, n and reference are filled in here. ValueError with fewer
+    than two images, or if a feature is not finite."""
     config = config or EvaluationConfig()
     metrics, repeats = config.metrics, config.repeats
     check_metrics(metrics)
     if source.n < 2:
-        raise ValueError(f"a set of images has at least two, {source.name} has {source.n}")
+        raise ValueError(f"evaluation needs at least two images, {source.name} has {source.n}")
     why = missing(source, judge, reference, metrics)
     wanted = [m for m in METRICS if m in metrics and m not in why]
     seen = extract_features(source.chunks(), network, judge and judge.model, total=source.n, progress=config.progress)
@@ -160,14 +160,14 @@ def evaluate(
 
 
 def caveats(seen: ExtractedFeatures, reference: Reference, wanted: Collection[str]) -> list[str]:
-    """What a reader must know of the results."""
+    """What a reader must know about the results."""
     notes, d = [], reference.config.dimension
     if "frechet" in wanted:
-        mostly = f" With {d} features and {seen.n} images it is mostly that." if seen.n < 2 * d else ""
-        bias = "too large by a bias that falls as 1/n; it compares only with results of the same n"
+        mostly = f" With {d} features and {seen.n} images it is mostly bias." if seen.n < 2 * d else ""
+        bias = "too large by a bias that falls as 1/n; compare it only with results of the same n"
         notes.append(f"The Fréchet distance of {seen.n} images is {bias}.{mostly}")
     if NEIGHBOURLY & set(wanted):
-        notes.append("Precision, recall, density and coverage, too, depend on how many images there are on each side.")
+        notes.append("Precision, recall, density and coverage also depend on the numbers of generated and real images.")
     if len(seen.features) < seen.n:
         notes.append(f"All but Fréchet distance and adherence are measured on {len(seen.features)} random images.")
     return notes

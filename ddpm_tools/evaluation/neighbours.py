@@ -8,24 +8,24 @@ from torch import Tensor
 from ddpm_core.data import ImageData, to_float
 from ddpm_core.streams import stream
 
-QUANTILE = 0.05  # of held-out images lie nearer than the limit: about that share of honest samples do too
-HONEST = 2000  # images that set the limit: enough for a quantile of 5 %
+QUANTILE = 0.05  # share of held-out images nearer than the limit, and about the share expected of honest samples
+HONEST = 2000  # images that set the limit: enough for a 5 % quantile
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """For each image the nearest training image and how far it is: root mean square over pixels in [-1, 1]."""
+    """For each image, the nearest training image and its distance: root mean square over pixels in [-1, 1]."""
 
-    index: Tensor  # (N,), of the nearest training image
-    distance: Tensor  # (N,), to that image
+    index: Tensor  # (N,), index of the nearest training image
+    distance: Tensor  # (N,), distance to that image
 
     def copies(self, limit: float) -> Tensor:
-        """(N,) 1 where the image is nearer to a training image than 95 % of unseen real images are."""
+        """(N,), 1 if the image is nearer to a training image than 95 % of unseen real images are."""
         return (self.distance < limit).double()
 
 
 def nearest(images: Tensor, train: Tensor, chunk: int = 2000) -> Neighbours:
-    """The nearest of train (M, C, H, W) to each of images (N, C, H, W), both uint8, in chunks of bounded memory."""
+    """The nearest of train (M, C, H, W) to each of images (N, C, H, W), both uint8, in chunks to limit memory."""
     best, index = torch.full((len(images),), float("inf")), torch.zeros(len(images), dtype=torch.long)
     for some in torch.arange(len(images)).split(chunk):
         x = to_float(images[some]).flatten(1)
@@ -36,7 +36,7 @@ def nearest(images: Tensor, train: Tensor, chunk: int = 2000) -> Neighbours:
             nearer = value < best[some]
             best[some] = torch.where(nearer, value, best[some])
             index[some] = torch.where(nearer, others[at], index[some])
-        # Once more by differences: inner products lose the small distances, which are the ones that matter here
+        # Again by differences: inner products lose small distances, which are the ones that matter here
         best[some] = (x - to_float(train[index[some]]).flatten(1)).square().mean(1)
     return Neighbours(index, best.sqrt())
 

@@ -1,4 +1,4 @@
-"""The course's small classifier, for pictures up to 16 pixels; larger ones take the residual network of `resnet.py`."""
+"""The course's small classifier, for pictures up to 16 pixels; larger ones use the residual network in `resnet.py`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class ClassifierConfig:
     image_size: int = 8
     num_classes: int = 10
     width: int = 32  # channels of the first convolution; the others have twice as many
-    features: int = 64  # few enough that a covariance can be estimated from some hundred images
+    features: int = 64  # few enough to estimate a covariance from a few hundred images
 
 
 class Headed(nn.Module):
@@ -55,23 +55,23 @@ class Classifier(Headed):
 
 
 def save_classifier(path: Path | str, model: nn.Module, **about: object) -> Path:
-    """Weights and config, with what is said about them (data, classes, seed, command, held-out accuracy)."""
+    """Save weights and config, with `about` (data, classes, seed, command, held-out accuracy)."""
     return write(path, model.state_dict(), to_dict(model.config), **about)
 
 
 def load_classifier(path: Path | str, config: type = ClassifierConfig, network: type[nn.Module] = Classifier) -> Any:
-    """A `network` in eval mode; CheckpointError where the file is missing, damaged or something else."""
+    """A `network` in eval mode; CheckpointError if the file is missing, damaged or something else."""
     tensors, record = read(path)
     try:
         model = network(from_dict(config, record["config"]))
-        model.load_state_dict(tensors)  # also from float16, in which the residual one is saved
+        model.load_state_dict(tensors)  # also from float16, in which the residual network is saved
     except (ValueError, TypeError, RuntimeError) as e:
         raise CheckpointError(f"{path} is not a classifier of this version; train one with `ddpm classifier`") from e
     return model.eval().requires_grad_(False)
 
 
 def seeded(make: Callable[[], nn.Module], seed: int) -> Any:
-    """A network whose initial weights depend on the seed alone; the global random state stays as it is."""
+    """A network whose initial weights depend only on the seed; the global random state is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
@@ -80,7 +80,7 @@ def seeded(make: Callable[[], nn.Module], seed: int) -> Any:
 def optimised(
     model: Any, opt: Optimizer, rate: LRScheduler, batches: Iterable[tuple[Tensor, Tensor]], smoothing: float
 ) -> Iterator[tuple[Any, float]]:
-    """One step for each batch of images (B, C, H, W) and labels (B,); yields (model, loss) after it."""
+    """One step per batch of images (B, C, H, W) and labels (B,); yields (model, loss) after each."""
     for x, y in batches:
         loss = F.cross_entropy(model.train()(x), y, label_smoothing=smoothing)
         opt.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""An evaluation as a table to read and as JSON to keep, and results read back from it."""
+"""An evaluation as a table to read and as JSON to store, and results read back from JSON."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from ddpm_tools.tables import aligned
 
 
 def software() -> dict[str, str]:
-    """The versions that a result may depend on."""
+    """The versions of software on which a result may depend."""
     try:
         own = version("conditional-diffusion-course")
     except PackageNotFoundError:
@@ -29,13 +29,13 @@ def software() -> dict[str, str]:
 
 
 def lacking(r: MetricResult) -> str:
-    """Why a result has no value, or no interval, in a sentence; nothing where it has both."""
-    few = f"it takes more than the {r.about.n} images" + " of one class" * (r.metric == "diversity")
-    return f"{r.estimate.lacks}: {few if r.covers == 'images' else 'it takes several runs'}" if r.estimate.lacks else ""
+    """Why a result has no value or no interval, in one sentence; empty if it has both."""
+    few = f"it needs more than the {r.about.n} images" + " of one class" * (r.metric == "diversity")
+    return f"{r.estimate.lacks}: {few if r.covers == 'images' else 'it needs several runs'}" if r.estimate.lacks else ""
 
 
 def figure(r: MetricResult) -> dict[str, Any]:
-    """A result as plain values, null with its reason where there is no number."""
+    """A result as plain values; a missing number is null, with the reason."""
     return asdict(r) | ({"reason": why} if (why := lacking(r)) else {})
 
 
@@ -47,7 +47,7 @@ def as_json(e: Evaluation) -> dict[str, Any]:
 
 
 def write(path: Path, results: Sequence[MetricResult], runs: Sequence[Evaluation], made_with: dict[str, Any]) -> None:
-    """metrics.json: what everything was made with, the results over all seeds ("figures"), and each seed's own."""
+    """Write metrics.json: how everything was made, the results over all seeds ("figures"), and those of each seed."""
     record = {"made_with": made_with, "figures": [figure(r) for r in results], "runs": [as_json(e) for e in runs]}
     checkpoint.write_text(path, json_text(record, indent=1, ensure_ascii=False) + "\n")
 
@@ -59,7 +59,7 @@ def plain(row: dict[str, Any]) -> MetricResult:
 
 
 def read(path: Path) -> list[MetricResult]:
-    """The results over all seeds of a metrics.json; ValueError where it is none."""
+    """The results over all seeds in a metrics.json; ValueError if the file is not one."""
     try:
         runs = [[plain(row) for row in run["figures"]] for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
         return [over_seeds(same) for same in zip(*runs)]
@@ -68,12 +68,12 @@ def read(path: Path) -> list[MetricResult]:
 
 
 def covered(results: Sequence[MetricResult]) -> str:
-    """What the intervals cover, in a sentence; nothing without results."""
+    """What the intervals cover, in one sentence; empty without results."""
     return f"The intervals cover {COVERS[results[0].covers]}." if results else ""
 
 
 def text_table(results: Sequence[MetricResult]) -> str:
-    """One table for each extractor, with what the results depend on above it."""
+    """One table per extractor, headed by what the results depend on."""
     lines: list[str] = []
     for extractor in dict.fromkeys(r.about.extractor for r in results):
         mine = [r for r in results if r.about.extractor == extractor]
@@ -87,14 +87,14 @@ def text_table(results: Sequence[MetricResult]) -> str:
 
 
 def class_lines(e: Evaluation) -> str:
-    """The table by class."""
+    """The table of results per class."""
     rows = [["class", "n", "Fréchet distance", "adherence"]]
     rows += [[r.name, str(r.n), str(r.distance or "–"), str(r.adherence or "–")] for r in e.per_class]
     return "\n".join(aligned(rows))
 
 
 def difference_lines(old: Sequence[MetricResult], new: Sequence[MetricResult]) -> str:
-    """What changed from an earlier evaluation; Incomparable, with the reason, where that is no question to ask."""
+    """What changed since an earlier evaluation; Incomparable, with the reason, if the two cannot be compared."""
     before = {r.metric: r for r in old}
     both = [(before[r.metric], r) for r in new if r.metric in before]
     rows = [["", "change", "95 % interval" + ", paired by seed" * any(pairs(a, b) for a, b in both), ""]]

@@ -1,4 +1,4 @@
-"""Statistics of real images through one network: some ship, others are made once and kept, keyed by content."""
+"""Statistics of real images through one network: some ship, others are computed once and cached by content."""
 
 import hashlib
 from contextlib import suppress
@@ -18,12 +18,12 @@ from ddpm_tools.evaluation.neighbours import copy_limit
 from ddpm_tools.evaluation.streaming import KEEP, extract_features
 
 SHIPPED = DATA_DIR / "references"
-CACHE = Path("build/references")  # may be deleted at any time
+CACHE = Path("build/references")  # can be deleted at any time
 
 
 @dataclass(frozen=True)
 class ReferenceConfig:
-    """What the statistics are of: two that differ here are never taken for each other."""
+    """What the statistics describe; two that differ here are never confused."""
 
     data: str
     split: str
@@ -32,7 +32,7 @@ class ReferenceConfig:
     extractor: str  # name of the feature network
     version: str  # digest of its weights
     dimension: int  # D, the length of a feature vector
-    keep: int = KEEP  # the most images whose features are kept
+    keep: int = KEEP  # the maximum number of images whose features are kept
 
     def __str__(self) -> str:
         return f"{self.data}/{self.split} ({self.n} images, {self.content})"
@@ -40,21 +40,21 @@ class ReferenceConfig:
 
 @dataclass(frozen=True)
 class Reference:
-    """Moments of all N real images, features and labels of M kept ones, and how near honest images come to them."""
+    """Moments of all N real images, features and labels of M kept ones, and how near to them honest images come."""
 
-    config: ReferenceConfig  # what the statistics are of
+    config: ReferenceConfig  # what the statistics describe
     moments: Moments  # mean and covariance of all N features
     features: Tensor  # (M, D), of the kept images
     labels: Tensor  # (M,), their classes
     copy_limit: float  # a generated image nearer than this to a training image is a copy: see neighbours.copy_limit
 
     def of_class(self, k: int) -> Tensor:
-        """Features (m, D) of one class, of those that were kept."""
+        """Kept features (m, D) of one class."""
         return self.features[self.labels == k]
 
 
 def content(data: ImageData) -> str:
-    """Digest of the pixels, the labels and the classes' names, whatever the data set is called."""
+    """Digest of pixels, labels and class names, whatever the data set is called."""
     sha = hashlib.sha256(repr((tuple(data.images.shape), data.classes)).encode())
     for chunk in data.images.split(10_000):
         sha.update(chunk.contiguous().numpy())
@@ -70,7 +70,7 @@ def describe(data: ImageData, network: FeatureNetwork) -> ReferenceConfig:
 def make_reference(
     data: ImageData, network: FeatureNetwork, heldout: ImageData | None = None, progress: bool = False, keep: int = KEEP
 ) -> Reference:
-    """Look at all the data once, and measure how near unseen images come to them."""
+    """Compute the statistics in one pass over the data, and how near unseen images come to them."""
 
     seen = extract_features(data.images.split(500), network, keep=keep, total=len(data), progress=progress)
     config = replace(describe(data, network), keep=keep)
@@ -78,21 +78,21 @@ def make_reference(
 
 
 def save_reference(path: Path, reference: Reference, **about: object) -> Path:
-    """Write PATH.safetensors and PATH.json, with `about` beside the config, whole or not at all."""
+    """Write PATH.safetensors and PATH.json, with `about` beside the config, completely or not at all."""
     tensors = {"mean": reference.moments.mean, "cov": reference.moments.cov, "features": reference.features}
     tensors |= {"labels": reference.labels, "copy_limit": torch.tensor(reference.copy_limit, dtype=torch.float64)}
     return checkpoint.write(path, tensors, asdict(reference.config), **about)
 
 
 def load_reference(path: Path) -> Reference:
-    """CheckpointError where the file is missing, damaged or something else."""
+    """CheckpointError if the file is missing, damaged or something else."""
     tensors, record = checkpoint.read(path)
     try:
         config = from_dict(ReferenceConfig, record["config"])
         moments = Moments(tensors["mean"], tensors["cov"], config.n)
         return Reference(config, moments, tensors["features"], tensors["labels"], float(tensors["copy_limit"]))
     except (KeyError, TypeError, ValueError) as e:
-        raise CheckpointError(f"{path} does not hold reference statistics; make them with `ddpm reference`") from e
+        raise CheckpointError(f"{path} does not hold reference statistics; compute them with `ddpm reference`") from e
 
 
 def shipped_name(config: ReferenceConfig) -> str:
@@ -104,15 +104,15 @@ def kept_name(config: ReferenceConfig) -> str:
 
 
 def shipped_reference(data: str, extractor: str) -> Reference | None:
-    """Statistics that ship for data of this name, under whatever path they were read; None where there are none."""
+    """Shipped statistics for data of this name, wherever the data were read; None if there are none."""
     found = sorted(SHIPPED.glob(f"{data}*-{extractor}.json"))
     return load_reference(found[0]) if found else None
 
 
 def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | None:
-    """Statistics that ship or were kept for exactly these images and this network; None where there are none."""
+    """Shipped or cached statistics of exactly these images through this network; None if there are none."""
     for path in (SHIPPED / shipped_name(config), cache / kept_name(config)):
-        with suppress(CheckpointError):  # absent, damaged, or of an older version: made anew
+        with suppress(CheckpointError):  # absent, damaged, or of an older version: recomputed
             if (found := load_reference(path)).config == config:
                 return found
     return None
@@ -121,7 +121,7 @@ def find_reference(config: ReferenceConfig, cache: Path = CACHE) -> Reference | 
 def reference_for(
     data: ImageData, network: FeatureNetwork, heldout: ImageData | None, cache: Path = CACHE, progress: bool = False
 ) -> Reference:
-    """The statistics of these images, from disk where they are there, else made now and kept in `cache`."""
+    """The statistics of these images, from disk if present, else computed now and stored in `cache`."""
     config = describe(data, network)
     if found := find_reference(config, cache):
         return found

@@ -1,4 +1,4 @@
-"""The Fréchet distance of many subsets of one set of images: what error bars and extrapolations need."""
+"""The Fréchet distance of many subsets of one set of images, for error bars and extrapolation."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from ddpm_core.metrics.distances import Moments, psd_root
 
 
 def frechet_resampler(features: Tensor, reference: Moments) -> Callable[[Tensor], float]:
-    """A function of indices (M,): frechet_distance(Moments.of(features[indices]), reference), without its common work.
-    The reference's root is taken once. With fewer distinct images than dimensions, the n × n matrix of inner products
-    stands in for the D × D covariance: both have the same eigenvalues besides zeros."""
+    """A function of indices (M,): frechet_distance(Moments.of(features[indices]), reference), but with the common work
+    done once, such as the root of the reference's covariance. With fewer distinct images than dimensions, the n × n
+    matrix of inner products replaces the D × D covariance: both have the same nonzero eigenvalues."""
     x = features.double()
-    x = x - reference.mean  # distances do not change, and the sums below lose fewer digits
+    x = x - reference.mean  # distances stay the same, and the sums below lose fewer digits
     y = x @ psd_root(reference.cov)  # (N, D): cov(y) = B^1/2 A B^1/2
     squares, trace = x.square().sum(1), reference.cov.trace()
     few = len(x) < x.shape[1]

@@ -1,4 +1,4 @@
-"""A small residual classifier for 28- to 64-pixel pictures: about a minute an epoch on one core, 1 MB on disk."""
+"""A small residual classifier for 28- to 64-pixel pictures: about a minute per epoch on one core, 1 MB on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ class ResNetConfig:
     image_channels: int = 3
     image_size: int = 32
     num_classes: int = 10
-    widths: tuple[int, ...] = (16, 32, 64, 128)  # 18 M multiplications a picture; the last is the feature dimension
+    widths: tuple[int, ...] = (16, 32, 64, 128)  # 18 M multiplications per picture; the last is the feature dimension
 
 
 @dataclass(frozen=True)
 class ResNetTraining:
     """The recipe of a short run."""
 
-    steps: int = 2340  # 6 epochs of CIFAR-10: some 8 minutes of one idle core
-    batch_size: int = 128  # images in a step
+    steps: int = 2340  # 6 epochs of CIFAR-10: about 8 minutes on one idle core
+    batch_size: int = 128  # images per step
     lr: float = 0.1  # peak of a linear warm-up and a linear decay to zero
-    warmup: float = 0.2  # share of the steps
+    warmup: float = 0.2  # the share of the steps spent on warm-up
     momentum: float = 0.9  # of Nesterov's SGD
-    weight_decay: float = 5e-4  # of all weights, as usual for this optimiser
-    smoothing: float = 0.1  # of labels: calibrated enough, and better features
-    shift: int = 4  # pixels: each example is moved by at most this much
-    flip: bool = True  # never for digits or letters
+    weight_decay: float = 5e-4  # on all weights, as usual for this optimiser
+    smoothing: float = 0.1  # label smoothing: better features, and calibration that suffices
+    shift: int = 4  # pixels: the largest shift of an example
+    flip: bool = True  # mirror examples at random; never for digits or letters
 
 
 def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -73,7 +73,7 @@ class ResNet(Headed):
 
 
 def augment(x: Tensor, shift: int, flip: bool, rng: Generator) -> Tensor:
-    """Each example of x (B, C, H, W) moved by its own offset, edges reflected, and mirrored with its own coin."""
+    """Each example of x (B, C, H, W) shifted by its own offset, edges reflected, and mirrored by its own coin toss."""
     b, _, h, w = x.shape
     big = F.pad(x, (shift,) * 4, mode="reflect")
     dy, dx = torch.randint(2 * shift + 1, (2, b, 1), generator=rng)  # 2 x (B, 1)
@@ -87,7 +87,7 @@ def augment(x: Tensor, shift: int, flip: bool, rng: Generator) -> Tensor:
 def train_resnet(
     data: ImageData, config: ResNetConfig, recipe: ResNetTraining, seed: int = 0
 ) -> Iterator[tuple[ResNet, float]]:
-    """Nesterov SGD with a one-cycle rate; yields (network, loss) after every step."""
+    """Nesterov SGD with a one-cycle learning rate; yields (network, loss) after every step."""
     model = seeded(lambda: ResNet(config), seed).to(memory_format=torch.channels_last)
     per_epoch, steps, warmup = max(1, len(data) // recipe.batch_size), recipe.steps, recipe.warmup * recipe.steps
     momentum = {"momentum": recipe.momentum, "nesterov": True}

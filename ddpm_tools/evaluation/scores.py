@@ -1,4 +1,4 @@
-"""The three scores of the lessons: label adherence, Fréchet distance and diversity of images made for labels."""
+"""The three scores of the lessons: label adherence, Fréchet distance and diversity of images drawn for labels."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class ReferenceStatistics:
-    """What scored features are held against: the moments of real ones, and their spread within a class."""
+    """Statistics that scored features are compared with: the moments of real ones, and their spread within a class."""
 
-    name: str  # of the real images
+    name: str  # the name of the real images
     moments: Moments  # mean and covariance of their features
     spread: float  # their diversity, the unit of Scores.diversity
 
@@ -46,8 +46,8 @@ def score(
     images: Tensor, y: Tensor, real: ImageData | ReferenceStatistics, classifier: Classifier,
     about: Provenance, repeats: int = 100,
 ) -> Scores:  # fmt: skip
-    """Score images (N, C, H, W), at least 4, made for labels y (N,) against a real data set. Error bars are those of
-    `evaluate`: Wilson's, random halves, and the bootstrap, all over the images."""
+    """Score at least 4 images (N, C, H, W), drawn for labels y (N,), against a real data set. Error bars are those of
+    `evaluate`: Wilson's, random halves and the bootstrap, all over the images."""
     predicted, features = classify(classifier, images)
     reference = real if isinstance(real, ReferenceStatistics) else ReferenceStatistics.of(real, classifier)
     n = len(images)

@@ -1,4 +1,4 @@
-"""Images to be judged, in chunks: a tensor, an array of samples, or a folder of pictures read as it is needed."""
+"""Images to be judged, in chunks: a tensor, an array of samples, or a folder of pictures read on demand."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -18,28 +18,28 @@ from ddpm_tools.datasets.pictures import ImageSpec, decode, flat, pixels
 from ddpm_tools.datasets.reading import left_out, read_each
 from ddpm_tools.evaluation.arrays import is_array, read_samples
 
-CHUNK = 500  # images: what is in memory at a time
+CHUNK = 500  # images in memory at a time
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Source:
-    """n images with the classes asked for, where these are known; `chunks()` starts anew at each call."""
+    """n images with the classes asked for, if known; each call of `chunks()` starts from the beginning."""
 
-    name: str  # for messages and reports
-    n: int  # how many images
-    labels: Tensor | None  # (N,), the classes asked for; None where they are not known
-    chunks: Callable[[], Iterator[Tensor]]  # of (B, C, H, W) uint8
-    notes: tuple[str, ...] = ()  # what was left out, or had to be assumed
+    name: str  # name for messages and reports
+    n: int  # number of images
+    labels: Tensor | None  # (N,), the classes asked for; None if they are not known
+    chunks: Callable[[], Iterator[Tensor]]  # yields (B, C, H, W) uint8
+    notes: tuple[str, ...] = ()  # what was left out or assumed
 
 
 def tensor_source(name: str, images: Tensor, labels: Tensor | None) -> Source:
-    """Images (N, C, H, W) uint8 that are in memory."""
+    """Images (N, C, H, W) uint8 in memory."""
     return Source(name, len(images), labels, lambda: iter(images.split(CHUNK)))
 
 
 def class_indices(found: Sequence[str], data: ImageData, name: str) -> list[int] | None:
-    """Each class of a folder as an index into the data's classes, by name or by number; None where there are none."""
+    """Each class of a folder as an index into the data's classes, by name or by number; None if there are none."""
     if tuple(found) == (ONE_CLASS,):
         return None
     known = {c: i for i, c in enumerate(data.classes)}
@@ -47,7 +47,7 @@ def class_indices(found: Sequence[str], data: ImageData, name: str) -> list[int]
         known = {str(i): i for i in range(len(data.classes))}
     if unknown := [c for c in found if c not in known]:
         raise ValueError(
-            f"{name} has the classes {', '.join(unknown[:5])}, which {data.name} has not; name its folders after the "
+            f"{name} has the classes {', '.join(unknown[:5])}, unknown in {data.name}; name its folders after the "
             f"classes {', '.join(data.classes[:5])}, ..., or put all pictures into one folder to judge without classes"
         )
     return [known[c] for c in found]
@@ -56,26 +56,26 @@ def class_indices(found: Sequence[str], data: ImageData, name: str) -> list[int]
 def other_size(names: Sequence[str], shape: Sequence[int], wanted: Sequence[int], n: int) -> ValueError:
     sizes = f"{shape[2]}×{shape[1]}, the data {wanted[2]}×{wanted[1]}"
     others = f" ({len(names)} of {n} pictures are of another size)" if len(names) > 1 else ""
-    return ValueError(f"{names[0]} is {sizes}{others}; make the pictures that size, or say --resize")
+    return ValueError(f"{names[0]} is {sizes}{others}; make the pictures that size, or use --resize")
 
 
 def readable(files: Files, names: Sequence[str], spec: ImageSpec, shape: Sequence[int], strict: bool) -> dict[int, str]:
-    """What cannot be read -> why, found before anything is measured. ValueError where nothing can, where sizes differ
-    from the data's, or, with `strict`, for the first."""
+    """What cannot be read -> why, found before anything is measured. ValueError if nothing can be read, if sizes differ
+    from the data's, or, with `strict`, if anything cannot be read."""
     odd: dict[int, tuple[int, ...]] = {}
     bad = read_each(files, names, spec, lambda i, x, _: None if x.shape == tuple(shape) else odd.update({i: x.shape}))
     if odd:
         first = min(odd)
         raise other_size([names[i] for i in sorted(odd)], odd[first], shape, len(names))
     if bad and (strict or len(bad) == len(names)):
-        how = "with --strict that is refused" if len(bad) < len(names) else "nothing is left to judge"
+        how = "with --strict this is an error" if len(bad) < len(names) else "nothing is left to judge"
         raise ValueError(f"{left_out(files, names, bad)}; {how}: replace or remove them")
     return bad
 
 
 def folder_source(path: Path, data: ImageData, resize: bool = False, strict: bool = False) -> Source:
-    """Pictures of a folder or zip, in class folders or in none, to be compared with `data`. Nothing but the list of
-    names is held in memory. Channels are made the data's; sizes only with `resize`."""
+    """Pictures in a folder or zip, with or without class folders, to be compared with `data`. Only the list of names is
+    held in memory. Channels are converted to the data's; sizes only with `resize`."""
     if not path.exists():
         raise ValueError(f"no folder of pictures at {path}; give the path of a folder, of a zip, or of an .npz file")
     if is_array(path):
@@ -103,18 +103,18 @@ def folder_source(path: Path, data: ImageData, resize: bool = False, strict: boo
 
 
 def label_indices(labels: np.ndarray, data: ImageData, path: Path) -> Tensor:
-    """Labels (N,) as indices into the data's classes: whole numbers are such, words are names."""
+    """Labels (N,) as indices into the data's classes: whole numbers are indices, words are names."""
     if labels.dtype.kind == "U":
         classes, each = np.unique(labels, return_inverse=True)
         return torch.tensor(class_indices(classes.tolist(), data, str(path)))[each]
     if bad := next((int(y) for y in (labels.min(), labels.max()) if not 0 <= y < len(data.classes)), None):
         known = f"{data.name} has the classes 0 to {len(data.classes) - 1}, {', '.join(data.classes[:5])}, ..."
-        raise ValueError(f"{path} has the label {bad}; {known}; leave the labels out to judge without classes")
+        raise ValueError(f"{path} has the label {bad}; {known}; omit the labels to judge without classes")
     return torch.from_numpy(labels.astype(np.int64))
 
 
 def array_source(path: Path, data: ImageData, resize: bool = False) -> Source:
-    """The samples of an .npz or .npy file, as pictures of a folder are."""
+    """The samples in an .npz or .npy file, as a source like `folder_source`."""
     shape = tuple(data.images.shape[1:])
     samples = read_samples(path, shape)
     for text in (notes := tuple(f"{path.name}: {text}" for text in samples.assumed)):

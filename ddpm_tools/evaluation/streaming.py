@@ -26,11 +26,11 @@ class Running:
         self.scatter = torch.zeros(dimension, dimension, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
 
     def add(self, features: Tensor) -> None:
-        """Take in a chunk (B, D). ValueError where a feature is not finite."""
+        """Add a chunk (B, D). ValueError if a feature is not finite."""
         f = finite(features, self.n)
         n, mean = self.n + len(f), f.mean(0)
         delta = mean - self.mean
-        # Chan, Golub & LeVeque 1979, eq. 2.1: never sum of squares minus square of sums, which cancels
+        # Chan, Golub & LeVeque 1979, eq. 2.1: sum of squares minus square of sums would cancel
         self.scatter += (f - mean).T @ (f - mean) + torch.outer(delta, delta) * (self.n * len(f) / n)
         self.mean += delta * (len(f) / n)
         self.n = n
@@ -42,14 +42,14 @@ class Running:
 
 
 class Reservoir:
-    """A uniform sample, without replacement, of a stream of rows; as many as there are while these fit."""
+    """A uniform sample without replacement from a stream of rows; all of them while they fit."""
 
     def __init__(self, keep: int, seed: int = 0):
         self.keep, self.rng, self.seen = keep, stream(seed, "reservoir"), 0
         self.rows: dict[str, Tensor] = {}
 
     def add(self, **columns: Tensor) -> None:
-        """Take in a chunk: columns of equal length, the same in every call."""
+        """Add a chunk: columns of equal length, the same ones in every call."""
         n = len(next(iter(columns.values())))
         new = {"index": torch.arange(self.seen, self.seen + n), "key": torch.rand(n, generator=self.rng), **columns}
         self.seen += n
@@ -63,7 +63,7 @@ class Reservoir:
 
 @dataclass(frozen=True)
 class ExtractedFeatures:
-    """What one pass leaves: N images, M of them kept."""
+    """The result of one pass over N images, M of which are kept."""
 
     n: int
     moments: Moments  # of all N
@@ -78,7 +78,7 @@ def extract_features(
     chunks: Iterable[Tensor], network: FeatureNetwork, classifier: AnyClassifier | None = None,
     keep: int = KEEP, total: int | None = None, progress: bool = False,
 ) -> ExtractedFeatures:  # fmt: skip
-    """Features, kept images and predicted classes of chunks (B, C, H, W) uint8. ValueError where there are none."""
+    """Features, kept images and predicted classes of chunks (B, C, H, W) uint8. ValueError if there are none."""
     running, reservoir, sha, classes = Running(network.dimension), Reservoir(keep), hashlib.sha256(), []
     with tqdm(total=total, unit="img", desc=network.name, disable=not progress) as bar:
         for images in chunks:
@@ -92,7 +92,7 @@ def extract_features(
             bar.update(len(images))
     rows = reservoir.rows
     if not rows:
-        raise ValueError("there are no images to look at")
+        raise ValueError("there are no images to evaluate")
     predicted = torch.cat(classes).long() if classes else None
     kept = (rows[k] for k in ("features", "images", "index"))
     return ExtractedFeatures(running.n, running.moments(), *kept, predicted, sha.hexdigest()[:16])

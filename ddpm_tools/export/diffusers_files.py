@@ -1,5 +1,5 @@
-"""What lies where in a folder of diffusers: of a pipeline, of a network alone, of a training's checkpoint, or in the
-Hub's cache. Weights are read from safetensors alone: nothing is ever unpickled."""
+"""Where things are in a diffusers folder: a pipeline, a single network, a training checkpoint, or the Hub's cache.
+Weights are read only from safetensors: nothing is ever unpickled."""
 
 import json
 import re
@@ -14,20 +14,20 @@ from torch import Tensor
 from ddpm_tools.export.diffusers_unet import DiffusersError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-EXACT = "scheduler_as_trained"  # beside scheduler/, where that one is not what the network was trained with
+EXACT = "scheduler_as_trained"  # beside scheduler/, if that one is not what the network was trained with
 SHARD = re.compile(r"(.*)-\d{5}-of-(\d{5})\.safetensors")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-PART = re.compile(r"unet(_ema)?|checkpoint-\d+")  # a folder within another one, which may hold the scheduler
+PART = re.compile(r"unet(_ema)?|checkpoint-\d+")  # a subfolder; the scheduler may be in its parent
 POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the parts of a model lie."""
+    """Where the parts of a model are."""
 
     averaged: Path  # the folder with the network's config.json and weights
-    raw: Path  # of the last step; the same where there is but one
-    scheduler: Path | None  # a scheduler_config.json
+    raw: Path  # the folder with the weights of the last step; the same if there is only one
+    scheduler: Path | None  # the path of a scheduler_config.json
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -36,27 +36,27 @@ def read_json(file: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as e:
         raise DiffusersError(f"{file} is damaged: it is not JSON; fetch the folder again") from e
     if not isinstance(value, dict):
-        raise DiffusersError(f"{file} is damaged: it holds no JSON object; fetch the folder again")
+        raise DiffusersError(f"{file} is damaged: it is not a JSON object; fetch the folder again")
     return value
 
 
 def find(folder: Path) -> Parts:
     """The parts of the model in a folder; DiffusersError says what is missing."""
     if folder.is_file():
-        raise DiffusersError(f"{folder} is a file; name the folder of diffusers that it lies in")
+        raise DiffusersError(f"{folder} is a file; give the diffusers folder that contains it")
     if not folder.is_dir():
-        raise DiffusersError(f"there is no folder {folder}; download a model of the Hub first (`hf download NAME`)")
+        raise DiffusersError(f"there is no folder {folder}; download a model from the Hub first (`hf download NAME`)")
     folder = in_cache(folder)
     if (index := folder / "model_index.json").is_file():
         latent = sorted({"vae", "vqvae", "movq"} & set(read_json(index)))
         if latent:
-            raise DiffusersError(f"the network in {folder} draws latents of its {latent[0]}, and no images")
+            raise DiffusersError(f"the network in {folder} draws latents for its {latent[0]}, not images")
     found = [f for f in (folder / "unet_ema", folder / "unet") if f.is_dir()] or [folder]
     if not (found[0] / "config.json").is_file():
         within = [p.name for kind in ("checkpoint-*", "models--*") for p in folder.glob(kind) if p.is_dir()]
         last = max(within, key=lambda name: (len(name), name), default=None)
         remedy = f"; name one of the models in it, such as {folder / last}" if last else ""
-        raise DiffusersError(f"{folder} is no diffusers folder: neither it nor its unet/ holds a config.json{remedy}")
+        raise DiffusersError(f"{folder} is not a diffusers folder: neither it nor its unet/ has a config.json{remedy}")
     return Parts(found[0], found[-1], scheduler_of(folder))
 
 
@@ -69,12 +69,12 @@ def in_cache(folder: Path) -> Path:
     if named in there:
         return named
     if len(there) != 1:
-        raise DiffusersError(f"{folder} holds {len(there)} snapshots and does not say which; name one in snapshots/")
+        raise DiffusersError(f"{folder} holds {len(there)} snapshots; name one of those in snapshots/")
     return there[0]
 
 
 def scheduler_of(folder: Path) -> Path | None:
-    """The scheduler's configuration: in the folder, or in the one that a part such as unet/ or checkpoint-500/ is of"""
+    """The scheduler's configuration: in the folder itself, or in the parent of a part such as unet/, checkpoint-500/"""
     while True:
         for name in (EXACT, "scheduler", "."):
             if (file := folder / name / "scheduler_config.json").is_file():
@@ -85,7 +85,7 @@ def scheduler_of(folder: Path) -> Path | None:
 
 
 def read_weights(root: Path) -> dict[str, Tensor]:
-    """All tensors of a folder, from one file, from shards, or from a variant of either, such as fp16."""
+    """All tensors in a folder, from one file, from shards, or from a variant of either, such as fp16."""
     state: dict[str, Tensor] = {}
     for file in weight_files(root):
         state |= load(file)
@@ -96,7 +96,7 @@ def read_weights(root: Path) -> dict[str, Tensor]:
 
 
 def weight_files(root: Path) -> list[Path]:
-    """The files that hold a network's weights; DiffusersError says which is missing."""
+    """The files with a network's weights; DiffusersError says which is missing."""
     every = sorted(root.glob("*.safetensors"))
     shards = [f for f in every if SHARD.fullmatch(f.name)]
     whole = [f for f in every if f not in shards] + sorted(root.glob("*.safetensors*.json"))
@@ -109,14 +109,14 @@ def weight_files(root: Path) -> list[Path]:
         return present(root, [f"{head}-{i:05d}-of-{of}.safetensors" for i in range(1, int(of) + 1)])
     if pickles := sorted(f for pattern in PICKLES for f in root.glob(pattern)):
         raise DiffusersError(
-            f"{root} has its weights only as {pickles[0].name}, a pickle, which may run code when it is read; "
-            f"ask for the safetensors file, or convert it with diffusers where you trust its source"
+            f"{root} has its weights only as {pickles[0].name}, a pickle, which can run code when it is read; "
+            f"get the safetensors file, or convert it with diffusers if you trust its source"
         )
     raise DiffusersError(f"{root} has no weights: {WEIGHTS} is missing")
 
 
 def listed(index: Path) -> list[Path]:
-    """The shards that an index names."""
+    """The shards listed in an index."""
     names = read_json(index).get("weight_map")
     names = sorted(set(names.values())) if isinstance(names, dict) and all(map(is_name, names.values())) else []
     if not names:
@@ -125,7 +125,7 @@ def listed(index: Path) -> list[Path]:
 
 
 def is_name(value: Any) -> bool:
-    """Whether it is a file's name, and no path that leads elsewhere."""
+    """Whether it is a plain file name, not a path."""
     return isinstance(value, str) and Path(value).name == value
 
 
@@ -141,10 +141,10 @@ def present(root: Path, names: list[str]) -> list[Path]:
 
 def load(file: Path) -> dict[str, Tensor]:
     if not file.exists():
-        raise DiffusersError(f"{file} is a link to a file that is not there; fetch it again")
+        raise DiffusersError(f"{file} is a link to a missing file; fetch it again")
     with file.open("rb") as f:
         if f.read(len(POINTER)) == POINTER:
-            raise DiffusersError(f"{file} is a pointer of Git LFS and not the weights; fetch these with `git lfs pull`")
+            raise DiffusersError(f"{file} is a Git LFS pointer, not the weights; fetch them with `git lfs pull`")
     try:
         return load_file(file)
     except (SafetensorError, OSError) as e:

@@ -1,5 +1,5 @@
-"""diffusers' `UNet2DModel` and our `UNet2D`: the config and the weights of one in terms of the other. What one side
-cannot express is refused with a sentence that names it."""
+"""Conversion of config and weights between diffusers' `UNet2DModel` and our `UNet2D`. What one side cannot express is
+refused with a sentence that names it."""
 
 from typing import Any
 
@@ -20,25 +20,25 @@ FIELDS = {  # theirs: (ours, their default)
     "flip_sin_to_cos": ("flip_sin_to_cos", True),
     "downsample_padding": ("downsample_padding", 1),
 }
-FIXED = {  # what our network has no other choice for
+FIXED = {  # settings that are fixed in our network
     "center_input_sample": (False,), "add_attention": (True,), "act_fn": ("silu", "swish"),
     "time_embedding_type": ("positional",), "resnet_time_scale_shift": ("default",),
     "mid_block_type": ("UNetMidBlock2D",), "mid_block_scale_factor": (1,),
     "downsample_type": ("conv",), "upsample_type": ("conv",),
     "attn_norm_num_groups": (None,), "class_embed_type": (None,), "num_train_timesteps": (None,),
 }  # fmt: skip
-# What an EMA adds to the config, and what acts in training alone
+# What an EMA adds to the config, and what matters only in training
 NO_PART = {
     "decay", "min_decay", "optimization_step", "update_after_step", "use_ema_warmup", "inv_gamma", "power",
     "collected_params", "dropout",
 }  # fmt: skip
 SAME_IN_RESIDUAL = ("norm1", "conv1", "norm2", "conv2")
 DOWN, UP = ("DownBlock2D", "AttnDownBlock2D"), ("UpBlock2D", "AttnUpBlock2D")  # without and with attention
-OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of published checkpoints
+OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # in older published checkpoints
 
 
 class DiffusersError(ValueError):
-    """What cannot be exchanged, or a folder that cannot be read; the message names the part and the remedy."""
+    """A model that cannot be converted, or a folder that cannot be read; the message names the part and the remedy."""
 
 
 def block_types(config: UNet2DConfig) -> tuple[list[str], list[str]]:
@@ -48,7 +48,7 @@ def block_types(config: UNet2DConfig) -> tuple[list[str], list[str]]:
 
 
 def to_diffusers_config(config: UNet2DConfig, conditional: bool = True) -> dict[str, Any]:
-    """UNet2DModel's arguments for a network whose class, if any, is added to the time."""
+    """UNet2DModel's arguments for a network whose class embedding, if any, is added to the time embedding."""
     down, up = block_types(config)
     classes = config.num_classes + config.null_row if conditional and config.num_classes else None
     args = {theirs: getattr(config, ours) for theirs, (ours, _) in FIELDS.items()}
@@ -57,8 +57,8 @@ def to_diffusers_config(config: UNet2DConfig, conditional: bool = True) -> dict[
 
 
 def from_diffusers_config(theirs: dict[str, Any], null_row: bool = False) -> UNet2DConfig:
-    """Our config for a UNet2DModel's; DiffusersError names a value that our network cannot have. `null_row` says that
-    the last row of its class table is the null class; else every row is a class."""
+    """Our config for a UNet2DModel's; DiffusersError names a value that our network does not support. `null_row` says
+    that the last row of its class table is the null class; else every row is a class."""
     if (kind := theirs.get("_class_name")) != "UNet2DModel":
         what = f"the folder holds a {kind}" if kind else "the network's config.json names no _class_name"
         raise DiffusersError(f"{what}; only a UNet2DModel can be read")
@@ -81,24 +81,24 @@ def from_diffusers_config(theirs: dict[str, Any], null_row: bool = False) -> UNe
     config = UNet2DConfig(**ours, num_classes=classes, attention_levels=levels, null_row=null_row or not classes)
     if (list(down), list(up)) != block_types(config):
         blocks = ", ".join([*down, *up])
-        raise DiffusersError(f"the blocks {blocks} are unknown here; only {DOWN} and {UP} are, both ways alike")
+        raise DiffusersError(f"the blocks {blocks} are unknown here; only {DOWN} and {UP} are known, and mirrored")
     return config
 
 
 def _numbers(key: str, value: Any) -> Any:
-    """The value, a list as a tuple; DiffusersError where it is not what the setting must be: whole numbers, mostly."""
+    """The value, lists as tuples; DiffusersError if it has the wrong type: most must be whole numbers."""
     if key == "sample_size" and isinstance(value, list) and len(set(value)) == 1:
         value = value[0]  # [32, 32]
     listed = key == "block_out_channels"
     kinds = {"norm_eps": (float, int), "attention_head_dim": (int, type(None))}.get(key, int)
     right = isinstance(value, (list, tuple)) == listed
     if not right or not all(isinstance(v, kinds) for v in (value if listed else [value])):
-        raise DiffusersError(f"the network's {key} = {value!r} is not of the kind that it must be; see its config.json")
+        raise DiffusersError(f"the network's {key} = {value!r} has the wrong type; see its config.json")
     return tuple(value) if listed else value
 
 
 def module_names(config: UNet2DConfig) -> dict[str, tuple[str, ...]]:
-    """Our modules and theirs. Several of theirs are one of ours: their outputs, concatenated."""
+    """Our modules -> theirs. Several of theirs can be one of ours: their outputs are concatenated."""
     n, last = config.blocks_per_level, len(config.channels) - 1
     names = {
         "time_mlp.0": ("time_embedding.linear_1",), "time_mlp.2": ("time_embedding.linear_2",),
@@ -132,7 +132,7 @@ def module_names(config: UNet2DConfig) -> dict[str, tuple[str, ...]]:
 
 
 def to_diffusers_weights(state: dict[str, Tensor], config: UNet2DConfig) -> dict[str, Tensor]:
-    """A UNet2D's state dict under diffusers' names; DiffusersError where a module has no counterpart there."""
+    """A UNet2D's state dict under diffusers' names; DiffusersError if a module has no counterpart there."""
     names, out = module_names(config), {}
     for key, value in state.items():
         module, _, leaf = key.rpartition(".")
@@ -153,12 +153,12 @@ def from_diffusers_weights(state: dict[str, Tensor], config: UNet2DConfig) -> di
             if all(k in left for k in keys):
                 out[f"{ours}.{leaf}"] = torch.cat([left.pop(k) for k in keys])
     if left:
-        raise DiffusersError(f"the weights hold {min(left)}, which a UNet2DModel of their config does not have")
+        raise DiffusersError(f"the weights contain {min(left)}, which a UNet2DModel with this config does not have")
     return out
 
 
 def _modern(key: str) -> str:
-    """Names of attention layers from before diffusers 0.14 -> today's."""
+    """Names of attention layers from before diffusers 0.14 -> current names."""
     head, _, leaf = key.rpartition(".")
     start, _, name = head.rpartition(".")
     return f"{start}.{OLD_NAMES[name]}.{leaf}" if name in OLD_NAMES else key

@@ -1,13 +1,14 @@
 """Checkpoints as ONNX models, for a page that samples in the visitor's browser (see docs/playground.md).
 
-A folder holds any number of checkpoints. `manifest.json` lists them, with all that a sampler needs besides:
+A folder can hold any number of checkpoints. `manifest.json` lists them, with everything else that a sampler needs:
 
     {"models": [{"name", "classes", "shape", "timesteps", "alphas_cumprod", "parameterization", "class_table", "macs",
                  "pairs", "files": {"ema": {"file", "bytes", "sha256"}, "raw": ..., "classifier": ...}}]}
 
 The networks are called `name-ema.onnx` and `name-raw.onnx`: xt (B, C, H, W), t (B,), class_emb (B, D) -> output
-(B, C, H, W), all float32, any B. Class embeddings are rows of class_table (K + 1, D), the last of them the null class,
-or any points between. The classifier `name-classifier.onnx` takes images (B, C, H, W) in [-1, 1] to logits (B, K).
+(B, C, H, W), all float32, any B. Class embeddings are rows of class_table (K + 1, D), the last of which is the null
+class, or any points between. The classifier `name-classifier.onnx` maps images (B, C, H, W) in [-1, 1] to logits
+(B, K).
 """
 
 import hashlib
@@ -35,7 +36,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class OnnxError(ValueError):
-    """A checkpoint that cannot become an ONNX model, or a folder that cannot take it; the message says why."""
+    """A checkpoint that cannot be exported to ONNX, or a folder that cannot be written; the message says why."""
 
 
 class WithEmbeddings(nn.Module):
@@ -56,8 +57,8 @@ def example(net: ConditionalNetwork, batch: int = 2) -> tuple[Tensor, Tensor, Te
 
 
 def write_model(module: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> dict[str, Any]:
-    """Trace a module and write it, its batch left open; returns {"file", "bytes", "sha256"}."""
-    # The tracing exporter: ten times as fast as the one on torch.export, and it leaves no paths of this machine behind.
+    """Trace a module and write it, with a variable batch size; returns {"file", "bytes", "sha256"}."""
+    # The tracing exporter: ten times as fast as the one on torch.export, and it writes no paths of this machine.
     buffer, open_batch = io.BytesIO(), {name: {0: "batch"} for name in (*inputs, output)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,14 +72,14 @@ def write_model(module: nn.Module, inputs: dict[str, Tensor], output: str, path:
 
 
 def macs(net: ConditionalNetwork) -> int:
-    """Multiplications of one evaluation of one image: what its time is nearly proportional to."""
+    """Multiply-adds of one evaluation of one image, to which its time is nearly proportional."""
     with FlopCounterMode(display=False) as counter:
         net.forward_with_cond(*example(net, 1))
     return counter.get_total_flops() // 2
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
-    """What the folder holds so far; OnnxError where its manifest is not one."""
+    """The manifest of the folder so far; OnnxError if it is not a manifest."""
     path = out / MANIFEST
     if not path.exists():
         return {"models": []}
@@ -91,23 +92,23 @@ def read_manifest(out: Path) -> dict[str, Any]:
 
 
 def check(loaded: Loaded, name: str, raw: bool) -> None:
-    """OnnxError says what is missing: the packages, classes, raw weights, or a name that may stand in an address."""
+    """OnnxError says what is missing: the packages, classes, raw weights, or a name that is valid in a URL."""
     if importlib.util.find_spec("onnx") is None:
         raise OnnxError("ONNX models need the package onnx, which is not installed: pip install onnx")
     if not NAME.fullmatch(name):
-        raise OnnxError(f"'{name}' cannot stand in an address; give the checkpoint a name of letters, digits, - and _")
+        raise OnnxError(f"'{name}' cannot be part of a URL; give the checkpoint a name of letters, digits, - and _")
     if not loaded.preset.unet.num_classes:
-        raise OnnxError("this checkpoint has no classes to choose or to guide; take one that was trained with classes")
+        raise OnnxError("this checkpoint has no classes to choose from or to guide; use one trained with classes")
     if loaded.ema.null_class is None:
-        raise OnnxError("this checkpoint has no null class, which guidance in the playground compares with")
+        raise OnnxError("this checkpoint has no null class, which guidance in the playground needs")
     if raw:
-        loaded.raw  # noqa: B018 - CheckpointError where there is none
+        loaded.raw  # noqa: B018 - CheckpointError if there is none
 
 
 def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -> dict[str, Any]:
-    """Write the averaged network (and the raw one, where `raw`) and their classifier; returns the manifest's entry. A
-    folder keeps the other checkpoints it has; one of the same name is replaced. OnnxError or CheckpointError where the
-    checkpoint cannot be exported, before anything is written."""
+    """Write the averaged network (with `raw`, also the raw one) and their classifier; returns the manifest's entry. The
+    folder keeps its other checkpoints; one of the same name is replaced. OnnxError or CheckpointError if the checkpoint
+    cannot be exported, before anything is written."""
     out = Path(out)
     check(loaded, name, raw)
     manifest = read_manifest(out)
@@ -118,7 +119,7 @@ def export_onnx(loaded: Loaded, out: Path | str, name: str, raw: bool = False) -
     for kind, net in [("ema", loaded.ema), *([("raw", loaded.raw)] if raw else [])]:
         inputs = dict(zip(("xt", "t", "class_emb"), example(net)))
         files[kind] = write_model(WithEmbeddings(net), inputs, "output", out / f"{name}-{kind}.onnx")
-        tables[kind] = net.class_table.weight.tolist()  # (K + 1, D); float32 survives the way through decimals
+        tables[kind] = net.class_table.weight.tolist()  # (K + 1, D); float32 survives the conversion to decimals
     shape = (u.image_channels, u.image_size, u.image_size)
     if judge := known_classifier(shape, classes_of(loaded)):
         images = {"images": example(loaded.ema)[0]}

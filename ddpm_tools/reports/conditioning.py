@@ -1,4 +1,4 @@
-"""The figures of lesson 5.3: strategies compared, what a label is worth, where attention goes, what lies between."""
+"""The figures of lesson 5.3: strategies compared, the value of a label, where attention goes, captioned pictures."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddpm_core.plots import pixels
 
-STYLES = {  # colour, line and mark: to be told apart in print too
+STYLES = {  # colour, line and marker, to be distinguished in print too
     "add": ("tab:blue", "-", "o"), "adagn": ("tab:orange", "-", "s"), "concat": ("tab:green", "-.", "^"),
     "adaln_zero": ("tab:red", "-.", "v"), "cross_attention_1": ("tab:purple", ":", "D"),
     "cross_attention": ("tab:brown", ":", "P"), "none": ("black", "--", "X"),
@@ -35,13 +35,13 @@ def figure(width: float, height: float, columns: int, **options: Any) -> tuple[F
 
 
 def smooth(loss: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Steps and means of 50 steps, from means of ten."""
+    """Steps, and means over 50 steps computed from means over ten."""
     means = torch.as_tensor(loss).unfold(0, min(5, len(loss)), 1).mean(1)
     return 10 * (torch.arange(len(means)) + min(5, len(loss))), means
 
 
 def training_curves(runs: Sequence[dict], live: Tensor, name: str) -> Figure:
-    """Left: the recorded run of "add", and the losses (steps,) of a run made here. Right: every run of the record."""
+    """Left: the recorded run of "add", and the losses (steps,) of a live run. Right: every recorded run."""
     fig, axes = figure(11, 3.8, 2)
     recorded, live = torch.tensor(runs[0]["train_loss"]), live[: len(live) // 10 * 10].view(-1, 10).mean(1)
     axes[0].plot(10 * torch.arange(1, len(recorded) + 1), recorded, color="0.6", lw=4, label="'add', as recorded")
@@ -53,7 +53,7 @@ def training_curves(runs: Sequence[dict], live: Tensor, name: str) -> Figure:
         axes[1].plot(*smooth(run["train_loss"]), line, color=color, marker=mark, ms=4, markevery=4, label=label)
     axes[1].set(title="All strategies, means of 50 steps, one seed")
     for ax in axes:
-        ax.set(xlabel="training step", ylabel="loss (1: no noise predicted at all)", yscale="log")
+        ax.set(xlabel="training step", ylabel="loss (1: no noise predicted)", yscale="log")
         ticks = [v for v in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1) if ax.get_ylim()[0] < v < ax.get_ylim()[1]]
         ax.set_yticks(ticks, [f"{v:g}" for v in ticks])
         ax.minorticks_off()
@@ -64,7 +64,7 @@ def training_curves(runs: Sequence[dict], live: Tensor, name: str) -> Figure:
 def by_strategy(
     values: Mapping[str, Mapping[str, Sequence[float]]], errors: Mapping[str, Mapping[str, float]]
 ) -> Figure:
-    """`values[metric][strategy]`: a number a seed. The control is off the scale of all panels but the loss."""
+    """`values[metric][strategy]`: one number per seed. The control is off the scale in all panels but the loss."""
     fig, axes = figure(3.9 * len(values) + 0.5, 4, len(values))
     for ax, (metric, of) in zip(axes, values.items()):
         shown = [n for n in of if n != "none" or metric == "heldout_loss"]
@@ -77,12 +77,12 @@ def by_strategy(
         if metric != "heldout_loss":
             ax.margins(y=0.2)
             ax.text(0.03, 0.03, f"control, off the scale: {mean(of['none']):.2f}", transform=ax.transAxes, fontsize=8)
-    fig.suptitle("Mean over the seeds; bars: 95 %, from drawing images again; small dots: each seed", fontsize=10)
+    fig.suptitle("Mean over the seeds; bars: 95 %, from resampling images; small dots: each seed", fontsize=10)
     return fig
 
 
 def paired_reruns(record: dict) -> Figure:
-    """Difference of two designs in every rerun of a record, metric by metric."""
+    """Difference between two designs in every rerun of a record, metric by metric."""
     fig, axes = figure(10.5, 3, len(record["differences"]))
     for ax, (metric, d) in zip(axes, record["differences"].items()):
         each = [a - b for a, b in d["pairs"]]
@@ -92,7 +92,7 @@ def paired_reruns(record: dict) -> Figure:
         ax.set(xlabel="rerun", title=METRICS[metric])
         ax.title.set_fontsize(10)
         ax.legend(fontsize=8)
-    axes[0].set_ylabel("addition less AdaLN-Zero")
+    axes[0].set_ylabel("addition minus AdaLN-Zero")
     return fig
 
 
@@ -100,7 +100,7 @@ def by_level(
     times: Sequence[int], curves: Mapping[str, Tensor], worth: Mapping[str, tuple[Tensor, Tensor | None]],
     titles: tuple[str, str], unit: str,
 ) -> Figure:  # fmt: skip
-    """Losses by noise level, and what the condition is worth: name -> (difference, its standard error or None)."""
+    """Losses by noise level, and the gain from the condition: name -> (difference, its standard error or None)."""
     fig, axes = figure(10.5, 3.4, 2)
     for (name, curve), style in zip(curves.items(), ("-", "--", ":")):
         axes[0].plot(times, curve, style, marker=".", label=name)
@@ -116,7 +116,7 @@ def by_level(
 
 
 def token_maps(x0: Tensor, xt: Tensor, four: Tensor, alone: Tensor, title: str) -> Figure:
-    """An image and its noisy version, the one-token map (H, W), and heads by tokens: four (nh, S, H, W)."""
+    """An image, its noisy version, the one-token map (H, W), and a grid of heads by tokens: four (nh, S, H, W)."""
     heads, tokens = four.shape[:2]
     fig = Figure(figsize=(9.5, 1.55 * heads + 0.5), layout="constrained", dpi=110)
     left, right = fig.subfigures(1, 2, width_ratios=(1.3, tokens))
@@ -140,7 +140,7 @@ def token_maps(x0: Tensor, xt: Tensor, four: Tensor, alone: Tensor, title: str) 
 
 
 def captioned(images: Tensor, captions: Sequence[str], columns: int, title: str, rows: Sequence[str] = ()) -> Figure:
-    """Pictures, captions below: one for each picture, or with names of rows, one for each column. nan: left blank."""
+    """Pictures with captions below: one per picture, or, if the rows have names, one per column. nan: left blank."""
     lines = -(-len(images) // columns)
     fig = Figure(figsize=(1.35 * columns + 0.4, (1.4 if rows else 1.8) * lines + 0.7), layout="constrained", dpi=110)
     axes = fig.subplots(lines, columns, squeeze=False)

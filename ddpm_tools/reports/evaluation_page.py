@@ -1,4 +1,4 @@
-"""One page for one evaluation, in one file: samples, results, classes, confusions, nearest training images."""
+"""One self-contained page per evaluation: samples, results, classes, confusions, nearest training images."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ddpm_tools.reports import html
 TEMPLATE = html.TEMPLATES / "evaluation.html"
 ROWS, COLUMNS = 20, 10  # of the sample grid
 PAIRS = 12  # nearest neighbours shown
-MOST_CLASSES = 30  # in a confusion matrix that can still be read
+MOST_CLASSES = 30  # in a confusion matrix that is still readable
 
 
 def cells(e: Estimate | None) -> list[str]:
@@ -34,7 +34,7 @@ def cells(e: Estimate | None) -> list[str]:
 
 
 def rows_by_extractor(results: list[MetricResult]) -> dict[str, list[list[str]]]:
-    """Rows of one table for each extractor: distances from different networks never stand in one column."""
+    """Rows of one table per extractor: distances from different networks never share a column."""
     tables: dict[str, list[list[str]]] = {r.about.extractor: [] for r in results}
     for r in results:
         tables[r.about.extractor].append([METRICS[r.metric].title, *cells(r.estimate), METRICS[r.metric].better])
@@ -42,7 +42,7 @@ def rows_by_extractor(results: list[MetricResult]) -> dict[str, list[list[str]]]
 
 
 def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> Figure:
-    """Ten images of each class, or a hundred where there are no classes."""
+    """Ten images of each class, or a hundred if there are no classes."""
     if e.labels is None:
         return plots.grid(to_float(e.seen.images[: COLUMNS**2]), COLUMNS, title="")
     rows, names = [], []
@@ -56,7 +56,7 @@ def sample_grid(e: Evaluation, classes: tuple[str, ...]) -> Figure:
 
 
 def neighbour_pairs(e: Evaluation, data: ImageData) -> Figure:
-    """The generated images that lie nearest to a training image, above that image."""
+    """The generated images nearest to a training image, each above that image."""
     nearest = e.neighbours.distance.argsort()[:PAIRS]
     both = torch.cat([e.seen.images[nearest], data.images[e.neighbours.index[nearest]]])
     distances = [f"{d:.3f}" for d in e.neighbours.distance[nearest]]
@@ -64,7 +64,7 @@ def neighbour_pairs(e: Evaluation, data: ImageData) -> Figure:
 
 
 def by_n_plot(e: Extrapolation) -> Figure:
-    """Distances of subsets against 1/n, and the line that leads to infinitely many images."""
+    """Distances of subsets against 1/n, and the line extrapolated to infinitely many images."""
     plot = Figure(figsize=(5, 3), layout="constrained", dpi=140)
     ax = plot.subplots()
     ax.plot([1 / n for n in e.sizes], e.values, "o", color="tab:blue", label="random subsets")
@@ -81,7 +81,7 @@ def by_n_plot(e: Extrapolation) -> Figure:
 def write(
     out: Path, results: list[MetricResult], e: Evaluation, data: ImageData, limit: float, made_with: dict, title: str
 ) -> Path:
-    """Write the page out/index.html; `results` are over all seeds, everything else is of the first."""
+    """Write the page out/index.html; `results` are over all seeds, everything else is from the first."""
     counts = e.confusion.tolist() if e.confusion is not None and len(data.classes) <= MOST_CLASSES else []
     return html.write(
         out / "index.html", TEMPLATE,

@@ -1,5 +1,5 @@
-"""HTML pages from Jinja2 templates. Every value is escaped. A page loads nothing but the pictures beside it, and runs
-no script but the filter box's, so that text from a student cannot act even where escaping fails."""
+"""HTML pages from Jinja2 templates. Every value is escaped. A page loads only the pictures beside it, and runs only the
+filter box's script, so that text from a student is harmless even if escaping fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @cache
 def environment(folder: Path) -> Environment:
-    """The templates in `folder`, which may extend and import the ones here. Only Markdown is not escaped."""
+    """The templates in `folder`, which can extend and import the ones here. Only Markdown is not escaped."""
     env = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]), autoescape=lambda name: not (name or "").endswith(".md"),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -41,18 +41,18 @@ def render(template: Path, **values: Any) -> str:
 
 
 def write(path: Path, template: Path, **values: Any) -> Path:
-    """Write a page, whole or not at all."""
+    """Write a page, completely or not at all."""
     write_text(path, render(template, **values))
     return path
 
 
 def data_uri(image: bytes, kind: str = "png") -> str:
-    """An image as an address, so that the page itself holds it."""
+    """An image as a data URI, embedded in the page itself."""
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def figure_uri(figure: Figure) -> str:
-    """A matplotlib figure as such an address."""
+    """A matplotlib figure as a data URI."""
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return data_uri(file.getvalue())
@@ -67,5 +67,5 @@ def percent(share: float | None) -> str:
 
 
 def shortened(text: str, most: int = 90) -> str:
-    """Text on one line; of a long one, its beginning and its end."""
+    """Text on one line; if it is long, only its beginning and end."""
     return text if len(text) <= most else f"{text[: most - 30]}…{text[-24:]}"

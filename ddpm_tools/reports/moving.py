@@ -1,6 +1,6 @@
-"""Moving pictures: tiles with names, drawn pixel by pixel, and an endless WebP of them.
+"""Animations: tiles with names, drawn pixel by pixel, written as a looping WebP.
 
-A GIF's 256 colours are too few for photographs, and a figure by matplotlib takes too long for one of many frames.
+A GIF's 256 colours are too few for photographs, and matplotlib is too slow for many frames.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from ddpm_core.plots import pixels
 from ddpm_core.samplers import Trajectory
 
 INK, PAPER = "#1b1f24", "#ffffff"
-GAP, LINE = 4, 20  # pixels between tiles, and for a line of text
-MS, HELD = 110, 1800  # how long a frame is shown, and how long the last one
-Frame = tuple[Image.Image, int]  # and for how many milliseconds it is shown
+GAP, LINE = 4, 20  # pixels between tiles, and per line of text
+MS, HELD = 110, 1800  # how long each frame is shown, and the last one
+Frame = tuple[Image.Image, int]  # the image, and for how many milliseconds it is shown
 
 
 def tiles(images: Tensor, columns: int, names: Sequence[str] = (), title: str = "", side: int = 96) -> Image.Image:
     """Images (N, C, H, W) in [-1, 1], row by row, each enlarged by a whole number to at most `side` pixels.
 
-    A name stands below its image; rows without a name have no room for one.
+    Names are below their images; rows without names leave no room for them.
     """
     zoom = max(1, side // images.shape[-1])
     height, width = (s * zoom for s in images.shape[-2:])
@@ -47,7 +47,7 @@ def tiles(images: Tensor, columns: int, names: Sequence[str] = (), title: str = 
 
 
 def denoising(way: Trajectory, classes: Sequence[str], w: float) -> list[Frame]:
-    """A frame a step, a column a class: above what the sampler holds, below what the network takes it for."""
+    """One frame per step, one column per class: above, the sampler's image; below, the network's guess of x0."""
     names, shown = [*[""] * len(classes), *classes], []
     steps = [*zip(way.t, way.xt, way.x0_hat), (0, way.final, way.final)]
     for t, xt, x0_hat in steps:  # (K, C, H, W) each
@@ -57,7 +57,7 @@ def denoising(way: Trajectory, classes: Sequence[str], w: float) -> list[Frame]:
 
 
 def write(shown: Sequence[Frame], path: Path, quality: int = 55) -> Path:
-    """The frames as an endless WebP."""
+    """Write the frames as a looping WebP."""
     path.parent.mkdir(parents=True, exist_ok=True)
     first, *rest = (picture for picture, _ in shown)
     options = {"duration": [ms for _, ms in shown], "loop": 0, "quality": quality, "method": 4}

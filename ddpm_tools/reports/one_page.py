@@ -1,6 +1,6 @@
-"""A page of HTML, CSS and JavaScript modules as one file, which opens from a disk too: browsers load modules from a
-web server alone. Each module becomes a function that returns what it exports, in the order in which they need each
-other. No tool of the JavaScript world is needed, and the sources stay what the browser runs while one works on them.
+"""A page of HTML, CSS and JavaScript modules in one file, which also opens from disk: browsers load modules only from a
+web server. Each module becomes a function that returns its exports, in order of dependence. No JavaScript tools are
+needed, and during development the browser runs the sources as they are.
 """
 
 import re
@@ -16,7 +16,7 @@ EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|let|class) ([\w
 
 
 def modules(entry: Path) -> list[Path]:
-    """The module and all that it imports, each after those that it needs. ValueError where a file is missing."""
+    """The module and all its imports, each after those it needs. ValueError if a file is missing."""
     order: list[Path] = []
     seen: set[Path] = set()
 
@@ -25,7 +25,7 @@ def modules(entry: Path) -> list[Path]:
             return
         seen.add(file)
         if not file.is_file():
-            raise ValueError(f"{importer.name} imports {file.name}, which is not there")
+            raise ValueError(f"{importer.name} imports {file.name}, which is missing")
         for _, target in IMPORT.findall(file.read_text(encoding="utf-8")):
             visit((file.parent / target).resolve(), file)
         order.append(file)
@@ -35,7 +35,7 @@ def modules(entry: Path) -> list[Path]:
 
 
 def as_function(file: Path, number: dict[Path, int]) -> str:
-    """A module as a constant that holds its exports."""
+    """A module as a constant with its exports."""
     text = file.read_text(encoding="utf-8")
 
     def taken(match: re.Match) -> str:
@@ -46,12 +46,12 @@ def as_function(file: Path, number: dict[Path, int]) -> str:
     exports = ", ".join(EXPORT.findall(text))
     body = EXPORT.sub("", IMPORT.sub(taken, text))
     if left := re.search(r"^(import|export)\b.*", body, re.M):
-        raise ValueError(f"{file.name}: cannot join '{left.group()}'; write plain imports and exports")
+        raise ValueError(f"{file.name}: cannot bundle '{left.group()}'; use plain imports and exports")
     return f"// {file.name}\nconst m{number[file]} = (() => {{\n{body}\nreturn {{ {exports} }};\n}})();\n"
 
 
 def one_page(page: Path, links: Iterable[tuple[str, str]] = ()) -> str:
-    """The page with its style sheet and modules inside; links (title, address) stand where it has <!-- links -->."""
+    """The page with its style sheet and modules inside; links (title, address) replace its <!-- links -->."""
     html = page.read_text(encoding="utf-8")
     style = re.search(r'<link rel="stylesheet" href="([^"]+)" />', html)
     script = re.search(r'<script type="module" src="([^"]+)"></script>', html)
@@ -63,6 +63,6 @@ def one_page(page: Path, links: Iterable[tuple[str, str]] = ()) -> str:
     sheet = (page.parent / style[1]).read_text(encoding="utf-8")
     bar = "".join(f'<a href="{address}">{title}</a>' for title, address in links)
     html = html.replace("<!-- links -->", f'<nav aria-label="Course">{bar}</nav>' if bar else "")
-    html = html.replace("'self'", "'unsafe-inline'")  # in the page's content security policy: there is nothing else
+    html = html.replace("'self'", "'unsafe-inline'")  # in the page's content security policy: everything is inline now
     html = html.replace(style[0], f"<style>\n{sheet}</style>")
     return html.replace(script[0], f'<script type="module">\n{code}</script>')  # a module: after the page, and strict

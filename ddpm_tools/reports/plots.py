@@ -1,4 +1,4 @@
-"""What a demo draws besides grids: the plot of a guidance sweep, and a walk between classes as a GIF."""
+"""What the demo draws besides grids: the plot of a guidance sweep, and an interpolation as a GIF."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ LABELS = {"adherence": "label adherence", "distance": "Fréchet distance", "dive
 
 
 def apart(values: Sequence[float], share: float = 0.12) -> list[float]:
-    """Those of the values that an axis has room to name: each at least this share of the range beyond the last one."""
+    """The values that an axis has room to label: each is at least this share of the range beyond the last one."""
     named: list[float] = []
     room = share * (max(values) - min(values))
     for value in sorted(set(values)):
@@ -47,7 +47,7 @@ def sweep_plot(scales: Sequence[float], scores: Sequence[Scores], title: str = "
 
 
 def gif(frames: Tensor, path: Path, zoom: int = 16, ms: int = 90) -> Path:
-    """Frames (N, C, H, W) as a GIF that runs forth and back."""
+    """Frames (N, C, H, W) as a GIF that runs back and forth."""
     path.parent.mkdir(parents=True, exist_ok=True)
     there_and_back = torch.cat([frames, frames.flip(0)[1:-1]])
     big = [Image.fromarray(pixels(f)).resize([s * zoom for s in f.shape[:0:-1]], Image.NEAREST) for f in there_and_back]

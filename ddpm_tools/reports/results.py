@@ -1,5 +1,5 @@
-"""Full-scale runs on record: one JSON file per run, read back as tables beside the published results. Distances by
-different extractors, or of different numbers of images, never share a column; for the same reason the published ones
+"""Recorded full-scale runs: one JSON file per run, shown as tables beside the published results. Distances from
+different extractors, or of different numbers of images, never share a column. For the same reason the published ones
 (FID by Inception against the 50,000 training images) have their own table."""
 
 import csv
@@ -22,23 +22,23 @@ PUBLISHED = DATA_DIR / "published"
 
 @dataclass(frozen=True)
 class Result:
-    """One run: what was trained, where, how fast, and every figure of its samples."""
+    """One run: what was trained, where, how fast, and all metrics of its samples."""
 
     preset: str  # the name of the preset trained
-    design: str  # what departs from the preset, in a word
+    design: str  # how it departs from the preset, in one word
     seed: int
-    steps: int  # of training
-    batch_size: int  # images in a step, over all processes
-    commit: str  # of this repository
+    steps: int  # training steps
+    batch_size: int  # images per step, over all processes
+    commit: str  # the commit of this repository
     device: str  # the name of the GPU, or cpu
-    command: str  # that repeats the run
-    minutes: float  # of training, over all parts of an interrupted run
-    train_images_per_s: float  # while training
-    sample_images_per_s: float  # while sampling
-    peak_bytes: int  # of the GPU's memory, or of the process where there is none
+    command: str  # the command that repeats the run
+    minutes: float  # minutes of training, summed over all parts of an interrupted run
+    train_images_per_s: float  # training throughput
+    sample_images_per_s: float  # sampling throughput
+    peak_bytes: int  # peak memory of the GPU, or of the process if there is none
     figures: tuple[dict[str, Any], ...]  # MetricResult as plain values: value, interval, n, extractor, w, ...
     sampling: dict[str, Any] = field(default_factory=dict)  # SampleConfig and the number of steps
-    reduced: bool = False  # a smaller network or fewer steps than the preset's: proves the command, says nothing else
+    reduced: bool = False  # a smaller network or fewer steps than the preset's: only tests the command
 
     @property
     def name(self) -> str:
@@ -46,14 +46,14 @@ class Result:
 
 
 def write(result: Result, folder: Path = RESULTS) -> Path:
-    """Write the record of a run, whole or not at all."""
+    """Write the record of a run, completely or not at all."""
     path = folder / f"{result.name}.json"
     write_text(path, json_text(asdict(result), indent=1, ensure_ascii=False) + "\n")
     return path
 
 
 def read(path: Path) -> Result:
-    """A record; ValueError where the file is not one."""
+    """A record; ValueError if the file is not one."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Result(**{**values, "figures": tuple(values["figures"])})
@@ -62,7 +62,7 @@ def read(path: Path) -> Result:
 
 
 def read_all(folder: Path = RESULTS) -> list[Result]:
-    """All records of a folder, by name."""
+    """All records in a folder, by name."""
     return [read(p) for p in sorted(folder.glob("*.json"))]
 
 
@@ -78,8 +78,8 @@ def runs_table(results: Sequence[Result]) -> str:
 
 
 def figure_tables(results: Sequence[Result]) -> str:
-    """One table for each extractor, number of images, reference, steps and weights: designs down, metrics across, with
-    95 % intervals."""
+    """One table per extractor, number of images, reference, steps and weights: a row per design, a column per metric,
+    with 95 % intervals."""
 
     def space(f: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(f["about"][k] for k in ("extractor", "n", "reference", "steps", "weights"))
@@ -101,7 +101,7 @@ def figure_tables(results: Sequence[Result]) -> str:
 
 
 def published(folder: Path = PUBLISHED) -> dict[str, list[dict[str, str]]]:
-    """The published FIDs by Inception of the three tracks, row by row: not comparable with anything above."""
+    """The published Inception FIDs of the three tracks, row by row: not comparable with anything above."""
     tables = {}
     for path in sorted(folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as f:

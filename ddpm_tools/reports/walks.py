@@ -1,5 +1,5 @@
-"""The figures of lesson 5.3 about walks: what a classifier sees on the way, how grainy the middle is, which words are
-looked at."""
+"""The figures of lesson 5.3 about interpolation: what a classifier sees on the way, how grainy the middle is, and which
+words receive attention."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -16,12 +16,12 @@ MARKS = {"linear": ("tab:blue", "o"), "spherical": ("tab:red", "s"), "scores": (
 
 
 def kinds(votes: Tensor, a: int, b: int) -> dict[str, Tensor]:
-    """Which of the votes (walks, points) are for either end of the walk, and which for neither."""
+    """Which of the votes (walks, points) go to the first class, to the second, and to neither."""
     return dict(zip(KINDS, (votes == a, votes == b, (votes != a) & (votes != b))))
 
 
 def vote_curves(alphas: Tensor, votes: Mapping[tuple[str, str], Mapping[str, Tensor]], title: str) -> Figure:
-    """`votes[mode, pair][kind]`: hits (walks, points). A row a mode, a column a pair, Wilson's 95 % intervals."""
+    """`votes[mode, pair][kind]`: hits (walks, points). A row per mode, a column per pair, Wilson's 95 % intervals."""
     modes, pairs = (list(dict.fromkeys(key[i] for key in votes)) for i in (0, 1))
     size = (2.7 * len(pairs) + 0.6, 2.1 * len(modes) + 0.7)
     fig = Figure(figsize=size, layout="constrained", dpi=110)
@@ -40,19 +40,19 @@ def vote_curves(alphas: Tensor, votes: Mapping[tuple[str, str], Mapping[str, Ten
         ax.set_xlabel("alpha")
     for ax, mode in zip(axes[:, 0], modes):
         ax.set_ylabel(f"{mode}\nshare of images")
-    axes[0, -1].legend(fontsize=7, title="taken for", title_fontsize=7)
+    axes[0, -1].legend(fontsize=7, title="classified as", title_fontsize=7)
     fig.suptitle(title, fontsize=11)
     return fig
 
 
 def grain_of(record: dict, pair: Sequence[str], w: float, path: str, alpha: float) -> list[float]:
-    """A record's grain, an image each."""
+    """The grain in a record, one value per image."""
     (row,) = [r for r in record["rows"] if (r["pair"], r["w"], r["path"], r["alpha"]) == (list(pair), w, path, alpha)]
     return row["grain"]
 
 
 def grain_plot(record: dict) -> Figure:
-    """Grain at the ends and half-way (mean of the noises), a panel for each pair and w."""
+    """Grain at the ends and half-way (mean over the noises), one panel per pair and w."""
     pairs, scales = (
         [*dict.fromkeys(f(r) for r in record["rows"])] for f in (lambda r: tuple(r["pair"]), lambda r: r["w"])
     )
@@ -81,7 +81,7 @@ def grain_plot(record: dict) -> Figure:
 
 
 def word_rows(pictures: Sequence[Tensor], words: Sequence[Sequence[str]], maps: Sequence[Tensor], title: str) -> Figure:
-    """A row for each caption: the picture (C, H, W), and the map of each of its words (S, H, W); brightness by row."""
+    """One row per caption: the picture (C, H, W), and the map of each of its words (S, H, W); brightness by row."""
     columns = 1 + max(len(w) for w in words)
     fig = Figure(figsize=(1.5 * columns + 0.3, 1.65 * len(words) + 0.4), layout="constrained", dpi=110)
     for line, picture, names, shares in zip(fig.subplots(len(words), columns, squeeze=False), pictures, words, maps):

@@ -1,1 +1,1 @@
-"""Training runs on disk: speed, several processes, interruption, saving, logging."""
+"""Training runs on disk: speed, multiple processes, interruption, saving, logging."""

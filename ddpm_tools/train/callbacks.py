@@ -1,4 +1,4 @@
-"""What goes on around a training loop: saves, snapshots, previews, curves, a bar, and a clean stop when asked."""
+"""What happens around a training loop: saves, snapshots, previews, curves, a progress bar, and a clean stop."""
 
 import time
 from collections.abc import Iterable
@@ -25,17 +25,17 @@ from ddpm_tools.train.logs import Log, lost
 class CallbackConfig:
     """What a run does besides training."""
 
-    save_seconds: float = 60.0  # what a killed run loses at most; more where a save takes over a hundredth of that
-    save_every: int = 0  # steps between saves, besides
-    snapshot_every: int = 0  # steps between snapshots that are kept: NAME-000500, averaged weights in float16
+    save_seconds: float = 60.0  # the most a killed run loses; more if a save takes over a hundredth of that
+    save_every: int = 0  # steps between additional saves; 0: none
+    snapshot_every: int = 0  # steps between permanent snapshots: NAME-000500, averaged weights in float16
     previews: Path | None = None  # a folder for sample grids, every config.train.preview_every steps
     log: Path | None = None  # a folder for TensorBoard
     progress: bool = True
-    quick_gate: str = ""  # whether the design has passed it, for the record: see quick_gate.py
+    quick_gate: str = ""  # whether the design has passed the gate, for the record: see quick_gate.py
 
 
 class Callbacks:
-    """Saves, logs and draws while the steps of a run go by; only process 0 of several writes."""
+    """Saves, logs and draws during a run; of several processes only process 0 writes."""
 
     def __init__(
         self, config: Preset, out: Path, data: ImageData, state: TrainState, engine: FastEngine, options: CallbackConfig
@@ -45,13 +45,13 @@ class Callbacks:
         self.start, self.begin, self.saved, self.wait = state.step, time.monotonic(), time.monotonic(), 0.0
         record = checkpoint.read(out, skip="")[1] if resume.exists(out) else {}  # no tensors
         told = record.get("provenance", {})
-        self.minutes, self.cpu = told.get("minutes", 0.0), told.get("cpu_seconds", 0.0)  # of earlier parts of this run
+        self.minutes, self.cpu = told.get("minutes", 0.0), told.get("cpu_seconds", 0.0)  # of this run's earlier parts
         self.cpu -= time.process_time()
         self.loss: Tensor | None = None
-        self.previews = options.previews  # until one cannot be written
+        self.previews = options.previews  # None after a failed write
 
     def run(self, steps: Iterable[Step]) -> None:
-        """Take all steps, then save for good; Interrupted where somebody asked to stop."""
+        """Run all steps, then save the result; Interrupted if a stop was requested."""
         first, total = self.ranks.first, self.config.train.steps
         silent = not (self.options.progress and first)
         bar = tqdm(total=total, initial=self.start, unit="step", desc="training", disable=silent)
@@ -62,13 +62,13 @@ class Callbacks:
                 bar.update()
                 log.step(report)
                 self.loss = report.loss
-                if report.step % self.engine.speed.check_every == 0:  # a GPU has been waited for anyway
+                if report.step % self.engine.speed.check_every == 0:  # the GPU is synchronised at this step anyway
                     bar.set_postfix(loss=f"{float(report.loss):.4f}", lr=f"{report.lr:.1e}", refresh=False)
                 self.keep(report.step, log, asked)
             self.save(asked, resumable=False)
 
     def keep(self, step: int, log: Log, asked: Request) -> None:
-        """What is due after this step."""
+        """Whatever is due after this step."""
         up, checked = self.options, self.due(self.engine.speed.check_every, step)
         if self.due(up.snapshot_every, step) and self.ranks.first:
             name = self.out.with_name(f"{self.out.name}-{step:06d}")
@@ -81,23 +81,23 @@ class Callbacks:
         if stop or late or self.due(up.save_every, step):
             self.save(asked)
         if stop:
-            self.ranks.wait()  # for process 0 to have saved
+            self.ranks.wait()  # until process 0 has saved
             raise Interrupted(asked.number or 2)
 
     def due(self, every: int, step: int) -> bool:
-        """Every so many steps, but not after the last, when everything is saved anyway."""
+        """Whether a multiple of `every` is reached, but not at the last step, when everything is saved anyway."""
         return every > 0 and step % every == 0 and step < self.config.train.steps
 
     def save(self, asked: Request, resumable: bool = True) -> None:
         if self.ranks.first:
             began, patient, asked.patient = time.monotonic(), asked.patient, True
-            self.engine.verify()  # or the checkpoint there is stays
+            self.engine.verify()  # before the existing checkpoint is replaced
             resume.save_training(self.out, self.state, self.config, resumable, **self.about())
             asked.patient, self.saved = patient, time.monotonic()
-            self.wait = 100 * (self.saved - began)  # large networks on slow disks: a hundredth of the time, no more
+            self.wait = 100 * (self.saved - began)  # large networks on slow disks: at most a hundredth of the time
 
     def about(self) -> dict[str, Any]:
-        """Where the weights come from, for the JSON beside them."""
+        """Where the weights come from, for the JSON file beside them."""
         seconds, device = time.monotonic() - self.begin, self.engine.device
         gpu, done = device.type == "cuda", self.state.step - self.start
         about = {
@@ -113,14 +113,14 @@ class Callbacks:
             "speed": asdict(self.engine.speed),
             "last_loss": round(float(self.loss), 4) if self.loss is not None else None,
             "minutes": round(self.minutes + seconds / 60, 2),
-            "cpu_seconds": round(self.cpu + time.process_time(), 1),  # of this process, all threads
+            "cpu_seconds": round(self.cpu + time.process_time(), 1),  # of all threads of this process
             "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
             "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
         }
         return {"provenance": about | ({"quick_gate": gate} if (gate := self.options.quick_gate) else {})}
 
     def preview(self, step: int, log: Log) -> None:
-        """Samples of the averaged weights, one row a class (the first ten), or of the first captions."""
+        """Samples from the averaged weights, one row per class (the first ten), or for the first captions."""
         self.engine.verify()
         k, names = min(self.config.unet.num_classes, 10), []
         if self.data.labels.dim() == 2:
@@ -129,7 +129,7 @@ class Callbacks:
             y, names = torch.arange(k).repeat_interleave(8), self.data.classes[:k]  # (8·k,)
         else:
             y = torch.zeros(32, dtype=torch.long)
-        w = 2.0 if self.config.train.p_uncond and (k or y.dim() == 2) else 1.0  # no null class without label dropout
+        w = 2.0 if self.config.train.p_uncond and (k or y.dim() == 2) else 1.0  # else the null class is untrained
         images = sample(self.state.averaged, y, w, 20)
         log.preview(images, 8, step)
         if self.previews:

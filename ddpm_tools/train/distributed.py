@@ -1,6 +1,6 @@
-"""Training by several processes under `torchrun`: each computes its share of every batch, and gradients are averaged.
-Every process draws the random numbers of the whole batch and keeps its share, so that the result does not depend on how
-many there are. Weights, moments and EMA then move alike everywhere; process 0 alone writes and draws."""
+"""Training in several processes under `torchrun`: each computes its share of every batch, and gradients are averaged.
+Every process draws the random numbers for the whole batch and keeps its share, so the result does not depend on the
+number of processes. Weights, moments and EMA are then the same everywhere; only process 0 writes and draws."""
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which process this is (`rank`, from 0), and of how many."""
+    """Which process this is (`rank`, from 0), and out of how many."""
 
-    rank: int = 0  # of this process, from 0
+    rank: int = 0  # the number of this process, from 0
     world: int = 1  # how many processes there are
 
     @property
@@ -24,7 +24,7 @@ class Ranks:
         return self.rank == 0
 
     def shares(self, batch_size: int, micro_batches: int = 1) -> list[slice]:
-        """This process's parts of a batch; ValueError where it cannot be divided evenly."""
+        """This process's parts of a batch; ValueError if the batch cannot be divided evenly."""
         parts = self.world * micro_batches
         if batch_size % parts:
             raise ValueError(
@@ -35,7 +35,7 @@ class Ranks:
         return [slice(start + i * size, start + (i + 1) * size) for i in range(micro_batches)]
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its average over all processes, in one message."""
+        """Replace each tensor by its average over all processes, in one all-reduce."""
         if self.world == 1:
             return
         flat = torch.cat([x.detach().reshape(-1) for x in tensors])
@@ -45,10 +45,10 @@ class Ranks:
             x.detach().copy_(y.view(x.shape))
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; all must ask at the same step."""
+        """Whether the flag is set in any process; all must call this at the same step."""
         if self.world == 1:
             return flag
-        votes = torch.tensor([int(flag)])  # on the CPU: no GPU is waited for
+        votes = torch.tensor([int(flag)])  # on the CPU, to avoid waiting for a GPU
         dist.all_reduce(votes)
         return bool(votes)
 
@@ -61,16 +61,16 @@ class Ranks:
         return bool(values[0] == -values[1])
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes get here."""
         self.any(False)
 
     @contextmanager
     def first_goes_ahead(self) -> Iterator[None]:
-        """Process 0 runs the block before the others do: it downloads, and its error is the only one."""
+        """Process 0 runs the block before the others do, so that it alone downloads and reports errors."""
         if not self.first:
             try:
                 self.wait()
-            except RuntimeError:  # the connection broke: process 0 has failed, and said why
+            except RuntimeError:  # the connection broke: process 0 has failed and reported why
                 raise SystemExit(1) from None
         yield
         if self.first:
@@ -82,25 +82,25 @@ ALONE = Ranks()
 
 @contextmanager
 def processes(environment: Mapping[str, str], device: str) -> Iterator[tuple[Ranks, str]]:
-    """Join the other processes where `torchrun` started this one, and leave them at the end: (ranks, own device)."""
+    """Join the process group if `torchrun` started this process, and leave it at the end: (ranks, own device)."""
     if int(environment.get("WORLD_SIZE", 1)) == 1:
         yield ALONE, device
         return
     if torch.device(device).type == "cuda":
         device = f"cuda:{environment['LOCAL_RANK']}"
         if int(environment["LOCAL_RANK"]) >= torch.cuda.device_count():
-            raise ValueError(f"there are only {torch.cuda.device_count()} GPUs; give --nproc-per-node at most as many")
+            raise ValueError(f"there are only {torch.cuda.device_count()} GPUs; set --nproc-per-node to at most that")
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
     else:
         backend = "gloo"
-    # The defaults of its functions are the group that exists when it is imported, which an optimiser's first step does:
-    # they would keep the group and its threads beyond the interpreter's end, and there a thread aborts the process.
+    # Its functions keep the group that exists on import as a default, and an optimiser's first step imports it. The
+    # group's threads would then outlive the interpreter, and abort the process.
     importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group(backend)
     try:
         ranks = Ranks(dist.get_rank(), dist.get_world_size())
-        ranks.wait()  # all are connected before one may fail and leave, or the others would fail for that reason
+        ranks.wait()  # all must be connected before one can fail and leave, or the others would fail too
         yield ranks, device
     finally:
         dist.destroy_process_group()

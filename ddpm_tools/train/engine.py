@@ -1,5 +1,5 @@
-"""How a step is computed on this machine: precision, compilation, micro-batches, several processes, the watch over nan.
-The book's loop (`ddpm_core.training.train`) says what is computed; this is what `ddpm train` passes to it."""
+"""How a step is computed on this machine: precision, compilation, micro-batches, multiple processes, checks for nan.
+The book's loop (`ddpm_core.training.train`) defines what is computed; `ddpm train` passes this engine to it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,10 +15,10 @@ from ddpm_tools.train.speed import Speed, compiled, hardware, resolve
 
 
 def start(diffusion: Diffusion, config: TrainConfig, speed: Speed, data_bytes: int = 0) -> tuple[TrainState, Speed]:
-    """A fresh state where the network lies, and what `speed` leaves open chosen for that device."""
+    """A fresh state on the network's device, and `speed` with every "auto" chosen for that device."""
     speed = resolve(speed, hardware(diffusion.device), config.steps, data_bytes)
     if speed.channels_last:
-        diffusion.network.to(memory_format=torch.channels_last)  # before the EMA copies it
+        diffusion.network.to(memory_format=torch.channels_last)  # before the EMA copies the network
     return TrainState.start(diffusion, config, **({"fused": True} if speed.fused else {})), speed
 
 
@@ -30,14 +30,14 @@ class FastEngine(Engine):
         self.shares = ranks.shares(config.batch_size, speed.micro_batches)
         self.forward = compiled(state.model, speed)
         self.device = state.diffusion.device
-        # () on the device: the first step whose gradient was not finite, or -1; a GPU is not waited for at every step
+        # () on the device: the first step whose gradient was not finite, or -1; so no step has to wait for a GPU
         self.bad_step = torch.tensor(-1, device=self.device)
 
     def gradients(
         self, model: nn.Module, loss: Callable[..., Tensor], batch: tuple[Tensor, Tensor, Tensor], target: Tensor
     ) -> Tensor:
         value = torch.zeros((), device=self.device)
-        for share in self.shares:  # all of the batch, but for several processes or micro-batches
+        for share in self.shares:  # one, the whole batch, unless there are several processes or micro-batches
             with torch.autocast(self.device.type, torch.bfloat16, enabled=bool(self.speed.bf16)):
                 output = self.forward(*(x[share] for x in batch))
             part = loss(output, target[share], batch[1][share]) / len(self.shares)
@@ -49,28 +49,28 @@ class FastEngine(Engine):
     def check(self, norm: Tensor, state: TrainState, config: TrainConfig) -> None:
         finite = torch.isfinite(norm)
         self.bad_step = torch.where(finite | (self.bad_step >= 0), self.bad_step, state.step)
-        if self.speed.fused:  # GradScaler's switch: the kernel itself leaves weights and moments alone
+        if self.speed.fused:  # GradScaler's switch: the kernel itself leaves weights and moments unchanged
             state.optimizer.found_inf = (~finite).float()
         if (state.step + 1) % self.speed.check_every == 0 or state.step + 1 == config.steps:
             self.verify()
 
     def verify(self) -> None:
-        """FloatingPointError where a step's gradient was not finite."""
+        """FloatingPointError if a step's gradient was not finite."""
         if (bad := int(self.bad_step)) >= 0:
-            half = ", float32 in place of bfloat16" if self.speed.bf16 else ""
+            half = ", float32 instead of bfloat16" if self.speed.bf16 else ""
             raise FloatingPointError(
                 f"the loss or its gradient is not finite at step {bad}; try a lower learning rate (now "
                 f"{self.config.lr:g}){half} or look for a division by zero in the conditioning"
             )
 
     def batches(self, data: ImageData, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of `ddpm_core.training.batches`, from images beside the network where there is room for them."""
+        """The batches of `ddpm_core.training.batches`, from images stored on the network's device if they fit."""
         if self.speed.data_on_device:
             data = replace(data, images=data.images.to(self.device), labels=data.labels.to(self.device))
         return batches(data, self.config, start, self.device, to_device)
 
 
 def to_device(x: Tensor, device: torch.device | str) -> Tensor:
-    """x on the device; towards a GPU without waiting for what it is doing."""
+    """x on the device; copying to a GPU does not wait for its current work."""
     away = torch.device(device).type == "cuda" and x.device.type == "cpu"
     return x.pin_memory().to(device, non_blocking=True) if away else x.to(device)

@@ -1,4 +1,4 @@
-"""Flows of pictures: sampled by their ODE, and straightened by training on the pairs that they make themselves."""
+"""Flows of pictures: sampling by their ODE, and straightening by training on pairs from the flow itself."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Pairs = tuple[Tensor, Tensor, Tensor]  # noises and images (N, C, H, W), labels 
 
 @torch.no_grad()
 def travel(flow: Diffusion, eps: Tensor, y: Tensor, evaluations: int, step: Step = heun_step, w: float = 1.0) -> Tensor:
-    """Images (B, C, H, W) in [-1, 1] of the flow's ODE from noise eps, for labels y (B,), in so many evaluations.
+    """Images (B, C, H, W) in [-1, 1] by the flow's ODE from noise eps, for labels y (B,), in that many evaluations.
 
-    ValueError where the evaluations are no whole number of steps: Heun's take two each. Predictions are not clamped on
-    the way: at t = 0 the velocity of a clamped one has no bounds.
+    ValueError if the evaluations are not a whole number of steps: Heun's take two each. Predictions are not clamped
+    on the way: at t = 0 the velocity of a clamped one is unbounded.
     """
     each = 2 if step is heun_step else 1
     if evaluations < each or evaluations % each:
-        raise ValueError(f"a step takes {each} evaluations, so their number must be a multiple of it: {evaluations}")
+        raise ValueError(f"a step takes {each} evaluations, so their number must be a multiple of that: {evaluations}")
     field = from_denoiser(guided(replace(flow, clip=False), y, w), flow.schedule)
     times = torch.linspace(1, 0, evaluations // each + 1, device=eps.device)
     return flow_sample(field, eps, times, step).clamp(-1, 1)
 
 
 def pairs(flow: Diffusion, n: int, seed: int = 0, evaluations: int = 20, batch_size: int = 500) -> Pairs:
-    """n noises, the images that the flow makes of them, and their labels, class by class in turn."""
+    """n noises, the images that the flow makes from them, and their labels, which cycle through the classes."""
     y = torch.arange(n, device=flow.device) % flow.network.null_class
     eps = torch.randn(n, *flow.shape, generator=stream(seed, "pairs")).to(flow.device)
     parts = zip(eps.split(batch_size), y.split(batch_size))
@@ -42,7 +42,7 @@ def pairs(flow: Diffusion, n: int, seed: int = 0, evaluations: int = 20, batch_s
 
 
 def reflow(flow: Diffusion, made: Pairs, config: TrainConfig) -> Iterator[TrainState]:
-    """Train a flow further on pairs, with each noise bound to its image (Liu et al. 2023, algorithm 1).
+    """Continue training a flow on pairs, each noise fixed to its image (Liu et al. 2023, algorithm 1).
 
     The network is trained in place; yields the state after every step.
     """
@@ -53,7 +53,7 @@ def reflow(flow: Diffusion, made: Pairs, config: TrainConfig) -> Iterator[TrainS
         rng = stream(config.seed, "reflow", step, flow.device)
         i = torch.randint(len(y), (config.batch_size,), generator=rng, device=flow.device)  # (B,)
         t = torch.randint(schedule.timesteps, (len(i),), generator=rng, device=flow.device)
-        u = (t + 1) / (schedule.timesteps + 1)  # (B,): where timestep t is on the straight path
+        u = (t + 1) / (schedule.timesteps + 1)  # (B,), the position of timestep t on the straight path
         xt = interpolate_path(x0[i], eps[i], u) / ((1 - u) ** 2 + u**2).sqrt().view(-1, 1, 1, 1)
         loss = F.mse_loss(net(xt, t, y[i]), velocity_target(x0[i], eps[i]))
         state.optimizer.zero_grad()

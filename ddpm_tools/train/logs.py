@@ -1,4 +1,4 @@
-"""A run's curves and previews for TensorBoard: `tensorboard --logdir build/runs`. Outside the training loop."""
+"""A run's curves and previews for TensorBoard: `tensorboard --logdir build/runs`. Not part of the training loop."""
 
 import importlib.util
 import sys
@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ddpm_core.training import Step
 
-LOG_EVERY = 50  # steps: a look at the loss makes a GPU wait
+LOG_EVERY = 50  # steps: reading the loss makes a GPU wait
 
 
 def available() -> bool:
@@ -20,25 +20,25 @@ def available() -> bool:
 
 
 def lost(what: str, error: OSError) -> None:
-    """Say that something beside the training cannot be written any more: no reason to lose the training too."""
-    tqdm.write(f"the training goes on without {what}, which could not be written: {error}", file=sys.stderr)
+    """Report that something besides the checkpoint cannot be written; that is no reason to stop training."""
+    tqdm.write(f"training goes on without {what}, which could not be written: {error}", file=sys.stderr)
 
 
 class Log(AbstractContextManager):
-    """Writes loss, learning rate, gradient norm, images/s and previews into a folder; nothing where that is None. The
-    first write that fails is the last, and is told."""
+    """Writes loss, learning rate, gradient norm, images/s and previews to a folder; nothing if it is None. After the
+    first failed write, it reports the failure and stops logging."""
 
     def __init__(self, folder: Path | None, start: int, batch_size: int):
         self.writer, self.last, self.batch_size = None, (start, time.perf_counter()), batch_size
         if folder is not None:
             if not available():
-                raise ValueError("logging needs TensorBoard: `pip install tensorboard`, or leave --log out")
+                raise ValueError("logging needs TensorBoard: `pip install tensorboard`, or omit --log")
             from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
-            self.writer = SummaryWriter(folder, purge_step=start + 1)  # what a killed run logged beyond its checkpoint
+            self.writer = SummaryWriter(folder, purge_step=start + 1)  # drops what a killed run logged after its save
 
     def step(self, report: Step) -> None:
-        """To be called after every step."""
+        """Call after every step."""
         if self.writer is None or report.step % LOG_EVERY:
             return
         step, then = self.last
@@ -62,7 +62,7 @@ class Log(AbstractContextManager):
     def writing(self) -> Iterator[None]:
         try:
             yield
-        except OSError as e:  # of this write, or of an earlier one: TensorBoard writes in a thread
+        except OSError as e:  # from this write or an earlier one: TensorBoard writes in a thread
             self.writer = None
             lost("TensorBoard's curves", e)
 

@@ -1,4 +1,4 @@
-"""Other choices of which timesteps are trained and how their errors are weighed, for `train(..., loss=, times=)`."""
+"""Other distributions of training timesteps and other loss weights, for `train(..., loss=, times=)`."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ from ddpm_core.schedule import DiffusionSchedule
 
 
 def stratified_times(batch: int, schedule: DiffusionSchedule, generator: Generator) -> Tensor:
-    """One timestep from each of B equal parts of 0 ... T-1, in random order: less scatter of the loss between batches.
-    Each is uniform on its own (Kingma et al. 2021, appendix I.1, draws them from one offset)."""
+    """One timestep from each of B equal parts of 0 ... T-1, in random order, so the loss varies less between batches.
+    Each is uniform on its own (Kingma et al. 2021, appendix I.1, draw them from one offset)."""
     draw = {"generator": generator, "device": generator.device}
     u = (torch.randperm(batch, **draw) + torch.rand(batch, **draw)) / batch  # (B,) in [0, 1)
     return (u * schedule.timesteps).long().clamp(max=schedule.timesteps - 1)
 
 
 def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
-    """More of the middle of the schedule: t/T = sigmoid(normal) (Esser et al. 2024, section 3.1)."""
+    """More timesteps from the middle of the schedule: t/T = sigmoid(normal) (Esser et al. 2024, section 3.1)."""
 
     def times(batch: int, schedule: DiffusionSchedule, generator: Generator) -> Tensor:
         u = torch.sigmoid(mean + std * torch.randn(batch, generator=generator, device=generator.device))  # (B,)
@@ -30,9 +30,9 @@ def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
 
 
 def min_snr(parameterization: Parameterization, gamma: float = 5.0) -> Loss:
-    """Mean squared error, the error of x0 weighed by min(SNR, gamma) (Hang et al. 2023, eq. 8 and section 3.4).
-    ValueError for a parameterization whose target weighs the error of x0 in a way that is not known here."""
-    # by which the target's own error weighs that of x0, see lesson 5.1
+    """Mean squared error, with the error of x0 weighted by min(SNR, gamma) (Hang et al. 2023, eq. 8 and section 3.4).
+    ValueError for a parameterization whose own weighting of the x0 error is unknown here."""
+    # the weight of the x0 error in the plain error of each target, see lesson 5.1
     weights = {"epsilon": lambda snr: snr, "v": lambda snr: snr + 1, "x0": torch.ones_like}
     if parameterization.name not in weights:
         raise ValueError(f"min-SNR is known for {', '.join(weights)}, not for '{parameterization.name}'")
@@ -55,7 +55,7 @@ TIMES: dict[str, Times] = {
 
 
 def objective(config: Preset, parameterization: Parameterization) -> tuple[Loss, Times]:
-    """What a preset's names mean; ValueError lists the known ones."""
+    """The loss and timesteps that a preset names; ValueError lists the known ones."""
     for name, value, known in (("loss", config.loss, LOSSES), ("times", config.times, TIMES)):
         if value not in known:
             raise ValueError(f"unknown {name} '{value}'; known: {', '.join(known)}")

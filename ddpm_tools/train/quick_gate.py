@@ -1,6 +1,6 @@
-"""Which designs have passed the quick gate: what a full-scale run asks for, so that no GPU hours go to a broken one.
+"""Which designs have passed the quick gate. A full-scale run requires it, so that no GPU hours go to a broken design.
 The passes are data: the challenges' quick tier trains every known design on digits, and `python benchmarks/tracks.py`
-keeps which of them stay within the limits of the reference gate."""
+records which of them stay within the limits of the reference gate."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ PREDICTION = {"epsilon": "epsilon", "v": "vpred", "x0": "x0pred", "blend": "blen
 
 
 def designs(config: Preset) -> list[tuple[str, str]]:
-    """(track, design) for each choice of a config that belongs to a track, by the tracks' names."""
+    """(track, design) for each choice in a config that belongs to a track, under the tracks' names."""
     unet = config.unet
-    # the standard network's attention is at 16×16; more of it on smaller maps is no other design
+    # the standard network has attention at 16×16; more of it on smaller maps is the same design
     attention = {(1,): "standard", (1, 2): "standard", (): "no-attn", tuple(range(len(unet.channels))): "full-attn"}
     where = attention.get(tuple(unet.attention_levels), f"attention at levels {unet.attention_levels}")
     chosen = [("prediction", PREDICTION[config.parameterization]), ("architecture", where)]
@@ -24,18 +24,18 @@ def designs(config: Preset) -> list[tuple[str, str]]:
 
 
 def require(config: Preset, path: Path = PASSES) -> str:
-    """What the record says of a config whose designs have all passed; ValueError names the first that has not."""
-    strategy(config.conditioning)  # an unknown name is no design at all
+    """The note for the record of a config whose designs have all passed; ValueError names the first that has not."""
+    strategy(config.conditioning)  # raises for an unknown name
     passes = json.loads(path.read_text(encoding="utf-8"))["designs"] if path.is_file() else {}
     for track, design in designs(config):
         found = passes.get(track, {}).get(design)
         if not (found and found["passed"]):
-            why = f"did not pass it on {found['seeds']} seeds ({found['reason']})" if found else "was never put to it"
+            why = f"failed it on {found['seeds']} seeds ({found['reason']})" if found else "was never tested"
             others = ", ".join(name for name, told in passes.get(track, {}).items() if told["passed"]) or "none"
             raise ValueError(
                 f"full scale is for designs that have passed the quick gate, and '{design}' of the {track} track {why}"
-                f" (passed: {others}); see docs/challenges.md, or train it all the same with --ungated, and the"
-                " checkpoint will say so"
+                f" (passed: {others}); see docs/challenges.md, or train it anyway with --ungated, which the"
+                " checkpoint will record"
             )
     seeds = {design: passes[track][design]["seeds"] for track, design in designs(config)}
     return "passed: " + ", ".join(f"{design} ({n} seeds)" for design, n in seeds.items())

@@ -1,4 +1,4 @@
-"""A training run on disk: start, watch, interrupt, resume; and the names that people type."""
+"""A training run on disk: start, watch, interrupt, resume; and the checks of what users pass."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,8 @@ from ddpm_tools.train.engine import FastEngine, start
 from ddpm_tools.train.objectives import objective
 from ddpm_tools.train.speed import Speed, bf16_pays, hardware
 
-MEASURED_STEPS = 1000  # a run of a minute is float32 on every CPU, and gives the same numbers on all of them
-LARGEST_BATCH = 16  # times the training images: a few pictures may fill a batch, but none is made of repeats alone
+MEASURED_STEPS = 1000  # steps; shorter runs use float32 on every CPU, for the same numbers everywhere
+LARGEST_BATCH = 16  # times the training images: a few pictures can fill a batch, but not one of repeats alone
 
 
 def class_index(name: str, classes: tuple[str, ...]) -> int:
@@ -30,7 +30,7 @@ def class_index(name: str, classes: tuple[str, ...]) -> int:
 
 
 def fit(config: Preset, data: ImageData) -> None:
-    """ValueError where a network of this config cannot take this data."""
+    """ValueError if a network of this config cannot be trained on these data."""
     (c, h, w), u, k = data.images.shape[1:], config.unet, config.unet.num_classes
     if (c, h, w) != (u.image_channels, u.image_size, u.image_size):
         raise ValueError(
@@ -45,7 +45,7 @@ def fit(config: Preset, data: ImageData) -> None:
 
 
 def training_data(config: Preset) -> ImageData:
-    """The config's data as its network takes them; an unconditional network has one label, the null class 0."""
+    """The config's data in its network's format; for an unconditional network every label is the null class 0."""
     u = config.unet
     data = load_data(config.data, config.split, size=u.image_size, channels=u.image_channels)
     fit(config, data)
@@ -58,7 +58,7 @@ def training_data(config: Preset) -> ImageData:
 
 
 def wants_bf16(out: Path, config: Preset, diffusion: Diffusion, processes: int = 1) -> bool:
-    """On a CPU: whether the run began in bfloat16, or, where a long run begins now, is sooner in it."""
+    """On a CPU: whether the run began in bfloat16, or, for a long run that begins now, whether that is faster."""
     if resume.exists(out):
         return checkpoint.read(out, skip="")[1].get("provenance", {}).get("speed", {}).get("bf16") is True
     supported = hardware(diffusion.device).bf16 and config.train.steps >= MEASURED_STEPS
@@ -69,20 +69,20 @@ def train_run(
     config: Preset, out: Path, device: torch.device | str = "cpu",
     callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE,
 ) -> Path:  # fmt: skip
-    """Train to the end, from where an interrupted run of the same config stopped; returns the checkpoint's path. Ctrl-C
-    or SIGTERM saves after the step and raises Interrupted; FloatingPointError, on a loss that is not finite, leaves the
-    last save. The finished checkpoint holds no optimiser state. On a CPU a resumed run equals an unbroken one bit for
-    bit; on a GPU that is not promised."""
+    """Train to the end, resuming an interrupted run of the same config; returns the checkpoint's path. Ctrl-C or
+    SIGTERM saves after the step and raises Interrupted. FloatingPointError, on a loss that is not finite, leaves the
+    last save. The finished checkpoint has no optimiser state. On a CPU a resumed run equals an unbroken one bit for
+    bit; on a GPU this is not guaranteed."""
     callbacks, speed = callbacks or CallbackConfig(), speed or Speed()
     with ranks.first_goes_ahead():
         data = training_data(config)
-        ranks.shares(config.train.batch_size, speed.micro_batches)  # a sentence now, not after compiling
+        ranks.shares(config.train.batch_size, speed.micro_batches)  # fail now, not after compiling
         diffusion = config.diffusion(checkpoint.network_of(config).to(device))
         loss, times = objective(config, diffusion.parameterization)
         measure = speed.bf16 == "auto" and diffusion.device.type == "cpu"
         bf16 = measure and ranks.first and wants_bf16(out, config, diffusion, ranks.world)
     if measure:
-        speed = replace(speed, bf16=ranks.any(bf16))  # alike in all processes
+        speed = replace(speed, bf16=ranks.any(bf16))  # the same in all processes
     with ranks.first_goes_ahead():
         state, speed = start(diffusion, config.train, speed, data.images.nbytes)
         if ranks.first:
@@ -93,7 +93,7 @@ def train_run(
             state = resume.resume(out, config, state)
             resume.check_pictures(out, data)
     if not ranks.same(state.step):
-        raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk that all share")
+        raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk shared by all")
     if not done:
         engine = FastEngine(state, speed, config.train, ranks)
         around = Callbacks(config, checkpoint.stem(out), data, state, engine, callbacks)
@@ -101,7 +101,7 @@ def train_run(
             around.run(train(state, engine.batches(data, state.step), config.train, loss, times, engine))
         except FloatingPointError as e:
             kept = f"{out} keeps its last save" if resume.exists(out) else "nothing had been saved yet"
-            raise FloatingPointError(f"{e}; {kept}, and another learning rate needs another --out") from e
+            raise FloatingPointError(f"{e}; {kept}; another learning rate needs another --out") from e
     return checkpoint.stem(out)
 
 

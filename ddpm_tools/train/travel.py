@@ -1,10 +1,10 @@
-"""A training's state, small and in parts, to leave a machine that keeps nothing and lets only small files out.
+"""A training run's state in small parts, for a machine that keeps nothing and lets only small files out.
 
 Raw and averaged weights travel in float16, Adam's second moment in bfloat16 (its values, of 1e-10 and less, are zero in
-float16): 6 bytes a parameter in place of 16. The first moment stays behind and starts at zero, since it forgets within
-ten steps. Measured on digits, batches of 16, 100 steps in, with the same batches and noise: over the next 60 steps the
-rounding moves the weights by 0.1 % of their way, and the loss is 0.225, in the unbroken run 0.226; where both moments
-are lost it is 0.234. A finished run travels as its averaged weights alone."""
+float16): 6 bytes per parameter instead of 16. The first moment is dropped and restarts at zero, because its memory is
+ten steps. Measured on digits, batches of 16, after 100 steps, with the same batches and noise: over the next 60 steps
+the rounding changes the weights by 0.1 % of the distance they move, and the loss is 0.225, against 0.226 in the
+unbroken run and 0.234 if both moments are lost. Of a finished run, only the averaged weights travel."""
 
 import hashlib
 import json
@@ -23,8 +23,8 @@ MANIFEST = "state.json"
 
 
 def pack(path: Path, folder: Path, part_bytes: int) -> list[Path]:
-    """Write the run at `path` into `folder`: a manifest, and parts of at most so many bytes. They replace those of an
-    earlier save within milliseconds; a mixture of the two is refused by `unpack`, and never taken for a state."""
+    """Write the run at `path` into `folder`: a manifest, and parts of at most `part_bytes` bytes. They replace those of
+    an earlier save within milliseconds; `unpack` refuses a mixture of the two."""
     tensors, record = checkpoint.read(path)
     resumable = any(k.startswith("optimizer.") for k in tensors)
     weights = halved({k: v for k, v in tensors.items() if k.startswith(("ema.", "model.") if resumable else "ema.")})
@@ -32,7 +32,7 @@ def pack(path: Path, folder: Path, part_bytes: int) -> list[Path]:
     counters = {k: v for k, v in tensors.items() if k == "step" or (k.startswith("optimizer.") and k.endswith(".step"))}
     blob = save(weights | moments | counters)
     for kept in (record["config"], record.get("provenance", {})):
-        kept["data"] = Path(kept.get("data", "")).name  # what travels names no one's folders
+        kept["data"] = Path(kept.get("data", "")).name  # exported files name nobody's folders
     cuts = [blob[i : i + part_bytes] for i in range(0, len(blob), part_bytes)]
     names = [f"state-{i:02d}.part" for i in range(len(cuts))]
     about = {"parts": names, "sha256": hashlib.sha256(blob).hexdigest(), "record": record}
@@ -48,17 +48,17 @@ def pack(path: Path, folder: Path, part_bytes: int) -> list[Path]:
 
 
 def unpack(folder: Path, path: Path, data: str) -> Path:
-    """Make the checkpoint at `path` again, of a run that goes on with `data`. CheckpointError where a part is missing
-    or belongs to another save."""
+    """Restore the checkpoint at `path`, for a run that continues with `data`. CheckpointError if a part is missing or
+    belongs to another save."""
     try:
         about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         blob = b"".join((folder / Path(name).name).read_bytes() for name in about["parts"])
         record = about["record"]
         whole = hashlib.sha256(blob).hexdigest() == about["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise CheckpointError(f"{folder} does not hold a whole state ({e}); bring all files named state*") from e
+        raise CheckpointError(f"{folder} does not hold a complete state ({e}); copy all files named state*") from e
     if not whole:
-        raise CheckpointError(f"the parts in {folder} are not of one save; bring all files named state* together")
+        raise CheckpointError(f"the parts in {folder} are not from one save; copy all files named state* together")
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in load(blob).items()}
     first: dict[str, Tensor] = {
         k.removesuffix("_sq"): torch.zeros_like(v) for k, v in tensors.items() if k.endswith(".exp_avg_sq")

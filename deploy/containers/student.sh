@@ -1,14 +1,14 @@
 #!/bin/sh
-# Lays the course out in the student's folder, then does what was asked. What is there already stays as it is.
+# Copies the course into the student's folder, then runs the command. Existing files are left alone.
 course=/opt/course
 if ! [ -w . ]; then
-    echo "$PWD cannot be written here by user $(id -u): mount a folder of that user's, or start with --user" >&2
+    echo "$PWD cannot be written here by user $(id -u): mount a folder owned by that user, or start with --user" >&2
     exit 2
 fi
-for name in lessons exercises; do # the student's own, to work in; whole or not at all
+for name in lessons exercises; do # the student's own copy to work in; completely or not at all
     [ -e "$name" ] || { rm -rf ".$name" && cp -r "$course/$name" ".$name" && mv ".$name" "$name"; } || exit 2
 done
-for path in "$course"/*; do # the rest to read and to run, as the image has it
+for path in "$course"/*; do # the rest, linked to the image
     [ -e "${path##*/}" ] || ln -sfn "$path" "${path##*/}"
 done
 exec "$@"

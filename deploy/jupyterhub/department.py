@@ -1,4 +1,4 @@
-"""What differs between departments, read from department.toml beside this file."""
+"""Settings that differ between departments, read from department.toml beside this file."""
 
 import tomllib
 from dataclasses import dataclass, fields
@@ -11,15 +11,15 @@ class Department:
     students: tuple[str, ...]
     course: str = "conditional-diffusion"  # as in the course's nbgrader_config.py
     grader: str = "grader"  # the account that releases, collects, grades and returns
-    address: str = "http://127.0.0.1:8000"  # of the proxy; whatever brings HTTPS stands before it
-    hub_port: int = 8081  # these three on loopback alone
+    address: str = "http://127.0.0.1:8000"  # of the proxy; put whatever provides HTTPS in front of it
+    hub_port: int = 8081  # this and the next two only on loopback
     proxy_port: int = 8001
     formgrader_port: int = 9999
-    authenticator: str = "pam"  # accounts of this machine; else a class or entry point, such as one for OAuth or LTI
-    spawner: str = "localprocess"  # each server with its student's own account; "systemd" also limits memory
-    memory: str = "4G"  # of a student's server, for spawners that limit it: the dearest exercise takes 2 GB
-    course_folder: str = "/srv/course"  # the repository, for the grader's eyes alone
-    students_folder: str = "/srv/students"  # what `autograder release` made
+    authenticator: str = "pam"  # this machine's accounts; or a class or entry point, such as one for OAuth or LTI
+    spawner: str = "localprocess"  # each server under its student's own account; "systemd" also limits memory
+    memory: str = "4G"  # per student server, if the spawner limits it: the largest exercise takes 2 GB
+    course_folder: str = "/srv/course"  # the repository, readable only by the grader
+    students_folder: str = "/srv/students"  # the output of `autograder release`
 
     @property
     def people(self) -> set[str]:
@@ -27,13 +27,13 @@ class Department:
 
 
 def read(path: Path) -> Department:
-    """ValueError, in one sentence, for what cannot be meant."""
+    """The department's settings; ValueError, in one sentence, for invalid ones."""
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
-        raise ValueError(f"{path} cannot be read ({e.strerror}); begin with a copy of department.toml") from None
+        raise ValueError(f"{path} cannot be read ({e.strerror}); start from a copy of department.toml") from None
     except tomllib.TOMLDecodeError as e:
-        raise ValueError(f"{path} is no TOML: {e}") from None
+        raise ValueError(f"{path} is not valid TOML: {e}") from None
     known = {f.name: f.type for f in fields(Department)}
     for key, value in given.items():
         if key not in known:
@@ -49,7 +49,7 @@ def read(path: Path) -> Department:
     if both := sorted({*department.instructors} & {*department.students}):
         raise ValueError(f"{path}: {both[0]} is an instructor and a student; each needs an account of their own")
     if department.grader in department.people:
-        raise ValueError(f"{path}: nobody logs in as {department.grader}, which grades; take it out of the lists")
+        raise ValueError(f"{path}: nobody logs in as {department.grader}, which grades; remove it from the lists")
     return department
 
 

@@ -1,8 +1,8 @@
-"""A hub for one course: students' servers, and formgrader for instructors, each under an account of its own.
+"""A hub for one course: students' servers, and formgrader for instructors, each under its own account.
 
     cd /srv/hub/state && ../.venv/bin/jupyterhub -f ../jupyterhub_config.py
 
-What differs between departments stands in department.toml; what only JupyterHub knows may be added below.
+Settings that differ between departments are in department.toml; further JupyterHub settings can be added below.
 """
 
 import sys
@@ -21,7 +21,7 @@ c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{d.hub_port}"
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{d.proxy_port}"
 c.ConfigurableHTTPProxy.command = [str(HERE / "node_modules/.bin/configurable-http-proxy")]
 
-# Who comes in, and as what. nbgrader looks for these two groups by their names.
+# Who can log in, and in which role. nbgrader finds these two groups by their names.
 c.JupyterHub.authenticator_class = d.authenticator
 c.Authenticator.allowed_users = d.people
 c.JupyterHub.load_groups = {
@@ -35,12 +35,12 @@ c.JupyterHub.load_roles = [
         "scopes": [f"access:services!service={d.course}"],
     },
     {
-        "name": "server",  # what it may by default; and nbgrader asks there in which courses its student is
+        "name": "server",  # the default rights, and the groups, where nbgrader looks up a student's courses
         "scopes": ["users:activity!user", "access:servers!server", "read:users:groups!user"],
     },
 ]
 
-# Students' servers: their own account, the released bundle's environment, no formgrader.
+# Students' servers: under their own accounts, in the released bundle's environment, without formgrader.
 students = Path(d.students_folder, ".venv/bin")
 c.JupyterHub.spawner_class = d.spawner
 c.Spawner.cmd = [str(students / "python"), "-m", "jupyterhub.singleuser"]
@@ -53,7 +53,7 @@ c.Spawner.environment = {
     "JUPYTER_PREFER_ENV_PATH": "1",
 }
 
-# The instructors' service: formgrader and a terminal, under the account that grades; no notebook runs in it.
+# The instructors' service: formgrader and a terminal, under the grader's account; no notebook runs in it.
 course = Path(d.course_folder)
 c.JupyterHub.services = [
     {

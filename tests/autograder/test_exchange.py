@@ -81,11 +81,11 @@ def test_no_link_leads_to_a_file_of_ours(inbound, tmp_path):
     (folder / FILE).symlink_to(ours / FILE)
     (inbound / f"{ME}+{TASK}+2031-01-01 00:00:00.000000 UTC").symlink_to(ours)
     os.mkfifo(folder / "ema.ipynb")
-    with pytest.raises(ValueError, match="holds no submission"):
+    with pytest.raises(ValueError, match="has no submissions"):
         taken(inbound, tmp_path / "submitted")
     with exchange.opened(inbound, TASK) as archive:
         said = sorted(problem.rpartition("' ")[2] for problem in archive.problems)
-    assert said == ["is a link; not taken", "is no folder; not taken", "is no plain file; not taken"]
+    assert said == ["is a link; not taken", "is not a folder; not taken", "is not a plain file; not taken"]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives a file to another account")
@@ -95,7 +95,7 @@ def test_a_file_of_another_account_is_not_the_students(inbound, tmp_path):
     for entry in (folder, *folder.iterdir()):
         shutil.chown(entry, "nobody")
     shutil.chown(folder / FILE, "root")
-    with pytest.raises(exchange.Refused, match="belongs to the account root, and not to nobody"):
+    with pytest.raises(exchange.Refused, match="belongs to the account root, not to nobody"):
         exchange.owned(folder, FILE)
     shutil.chown(folder / FILE, "nobody")
     assert exchange.owned(folder, FILE) == b"{}"
@@ -152,4 +152,4 @@ def test_pages_come_from_what_was_collected_there(inbound, tmp_path):
 def test_without_an_exchange_there_is_one_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["collect", str(tmp_path / "none"), "--format", "nbgrader", "--to", str(tmp_path / "submitted")])
-    assert "name the exchange's COURSE/inbound" in capsys.readouterr().err
+    assert "give the exchange's COURSE/inbound" in capsys.readouterr().err

@@ -150,7 +150,7 @@ def test_two_names_that_a_disk_takes_for_one_never_share_a_record(handed_in, tmp
         outcomes = {r["extra_data"]["student"]: r["extra_data"]["outcome"] for r in records}
         assert sorted(outcomes.values()) == ["infrastructure_error", "missing"] and len(outcomes) == 2
         told = next(r["output"] for r in records if r["score"] is None)
-        assert "Its folder of records is also that of" in told and "rename one of the two" in told
+        assert "its record folder is the same as that of" in told and "rename one of the two" in told
 
 
 def test_a_folder_that_cannot_be_opened_is_the_students_doing(handed_in, tmp_path, monkeypatch):
@@ -168,10 +168,10 @@ def test_a_damaged_file_is_named_and_nothing_is_guessed(handed_in, tmp_path, cap
     record = out / "ada" / TASK / "results.json"
     record.parent.mkdir(parents=True)
     record.write_text('{"half')
-    with pytest.raises(ValueError, match=r"results\.json is damaged; remove it, and grade that student again"):
+    with pytest.raises(ValueError, match=r"results\.json is damaged; remove it and grade that student again"):
         batch.all_records(out)
     (out / "run.json").write_text("{bad")
-    assert "run.json is damaged, and with it the seed" in says(capsys, "grade", handed_in, "--out", out)
+    assert "run.json is damaged, so the seed" in says(capsys, "grade", handed_in, "--out", out)
     assert batch.seed_of_batch(out, 7) == 7 == json.loads((out / "run.json").read_text())["seed"]
 
 
@@ -181,8 +181,8 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
     for words, part in (
         (["grade", handed_in, "--out", file], "cannot be written: "),
         (["status", "--out", file], "no batch was graded into"),
-        (["similarity", handed_in, "--out", file], f"{file} is no folder; choose another place"),
-        (["demo", "--out", file / "below"], f"{file} is no folder; choose another place"),
+        (["similarity", handed_in, "--out", file], f"{file} is not a folder; choose another place"),
+        (["demo", "--out", file / "below"], f"{file} is not a folder; choose another place"),
         (["release", "--out", file], "holds a file"),
         (
             ["package", "5_2_guidance", "--format", "gradescope", "--out", tmp_path / "folder"],
@@ -220,5 +220,5 @@ from autograder.cli.main import main
 main(["status"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    told = "autograder status: interrupted; the same command goes on where it stopped"
+    told = "autograder status: interrupted; run the same command to continue where it stopped"
     assert done.returncode == 130 and done.stderr.strip() == told

@@ -121,7 +121,7 @@ def test_what_is_unknown_is_named(words, says, capsys, monkeypatch):
 
 def test_what_is_entered_by_hand():
     assert gradescope.advice("5_2_guidance", ROOT) == (
-        "Gradescope needs to be told the maximum: set Autograder Points to 30, enable manual grading, and add the items"
+        "Enter the maximum in Gradescope: set Autograder Points to 30, enable manual grading, and add the items"
         " label_dropout_written (3), guided_sampling_written (3), ema_written (3)"
     )
     assert "Points to 20, enable" in gradescope.advice("5_3_conditioning", ROOT, ("conditioner",))

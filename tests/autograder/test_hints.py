@@ -33,8 +33,8 @@ def test_three_failures_give_three_hints_and_the_fourth_repeats_the_third(notebo
     assert [f"Hint {n} of 3" in text for n, text in zip((1, 2, 3, 3), said)] == [True] * 4
     assert len(set(said)) == 3 and said[2] == said[3]
     assert all(FIRST in text and SECOND not in text for text in said)
-    assert "is its message, above." in said[0]  # which is printed once
-    assert [text.endswith("gives the next one.") for text in said] == [True, True, False, False]
+    assert "is its message above." in said[0]  # which is printed once
+    assert [text.endswith("you get the next hint.") for text in said] == [True, True, False, False]
 
 
 def test_a_check_that_holds_begins_anew_and_others_go_on(notebook):

@@ -151,4 +151,4 @@ def test_the_zip_is_laid_out_as_otters_are(archive, capsys):
     assert not [n for n in names if "mutants" in n or "__pycache__" in n]
     with pytest.raises(SystemExit):
         main(["package", ASSIGNMENT, "--format", "otter", "--course", str(ROOT)])
-    assert "Otter grades one notebook at a time: name it with --notebook (label_dropout" in capsys.readouterr().err
+    assert "Otter grades one notebook at a time: choose it with --notebook (label_dropout" in capsys.readouterr().err

@@ -36,14 +36,14 @@ def test_a_killed_run_is_told_from_a_running_one(tmp_path):
         Progress(tmp_path, 2, []).start("ada/5_3")
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)  # as the kernel leaves it, however the holder ends
-    assert "not running: process" in describe(tmp_path) and "the same command goes on" in describe(tmp_path)
+    assert "not running: process" in describe(tmp_path) and "run the same command to continue" in describe(tmp_path)
 
 
 def test_nothing_to_show_is_one_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main.main(["status", "--out", str(tmp_path)])
     assert capsys.readouterr().err == (
-        f"autograder status: no batch was graded into {tmp_path}; name its folder with --out\n"
+        f"autograder status: no batch was graded into {tmp_path}; give its folder with --out\n"
     )
     (tmp_path / progress.FILE).write_text("{}")
     with pytest.raises(ValueError, match="damaged"):

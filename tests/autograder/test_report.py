@@ -270,7 +270,7 @@ def test_who_needs_the_instructor_comes_first(tmp_path):
             ("Ben, X (ben)", "schedules", "timeout", "It took too long."),
         ],
         "to look into": [("mia", "5_9", "no assignment has this name")],
-        "remarked by the grader": [
+        "flagged by the grader": [
             ("Lovelace, Ada (ada)", "schedules", "Far too good."),
             ("Di, X (di)", SCHEDULES[0], "Twice."),
         ],
@@ -289,7 +289,7 @@ def test_who_needs_the_instructor_comes_first(tmp_path):
     assert first == sorted(first) and first[-1] < shown.rindex("What stands out")
     assert "Lovelace, Ada (ada), B1: " in shown
     calm = report.write([record("ada", SCHEDULES[0], [made(e)])], tmp_path).read_text(encoding="utf-8")
-    assert "Nobody: every notebook has a result, and nothing waits." in calm
+    assert "Nobody: every notebook has a result, and nothing is pending." in calm
 
 
 def test_the_tables_have_a_line_for_each_and_for_who_is_absent(tmp_path):

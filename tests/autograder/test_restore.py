@@ -168,7 +168,7 @@ def test_a_flood_costs_a_sentence_and_no_time(tmp_path: Path, released: Notebook
     assert len(nbformat.writes(result)) < 3_000_000
     assert len(result.cells) <= len(released.cells) + restore.MAX_CELLS + 1
     assert restore.by_id(result)["conditioner_written"].source.startswith("graded by hand")
-    said = {"an answer": restore.CUT, "lists": "graded by hand"}.get(kind, "**Not all is shown:**")
+    said = {"an answer": restore.CUT, "lists": "graded by hand"}.get(kind, "**Not everything is shown:**")
     assert said in "".join(c.source for c in result.cells)
 
 

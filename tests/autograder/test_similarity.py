@@ -205,7 +205,7 @@ def test_floods_of_tokens_cost_their_own_comparison_alone(tmp_path, capsys):
     lines = list(csv.DictReader((tmp_path / "out/similarity.csv").open(encoding="utf-8")))
     assert {(x["a"], x["b"]) for x in lines if not x["b"].startswith("course: ")} == {("ada", "bo")}
     named = "eve (adagn), mallory (adagn), trudy (adagn)"
-    assert f"not compared, with more than 50,000 characters of answers: {named}" in capsys.readouterr().out
+    assert f"not compared, since the answers have more than 50,000 characters: {named}" in capsys.readouterr().out
     assert named in (tmp_path / "out/similarity.html").read_text(encoding="utf-8")
     many = [Source(str(i), f"a = [{','.join(map(str, range(i * 70_000, (i + 1) * 70_000)))}]") for i in (0, 1)]
     fingerprints(many, [])  # by itself

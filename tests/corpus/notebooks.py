@@ -147,9 +147,9 @@ RUNS: dict[str, tuple[str, str]] = {
         around("torch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(0)\n"
         "torch.set_num_threads(2)\ntorch.set_float32_matmul_precision('medium')\ntorch.set_default_device('cpu')\n"
         "torch.autograd.set_detect_anomaly(True)\ntorch.backends.cudnn.benchmark = True\n"),
-        "torch's default dtype was put back",
+        "changes torch's default dtype for the whole process",
     ),
-    "a device that is not here": (around("torch.set_default_device('cuda')\n"), "torch's default device was put back"),
+    "a device that is not here": (around("torch.set_default_device('cuda')\n"), "changes torch's default device for the whole process"),
     "warnings and logging": (
         using("import logging, warnings, random, os\nwarnings.simplefilter('error')\nlogging.basicConfig(level=0)\n"
         "logging.getLogger(__name__).info('hello')\nrandom.seed(0)\nos.environ['OMP_NUM_THREADS'] = '4'\n"
@@ -174,7 +174,7 @@ RUNS: dict[str, tuple[str, str]] = {
     ),
     "commands": (
         around("files = !ls *.py\n!pip install -q einops\nfor f in files:\n    !cat {f}\n", "!nvidia-smi\n"),
-        "line 1 of the cell `q_sample` (`files = !ls *.py`) was left out",
+        "skipped line 1 of the cell `q_sample` (`files = !ls *.py`)",
     ),
     "a magic that does something": (around("\n\nimport math\n%cd /tmp\n%env A=1\n%run helpers.py\n"), "line 4 of the cell"),
     "the shell itself": (
@@ -200,9 +200,9 @@ RUNS: dict[str, tuple[str, str]] = {
         "from beartype import beartype\nfrom jaxtyping import Float, jaxtyped\nsns.set_theme(style='darkgrid')\n"
         "try:\n    import xformers.ops\n    HAS = True\nexcept ImportError:\n    HAS = False\nassert not HAS\n"
         "@jaxtyped(typechecker=beartype)\n@beartype\n"),
-        "there is no `seaborn` here, only the course's packages",
+        "does not have `seaborn`, only the course's packages",
     ),
-    "data that is not here": (around("from sklearn.datasets import load_digits\nimport sklearn.datasets\nimages = load_digits().images\nfrom ddpm_core import plots, data\n"), "there is no `load_digits` here"),
+    "data that is not here": (around("from sklearn.datasets import load_digits\nimport sklearn.datasets\nimages = load_digits().images\nfrom ddpm_core import plots, data\n"), "does not have `load_digits`"),
     "a plot of what another cell made": (around(tail="q_sample(images, t, noise, schedule.alphas_cumprod)\n"),
         "raised NameError in cell `q_sample`, line 4: name 'images' is not defined"),
     "a file that is not here": (around(tail="state = torch.load('unet.pt')\n"), "raised FileNotFoundError in cell `q_sample`, line 4"),
@@ -225,7 +225,7 @@ LOST: dict[str, tuple[str, str]] = {
     "quotes in an f-string": (around("name = 'a'\nprint(f'{name + 'b'}')\n"), "the grader runs Python 3."),
     "a newer library": (around("from itertools import batched\n"), "the grader runs Python 3."),
     "markers of a merge": (
-        around("<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> main\n"), "line 1 of the answer cell `q_sample` is a conflict marker"),
+        around("<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> main\n"), "line 1 of the answer cell `q_sample` is a Git conflict marker"),
     "a use of what is not here": (
         using("import einops\ndef scaled(abar, x, noise):\n    return einops.rearrange(x, 'b ... -> b ...')\n"),
         "ModuleNotFoundError in cell `q_sample`, line 3: No module named 'einops'"),

@@ -186,7 +186,7 @@ def test_downloads_of_moodle(language, tmp_path, capsys):
         (row,) = read(place / "times.csv")
         assert (row["student"], row["submitted_at"]) == ("jose.ng@uni.example", "2027-07-01T23:54:00+02:00")
         told = capsys.readouterr()
-        assert "late, says Moodle: jose.ng@uni.example" in told.out and "typed into Moodle" in told.err
+        assert "late according to Moodle: jose.ng@uni.example" in told.out and "typed into Moodle" in told.err
     (tmp_path / "class.csv").write_text(corpus.WORKSHEETS[language].format("в четверг, 1 июля 2027, 23:54"))
     words = ("collect", tmp_path / "0/download.zip", "--format", "moodle", "--assignment", TASK, "--to", tmp_path / "s")
     told = refused(capsys, *words, "--roster", tmp_path / "class.csv")

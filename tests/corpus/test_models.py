@@ -81,7 +81,7 @@ def test_every_class_is_the_one_that_was_trained(name, tmp_path, capsys):
 def test_ten_classes_without_a_null_class_are_drawn_at_w_1_alone(tmp_path, capsys):
     out, _ = put(CASES["10 rows of digits"], tmp_path / "in", capsys)
     picture = ("--n", 1, "--steps", 2, "--out", tmp_path / "a.png")
-    says = "10 classes and no null class, so guidance .* has nothing to compare with; say --w 1"
+    says = "10 classes and no null class, so guidance .* has nothing to compare with; use --w 1"
     for command, *options in (
         ["sample", *picture], ["sample", *picture, "--w", 0], ["sample", *picture, "--w", 1, "--lam", 0.5],
         ["interpolate", "--pair", 3, 8, "--n", 2, "--steps", 2, "--out", tmp_path / "i"],

@@ -103,7 +103,7 @@ def trained(monkeypatch, tmp_path, capsys):
 def test_an_interrupted_run_goes_on_with_the_pictures_it_began_with(trained, tmp_path):
     """Bit for bit, with a bad one among them that is left out each time; and not when others of them are there."""
     path = corpus.as_folder(tmp_path / "pets", corpus.FORTY | {"cats/7.png": b"bad"})
-    named = "cats/7.png (it is no picture"
+    named = "cats/7.png (it is not a picture"
     assert named in trained(path, "whole")
     tensors, record = checkpoint.read(tmp_path / "whole")
     assert record["provenance"]["left_out"] == ["cats/7.png"] and record["provenance"]["n_train"] == 71
@@ -114,7 +114,7 @@ def test_an_interrupted_run_goes_on_with_the_pictures_it_began_with(trained, tmp
     trained(path, "other", stop=True)
     (path / "cats/7.png").unlink()  # what could not be read may go
     (path / "dogs/3.png").write_bytes(b"bad now")
-    assert "began with 71 training pictures, of which there are now 70, and dogs/3.png can" in trained(path, "other")
+    assert "began with 71 training pictures, but there are now 70, and dogs/3.png can" in trained(path, "other")
 
 
 @pytest.mark.parametrize("name,content,labelled,says", corpus.TAKEN, ids=lambda x: x if isinstance(x, str) else "")
@@ -162,7 +162,7 @@ def test_few_pictures_give_null_and_the_reason(n, tmp_path, capsys):
     main(words)
     figures = {f["metric"]: f for f in strict_json(out / "metrics.json")["figures"]}
     assert math.isfinite(figures["frechet"]["estimate"]["value"]) and figures["frechet"]["estimate"]["high"] is None
-    assert figures["frechet"]["reason"] == f"no interval: it takes more than the {n} images"
+    assert figures["frechet"]["reason"] == f"no interval: it needs more than the {n} images"
     assert figures["diversity"]["estimate"]["value"] is None and "of one class" in figures["diversity"]["reason"]
     assert "reason" not in figures["adherence"] and "nan" not in capsys.readouterr().out.lower()
     main([*words, "--against", str(out / "metrics.json")])

@@ -114,8 +114,8 @@ def test_any_shape_and_any_length_of_schedule_inverts(kind, shape, total, name, 
 def test_functions_that_return_something_else_are_named(wrong, rng):
     schedule, x, t = DiffusionSchedule.named(), torch.randn(2, 3, generator=rng), torch.tensor([5, 6])
     pair = from_functions("mine", wrong, PAIRS["v"][1])
-    with pytest.raises(ValueError, match=r"compute_training_target must return a tensor of the shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"compute_training_target must return a tensor of shape \(2, 3\)"):
         pair.compute_training_target(x, x, t, schedule)
-    with pytest.raises(ValueError, match=r"predict_x0 must return a tensor of the shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"predict_x0 must return a tensor of shape \(2, 3\)"):
         from_functions("mine", wrong, wrong).predict_x0(x, x, t, schedule)
     assert pair.name == "mine" and pair.predict_x0(x, x, t, schedule).shape == (2, 3)

@@ -146,7 +146,7 @@ def test_weights_come_from_the_seed_alone(tokenizer):
     assert torch.equal(before, torch.get_rng_state())
     one, same, other = (torch.cat([p.flatten() for p in n.encoder.parameters()]) for n in nets)
     assert torch.equal(one, same) and not torch.equal(one, other)
-    with pytest.raises(ValueError, match=r"cross-attention; take ddpm_tools.unet2d's, with a context_dim"):
+    with pytest.raises(ValueError, match=r"cross-attention; use ddpm_tools.unet2d's, with a context_dim"):
         build_text_unet(UNet2DConfig(3, 8, 0, (32, 32)), tokenizer)
 
 

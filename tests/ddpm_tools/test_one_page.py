@@ -39,7 +39,7 @@ def test_modules_keep_their_scopes_and_see_what_they_import(tmp_path):
 
 def test_what_cannot_be_joined_is_named(tmp_path):
     page = written(tmp_path, app='import { a } from "./gone.js";\n')
-    with pytest.raises(ValueError, match=r"app\.js imports gone\.js, which is not there"):
+    with pytest.raises(ValueError, match=r"app\.js imports gone\.js, which is missing"):
         one_page(page)
     written(tmp_path, app="const a = 1;\nexport default a;\n")
     with pytest.raises(ValueError, match="cannot join 'export default a;'"):

@@ -39,23 +39,23 @@ def refused(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_place_below_a_file(command, refused):
     words = [command, "--pair", "1", "2"] if command == "interpolate" else [command]
-    assert "--out file/a.png cannot be written: file is no folder" in refused(*words, "--out", "file/a.png")
+    assert "--out file/a.png cannot be written: file is not a folder" in refused(*words, "--out", "file/a.png")
     assert "argument --out: must name a place" in refused(*words, "--out", "")
 
 
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["train", "--out", "/"], "--out / names no file"),
-        (["train", "--out", "."], "--out . names no file"),
+        (["train", "--out", "/"], "--out / is not a file name"),
+        (["train", "--out", "."], "--out . is not a file name"),
         (["train", "--out", "r"], "r.safetensors is a folder"),
-        (["train", "--log", "file"], "--log file cannot be written: file is no folder"),
-        (["train", "--previews", "file"], "--previews file cannot be written: file is no folder"),
+        (["train", "--log", "file"], "--log file cannot be written: file is not a folder"),
+        (["train", "--previews", "file"], "--previews file cannot be written: file is not a folder"),
         (["sample", "--out", "folder"], "--out folder is a folder; name a picture in it"),
-        (["sample", "--out", "s.xyz"], "--out s.xyz does not end as a picture does; end it in .png"),
+        (["sample", "--out", "s.xyz"], "--out s.xyz has no picture extension; end it in .png"),
         (["sample", "--out", "v1.5"], "end it in .png"),
         (["sample", "--out", "plain"], "end it in .png"),
-        (["sweep", "--out", "file"], "file is no folder"),
+        (["sweep", "--out", "file"], "file is not a folder"),
     ],
 )
 def test_other_places(argv, says, refused):

@@ -40,7 +40,7 @@ def read(monkeypatch, tmp_path):
         ("students = []", "names no instructors"),
         ('instructors = ["ada"]\nstudents = ["ada"]', "ada is an instructor and a student"),
         ('instructors = ["grader"]\nstudents = []', "nobody logs in as grader"),
-        ("students = [", "is no TOML"),
+        ("students = [", "is not valid TOML"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(read, text, says):

@@ -1,8 +1,8 @@
-"""nbgrader's exchange: to collect from its inbound folder, and to put pages of feedback where students fetch them.
+"""nbgrader's exchange: collect from its inbound folder, and put feedback pages where students fetch them.
 
-Every student's account can write there, under any name, and put a link in a file's place at any moment. So a file is a
-student's where the account in its folder's name owns what was opened: no link leads to a file of ours or of another
-student's, and nobody hands in for somebody else. Of several submissions the last one counts; the others stay there.
+Every student's account can write there, under any name, and replace a file by a link at any moment. So a file counts as
+a student's only if the account in its folder's name owns the opened file: no link can lead to a file of ours or of
+another student, and nobody can hand in for somebody else. The last of several submissions counts; the others stay.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ from autograder.intake.archive import MAX_BYTES, Archive, shown
 from autograder.intake.extract import FLAGS
 from autograder.intake.handed_in import may_be_meant
 
-SECRET = "submission_secret.txt"  # nbgrader's: a page lies under a name that only its student can tell
+SECRET = "submission_secret.txt"  # nbgrader's: only its student can work out a page's name
 MOST, LARGEST = 50, 2 * MAX_BYTES  # files of one submission, and bytes of them all
-INBOUND, FEEDBACK, PAGE = "inbound", 0o711, 0o644  # nbgrader's own: whoever knows a page's name reads it
+INBOUND, FEEDBACK, PAGE = "inbound", 0o711, 0o644  # nbgrader's own: anyone who knows a page's name can read it
 
 
 class Refused(Exception):
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 @contextlib.contextmanager
 def opened(inbound: Path, assignment: str | None) -> Iterator[Archive]:
-    """What may be a notebook in the submissions of an assignment, or of all; ValueError where there is no exchange."""
+    """Possible notebooks in the submissions of an assignment, or of all; ValueError if there is no exchange."""
     problems: list[str] = []
     last = _last(inbound, assignment, problems)
     with tempfile.TemporaryFile() as made:
@@ -56,17 +56,17 @@ def opened(inbound: Path, assignment: str | None) -> Iterator[Archive]:
 
 
 def _last(inbound: Path, assignment: str | None, problems: list[str]) -> list[Path]:
-    """Each student's last submission of an assignment, among the folders that the student's account owns."""
+    """Each student's last submission of an assignment, among the folders the student's account owns."""
     try:
         named = [(m, p) for p in inbound.iterdir() if (m := SUBMISSION.fullmatch(p.name))]
     except OSError as e:
-        raise ValueError(f"{inbound} cannot be read ({e.strerror}); name the exchange's COURSE/inbound") from None
+        raise ValueError(f"{inbound} cannot be read ({e.strerror}); give the exchange's COURSE/inbound") from None
     last: dict[tuple[str, str], Path] = {}
     for m, folder in sorted(named, key=lambda pair: pair[0]["time"]):
         if assignment not in (m["assignment"], None):
             continue
         if folder.is_symlink() or not folder.is_dir():
-            problems.append(f"{shown(folder.name)} is no folder; not taken")
+            problems.append(f"{shown(folder.name)} is not a folder; not taken")
         elif (owner := _account(folder.lstat().st_uid)) != m["student"]:
             problems.append(f"{shown(folder.name)} belongs to the account {owner}; not taken")
         else:
@@ -84,7 +84,7 @@ def _names(folder: Path, problems: list[str]) -> list[str]:
 
 
 def owned(folder: Path, name: str, most: int = MAX_BYTES) -> bytes:
-    """A file's content, if the account that the folder names owns it."""
+    """A file's content, if the account named by the folder owns it."""
     student = folder.name.partition("+")[0]
     try:
         fd = os.open(folder / name, FLAGS)
@@ -93,9 +93,9 @@ def owned(folder: Path, name: str, most: int = MAX_BYTES) -> bytes:
     with os.fdopen(fd, "rb") as file:
         known = os.fstat(fd)
         if not stat.S_ISREG(known.st_mode):
-            raise Refused("is no plain file")
+            raise Refused("is not a plain file")
         if (owner := _account(known.st_uid)) != student:
-            raise Refused(f"belongs to the account {owner}, and not to {student}")
+            raise Refused(f"belongs to the account {owner}, not to {student}")
         content = file.read(most + 1)
     if len(content) > most:
         raise Refused(f"is larger than {most >> 20} MB")
@@ -103,7 +103,7 @@ def owned(folder: Path, name: str, most: int = MAX_BYTES) -> bytes:
 
 
 def put(pages: Iterator[Page], to: Path, given: Given) -> None:
-    """Each page to where `nbgrader fetch_feedback` looks for it, beside the inbound folder."""
+    """Put each page where `nbgrader fetch_feedback` looks for it, beside the inbound folder."""
     if not to.is_dir():
         private.folder(to).chmod(FEEDBACK)
     for page in pages:
@@ -112,7 +112,7 @@ def put(pages: Iterator[Page], to: Path, given: Given) -> None:
             if not (secret := owned(folder, SECRET, most=1000).decode()):
                 raise Refused("is empty")
         except (Refused, UnicodeDecodeError) as why:
-            given.problems.append(f"{page.student}: {SECRET} of {shown(folder.name)} {why}; no page was put there")
+            given.problems.append(f"{page.student}: {SECRET} of {shown(folder.name)} {why}; no page was written")
             continue
         path = to / f"{notebook_hash(secret=secret, notebook_id=page.notebook)}.html"
         private.write_bytes(path, page.content)

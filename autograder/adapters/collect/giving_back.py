@@ -1,7 +1,7 @@
-"""The zip of feedback pages that an LMS hands out: each page under the name by which the LMS knows whose it is.
+"""The zip of feedback pages for an LMS to hand out: each page has the name by which the LMS recognises its student.
 nbgrader's exchange takes pages without a zip.
 
-Whose is whose stands in collected.csv, which `collect` wrote: a student of whom the LMS told nothing gets no page.
+collected.csv, written by `collect`, says which page is whose. A student unknown to the LMS gets no page.
 """
 
 import io
@@ -26,7 +26,7 @@ Row = dict[str, str]
 
 
 def generate(out: Path, assignment: str) -> list[str]:
-    """`nbgrader generate_feedback` for all of an assignment; returns who has no page, and why, if that is known."""
+    """`nbgrader generate_feedback` for an assignment; returns who has no page, and why, if known."""
     config = load_config(out)
     config.BaseConverter.force = True
     dirs = CourseDirectory(config=config, assignment_id=assignment)
@@ -38,20 +38,20 @@ def generate(out: Path, assignment: str) -> list[str]:
 
 
 def give_back(out: Path, submitted: Path, form: str, assignment: str, records: Sequence[dict], to: Path) -> Given:
-    """OUT/feedback into the zip, or into the exchange. ValueError where nothing came from there, or is graded."""
+    """OUT/feedback into the zip or the exchange. ValueError if nothing came from there, or nothing is graded."""
     every = tables.load(submitted.parent, tables.COLLECTED, tables.COLUMNS[:3]).values()
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in every:
         if row["assignment"] == assignment and row["format"] == form:
             rows[row["student"]].append(row)
     graded = {p.parent.parent.name for p in (out / "feedback").glob(f"*/{assignment}/*.html")}
-    if form == "zip" and not rows:  # not from an archive: the folders' names are all there is
+    if form == "zip" and not rows:  # not from an archive: only the folder names are known
         rows = {student: [{"student": student, "entry": "", "notebook": ""}] for student in graded}
     if not rows:
         where = submitted.parent / tables.COLLECTED
-        raise ValueError(f"{where} has nothing of {assignment} from {form}; `autograder collect` writes it")
+        raise ValueError(f"{where} has nothing for {assignment} from {form}; run `autograder collect` first")
     if not graded:
-        raise ValueError(f"{out / 'feedback'} has no page of {assignment}; `autograder grade` comes first")
+        raise ValueError(f"{out / 'feedback'} has no page for {assignment}; run `autograder grade` first")
     given = Given()
     pages = _read(out / "feedback", rows, form, assignment, _pending(records, assignment), given)
     if form == "nbgrader":
@@ -59,14 +59,16 @@ def give_back(out: Path, submitted: Path, form: str, assignment: str, records: S
     else:
         _zip(pages, form, assignment, submitted, to, given)
     left = sorted(graded - rows.keys())
-    given.problems += [f"{student}: no file of theirs is from {form}, so no page was put in" for student in left]
+    given.problems += [
+        f"{student}: none of their files came from {form}, so there is no page for them" for student in left
+    ]
     return given
 
 
 def _read(
     feedback: Path, rows: dict[str, list[Row]], form: str, assignment: str, pending: set[tuple[str, str]], given: Given
 ) -> Iterator[Page]:
-    """The pages that there are; who has none, and why, goes to `given`."""
+    """The existing pages; students without one, and why, go to `given`."""
     for student, own in sorted(rows.items()):
         for notebook, entry in _pages(own, form, assignment):
             if (student, notebook) in pending:
@@ -75,7 +77,7 @@ def _read(
             try:
                 content = read_bytes(feedback / student / assignment / f"{notebook}.html")
             except Unreadable:
-                given.problems.append(f"{student}: there is no page of {notebook}; grade it first")
+                given.problems.append(f"{student}: there is no page for {notebook}; grade it first")
                 continue
             yield Page(student, notebook, entry, content)
 
@@ -86,7 +88,7 @@ def _zip(pages: Iterator[Page], form: str, assignment: str, submitted: Path, to:
         for page in pages:
             name = wanted_back(form, page.entry, page.student, assignment, f"{page.notebook}.html")
             if name in names:
-                raise ValueError(f"two pages would be named {name}; look at {submitted.parent / tables.COLLECTED}")
+                raise ValueError(f"two pages would be named {name}; check {submitted.parent / tables.COLLECTED}")
             names.add(name)
             file.writestr(name, page.content)
             given.count(page)
@@ -94,7 +96,7 @@ def _zip(pages: Iterator[Page], form: str, assignment: str, submitted: Path, to:
 
 
 def _pages(rows: Sequence[Row], form: str, assignment: str) -> Iterator[tuple[str, str]]:
-    """(notebook, the entry by which the LMS knows whose it is): Canvas and nbgrader want what they gave, others any."""
+    """(notebook, the entry by which the LMS recognises the student): Canvas and nbgrader need their own, others any."""
     if form in ("canvas", "nbgrader"):
         yield from ((row["notebook"], row["entry"]) for row in rows)
     else:
@@ -102,7 +104,7 @@ def _pages(rows: Sequence[Row], form: str, assignment: str) -> Iterator[tuple[st
 
 
 def _pending(records: Sequence[dict], assignment: str) -> set[tuple[str, str]]:
-    """(student, notebook) where the grader itself failed: nothing to hand out yet."""
+    """(student, notebook) if the grader itself failed: nothing to hand out yet."""
     extras = (r["extra_data"] for r in records if r["extra_data"]["assignment"] == assignment)
     outcomes = ((e["student"], name, n["outcome"]) for e in extras for name, n in e["notebooks"].items())
     return {(student, name) for student, name, outcome in outcomes if outcome == "infrastructure_error"}

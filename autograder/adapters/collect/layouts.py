@@ -1,6 +1,6 @@
-"""Whose file is what, by the names that Canvas, Moodle or a plain zip give; and how files are named to go back.
+"""Which file is whose, by the names that Canvas, Moodle or a plain zip use; and the names of files to return.
 
-A plain zip: STUDENT/ASSIGNMENT/FILE or STUDENT/FILE, perhaps all of it in one folder more. nbgrader's exchange:
+A plain zip: STUDENT/ASSIGNMENT/FILE or STUDENT/FILE, possibly all inside one more folder. nbgrader's exchange:
 STUDENT+ASSIGNMENT+TIME/FILE.
 """
 
@@ -22,25 +22,25 @@ SUFFIX = re.compile(
 class Upload:
     """One file that somebody handed in."""
 
-    user: str  # the LMS's number of the person, or in a plain zip the folder's name
-    name: str  # of the person, as the LMS writes it
-    file: str  # its name as it was handed in
-    order: tuple[int, ...]  # of several attempts at one notebook, the highest counts
-    late: bool  # says the LMS; Moodle says so in its worksheet alone
+    user: str  # the LMS's number for the person, or in a plain zip the folder's name
+    name: str  # the person's name, as the LMS writes it
+    file: str  # its name when handed in
+    order: tuple[int, ...]  # of several attempts at a notebook, the highest counts
+    late: bool  # according to the LMS; Moodle says so only in its worksheet
     entry: Entry
-    assignment: str = ""  # in a plain zip that has it
+    assignment: str = ""  # if a plain zip has it
 
     @property
     def tries(self) -> int:
-        """How often it was handed in, as far as its name tells."""
+        """How often it was handed in, according to its name."""
         match = SUFFIX.fullmatch(self.file)
         return 1 + int(match["a"] or 0) if match else 1
 
     def attempt(self, known: Sequence[str]) -> tuple[str | None, tuple[int, ...]]:
-        """The notebook that this is, if one of those known, and its place among the attempts at it.
+        """Which of the known notebooks this is, if any, and its place among the attempts at it.
 
-        Where the LMS does not number what it got, the name as it was asked for is worth more than EMA-1, "ema (2)" or
-        ema-Copy1, as browsers and Jupyter name a second one.
+        If the LMS does not number attempts, the requested name ranks above EMA-1, "ema (2)" or ema-Copy1, which are how
+        browsers and Jupyter name a second copy.
         """
         names = {f"{name}.ipynb".casefold(): name for name in known}
         exact, match = names.get(self.file.casefold()), SUFFIX.fullmatch(self.file)
@@ -52,7 +52,7 @@ class Upload:
         return name, (*(self.order or (rank,)), number)
 
 
-Read = tuple[list[Upload], list[str]]  # and the sentences on what is none
+Read = tuple[list[Upload], list[str]]  # and sentences on the entries that are not submissions
 
 
 def canvas(entries: Sequence[Entry]) -> Read:
@@ -60,7 +60,7 @@ def canvas(entries: Sequence[Entry]) -> Read:
     for entry in entries:
         if not (m := CANVAS.fullmatch(entry.parts[-1])):
             typed = re.search(r"_[0-9]+_(text|link)\.html$", entry.parts[-1])
-            why = "was typed into Canvas, and is no file" if typed else "is not named as Canvas names submissions"
+            why = "was typed into Canvas and is not a file" if typed else "does not have a name that Canvas gives"
             problems.append(f"{shown(entry.name)} {why}; not taken")
             continue
         order = (int(m["number"]),)
@@ -73,12 +73,12 @@ def moodle(entries: Sequence[Entry]) -> Read:
     for entry in entries:
         matches = [(i, m) for i, part in enumerate(entry.parts) if (m := MOODLE.fullmatch(part))]
         if not matches:
-            problems.append(f"{shown(entry.name)} is not named as Moodle names submissions; not taken")
+            problems.append(f"{shown(entry.name)} does not have a name that Moodle gives; not taken")
             continue
         i, m = matches[0]
         within = [part for part in ((m["rest"] or "").removeprefix("_"), *entry.parts[i + 1 :]) if part]
         if m["kind"] != "file" or not within:
-            problems.append(f"{shown(entry.name)} was typed into Moodle, and is no file; not taken")
+            problems.append(f"{shown(entry.name)} was typed into Moodle and is not a file; not taken")
         else:
             found.append(Upload(m["user"], m["name"], within[-1], (), False, entry))
     return found, problems
@@ -98,7 +98,7 @@ def plain(entries: Sequence[Entry]) -> Read:
             found.append(Upload(parts[0], "", parts[1], (), False, entry))
         else:
             where = "STUDENT/ASSIGNMENT/NOTEBOOK.ipynb or STUDENT/NOTEBOOK.ipynb"
-            problems.append(f"{shown(entry.name)} does not lie in {where}; not taken")
+            problems.append(f"{shown(entry.name)} is not in {where}; not taken")
     return found, problems
 
 
@@ -110,7 +110,7 @@ def nbgrader(entries: Sequence[Entry]) -> Read:
             order = tuple(int(number) for number in re.findall("[0-9]+", m["time"]))
             found.append(Upload(m["student"], "", entry.parts[1], order, False, entry, m["assignment"]))
         else:
-            problems.append(f"{shown(entry.name)} does not lie in STUDENT+ASSIGNMENT+TIME; not taken")
+            problems.append(f"{shown(entry.name)} is not in STUDENT+ASSIGNMENT+TIME; not taken")
     return found, problems
 
 
@@ -120,7 +120,7 @@ FORMATS: dict[str, Callable[[Sequence[Entry]], Read]] = {
 
 
 def wanted_back(form: str, entry: str, student: str, assignment: str, page: str) -> str:
-    """The name in the zip of feedback of a page PAGE.html about what was handed in as `entry`."""
+    """The name, in the zip of feedback, of the page PAGE.html for the submission `entry`."""
     parts = entry.split("/")
     if form == "canvas":
         m = CANVAS.fullmatch(parts[-1])

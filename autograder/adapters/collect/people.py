@@ -1,4 +1,4 @@
-"""From an LMS's number of a person to the name of the student's folder; no two people share one."""
+"""From an LMS's number for a person to the name of the student's folder; no two people share one."""
 
 import unicodedata
 from collections import Counter
@@ -10,22 +10,22 @@ from autograder.adapters.collect.layouts import Upload
 from autograder.intake.archive import shown
 from autograder.intake.student_ids import compared
 
-FOLDERS = ("zip", "nbgrader")  # formats in which a person is called as the folder is
+FOLDERS = ("zip", "nbgrader")  # formats in which the folder has the person's id
 
 
 @dataclass(frozen=True)
 class Named:
-    """A student: the folder's name, and the person's as far as it is known."""
+    """A student: the folder's name, and the person's if known."""
 
     folder: str
     name: str
 
 
 def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> tuple[dict[str, Named], list[str]]:
-    """Students by what the download calls them (`Upload.user`), and sentences on those who are in doubt.
+    """Students by their name in the download (`Upload.user`), and sentences on doubtful ones.
 
-    Of Canvas and Moodle: the roster's id, found by the number in the file's name. Without a roster Canvas's number,
-    which stays the same; of Moodle, whose numbers change with every assignment, the person's name.
+    For Canvas and Moodle: the roster's id, found by the number in the file's name. Without a roster: Canvas's number,
+    which stays the same, or for Moodle, whose numbers change with every assignment, the person's name.
     """
     names = {u.user: u.name for u in uploads}
     by_number, by_id = {p.lms: p for p in people if p.lms}, {compared(p.id): p for p in people}
@@ -51,18 +51,19 @@ def students(uploads: Sequence[Upload], people: Sequence[Person], form: str) -> 
         if people and not person:
             problems.append(f"{shown(found[user].folder)} ({name or user}) is not in the roster")
     taken: dict[str, str] = {}
-    for user, named in list(found.items()):  # of two, the first in the archive
+    for user, named in list(found.items()):  # the first in the archive wins
         if (other := taken.setdefault(_folded(named.folder), user)) != user:
             here, there = shown(named.folder), shown(found[other].folder)
             problems.append(
-                f"{here} and {there} are one name to some disks; rename one: no files of {here} ({user}) were taken"
+                f"{here} and {there} are the same name on some disks; no files of {here} ({user}) were taken: rename "
+                "one of the two"
             )
             del found[user]
     return found, problems
 
 
 def _parts(name: str) -> list[str]:
-    """A name, and what is left of it without what may be a group: "group a-jean-luc picard" """
+    """A name, and the name without what may be a group: "group a-jean-luc picard" """
     words = name.split("-")
     return ["-".join(words[i:]).strip() for i in range(len(words))]
 

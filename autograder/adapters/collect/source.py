@@ -1,4 +1,4 @@
-"""What is to be collected, and what came of it."""
+"""What to collect, and the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,30 +10,30 @@ from autograder.adapters.collect import tables
 from autograder.adapters.collect.layouts import Upload
 from autograder.intake.student_ids import compared
 
-ENTRIES = "entries"  # in place of a table of times: take the archive's own
+ENTRIES = "entries"  # instead of a table of times: use the archive's own
 
 
 @dataclass
 class Collected:
-    """What came of it, for the terminal."""
+    """The result, for the terminal."""
 
     students: set[str] = field(default_factory=set)
     notebooks: int = 0
-    late: set[str] = field(default_factory=set)  # as the LMS says
+    late: set[str] = field(default_factory=set)  # according to the LMS
     untimed: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Source:
-    """The download's format and assignment, and what else says who handed in, and when."""
+    """The download's format and assignment, and other sources on who handed in when."""
 
     form: str
     assignment: str | None = None
     roster: Path | None = None
-    key: str | None = None  # the roster's column of folders' names
+    key: str | None = None  # the roster's column with the folder names
     times: Path | str | None = None  # a table, or ENTRIES
-    zone: tzinfo | None = None  # of times that name none; None: this machine's
+    zone: tzinfo | None = None  # for times without one; None: this machine's
 
     @cached_property
     def _worksheet(self) -> dict[str, tuple[str | None, bool]]:
@@ -44,11 +44,11 @@ class Source:
         return tables.given(Path(self.times), self.zone) if self.times and self.times != ENTRIES else {}
 
     def check(self) -> None:
-        """ValueError for tables that are none, before anything is taken."""
+        """ValueError for invalid tables, before anything is taken."""
         _ = self._worksheet, self._given
 
     def when(self, student: str, uploads: Sequence[Upload]) -> tuple[str | None, bool]:
-        """When a student handed in, in ISO 8601 if that is known, and whether the LMS calls it late."""
+        """When a student handed in, in ISO 8601 if known, and whether the LMS calls it late."""
         user = uploads[0].user
         time, late = self._worksheet.get(user, (None, False))
         if self.times == ENTRIES:

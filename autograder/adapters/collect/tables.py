@@ -1,4 +1,4 @@
-"""The tables beside submitted/: times.csv (who handed in when) and collected.csv (whose file was what in the LMS)."""
+"""The tables beside submitted/: times.csv (who handed in when) and collected.csv (each file's origin in the LMS)."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
@@ -16,13 +16,13 @@ from autograder.intake.student_ids import compared
 TIMES, COLLECTED = "times.csv", "collected.csv"
 TIME_COLUMNS = ("student", "assignment", "submitted_at", "attempt")
 COLUMNS = ("assignment", "student", "notebook", "format", "entry", "user", "name", "order", "late")
-LONG_AGO = datetime(1980, 1, 2)  # what an archive says that knows no time
+LONG_AGO = datetime(1980, 1, 2)  # what an archive without times says
 
 Rows = dict[tuple[str, ...], dict[str, str]]
 
 
 def load(folder: Path, name: str, key: tuple[str, ...]) -> Rows:
-    """A table's rows by what names them; none where it is not there yet."""
+    """A table's rows by their key; none if it does not exist yet."""
     if not (folder / name).is_file():
         return {}
     header, lines = table(folder / name)
@@ -32,7 +32,7 @@ def load(folder: Path, name: str, key: tuple[str, ...]) -> Rows:
 
 
 def save(folder: Path, name: str, columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> None:
-    """Replace the table, in order of its rows."""
+    """Replace the table, with sorted rows."""
     lines = sorted([row.get(c, "") for c in columns] for row in rows)
     write_text(folder / name, csv_text([columns, *lines]))
 
@@ -40,7 +40,7 @@ def save(folder: Path, name: str, columns: tuple[str, ...], rows: Iterable[dict[
 def moment(text: str, zone: tzinfo | None) -> str | None:
     """A time as an LMS or a person writes it, in ISO 8601 with its zone; None for "-".
 
-    zone: of times that name none; None for this machine's own. ValueError where it is no time, or not certainly one.
+    zone: for times without one; None for this machine's own. ValueError if it is not a time, or ambiguous.
     """
     return stamp(moments.moment(text, zone or tz.tzlocal()), zone) if any(map(str.isalnum, text)) else None
 
@@ -54,7 +54,7 @@ def stamp(time: datetime, zone: tzinfo | None) -> str | None:
 
 
 def worksheet(path: Path, zone: tzinfo | None) -> dict[str, tuple[str | None, bool]]:
-    """Of a Moodle grading worksheet: when each participant handed in, and whether Moodle calls that late, by number."""
+    """From a Moodle grading worksheet: when each participant handed in, and whether Moodle calls it late, by number."""
     header, lines = table(path, alike=True)
     heads, when = headings.columns(header, lines), headings.when(header)
     if "identifier" not in heads or when is None:
@@ -72,7 +72,7 @@ def worksheet(path: Path, zone: tzinfo | None) -> dict[str, tuple[str | None, bo
 
 
 def given(path: Path, zone: tzinfo | None) -> dict[str, str]:
-    """Times from a table of one's own, with the columns `student` and `submitted_at`."""
+    """Times from your own table, with the columns `student` and `submitted_at`."""
     header, lines = table(path)
     if not {"student", "submitted_at"} <= set(header):
         raise ValueError(f"{path} needs the columns student and submitted_at; it has {', '.join(header)}")
@@ -83,6 +83,6 @@ def given(path: Path, zone: tzinfo | None) -> dict[str, str]:
         except ValueError as e:
             raise ValueError(f"{path}: {e} (of {line['student']}); write it as {moments.EXAMPLE}") from None
         if time is None:
-            raise ValueError(f"{path}: no time is said of {line['student']}; write it as {moments.EXAMPLE}")
+            raise ValueError(f"{path}: there is no time for {line['student']}; write it as {moments.EXAMPLE}")
         found[compared(line["student"])] = time
     return found

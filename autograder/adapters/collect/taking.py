@@ -1,4 +1,4 @@
-"""Into the folder of submissions: of several attempts the last one; the others, and what is no notebook, set aside."""
+"""Copy the last of several attempts into the folder of submissions; set aside the others, and unexpected files."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from autograder.intake.archive import Archive, shown
 from autograder.intake.handed_in import may_be_meant
 
 ASIDE = "set_aside"
-Attempt = tuple[tuple[int, ...], Upload]  # its place among the attempts at one notebook, and what it is
+Attempt = tuple[tuple[int, ...], Upload]  # its place among the attempts at a notebook, and the upload
 
 
 class Taking:
-    """One download on its way."""
+    """One download being imported."""
 
     def __init__(self, archive: Archive, source: Source, submitted: Path, done: Collected) -> None:
         self._archive, self._source, self._submitted, self._done = archive, source, submitted, done
@@ -27,7 +27,7 @@ class Taking:
         self._times = tables.load(self._beside, tables.TIMES, tables.TIME_COLUMNS[:2])
 
     def all(self, uploads: Sequence[Upload], names: dict[str, Named]) -> None:
-        """Every student's files, and then the two tables."""
+        """Every student's files, then the two tables."""
         groups: dict[tuple[str, str], list[Upload]] = defaultdict(list)
         for u in uploads:
             if u.user in names:
@@ -36,7 +36,7 @@ class Taking:
             if not assignment:
                 for u in own:
                     if (content := self._archive.read(u.entry)) is not None:
-                        why = "of no assignment that we know; name it with --assignment"
+                        why = "of no known assignment; give it with --assignment"
                         self._keep(student, "", u.file, content, why)
             elif (self._submitted / student).is_symlink() or (self._submitted / student / assignment).is_symlink():
                 self._say(f"{student}: the folder is a link; nothing was taken")
@@ -46,7 +46,7 @@ class Taking:
         tables.save(self._beside, tables.TIMES, tables.TIME_COLUMNS, self._times.values())
 
     def _assignment(self, u: Upload) -> str:
-        """Of a file: as the archive or the command says; else that of the notebook which has this name alone."""
+        """The file's assignment: from the archive or the command, else that of the only notebook with this name."""
         known = {e.name: a for (a, _), e in EXERCISES.items()}
         return u.assignment or self._source.assignment or known.get(u.attempt([*known])[0] or "", "")
 
@@ -76,13 +76,13 @@ class Taking:
         if time:
             row = {"student": student, "assignment": assignment, "submitted_at": time, "attempt": str(tries)}
             self._times[key] = row
-        elif changed:  # nobody knows when this one came
+        elif changed:  # the time of this one is unknown
             self._times.pop(key, None)
         if key not in self._times:
             self._done.untimed.add(student)
 
     def _forget(self, student: str, assignment: str, user: str) -> None:
-        """One person is one student: under another name before the roster came, and now under this one."""
+        """One person is one student: before the roster it was collected under another name, now under this one."""
         same = {"assignment": assignment, "format": self._source.form, "user": user}
         before = [k for k, row in self._rows.items() if k[1] != student and same.items() <= row.items()]
         for other in sorted({k[1] for k in before}):
@@ -92,7 +92,7 @@ class Taking:
             del self._rows[k]
 
     def _notebook(self, key: tuple[str, ...], name: str, attempts: list[Attempt]) -> bool:
-        """The attempts at one notebook, the last one first; True where another file counts than before."""
+        """The attempts at one notebook, last one first; True if a different file counts than before."""
         assignment, student, notebook = key
         path = self._submitted / student / assignment / f"{notebook}.ipynb"
         read = [(o, u, content) for o, u in attempts if (content := self._archive.read(u.entry)) is not None]
@@ -105,10 +105,10 @@ class Taking:
         old = self._rows.get(key, {})
         newer = self._source.form == old.get("format") == "canvas" and _order(old) > order
         if newer and before is not None:
-            self._keep(student, assignment, last.file, content, "an older download; the newer file stays")
+            self._keep(student, assignment, last.file, content, "from an older download; the newer file stays")
         else:
             if before not in (None, content):
-                self._keep(student, assignment, path.name, before, "what lay there before; the new one counts")
+                self._keep(student, assignment, path.name, before, "the previous file; the new one counts")
             if before != content:
                 write_bytes(path, content)
             if last.file != path.name and not last.order:
@@ -122,16 +122,16 @@ class Taking:
         return before != content and not newer
 
     def _other(self, student: str, assignment: str, u: Upload) -> None:
-        """A file that nobody asked for: one that may be a notebook, or hold it, lies where the grader looks at it."""
+        """An unexpected file: if it may be or contain a notebook, put it where the grader looks."""
         path, content = self._submitted / student / assignment / u.file, self._archive.read(u.entry)
         if content is None or (path.is_file() and path.read_bytes() == content):
             return
         if not may_be_meant(u.file) or path.exists() or path.is_symlink():
-            self._keep(student, assignment, u.file, content, "no notebook of this assignment")
+            self._keep(student, assignment, u.file, content, "not a notebook of this assignment")
         else:
             write_bytes(path, content)
             asked = ", ".join(f"{e.name}.ipynb" for e in of_assignment(assignment))
-            self._say(f"{student} handed in {shown(u.file)}, which is none of {asked}")
+            self._say(f"{student} handed in {shown(u.file)}, which is not one of {asked}")
 
     def _keep(self, student: str, assignment: str, file: str, content: bytes, why: str) -> None:
         folder, number = self._beside / ASIDE / student / assignment, 1

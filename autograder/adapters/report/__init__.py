@@ -1,4 +1,4 @@
-"""The class at a glance: one HTML file made from the records of a batch, for the instructor only."""
+"""The class at a glance: one HTML file made from a batch's records, for the instructor only."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ from autograder.grading.results import GATE, OUTCOMES, UNUSABLE
 from autograder.intake.problems import Problem
 from ddpm_tools.reports import html
 
-FEW = 3  # a property that so few answers were judged on says nothing about a class
-OFTEN = 0.2  # a property on which this share of the answers loses points stands out
+FEW = 3  # a property judged on fewer answers says nothing about a class
+OFTEN = 0.2  # a property on which this share of answers loses points stands out
 SLOWEST = 10  # notebooks listed by time
 NOTHING = Notes()
-STOPPED = "A check stopped at what the answer returned, and gave no points; the traceback is in instructor.json."
+STOPPED = "What the answer returned stopped a check, which gave no points; the traceback is in instructor.json."
 MEANING = {
     "graded": "the checks ran",
     "timeout": "an answer did not return in time",
     "crash": "an answer crashed, or could not be loaded",
     "invalid_output": "an answer returned something unusable",
-    "missing": "no notebook, no answer cell, or still the stub",
-    "infrastructure_error": "the grader itself failed: no score; the same command grades it again",
+    "missing": "no notebook, no answer cell, or only the stub",
+    "infrastructure_error": "the grader itself failed, so there is no score; run the same command to grade it again",
 }
 
 
 def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], notes: Notes) -> dict[str, Any]:
-    """What the template shows. Pictures of gates are read from the folder `out`, where the grader put them."""
+    """The template's values. Pictures of gates are read from the folder `out`, where the grader put them."""
     found = entries(records)
     groups = class_results.by_exercise(found)
     checks = {key: class_results.checks(group) for key, group in groups.items()}
@@ -70,13 +70,13 @@ def values(records: Sequence[dict], out: Path, problems: Sequence[Problem], note
 
 
 def unusable(records: Sequence[dict]) -> list[tuple[str, str]]:
-    """(student, notebook) where a check stopped at what the answer returned."""
+    """(student, notebook) if a check stopped because of what the answer returned."""
     every = ((r["extra_data"]["student"], *n) for r in records for n in r["extra_data"]["notebooks"].items())
     return [(student, name) for student, name, n in every if n.get("code") == UNUSABLE]
 
 
 def write(records: Sequence[dict], out: Path, problems: Sequence[Problem] = (), notes: Notes = NOTHING) -> Path:
-    """Write OUT/report.html; ValueError where there is no record."""
+    """Write OUT/report.html; ValueError if there is no record."""
     if not records:
         raise ValueError(f"there is no record to report on in {out}; grade something first")
     page = html.render(TEMPLATES / "class_report.html", **values(records, out, problems, notes))

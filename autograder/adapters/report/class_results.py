@@ -1,6 +1,6 @@
 """The results of a class as plain numbers; no HTML here.
 
-Checks that never ran are counted separately, and so are the failures of the grader itself.
+Checks that never ran are counted separately, as are failures of the grader itself.
 """
 
 import statistics
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from autograder.adapters.report.entries import FAILED, HELD, PART, Entry, known_checks, position
 from autograder.grading.results import GATE
 
-BINS = 11  # of a histogram of scores: tenths, and full marks by themselves
+BINS = 11  # of a histogram of scores: tenths, and full marks separately
 
 
 def by_exercise(found: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
@@ -56,7 +56,7 @@ class CheckCounts:
     exercise: str
     check: str
     answer: str | None
-    lesson: str  # where the lesson explains the property, or nothing
+    lesson: str  # where the lesson explains the property, or ""
     states: Counter  # by state
 
     @property
@@ -75,7 +75,7 @@ class CheckCounts:
 
 
 def checks(group: Sequence[Entry]) -> list[CheckCounts]:
-    """Of one exercise, in the order in which its checks run."""
+    """The checks of one exercise, in the order they run."""
     states: dict[tuple[str, str | None], Counter] = defaultdict(Counter)
     for c in (c for e in group for c in e.checks):
         states[c.check, c.answer][c.state] += 1
@@ -87,7 +87,7 @@ def checks(group: Sequence[Entry]) -> list[CheckCounts]:
 
 @dataclass(frozen=True)
 class Misconception:
-    """Students whose answers fail exactly the same checks, and an example of what they were told."""
+    """Students whose answers fail exactly the same checks, and an example of their messages."""
 
     exercise: str
     answer: str | None
@@ -101,12 +101,12 @@ class Misconception:
 
     @property
     def properties(self) -> list[str]:
-        """The checks' names without that of the answer cell."""
+        """The checks' names, without the answer cell's name."""
         return [c.removeprefix(f"{self.answer}: ") if self.answer else c for c in self.failed]
 
 
 def misconceptions(found: Sequence[Entry]) -> list[Misconception]:
-    """By answer cell, the largest group first; without gates, and without answers that did not run."""
+    """By answer cell, largest group first; without gates, and without answers that did not run."""
     groups: dict[tuple, dict[str, str]] = defaultdict(dict)
     for e in found:
         failed = defaultdict(list)

@@ -1,6 +1,6 @@
-"""Each student's notebooks as the records have them, and how every check ended.
+"""Each student's notebooks according to the records, and how every check ended.
 
-A check that never ran, because its answer is missing or crashed, says nothing about the property it checks.
+A check that never ran, because its answer is missing or crashed, says nothing about its property.
 """
 
 from collections import defaultdict
@@ -36,12 +36,14 @@ class Entry:
     exercise: str
     outcome: str
     reason: str
-    score: float | None  # None where the grader failed
+    score: float | None  # None if the grader failed
     max_score: float
     checks: tuple[CheckResult, ...]
     metrics: dict[str, float]
     timings: dict[str, float]
-    gate_ended: str = ""  # at which look, in words; records made before runs had several have none
+    gate_ended: str = (
+        ""  # the look at which it ended, in words; missing in old records, from before there were several looks
+    )
 
     @property
     def share(self) -> float | None:
@@ -49,7 +51,7 @@ class Entry:
 
     @property
     def picture(self) -> str:
-        """The picture of its gate that the grader drew, relative to the report's folder."""
+        """The picture that the grader drew of its gate, relative to the report's folder."""
         return f"{folder_of(self.student)}/{self.assignment}/{self.exercise}.png"
 
     @property
@@ -80,7 +82,7 @@ def entries(records: Iterable[dict[str, Any]]) -> list[Entry]:
 
 
 def known_checks(assignment: str, exercise: str) -> dict[str, Check]:
-    """The checks of an exercise by name, in order; empty where this version of the course does not have it."""
+    """The checks of an exercise by name, in order; empty if this version of the course does not have it."""
     exercise = EXERCISES.get((assignment, exercise))
     return {c.name: c for c in exercise.checks} if exercise else {}
 
@@ -91,14 +93,14 @@ def position(order: Sequence[object], item: object) -> int:
 
 def _check_results(known: dict[str, Check], tests: Sequence[dict]) -> tuple[CheckResult, ...]:
     answers = [known[t["name"]].answer if t["name"] in known else None for t in tests]
-    outputs = defaultdict(set)  # by answer: the outputs of its checks, and whether any gave points
+    outputs = defaultdict(set)  # by answer: the outputs of its checks, and whether they gave points
     for answer, t in zip(answers, tests):
         outputs[answer].add((t["score"] > 0, t["output"]))
     found = []
     for answer, t in zip(answers, tests):
         together = answer is not None and answers.count(answer) > 1 and len(outputs[answer]) == 1 and t["score"] <= 0
         if together or t["output"].startswith(("not judged: ", "not trained, ")):
-            state = NOT_RUN  # one sentence for all checks of an answer: it is missing, or did not run
+            state = NOT_RUN  # the same sentence for all checks of an answer: it is missing, or did not run
         elif t["score"] >= t["max_score"]:
             state = HELD
         else:

@@ -1,4 +1,4 @@
-"""The gates' part of the report: where each trained answer lies among the limits, and its samples."""
+"""The gates' part of the report: each trained answer's position among the limits, and its samples."""
 
 import io
 import json
@@ -15,17 +15,17 @@ from autograder.gate.plot import LABELS, samples_of
 from autograder.grading.grader import band_file
 from ddpm_tools.reports.html import data_uri, percent
 
-MOST = 60  # sample grids of an exercise in the page, about 4 KB each
-ROWS = 3  # of dots on an axis, so that equal values do not hide one another
+MOST = 60  # sample grids per exercise on the page, about 4 KB each
+ROWS = 3  # of dots on an axis, so that equal values do not hide each other
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One metric of the trained answers; positions in percent of the axis's length, dots also in rem from its top."""
+    """One metric of the trained answers. Positions are in percent of its length; for dots also in rem from its top."""
 
     title: str
     zones: list[tuple[str, float, float]]  # credit, left end and width
-    references: tuple[float, float]  # left end and width of what the reference designs span
+    references: tuple[float, float]  # left end and width of the reference designs' range
     dots: list[tuple[float, float, str]]
     legend: tuple[str, str, str]
 
@@ -48,11 +48,11 @@ class Gate:
     counts: Counter  # notebooks by the state of their gate
     axes: list[Axis]
     samples: list[Samples]
-    missing: int  # trained answers without a grid in the page
+    missing: int  # trained answers without a grid on the page
 
 
 def gate(group: Sequence[Entry], out: Path) -> Gate | None:
-    """The gate of an exercise; None where no answer got as far. Pictures are read from the folder `out`."""
+    """The gate of an exercise; None if no answer got that far. Pictures are read from the folder `out`."""
     counts = Counter(e.gate for e in group if e.gate)
     if not counts:
         return None
@@ -62,7 +62,7 @@ def gate(group: Sequence[Entry], out: Path) -> Gate | None:
 
 
 def axes(trained: Sequence[Entry], judge: str = "judge") -> list[Axis]:
-    """Among the limits that the grader judged with; none where the course has no such exercise any more."""
+    """The axes, with the grader's limits; none if the course no longer has the exercise."""
     exercise = EXERCISES.get((trained[0].assignment, trained[0].exercise)) if trained else None
     if exercise is None or not exercise.gate_cell or not (file := band_file(exercise)).is_file():
         return []
@@ -112,7 +112,7 @@ def chosen(order: Sequence[Entry]) -> list[Entry]:
 def _samples(e: Entry, out: Path) -> Samples | None:
     try:
         grid = samples_of(out / e.picture, labelled="adherence" in e.metrics)
-    except OSError:  # not there, or no picture
+    except OSError:  # missing, or not a picture
         return None
     file = io.BytesIO()
     grid.save(file, "WEBP", lossless=True)

@@ -1,4 +1,4 @@
-"""Who needs the instructor: the first thing on the page, the most urgent first."""
+"""Who needs the instructor: the first section of the page, most urgent first."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ from autograder.intake.problems import Problem
 
 OURS = "infrastructure_error"
 Absent = dict[str, list[str]]  # who handed in nothing, by assignment
-AGAIN = "--regrade --student NAME grades one again; an answer in regrades.csv closes the request."
+AGAIN = "--regrade --student NAME grades a student again; an answer in regrades.csv closes the request."
 NO_RESULT = (OURS, "timeout", "crash", "invalid_output")
 
 
 @dataclass(frozen=True)
 class Need:
-    """One reason to act: what it is, what to do, and on whom, as a table."""
+    """One reason to act: what it is, what to do, and whom it concerns, as a table."""
 
     title: str
     remedy: str
@@ -27,14 +27,14 @@ class Need:
 
 
 def needs(found: Sequence[Entry], problems: Sequence[Problem], notes: Notes, absent: Absent) -> list[Need]:
-    """Those that there are."""
+    """All that apply."""
     who = notes.who
     failed = sorted(
         (e for e in found if e.outcome in NO_RESULT), key=lambda e: (NO_RESULT.index(e.outcome), e.exercise)
     )
     no_result = [(who(e.student), e.exercise, e.outcome.replace("_", " "), e.reason) for e in failed]
-    ours = "Of an infrastructure error no score was given: the same command grades it again. "
-    help_ = (ours if OURS in {e.outcome for e in failed} else "") + "--regrade --student NAME grades one again."
+    ours = "Infrastructure errors have no score: run the same command to grade them again. "
+    help_ = (ours if OURS in {e.outcome for e in failed} else "") + "--regrade --student NAME grades a student again."
     odd, remarks, asked = (
         [(who(p.student), p.where, p.text) for p in some] for some in (problems, notes.flags, notes.asked)
     )
@@ -53,19 +53,21 @@ def needs(found: Sequence[Entry], problems: Sequence[Problem], notes: Notes, abs
             len(odd),
             True,
         ),
-        Need("remarked by the grader", look, ("student", "notebook", "remark"), remarks, len(remarks), True),
+        Need("flagged by the grader", look, ("student", "notebook", "remark"), remarks, len(remarks), True),
         Need("asked for a regrade", AGAIN, ("student", "assignment", "reason"), asked, len(asked), True),
-        _listed("to be marked by hand", "In formgrader: no mark yet, or changed since.", to_mark),
-        _listed("flagged in formgrader", "A marker wants these looked at again.", flagged),
-        Need("late", "Extensions are counted.", ("student", "assignment", "how late"), late, len(late)),
-        _listed("handed in nothing", "They are in roster.csv and have no folder.", nothing),
-        _listed("without an answer", "Handed in, but the notebook is missing or still the stub.", unanswered),
+        _listed("to be marked by hand", "In formgrader: no mark yet, or changed since it was marked.", to_mark),
+        _listed("flagged in formgrader", "A marker wants someone to look at these again.", flagged),
+        Need("late", "Extensions are taken into account.", ("student", "assignment", "how late"), late, len(late)),
+        _listed("handed in nothing", "They are in roster.csv but have no folder.", nothing),
+        _listed(
+            "without an answer", "They handed in something, but the notebook is missing or still the stub.", unanswered
+        ),
     ]
     return [need for need in made if need.rows]
 
 
 def _listed(title: str, remedy: str, pairs: Iterable[tuple[str, str]]) -> Need:
-    """A row for each thing, with all whom it is about."""
+    """One row per thing, with everyone it concerns."""
     by: dict[str, list[str]] = defaultdict(list)
     for what, student in pairs:
         by[what].append(student)

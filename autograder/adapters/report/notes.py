@@ -1,4 +1,4 @@
-"""What the records do not tell: who is who, who is late, what is to be marked, and what the grader has to remark."""
+"""What the records do not contain: who is who, who is late, what needs marking, and the grader's remarks."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ from autograder.intake.student_ids import folder_of
 
 @dataclass(frozen=True)
 class Late:
-    """A submission that came after its due date, extension included."""
+    """A submission after its due date, extension included."""
 
     student: str
     assignment: str
     seconds: float
     penalty: float  # points taken off
-    extension: float = 0.0  # seconds that were granted
+    extension: float = 0.0  # seconds granted
 
     @property
     def text(self) -> str:
@@ -38,17 +38,17 @@ class Notes:
     to_mark: tuple[tuple[str, str, str], ...] = ()  # (student, assignment, notebook)
     flagged: tuple[tuple[str, str, str], ...] = ()  # in formgrader, by a marker
     flags: tuple[Problem, ...] = ()  # the grader's own remarks on single notebooks
-    asked: tuple[Problem, ...] = ()  # for a regrade, and without an answer
+    asked: tuple[Problem, ...] = ()  # open requests for a regrade
     variants: dict[str, int] = field(default_factory=dict)  # of the exercises, by student
 
     def who(self, student: str) -> str:
-        """The name and the id, or the id alone; and the variant."""
+        """The name and id, or only the id; and the variant."""
         person, variant = self.people.get(student), self.variants.get(student)
         who = f"{person.name} ({student})" if person and person.name else student
         return who if variant is None else f"{who}, variant {variant}"
 
     def absent(self, records: Iterable[dict]) -> dict[str, list[str]]:
-        """Who of the class has no record, by assignment; nothing where there is no list of the class."""
+        """Members of the class without a record, by assignment; empty if there is no class list."""
         handed_in: dict[str, set[str]] = {}
         for record in records:
             handed_in.setdefault(record["extra_data"]["assignment"], set()).add(record["extra_data"]["student"])
@@ -57,7 +57,7 @@ class Notes:
 
 
 def flags(records: Sequence[dict], out: Path) -> tuple[Problem, ...]:
-    """The sentences in `flags` of each instructor.json, of the whole or of a notebook."""
+    """The sentences in `flags` of each instructor.json, for the whole submission or a notebook."""
     found: list[Problem] = []
     for record in records:
         student, assignment = record["extra_data"]["student"], record["extra_data"]["assignment"]

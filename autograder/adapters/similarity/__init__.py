@@ -1,4 +1,4 @@
-"""Similarity among submissions, and with the course's own sources. Notebooks are read, never run."""
+"""Similarity among submissions, and to the course's own sources. Notebooks are read, never run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +10,13 @@ from autograder.intake.extract import Unreadable, code_cells, extract, read_note
 from autograder.intake.submissions import Submission, find
 from ddpm_tools.outputs import json_text
 
-LONGEST = 50_000  # characters of a student's answers to an exercise; ours have 5,000, and a flood would cost the class
+LONGEST = (
+    50_000  # characters of a student's answers to an exercise; ours have 5,000, and a huge one would slow everything
+)
 
 
 def answers(path: Path, exercise: Exercise) -> str:
-    """The answer cells of a notebook as one text; empty where there are none."""
+    """The answer cells of a notebook as one text; empty if there are none."""
     return "\n\n".join(cells_of(path, exercise).values())
 
 
@@ -40,15 +42,15 @@ def course_sources(course: Path, exercise: Exercise) -> Iterator[Source]:
 
 
 def notebook_code(path: Path) -> list[str]:
-    """All code of a notebook of the course, cell by cell."""
+    """All code of one of the course's notebooks, cell by cell."""
     return [source_of(cell) for _, cell in code_cells(read_notebook(path))]
 
 
 def of_exercise(
     submissions: list[Submission], exercise: Exercise, course: Path, threshold: float
 ) -> tuple[list[formats.Found], int, int, list[str]]:
-    """Matches in one exercise, how many notebooks were compared, how many had too little of their own, and those that
-    were left out for their length."""
+    """Matches in one exercise, how many notebooks were compared, how many had too little code of their own, and those
+    left out because of their length."""
     released = course / "exercises" / exercise.assignment / f"{exercise.name}.ipynb"
     everyone = [
         (s, cells)
@@ -76,9 +78,9 @@ def report(
     threshold: float = 0.8,
     as_json: bool = False,
 ) -> str:
-    """Write OUT/similarity.csv and OUT/similarity.html; returns what a terminal shows: a table, or the same as JSON."""
+    """Write OUT/similarity.csv and OUT/similarity.html; returns the terminal's text: a table, or the same as JSON."""
     if not (course / "exercises").is_dir():
-        raise ValueError(f"{course} is not the course's folder: exercises missing (name it with --course)")
+        raise ValueError(f"{course} is not the course's folder: exercises missing (give it with --course)")
     submissions = find(submitted, assignment)
     exercises = {(e.assignment, e.name): e for s in submissions for e in s.exercises}
     found, compared, short, left_out = [], 0, 0, []
@@ -92,6 +94,8 @@ def report(
     if as_json:
         return json_text({"pairs": formats.as_data(found), **counts}, indent=1, ensure_ascii=False)
     told = (
-        f"not compared, with more than {LONGEST:,} characters of answers: {', '.join(left_out)}\n\n" if left_out else ""
+        f"not compared, since the answers have more than {LONGEST:,} characters: {', '.join(left_out)}\n\n"
+        if left_out
+        else ""
     )
     return f"{formats.text(found)}\n\n{told}{len(found)} pair(s) among {compared} notebooks; {page}"

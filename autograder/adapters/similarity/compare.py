@@ -1,9 +1,9 @@
-"""Which answers share more than chance allows: fingerprints by winnowing (Schleimer, Wilkerson & Aiken 2003), as the
-library copydetect does it, on rows of tokens.
+"""Which answers share more than chance allows: fingerprints by winnowing (Schleimer, Wilkerson & Aiken 2003), as in the
+library copydetect, on sequences of tokens.
 
 A fingerprint is a run of LENGTH tokens. Two texts are compared as written, where reordering functions breaks the runs
-across their boundaries, and with their statements sorted, where reordering changes nothing; the more similar view
-counts. Runs of the released notebook do not count, nor do those that most of a class shares.
+across their boundaries, and with their statements sorted, where reordering changes nothing. The more similar view
+counts. Runs from the released notebook do not count, nor do those that most of a class shares.
 """
 
 from collections import Counter
@@ -16,18 +16,18 @@ from copydetect.utils import get_token_coverage
 
 from autograder.adapters.similarity.tokens import Token, sorted_lines, tokens
 
-LENGTH = 12  # tokens: shorter runs are how everyone writes torch, longer ones lose short answers at every seam
-WINDOW = 1  # of winnowing: every run is kept, an answer is short
+LENGTH = 12  # tokens: everyone who writes torch shares shorter runs; longer ones miss short answers
+WINDOW = 1  # of winnowing: keep every run, since answers are short
 ENOUGH = 25  # tokens of an answer's own; fewer prove nothing
-CELL = 60  # of one answer cell among several, likewise: a short one has few right forms
-CLASS, COMMON = 10, 0.5  # in a class of at least so many, what more than this share has does not count
+CELL = 60  # likewise for one answer cell of several: a short one has few right forms
+CLASS, COMMON = 10, 0.5  # in a class this large, code shared by more than this fraction does not count
 
 Span = tuple[int, int]  # of characters
 
 
 @dataclass(frozen=True)
 class Row:
-    """Tokens where copydetect expects a file of text: of either it takes slices, hashes and lengths alone."""
+    """Tokens where copydetect expects a text file: it only takes slices, hashes and lengths of either."""
 
     tokens: tuple[str, ...]
 
@@ -37,13 +37,13 @@ class Row:
 
 @dataclass
 class View:
-    """A text as a row of tokens: its fingerprints, and where each token stands in the text."""
+    """A text as a sequence of tokens: its fingerprints, and each token's place in the text."""
 
     prints: CodeFingerprint
     places: list[Span]
 
     def forget(self, nobodys: set[int]) -> None:
-        """Leave fingerprints out."""
+        """Drop fingerprints."""
         p = self.prints
         p.hash_idx = {h: where for h, where in p.hash_idx.items() if h not in nobodys}
         p.hashes = set(p.hash_idx)
@@ -56,18 +56,18 @@ class Source:
 
     name: str
     text: str
-    ours: bool = False  # the course's own: matched with students' answers, never with one another
-    part: str = ""  # the answer cell, where it is one of several: matched with the course's own alone
+    ours: bool = False  # the course's own: matched with students' answers, never with each other
+    part: str = ""  # the answer cell, if it is one of several: matched only with the course's own
     views: tuple[View, ...] = ()  # as written, and with its statements sorted
 
     def own(self) -> int:
-        """Tokens, as written, that belong to a fingerprint that counts."""
+        """Tokens, as written, in fingerprints that count."""
         return int(self.views[0].prints.token_coverage)
 
 
 @dataclass(frozen=True)
 class Match:
-    """Two texts, the share of each that is found in the other, and where."""
+    """Two texts, the share of each found in the other, and where."""
 
     a: Source
     b: Source
@@ -109,18 +109,18 @@ def _view(found: Sequence[Token]) -> View:
 
 
 def matches(sources: Sequence[Source], threshold: float) -> list[Match]:
-    """Pairs of students, and of a student and the course, that are at least so similar; the most similar first."""
+    """Pairs of students, and of a student and the course, that are at least this similar; most similar first."""
     answers = [s for s in sources if not s.ours and s.own() >= (CELL if s.part else ENOUGH)]
     students = [s for s in answers if not s.part]
     pairs = [*combinations(students, 2), *((s, c) for s in answers for c in sources if c.ours)]
     found = [m for a, b in pairs if (m := best(a, b, threshold)) and m.similarity >= threshold]
     whole = {(m.a.name, m.b.name) for m in found if not m.a.part}
-    found = [m for m in found if not m.a.part or (m.a.name, m.b.name) not in whole]  # said once
+    found = [m for m in found if not m.a.part or (m.a.name, m.b.name) not in whole]  # report it once
     return sorted(found, key=lambda m: (-m.similarity, m.a.name, m.b.name))
 
 
 def best(a: Source, b: Source, threshold: float = 0.0) -> Match | None:
-    """The match in the more similar view; None where both are far below the threshold."""
+    """The match in the more similar view; None if both are far below the threshold."""
     found = [m for i in (0, 1) if (m := _match(a, b, i, threshold))]
     return max(found, key=lambda m: m.similarity, default=None)
 
@@ -128,7 +128,7 @@ def best(a: Source, b: Source, threshold: float = 0.0) -> Match | None:
 def _match(a: Source, b: Source, view: int, threshold: float) -> Match | None:
     x, y = a.views[view], b.views[view]
     shared = len(x.prints.hashes & y.prints.hashes)
-    if not shared or shared < 0.3 * threshold * len(x.prints.hashes):  # no need to look where
+    if not shared or shared < 0.3 * threshold * len(x.prints.hashes):  # no need to look further
         return None
     _, shares, slices = compare_files(x.prints, y.prints)
     spans = [_spans(v, found) for v, found in zip((x, y), slices)]
@@ -136,7 +136,7 @@ def _match(a: Source, b: Source, view: int, threshold: float) -> Match | None:
 
 
 def _spans(view: View, slices: Sequence[Sequence[int]]) -> tuple[Span, ...]:
-    """Places in the text of runs of tokens; neighbours in the view may be far apart in the text."""
+    """Places in the text of runs of tokens; neighbours in the view can be far apart in the text."""
     spans: list[Span] = []
     for first, end in zip(*slices):
         for begin, stop in sorted(view.places[int(first) : int(end)]):

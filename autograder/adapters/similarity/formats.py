@@ -13,13 +13,13 @@ from ddpm_tools.reports import html
 from ddpm_tools.reports.html import percent
 from ddpm_tools.tables import aligned
 
-SHOWN = 200  # pairs with their texts in the page; the CSV has all
+SHOWN = 200  # pairs with their texts on the page; the CSV has all
 CONTEXT = 400  # characters of a long file of the course shown around what matches
 HEADER = ("assignment", "notebook", "group", "a", "answer", "b", "where", "similarity", "share of a", "share of b")
 
 
 def text(found: Sequence[Found]) -> str:
-    """For a terminal: the groups, then the answers that are the course's own."""
+    """For a terminal: the groups, then the answers that match the course's own."""
     together = [
         [g.name, str(len(g.students)), str(g.pairs), between(g), begun(", ".join(g.students), 60), likened(g)[:60]]
         for g in groups(found)
@@ -33,7 +33,7 @@ def text(found: Sequence[Found]) -> str:
 
 
 def as_data(found: Sequence[Found]) -> list[dict[str, object]]:
-    """Every pair, by HEADER, as the CSV has them."""
+    """Every pair, by HEADER, as in the CSV."""
     return [dict(zip(HEADER, row)) for row in rows(found)]
 
 
@@ -48,7 +48,7 @@ def between(g: Group) -> str:
 
 
 def likened(g: Group) -> str:
-    """The course's sources that its members' answers are like: they may have copied these, and not one another."""
+    """The course's sources that members' answers are like: they may have copied these, not each other."""
     return "; ".join(f"{shortly(name)} ({n} of {len(g.students)})" for name, n in g.course.items())
 
 
@@ -57,12 +57,12 @@ def shortly(name: str) -> str:
 
 
 def part(m: Match) -> str:
-    """The answer cell that an answer of several cells has in common with the course; "all" where it is all of them."""
+    """The answer cell that an answer of several cells has in common with the course; "all" if it is all of them."""
     return m.a.part or "all"
 
 
 def source(m: Match) -> str:
-    """Where in the course an answer stands."""
+    """Where in the course an answer is found."""
     place = where(m.b, m.spans_b)
     return f"{shortly(m.b.name)}: {place}" if place else shortly(m.b.name)
 
@@ -85,7 +85,7 @@ def write_csv(found: Sequence[Found], path: Path) -> Path:
 
 
 def write_html(found: Sequence[Found], path: Path, **counts: Any) -> Path:
-    """The page: what was compared (`counts`, as the template has them), groups of students, their pairs, then answers
+    """The page: what was compared (`counts`, as in the template), groups of students, their pairs, then answers
     that are close to the course's own."""
     pairs = {
         "Among students": [f for f in found if not f[2].b.ours],
@@ -98,7 +98,7 @@ def write_html(found: Sequence[Found], path: Path, **counts: Any) -> Path:
 
 
 def pieces(source: Source, spans: Sequence[Span]) -> list[tuple[bool, str]]:
-    """The text in pieces, each with whether it matches; of a long file of the course, only the surroundings."""
+    """The text in pieces, each with whether it matches; for a long file of the course, only near the matches."""
     found, at = [], 0
     for begin, end in sorted(spans):
         begin = max(begin, at)

@@ -1,4 +1,4 @@
-"""Pairs put together: who shares one text, and where in the course's own sources an answer stands."""
+"""Pairs grouped: who shares a text, and where an answer is in the course's own sources."""
 
 import re
 from collections import defaultdict
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from autograder.adapters.similarity.compare import Match, Source, Span
 
 Found = tuple[str, str, Match]  # (assignment, exercise, match)
-NEAR = 3  # lines between two matching places that are one to a reader
-PLACES, LEAST = 3, 0.2  # of one file that are named, none of which is much smaller than the largest
+NEAR = 3  # lines between two matching places that a reader sees as one
+PLACES, LEAST = 3, 0.2  # places named per file, none much smaller than the largest
 NAMED = re.compile(r"^(?:class|def)[ \t]+(\w+)", re.M)
 
 
@@ -19,12 +19,12 @@ class Group:
 
     assignment: str
     exercise: str
-    number: int  # within the exercise, from 1, the largest first
+    number: int  # within the exercise, from 1, largest first
     students: tuple[str, ...]
     pairs: int
     lowest: float  # similarity of a pair in it, and the highest
     highest: float
-    course: dict[str, int]  # sources of the course that members' answers match too, and how many do
+    course: dict[str, int]  # the course's sources that members' answers also match, and how many do
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class Group:
 
 
 def groups(found: Sequence[Found]) -> list[Group]:
-    """Connected components of the pairs of students, by exercise; the largest first."""
+    """Connected components of the pairs of students, by exercise; largest first."""
     leader: dict[tuple[str, str, str], str] = {}
 
     def top(key: tuple[str, str], student: str) -> str:
@@ -62,13 +62,13 @@ def groups(found: Sequence[Found]) -> list[Group]:
 
 
 def group_of(found: Sequence[Group], assignment: str, exercise: str, m: Match) -> str:
-    """The name of a pair's group; of an answer and the course, that of the student's, if any."""
+    """The name of a pair's group; for an answer and the course, the student's group, if any."""
     own = (g for g in found if (g.assignment, g.exercise) == (assignment, exercise) and m.a.name in g.students)
     return next((g.name for g in own), "")
 
 
 def where(source: Source, spans: Sequence[Span]) -> str:
-    """The places in a text of the course, for a reader to open: what is defined there, and the lines of a file."""
+    """The places in a text of the course for a reader to open: what is defined there, and the lines in a file."""
     runs: list[tuple[int, int, int]] = []  # first line, last line, characters that match
     for begin, end in sorted(spans):
         first, last = (source.text.count("\n", 0, at) + 1 for at in (begin, max(begin, end - 1)))
@@ -82,7 +82,7 @@ def where(source: Source, spans: Sequence[Span]) -> str:
     for first, last, size in sorted(most):
         if size < LEAST * most[0][2]:
             continue
-        around = NAMED.findall("\n".join(lines[:first]))[-1:]  # it begins within this one
+        around = NAMED.findall("\n".join(lines[:first]))[-1:]  # it starts inside this one
         names = dict.fromkeys([*around, *NAMED.findall("\n".join(lines[first:last]))])
         told += [f"{', '.join(names)} (lines {first}–{last})"] if file else [*names]
     return "; ".join(dict.fromkeys(told))

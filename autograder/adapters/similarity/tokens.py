@@ -1,9 +1,9 @@
-"""Python source as a row of tokens in which a student's own names make no difference.
+"""Python source as a sequence of tokens in which a student's own names make no difference.
 
-A name that the libraries define and that is called or looked up (`.softmax`, `linspace(`) stays what it is: whoever
-renames a copy cannot rename torch. Every other name is one and the same token, and so is every string; comments, blank
-lines, docstrings and the layout of a line do not count. The source is never parsed into a tree, let alone run:
-hostile nesting could end the interpreter.
+A name that the libraries define and that is called or looked up (`.softmax`, `linspace(`) is kept: a student who
+renames things in a copy cannot rename torch. Every other name becomes the same token, and so does every string.
+Comments, blank lines, docstrings and the layout of a line do not count. The source is never parsed into a tree, let
+alone run: hostile nesting could crash the interpreter.
 """
 
 import builtins
@@ -34,7 +34,7 @@ def library_names() -> frozenset[str]:
 
 
 def tokens(source: str) -> list[Token]:
-    """The tokens that count, with their positions. Where Python cannot tokenize any further, words are taken."""
+    """The tokens that count, with their positions. From where Python cannot tokenize, words are used."""
     raw, found = list(_raw(source)), []
     for i, (kind, text, begin, end) in enumerate(raw):
         last = found[-1][0] if found else LINE
@@ -46,7 +46,7 @@ def tokens(source: str) -> list[Token]:
                 continue
         elif kind == tokenize.NAME and not keyword.iskeyword(text):
             called = i + 1 < len(raw) and raw[i + 1][1] == "("
-            theirs = i > 1 and raw[i - 2][1] == "self"  # self.norm, though torch too has a norm
+            theirs = i > 1 and raw[i - 2][1] == "self"  # self.norm, although torch also has a norm
             text = text if (called or last == ".") and not theirs and text in library_names() else NAME
         found.append((text, begin, end))
     return found

@@ -1,4 +1,4 @@
-"""formgrader.py COURSE: a Jupyter server behind the hub's login in COURSE/grades, where `autograder grade` writes."""
+"""formgrader.py COURSE: a Jupyter server behind the hub's login, in COURSE/grades, where `autograder grade` writes."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""nbgrader for the account that grades: two of formgrader's buttons name the command that takes their place."""
+"""nbgrader for the grading account: two of formgrader's buttons name the command that replaces them."""
 
 from nbgrader.exchange.default import ExchangeCollect, ExchangeReleaseFeedback
 
@@ -6,17 +6,17 @@ c = get_config()  # noqa: F821  (traitlets puts it there)
 
 
 class Collect(ExchangeCollect):
-    """nbgrader's would follow a link that a student put there, with the grader's rights, and take any name's word."""
+    """nbgrader's own would follow a student's link with the grader's rights, and trust any name."""
 
     def start(self) -> None:
-        self.fail("Type in a terminal: autograder collect EXCHANGE/inbound --format nbgrader --assignment ASSIGNMENT")
+        self.fail("Run in a terminal: autograder collect EXCHANGE/inbound --format nbgrader --assignment ASSIGNMENT")
 
 
 class ReleaseFeedback(ExchangeReleaseFeedback):
-    """nbgrader's looks for students' secrets in folders to which the grader copies nothing but notebooks."""
+    """nbgrader's own looks for students' secrets in folders that hold only the notebooks copied by the grader."""
 
     def start(self) -> None:
-        self.fail("Type: autograder return grades --format nbgrader --assignment ASSIGNMENT --to EXCHANGE/feedback")
+        self.fail("Run: autograder return grades --format nbgrader --assignment ASSIGNMENT --to EXCHANGE/feedback")
 
 
 c.ExchangeFactory.collect = Collect

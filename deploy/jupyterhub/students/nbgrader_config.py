@@ -1,4 +1,4 @@
-"""nbgrader in students' servers: the courses that they see are those of the hub's groups."""
+"""nbgrader on students' servers: the hub's groups decide which courses they see."""
 
 c = get_config()  # noqa: F821  (traitlets puts it there)
 

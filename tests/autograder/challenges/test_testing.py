@@ -335,7 +335,7 @@ def test_the_command_line(tmp_path, capsys):
         (["leaderboard", "--record", str(log), "--head", "f" * 64], "does not lead to the head"),
         (["leaderboard", "--record", str(log), "--head", "f" * 12], "a head has 64 characters, this one 12"),
         (["leaderboard", "--record", str(tmp_path / "none")], "there is no folder"),
-        (["leaderboard", "--record", str(log), "--out", str(out)], "is no folder; choose another place"),
+        (["leaderboard", "--record", str(log), "--out", str(out)], "is not a folder; choose another place"),
         (["leaderboard", "--record", str(out)], "there is no folder"),
     ):
         with pytest.raises(SystemExit) as e:

@@ -18,8 +18,8 @@ SECRET = "hunter2"
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("gradebook.db", "not one of a database"),
-        (f"{SECRET}", "not one of a database"),
+        ("gradebook.db", "not a database URL"),
+        (f"{SECRET}", "not a database URL"),
         (f"postgresql+psycopg2://me:{SECRET}@localhost/x", re.escape("write postgresql+psycopg://")),
         (f"elephant://me:{SECRET}@localhost/x", "no driver .* elephant://"),
         (f"postgresql+psycopg://me:{SECRET}@127.0.0.1:1/x", "refused.*start the server, or correct the URL"),

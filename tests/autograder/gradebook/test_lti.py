@@ -102,7 +102,7 @@ def test_an_interruption_loses_nothing_and_posts_nothing_twice(platform, setting
     """bo's score arrived, but nobody heard of it; cy's, written down before it went out, did not."""
     platform.faults = ["", "hang up after", *["hang up first"] * (posting.ATTEMPTS - 1)]
     done = post(settings, totals())
-    assert done.posted == ["ana"] and "no answer after 5 attempts" in done.left
+    assert done.posted == ["ana"] and "did not answer after 5 attempts" in done.left
     file = settings.parent / "out" / posting.FILE
     lines = file.read_text().splitlines()
     cy = json.loads(lines[-1]) | {"student": "cy", "user": "user-2", "given": 12.0}
@@ -135,12 +135,12 @@ def test_the_command_posts_from_the_gradebook(course, record, settings, platform
     course.mark("ana", 4.0)
     words = ["post", str(course.out), "--course", str(course.root), "--assignment", TASK, "--platform", str(settings)]
     main(words)
-    assert "2 score(s) posted, 0 there already" in capsys.readouterr().out
+    assert "2 score(s) posted, 0 already there" in capsys.readouterr().out
     assert taken(platform) == {"user-0": [19.0], "user-1": [15.0]}
     grading = {user: scores[-1]["gradingProgress"] for (_, user), scores in platform.history.items()}
     assert grading == {"user-0": "FullyGraded", "user-1": "PendingManual"}
     main(words)
-    assert "0 score(s) posted, 2 there already" in capsys.readouterr().out
+    assert "0 score(s) posted, 2 already there" in capsys.readouterr().out
 
     main([*words, "--public-key"])
     key = json.loads(capsys.readouterr().out)
@@ -164,10 +164,10 @@ def test_what_is_wrong_with_the_settings_is_said_in_a_sentence(settings, platfor
     assert "there is no key" in (text := said(key="none.pem")) and "openssl genrsa" in text
     assert "gives no token (401" in said(client_id="another tool")
     (tmp_path / "other.pem").write_bytes(pem())
-    assert "see that it knows client_id and the public key" in said(key="other.pem")
+    assert "check that it knows client_id and the public key" in said(key="other.pem")
     settings.write_text("{")
     with pytest.raises(ValueError, match="is not JSON"):
         lti.read(settings)
     assert platform.history == {} and posts(platform) == 0
     monkeypatch.setitem(__import__("sys").modules, "pylti1p3.lineitem", None)
-    assert "type pip install '.[lti]'" in said()
+    assert "run pip install '.[lti]'" in said()

@@ -83,15 +83,18 @@ def test_every_page_goes_to_its_own_student_and_to_nobody_else(course, record, f
             assert name == f"{PEOPLE[int(whose)]}/{TASK}/conditioner.html"
         assert name.endswith("conditioner.html")
     assert f"{last}: conditioner has no result yet, so its page is left out" in told.err
-    assert f"stranger: no file of theirs is from {form}, so no page was put in" in told.err
+    assert f"stranger: none of their files came from {form}, so there is no page for them" in told.err
 
 
 def test_what_cannot_be_returned_is_one_sentence(course, record, capsys):
     course.submit("ada")
     words = ["return", str(course.out), "--assignment", TASK, "--submitted", str(course.root / "submitted")]
     for more, says in (
-        (["--format", "canvas"], "collected.csv has nothing of 5_3_conditioning from canvas; `autograder collect`"),
-        (["--format", "zip", "--as-they-are"], "collected.csv has nothing of 5_3_conditioning from zip"),
+        (
+            ["--format", "canvas"],
+            "collected.csv has nothing for 5_3_conditioning from canvas; run `autograder collect`",
+        ),
+        (["--format", "zip", "--as-they-are"], "collected.csv has nothing for 5_3_conditioning from zip"),
         (["--format", "zip", "--assignment", "9"], "unknown assignment '9'"),
     ):
         with pytest.raises(SystemExit):

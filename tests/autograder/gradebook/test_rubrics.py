@@ -52,7 +52,7 @@ def test_a_line_that_is_none_is_named(tmp_path, monkeypatch):
     assert rubrics.read("ema") == []
     (tmp_path / "ema").mkdir()
     (tmp_path / "ema/rubric.txt").write_text("1: something\ntwo points for more\n")
-    with pytest.raises(ValueError, match=r"line 2 of .*rubric.txt is not POINTS"):
+    with pytest.raises(ValueError, match=r"line 2 of .*rubric.txt does not have the form POINTS"):
         rubrics.read("ema")
     nb = nbformat.v4.new_notebook()
     rubrics.show(nb, "no such", "assignment")

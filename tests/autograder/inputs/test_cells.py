@@ -116,14 +116,14 @@ RUN = {  # these reach the sandbox; None: nothing is lost
     "extra imports": (None, ""),
     "magic": (None, ""),
     "cell magic": (None, ""),
-    "shell": (None, "line 1 of the cell `q_sample` (`!pip install einops`) was left out"),
-    "unknown import": (None, "there is no `seaborn_of_my_own` here, only the course's"),
+    "shell": (None, "skipped line 1 of the cell `q_sample` (`!pip install einops`)"),
+    "unknown import": (None, "does not have `seaborn_of_my_own`, only the course's"),
     "other name": ("does not define `q_sample`", ""),
     "null character": ("null bytes", ""),
     "old Python": ("SyntaxError in cell `q_sample`, line 1", ""),
     "exits": (None, "raised SystemExit in cell `q_sample`"),
     "reads a key": (None, "raised EOFError in cell `q_sample`"),
-    "trains for an hour": ("it should only define", ""),  # the last: it takes the child with it
+    "trains for an hour": ("It should only contain the definition", ""),  # the last: it takes the child with it
 }
 
 

@@ -15,7 +15,7 @@ from autograder.grading.messages import load_error
 def test_conflict_markers_are_named_with_their_line(mark):
     error = AnswerError({"kind": "SyntaxError", "text": "invalid syntax", "cell": "f", "line": 2})
     text = load_error(error, {"g": "y = 1\n", "f": f"x = 1\n{mark}\n"})
-    assert text.startswith(f"Line 2 of the answer cell `f` is a conflict marker of git, `{mark[:7]}`")
+    assert text.startswith(f"Line 2 of the answer cell `f` is a Git conflict marker, `{mark[:7]}`")
     assert "keep one of the two versions" in text
 
 

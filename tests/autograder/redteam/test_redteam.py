@@ -222,7 +222,7 @@ def test_names_and_neighbours(world, tmp_path, capsys, monkeypatch, got):
         assert "ada's own work" not in shown.read_text(encoding="utf-8")
     assert "ada's own work" in (out / "autograded/ada/5_1_unconditional/schedules.ipynb").read_text(encoding="utf-8")
     assert "processor time" in str(by_name["mallory0"]) or by_name["mallory0"]["score"] <= 1.25
-    assert "should only define" in by_name["mallory1"]["extra_data"]["notebooks"]["schedules"]["reason"]
+    assert "should only contain the definition" in by_name["mallory1"]["extra_data"]["notebooks"]["schedules"]["reason"]
     assert "of memory" in by_name["mallory2"]["extra_data"]["notebooks"]["schedules"]["reason"]
     # each has a folder of records of its own, inside the output folder; a second run finds all of them again
     assert len(list(out.glob("*/5_1_unconditional/results.json"))) == len(expected)

@@ -155,7 +155,7 @@ def test_one_notebooks_trouble_is_not_the_others(error, outcome, tmp_path, monke
     assert private["unexpected"][0]["where"] == first.name and "a mistake of ours" in private["unexpected"][0]["trace"]
     assert "a mistake of ours" not in json.dumps(rec) and "RuntimeError" in json.dumps(rec)
     page = report.write([rec], tmp_path / "out").read_text(encoding="utf-8")
-    assert "A check stopped at what the answer returned" in page
+    assert "What the answer returned stopped a check" in page
 
 
 def test_a_file_at_which_reading_stops_is_a_file_without_an_answer(tmp_path, monkeypatch):

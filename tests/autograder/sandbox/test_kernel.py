@@ -170,7 +170,7 @@ def test_without_a_sandbox_it_refuses_with_one_sentence_before_it_touches_a_file
     monkeypatch.setattr(bubblewrap, "available", lambda: "The sandbox needs the program bwrap: type `x`.")
     result = autograde(course)
     assert not result["success"]
-    assert "notebooks are run in the sandbox only. The sandbox needs the program bwrap: type `x`." in result["log"]
+    assert "notebooks are run only in the sandbox. The sandbox needs the program bwrap: type `x`." in result["log"]
     assert "Traceback" not in result["log"] and not (course / "autograded").exists()
 
 
@@ -231,7 +231,7 @@ def test_output_without_end_is_left_out(monkeypatch):
     for _ in range(50):
         run.process_message(message, cell, 0)
     kept = sum(len(o.text) for o in cell.outputs)
-    assert kept < 3 << 20 and cell.outputs[-1].text == "[more than 3 MB of output: the rest is left out]"
+    assert kept < 3 << 20 and cell.outputs[-1].text == "[more than 3 MB of output: the rest is omitted]"
     assert len(cell.outputs) == 3
     client = SandboxedKernelManager().client()
     with client.context.socket(zmq.SUB) as taking:

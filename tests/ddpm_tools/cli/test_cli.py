@@ -88,7 +88,7 @@ def test_class_names_travel_with_the_model(tmp_path, capsys):
 def test_the_way_from_training_to_pictures(tmp_path, capsys):
     run = tmp_path / "run"
     main(["train", "--steps", "3", "--seed", "5", "--out", str(run)])
-    assert "0 steps in place of 50" in capsys.readouterr().out
+    assert "0 steps instead of 50" in capsys.readouterr().out
     loaded = checkpoint.load(run)
     assert loaded.step == 3 and loaded.preset.train.seed == 5
     shared = ["--checkpoint", str(run), "--steps", "2"]

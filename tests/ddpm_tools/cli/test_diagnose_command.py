@@ -41,10 +41,10 @@ def diagnosed(tmp_path, *argv):
         ("none.py:draw", "no file 'none.py'"),
         ("draw", "FILE.py:FUNCTION"),
         (f"{__file__}:absent", "no function 'absent'"),
-        ("mine.py", "say which function of it draws, such as mine.py:sample"),
+        ("mine.py", "name the function that draws, such as mine.py:sample"),
         ("mine.py:nothing", "must return images, a tensor of shape (B, C, H, W), got NoneType"),
         ("mine.py:lonely", "TypeError: lonely() takes 0 positional arguments"),
-        ("mine.py:raises", "raises(network, y) of mine.py failed: line 14: KeyError: 'step'"),
+        ("mine.py:raises", "raises(network, y) in mine.py failed: line 14: KeyError: 'step'"),
         ("mine.py:eager", "line 17: ValueError: the sampler was asked for 10 images but gave the network 7"),
         ("mine.py:text", "mine.py failed: line 20: RuntimeError: first"),
         ("syntax.py:draw", "syntax.py cannot be imported: line 2: SyntaxError:"),
@@ -62,7 +62,7 @@ def test_a_sampler_that_fails_is_one_sentence(argument, words, capsys, tmp_path,
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [('{"a": 1}', "is no JSON list"), ('["a", null]', "is no JSON list"), ("[1,", "cannot be read"), (None, "cannot")],
+    [('{"a": 1}', "not a JSON list"), ('["a", null]', "not a JSON list"), ("[1,", "cannot be read"), (None, "cannot")],
 )
 def test_losses_that_are_none_are_told(text, words, capsys, tmp_path):
     losses = tmp_path / "losses.json"
@@ -82,7 +82,7 @@ def test_data_are_read_as_the_network_takes_them(tmp_path, capsys):
         Image.new("L", (9, 9), 12 * i).save(tmp_path / f"two/{i % 2}/{i}.png")
     with pytest.raises(SystemExit) as e:
         diagnosed(tmp_path, "--data", tmp_path / "two")
-    assert e.value.code == 2 and "knows 10 classes and two has 2; name other --data" in capsys.readouterr().err
+    assert e.value.code == 2 and "has 10 classes but two has 2; choose other --data" in capsys.readouterr().err
 
 
 def test_a_sampler_that_returns_nan_is_told_so(tmp_path, capsys):

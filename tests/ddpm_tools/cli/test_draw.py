@@ -109,7 +109,7 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     assert "eta is an option of the sampler ddim" in sentence(capsys, "sample", "--eta", 1, "--sampler", "ddpm", *out)
     assert "unknown value 'euler' (known: ddim, ddpm, dpm++)" in sentence(capsys, "sample", "--sampler", "euler", *out)
     assert "must be at least 1" in sentence(capsys, "sample", "--batch-size", 0, *out)
-    assert "has none; leave --lam out" in sentence(capsys, "sweep", "--lam", 0.5, "--out", tmp_path)
+    assert "does not use; omit --lam" in sentence(capsys, "sweep", "--lam", 0.5, "--out", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -118,10 +118,10 @@ def test_errors_are_one_sentence(capsys, tmp_path):
     [
         (["evaluate", "--seeds", 0, 1, 0], "--seeds names 0 more than once; give each value once"),
         (["sweep", "--w", 1, 2, "1.0"], "--w names 1.0 more than once"),
-        (["sample", "--n", 10**12], "must be at most 600, which one picture can hold"),
+        (["sample", "--n", 10**12], "must be at most 600, as many as fit into one picture"),
         (["interpolate", "--pair", 1, 2, "--n", 601], "must be at most 600"),
         (["sweep", "--n", 10**12], "--n 1000000000000 images need 5.12e+05 GB, and"),
-        (["evaluate", "--n", 10**12], "of memory are free; draw fewer"),
+        (["evaluate", "--n", 10**12], "of memory is free; draw fewer"),
         (["sample", "--n", "1.5"], "must be a whole number of at least 1, got '1.5'"),
         (["sample", "--w", "nan"], "must be a number, got 'nan'"),
         (["train", "--lr", "fast"], "must be a number, got 'fast'"),

@@ -92,12 +92,12 @@ def test_every_bad_picture_is_named_and_left_out(make, levels, caplog):
     data = load_data(path, "all")
     assert levels(data) == [i for i in range(20) if i not in (3, 17)] and data.left_out == ("cat/03.png", "cat/17.png")
     says = (
-        r"^2 of 20 pictures of data.* cannot be read and are left out: cat/03.png \(it is no .*\), cat/17.png \(.*\)$"
+        r"^2 of 20 pictures of data.* cannot be read and are left out: cat/03.png \(it is not .*\), cat/17.png \(.*\)$"
     )
     assert [r.levelname for r in caplog.records if re.search(says, r.getMessage())] == ["WARNING"]
-    with pytest.raises(ValueError, match=says[:-1] + "; with --strict that is refused: replace or remove them$"):
+    with pytest.raises(ValueError, match=says[:-1] + "; with --strict this is an error: replace or remove them$"):
         load_data(path, "all", strict=True)
-    with pytest.raises(ValueError, match=r"2 of 2 .*: a.png \(it is empty\), b.png \(it is no .*\); nothing is left"):
+    with pytest.raises(ValueError, match=r"2 of 2 .*: a.png \(it is empty\), b.png \(it is not .*\); nothing is left"):
         load_data(make({"a.png": b"", "b.png": b"<html>"}, "all_bad"), "all")
     many = {f"{i:02}.png": b"x" for i in range(15)}
     with pytest.raises(ValueError, match=r"15 of 15 .*: 00.png .*, 09.png .* and 5 more; "):
@@ -115,7 +115,7 @@ def test_a_bad_picture_moves_no_other_between_the_parts(make, levels):
 
 def test_pictures_of_other_sizes_are_named_and_can_be_resized(make):
     path = make({"a.png": 1, "b.png": png(2, (5, 3)), "c.png": 3, "d.png": b"broken"}, "both")
-    says = r"1 of 4 .* are not 4×4 as the first is: b.png \(5×3\); make them"
+    says = r"1 of 4 .* are not 4×4 like the first: b.png \(5×3\); make them"
     with pytest.raises(ValueError, match=says):
         load_data(path, "all")
     path = make({"a.png": 1, "b.png": png(2, (5, 3)), "c.png": 3})
@@ -136,18 +136,18 @@ UNUSABLE = [
     ({"dataset.json": "{", "a.png": 1}, "dataset.json cannot be used"),
     ({"dataset.json": "[1]", "a.png": 1}, "dataset.json cannot be used"),
     ({"dataset.json": '{"labels": ["a.png"]}', "a.png": 1}, "dataset.json cannot be used"),
-    ({"dataset.json": '{"labels": [["a.png", -1]]}', "a.png": 1}, "whole numbers from 0, not -1 of 'a.png'"),
-    ({"dataset.json": '{"labels": [["a.png", 0.5]]}', "a.png": 1}, "whole numbers from 0, not 0.5 of 'a.png'"),
-    ({"dataset.json": '{"labels": [["a.png", true]]}', "a.png": 1}, "whole numbers from 0, not True of 'a.png'"),
+    ({"dataset.json": '{"labels": [["a.png", -1]]}', "a.png": 1}, "whole numbers, 0 or more, not -1 of 'a.png'"),
+    ({"dataset.json": '{"labels": [["a.png", 0.5]]}', "a.png": 1}, "whole numbers, 0 or more, not 0.5 of 'a.png'"),
+    ({"dataset.json": '{"labels": [["a.png", true]]}', "a.png": 1}, "whole numbers, 0 or more, not True of 'a.png'"),
     ({"dataset.json": '{"labels": [["a.png", 1]], "classes": ["x"]}', "a.png": 1}, "label 1 has no name among the 1"),
     (
         {"dataset.json": '{"labels": [["no.png", 0]]}', "a.png": 1},
-        "1 of 1 .* cannot be read .*: no.png .there is no such",
+        "1 of 1 .* cannot be read .*: no.png .the file does not",
     ),
-    ({"metadata.jsonl": '{"text": "x"}', "a.png": 1}, "metadata.jsonl cannot be used: it needs a column `file_name`"),
+    ({"metadata.jsonl": '{"text": "x"}', "a.png": 1}, "metadata.jsonl cannot be used: it needs one column `file_name`"),
     ({"metadata.jsonl": '{"file_name": 3}', "a.png": 1}, "a file name must be text, got 3"),
     ({"readme.txt": "x"}, "holds no pictures"),
-    ({"cat/a.png": 1, "b.png": 2, "c.png": 3}, "2 pictures lie beside the class folders, such as b.png; move them"),
+    ({"cat/a.png": 1, "b.png": 2, "c.png": 3}, "2 pictures lie outside the class folders, such as b.png; move them"),
 ]
 
 

@@ -65,7 +65,7 @@ def test_the_confusions_rows_are_the_classes_asked_for(judged):
 def test_images_without_classes_are_judged_as_far_as_they_can_be(judged):
     e, found = judged(digits("heldout").images, None, metrics=("frechet", "adherence", "per_class", "diversity"))
     assert set(found) == {"frechet"} and e.confusion is None and not e.per_class
-    assert sum("come without classes" in n for n in e.notes) == 3
+    assert sum("have no class labels" in n for n in e.notes) == 3
     with pytest.raises(ValueError, match="at least two"):
         judged(digits("heldout").images[:1], None)
     with pytest.raises(ValueError, match="unknown metric 'fid'; known: frechet"):
@@ -112,7 +112,7 @@ def test_evaluating_a_checkpoint(tmp_path, capsys):
         assert f"<h2>{part}</h2>" in page
     assert page.count("data:image/png;base64,") == 2 and not re.search(r'(src|href)="(?!data:)', page)  # one file
 
-    assert "cover the sampling seeds of one checkpoint; comparing methods takes several training seeds" in out
+    assert "cover the sampling seeds of one checkpoint; comparing methods needs several training seeds" in out
 
     results = read(tmp_path / "a/metrics.json")
     assert all(r.estimate.df == 1 and len(r.values) == 2 and r.covers == "sampling seeds" for r in results)
@@ -146,7 +146,7 @@ def test_evaluating_a_folder_of_another_program(tmp_path, capsys):
 
 
 def test_what_a_user_can_get_wrong_is_one_sentence(tmp_path, capsys):
-    assert "name these with --data" in sentence(capsys, "--images", tmp_path)
+    assert "name those with --data" in sentence(capsys, "--images", tmp_path)
     assert "unknown metric 'fid'" in sentence(capsys, "--metrics", "fid")
     assert "unknown feature network 'x'" in sentence(capsys, "--extractor", "x")
     assert "holds no pictures" in sentence(capsys, "--images", tmp_path, "--data", "digits")

@@ -49,5 +49,5 @@ def test_what_cannot_be_judged_is_named(tmp_path):
     write(tmp_path / "d", data.images[:2], ["b.png", "c.png"])
     source = folder_source(tmp_path / "d", data)
     assert source.n == 2 and torch.equal(next(source.chunks()), data.images[:2]) and "a.png" in source.notes[0]
-    with pytest.raises(ValueError, match=r"1 of 3 .*: a\.png .* with --strict that is refused"):
+    with pytest.raises(ValueError, match=r"1 of 3 .*: a\.png .* with --strict this is an error"):
         folder_source(tmp_path / "d", data, strict=True)

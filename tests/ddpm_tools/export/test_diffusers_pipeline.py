@@ -227,7 +227,7 @@ def test_configs_survive_the_way_there_and_back(more):
 )
 def test_schedulers_that_make_no_ddpm_are_refused_by_name(key, value):
     name = {"beta_schedule": "own is not implemented", "beta_end": "betas", "trained_betas": "betas"}.get(key, key)
-    name = "it has none, and a model for it is no DDPM" if str(value).startswith("Flow") else name
+    name = "it has none, so its model is not a DDPM" if str(value).startswith("Flow") else name
     with pytest.raises(DiffusersError, match=name):
         read_scheduler({**SCHEDULER, key: value})
 
@@ -265,7 +265,7 @@ def test_an_export_is_all_or_nothing_and_replaces_nothing(tmp_path, monkeypatch)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["run.json", "run.safetensors"]
     out = export_pipeline(model, tmp_path / "out")
     assert sorted(f.name for f in out.iterdir()) == ["model_index.json", "scheduler", EXACT, "unet"]
-    with pytest.raises(DiffusersError, match="is there already; choose another --out"):
+    with pytest.raises(DiffusersError, match="exists already; choose another --out"):
         export_pipeline(model, out)
 
 
@@ -282,28 +282,28 @@ def test_folders_that_cannot_be_read_say_why(published, tmp_path):
     save_file({k: v for k, v in load_file_of(whole).items() if k != "conv_in.bias"}, weights)
     refuses("do not fit its config.json")
     save_file(load_file_of(whole) | {"mid_block.extra.weight": torch.zeros(1)}, weights)
-    refuses("the weights hold mid_block.extra.weight")
+    refuses("the weights contain mid_block.extra.weight")
     weights.rename(published / "diffusion_pytorch_model.bin")
-    refuses("only as diffusion_pytorch_model.bin, a pickle, which may run code")
+    refuses("only as diffusion_pytorch_model.bin, a pickle, which can run code")
     (published / "diffusion_pytorch_model.bin").unlink()
     refuses(f"{WEIGHTS} is missing")
     weights.write_bytes(whole)
     (published / "scheduler_config.json").rename(tmp_path / "kept")
     refuses("has no scheduler_config.json; say --schedule")
     (published / "scheduler_config.json").write_text("[]")
-    refuses("holds no JSON object")
+    refuses("is not a JSON object")
     for text, sentence in (
         ("{", "it is not JSON"),
-        (json.dumps(PUBLISHED | {"block_out_channels": 3}), "not of the kind that it must be"),
-        (json.dumps(PUBLISHED | {"layers_per_block": "two"}), "not of the kind that it must be"),
-        (json.dumps(PUBLISHED | {"num_class_embeds": "ten"}), "not of the kind that it must be"),
-        (json.dumps(PUBLISHED | {"norm_eps": "small"}), "not of the kind that it must be"),
+        (json.dumps(PUBLISHED | {"block_out_channels": 3}), "has the wrong type"),
+        (json.dumps(PUBLISHED | {"layers_per_block": "two"}), "has the wrong type"),
+        (json.dumps(PUBLISHED | {"num_class_embeds": "ten"}), "has the wrong type"),
+        (json.dumps(PUBLISHED | {"norm_eps": "small"}), "has the wrong type"),
         (json.dumps(PUBLISHED | {"layers_per_block": 0}), "blocks_per_level must be at least 1"),
     ):
         config.write_text(text)
         refuses(sentence)
     config.unlink()
-    refuses("is no diffusers folder")
+    refuses("is not a diffusers folder")
 
 
 def load_file_of(content):
@@ -326,10 +326,10 @@ def test_the_commands(published, tmp_path, capsys):
     assert not [k for k in state if "query" in k]
     for argv, sentence in (
         (["export-diffusers", "--out", tmp_path / "other"], "our architecture v2"),
-        (["import-diffusers", tmp_path, "--out", tmp_path / "other"], "is no diffusers folder"),
+        (["import-diffusers", tmp_path, "--out", tmp_path / "other"], "is not a diffusers folder"),
         (["import-diffusers", tmp_path / "gone", "--out", tmp_path / "other"], "there is no folder"),
-        (["import-diffusers", published / WEIGHTS, "--out", tmp_path / "other"], "is a file; name the folder"),
-        (["import-diffusers", published, "--out", tmp_path / "run"], "is there already"),
+        (["import-diffusers", published / WEIGHTS, "--out", tmp_path / "other"], "give the diffusers folder"),
+        (["import-diffusers", published, "--out", tmp_path / "run"], "exists already"),
     ):
         with pytest.raises(SystemExit) as e:
             main([str(a) for a in argv])

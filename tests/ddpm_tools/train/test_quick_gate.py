@@ -49,10 +49,10 @@ def test_a_design_that_passed_is_trained_and_the_record_says_so(passes, trained,
 
 
 def test_one_that_failed_and_one_that_was_never_tried_are_refused(passes, trained, capsys):
-    assert "'cross-attn' of the conditioning track did not pass it on 5 seeds (too far" in refused(
+    assert "'cross-attn' of the conditioning track failed it on 5 seeds (too far" in refused(
         capsys, "--conditioner", "cross-attn"
     )
-    assert "'adanorm' of the conditioning track was never put to it" in refused(capsys, "--conditioner", "adanorm")
+    assert "'adanorm' of the conditioning track was never tested" in refused(capsys, "--conditioner", "adanorm")
     assert "'x0pred' of the prediction track was never" in refused(capsys, "--parameterization", "x0")
     assert "unknown conditioning 'nonsense'; known: add" in refused(capsys, "--conditioner", "nonsense")
     assert "(passed: concat-film)" in refused(capsys, "--conditioner", "add")
@@ -72,7 +72,7 @@ def test_small_runs_ask_for_nothing(passes, trained, tmp_path):
 
 
 def test_without_a_record_nothing_has_passed(tmp_path):
-    with pytest.raises(ValueError, match="never put to it"):
+    with pytest.raises(ValueError, match="never tested"):
         quick_gate.require(preset("cifar10-small"), tmp_path / "none.json")
 
 

@@ -38,7 +38,7 @@ def test_what_auto_means():
     [
         ({"compile": "yes"}, "compile must be one of auto, off"),
         ({"bf16": "maybe"}, "bf16 must be on, off or auto"),
-        ({"micro_batches": 0}, "micro_batches must be a number from 1 on"),
+        ({"micro_batches": 0}, "micro_batches must be a number of at least 1"),
         ({"check_every": "often"}, "check_every must be a number"),
         ({"compile": "graphs", "micro_batches": 2}, "use compile=default"),
     ],
