@@ -36,7 +36,7 @@ def run(a: argparse.Namespace) -> None:
     if empty := sum(score is None for scores in totals.scores.values() for score in scores.values()):
         remedy = "`autograder grade` without --notebook grades the rest"
         rest = "; students without any score have no row" if a.format == "canvas" else ""
-        why = f"since {', '.join(totals.ungraded)} is not graded: {remedy}{rest}"
+        why = f"since grades are missing for {', '.join(totals.ungraded)}: {remedy}{rest}"
         print(f"{empty} submission(s) have no score yet, {why}", file=sys.stderr)
     to = a.to or a.out / f"{a.format}.csv"
     private.write_text(to, csv_text(table))

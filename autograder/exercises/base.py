@@ -77,7 +77,8 @@ class Probe:
         reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
         self._keep(reply.pop("notes", None), stopped=op == "load")
         if wrong := next((name for name in FIELDS if name in reply and not well_formed(name, reply[name])), None):
-            was = f"`{wrong}` in its report is not a {'list of ' * (wrong in LISTS)}{FIELDS[wrong].__name__}"
+            kind = f"{'a list of' if wrong in LISTS else 'of type'} {FIELDS[wrong].__name__}"
+            was = f"`{wrong}` in its report is not {kind}"
             raise Failure("invalid_output", f"The answer's process sent a malformed result: {was}.")
         if isinstance(reply.get("error"), dict):
             raise AnswerError(reply["error"], self.answer, self.beside)

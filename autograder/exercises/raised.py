@@ -79,6 +79,6 @@ def told(error: dict[str, Any], answer: str | None, beside: tuple[str, ...]) -> 
     known = next((f": {words}" for words in KNOWN if words in text), "")
     kind, place, ours = kind if kind in KINDS else "an exception", where(error, (answer,)), "`, `".join(beside)
     return (
-        f"your code raised {kind}{place}{known}{version} (the grader used its own `{ours}` here, so it shows no more; "
-        "the notebook's self-check does)"
+        f"your code raised {kind}{place}{known}{version} (the grader used its own `{ours}` here, so it shows no more "
+        "than this; the notebook's self-check shows more)"
     )

@@ -115,7 +115,7 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--lr", type=rate, help="default: the preset's")
     p.add_argument(
         "--flip", action=argparse.BooleanOptionalAction,
-        help="mirror every other training image: right for photographs, wrong for letters; default: the preset's, but "
+        help="mirror training images at random: right for photographs, wrong for letters; default: the preset's, but "
         "never for digits",
     )  # fmt: skip
     ungated = "train at full scale even if the design has not passed the quick gate"

@@ -63,10 +63,10 @@ def other_convention(e: Evidence) -> Verdict | None:
 @rule("learning rate", "training", "Train again with a tenth of the learning rate, with warm-up and gradient clipping.")
 def restless(e: Evidence) -> str | None:
     """Nothing is learnt (score 0.9 or more), yet the weights moved farther than their initial norm (sound runs: 0.3 to
-    0.5 of it), or the loss jumped to three times its lowest value: each step undoes the last."""
+    0.5 of it), or the loss jumped to three times the lowest it had reached: each step undoes the last."""
     moved = e.moved or 0
     signs = [f"training moved the weights by {moved:.1f} times their initial norm"] * (moved > MAX_RELATIVE_MOVE)
-    signs += [f"the loss jumped to {e.spikes:.1f} times its lowest value"] * (e.spikes > JUMP)
+    signs += [f"the loss jumped to {e.spikes:.1f} times the lowest it had reached"] * (e.spikes > JUMP)
     if e.score < LEARNT or not signs:
         return None
     return f"The learning rate was too high: the network has not learnt to denoise, and {' and '.join(signs)}."

@@ -169,7 +169,7 @@ def mixes(probe: Probe, rng: Generator) -> None:
     if not logits.square().mean().sqrt() <= STEEP:  # nan if all weight is on one kind
         raise Failed(
             "in a fresh block with a wide head, a token attends to only one kind of token: products of queries and "
-            "keys grow with their size d, so divide them by its square root. Queries and keys need separate layers. "
+            "keys grow with their size d, so divide them by its square root. Queries and keys need separate weights. "
             "In DiTBlock(512, 16, 1), print the weights after the softmax"
         )
 

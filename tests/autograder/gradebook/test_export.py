@@ -73,7 +73,7 @@ def test_a_row_for_every_student_and_question(graded, capsys):
         assert sum(float(r[4]) for r in rows if r[0] == student) == float(raw[student])
     text = (graded.out / "questions.csv").read_text()
     assert "8765432109" not in text and "hidden" not in text
-    assert "1 submission(s) have no score yet, since conditioner is not graded: " in capsys.readouterr().err
+    assert "1 submission(s) have no score yet, since grades are missing for conditioner: " in capsys.readouterr().err
 
 
 def test_canvas_and_moodle_from_the_gradebook(graded, capsys):
