@@ -168,7 +168,7 @@ def test_nbgraders_own_export_has_no_formula_either(graded):
         (b"", "is empty"),
         (b"\xff\xfe\x00", "not UTF-8"),
         ("username,name\nana,José\n".encode("latin-1"), "not UTF-8 text; save it as CSV in UTF-8"),
-        (b"name,grade\nana,3\n", "needs a column username, id number, email address, and has 'name', 'grade'"),
+        (b"name,grade\nana,3\n", "needs a column username, id number, email address, but has 'name', 'grade'"),
         (b"username\nzoe\n", "none of the 2 graded students is in the column 'username'.*--key"),
         (b"username,email\nana,a@b\nana,c@d\n", "has 'ana' twice in its column 'username' .line 3"),
         (b"username,username\nana,ana\n", "two columns 'username'"),
