@@ -199,8 +199,8 @@ CASES = {
     "DPM++": Accepted(pipeline(scheduled("DPMSolverMultistep", beta_schedule="scaled_linear")), lambda i: scaled()[i]),
     "its own defaults": Accepted(pipeline(scheduled("HeunDiscrete")), lambda i: linear(0.00085, 0.012)[i]),
     "unknown fields": Accepted(then(pipeline(), edited("scheduler/scheduler_config.json", added_in_2030=1))),
-    "flow matching": Refused(pipeline(scheduled("FlowMatchEulerDiscrete")), "no DDPM"),
-    "EDM": Refused(pipeline(scheduled("EDMEuler")), "no DDPM"),
+    "flow matching": Refused(pipeline(scheduled("FlowMatchEulerDiscrete")), "not a DDPM"),
+    "EDM": Refused(pipeline(scheduled("EDMEuler")), "not a DDPM"),
     "flow prediction": Refused(pipeline(scheduled("DPMSolverMultistep", prediction_type="flow_prediction")),
                                "prediction_type = 'flow_prediction' is unknown here"),
     "another schedule": Accepted(pipeline(scheduled(**COSINE)), options=("--schedule", "linear"),
@@ -247,5 +247,5 @@ CASES = {
     "the whole cache": Refused(lambda f: hub_cache(f).parent, "such as .*models--me--digits"),
     "not fetched": Refused(lambda f: f / "google/ddpm-cifar10-32", "there is no folder .*download"),
     "a file": Refused(lambda f: [pipeline()(f), f / "model_index.json"][1], "is a file; give the diffusers folder"),
-    "latents": Refused(then(pipeline(), edited("model_index.json", vqvae=["diffusers", "VQModel"])), "of its vqvae"),
+    "latents": Refused(then(pipeline(), edited("model_index.json", vqvae=["diffusers", "VQModel"])), "for its vqvae"),
 }  # fmt: skip

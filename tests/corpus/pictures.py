@@ -254,7 +254,7 @@ METADATA = [
          refused="row 2 has more"),
     Case("two labels", LOOSE | {"metadata.jsonl": lines(*LABELLED, LABELLED[0] | {"label": "dog"})},
          refused="two labels"),
-    Case("a list in place of lines", LOOSE | {"metadata.jsonl": json.dumps(LABELLED)}, refused="line 1 is no JSON obj"),
+    Case("a list in place of lines", LOOSE | {"metadata.jsonl": json.dumps(LABELLED)}, refused="line 1 is not a JSON"),
 ]  # fmt: skip
 
 SPLITS = [
