@@ -191,7 +191,7 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
         (["check", tmp_path / "folder"], "is not a graded notebook"),
         (["challenge", "test", tmp_path / "none.ipynb", "--name", "x", "--track", "conditioning"], "there is no noteb"),
         (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", "postgresql+psycopg://me@h:abc/x"], "URL is not"),
-        (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", f"sqlite:///{file}"], "is no gradebook"),
+        (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", f"sqlite:///{file}"], "is not a gradebook"),
     ):
         error = says(capsys, *words)
         assert part in error and "Errno" not in error, error

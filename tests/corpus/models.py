@@ -205,7 +205,7 @@ CASES = {
                                "prediction_type = 'flow_prediction' is unknown here"),
     "another schedule": Accepted(pipeline(scheduled(**COSINE)), options=("--schedule", "linear"),
                                  says="linear, as --schedule says, not the folder's squaredcos_cap_v2"),
-    "no scheduler": Refused(lambda f: network().save_pretrained(f), "has no scheduler_config.json; say --schedule"),
+    "no scheduler": Refused(lambda f: network().save_pretrained(f), "has no scheduler_config.json; give --schedule"),
     "no scheduler, said": Accepted(lambda f: network().save_pretrained(f), lambda i: squaredcos()[i],
                                    options=("--schedule", "squaredcos_cap_v2", "--parameterization", "epsilon")),
     # which classes
