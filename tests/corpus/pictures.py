@@ -297,7 +297,7 @@ ARCHIVES = [
     Case("dataset.json damaged", DATASET, pack=partial(patched, name="dataset.json", what="crc"),
          refused="dataset.json cannot be used: damaged"),
     Case("metadata.jsonl with a password", LOOSE | {"metadata.jsonl": lines(*LABELLED)},
-         pack=partial(patched, name="metadata.jsonl", what="locked"), refused="metadata.jsonl cannot be used: it is pass"),
+         pack=partial(patched, name="metadata.jsonl", what="locked"), refused="metadata.jsonl cannot be used: it is"),
     Case("one picture with a password", PETS, TWO, pack=partial(patched, name="cats/3.png", what="locked"),
          strict=False, says=("1 of 12 pictures", "cats/3.png (it is password-protected)")),
     Case("one picture damaged", PETS, TWO, pack=partial(patched, name="dogs/0.png", what="crc"), strict=False,
