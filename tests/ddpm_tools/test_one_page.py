@@ -42,7 +42,7 @@ def test_what_cannot_be_joined_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"app\.js imports gone\.js, which is missing"):
         one_page(page)
     written(tmp_path, app="const a = 1;\nexport default a;\n")
-    with pytest.raises(ValueError, match="cannot join 'export default a;'"):
+    with pytest.raises(ValueError, match="cannot bundle 'export default a;'"):
         as_function(tmp_path / "app.js", {tmp_path / "app.js": 0})
     page.write_text("<p>No script.</p>", encoding="utf-8")
     with pytest.raises(ValueError, match="one style sheet and one module script"):

@@ -289,7 +289,7 @@ def test_folders_that_cannot_be_read_say_why(published, tmp_path):
     refuses(f"{WEIGHTS} is missing")
     weights.write_bytes(whole)
     (published / "scheduler_config.json").rename(tmp_path / "kept")
-    refuses("has no scheduler_config.json; say --schedule")
+    refuses("has no scheduler_config.json; give --schedule")
     (published / "scheduler_config.json").write_text("[]")
     refuses("is not a JSON object")
     for text, sentence in (
