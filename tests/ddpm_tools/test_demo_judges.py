@@ -29,7 +29,7 @@ def test_the_classifier_is_the_one_that_knows_the_classes(loaded):
     assert judges.judge_of(replace(loaded, preset=preset)).name == "cifar10-classifier"
     with pytest.raises(ValueError, match="other classes, or another picture size"):
         judges.judge_of(loaded, COLOUR)
-    with pytest.raises(ValueError, match="knows fashion-mnist"):
+    with pytest.raises(ValueError, match="has fashion-mnist's classes"):
         unet = replace(preset.unet, image_channels=1, image_size=28)
         judges.judge_of(replace(loaded, preset=replace(preset, data="fashion-mnist", unet=unet)))
     letters = replace(loaded, record={"provenance": {"classes": list("abcdefghij")}})  # no digits, but as large

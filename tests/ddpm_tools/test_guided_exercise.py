@@ -33,4 +33,4 @@ def test_gains_are_paired_differences_by_class():
 def test_the_grid_names_what_the_classifier_takes_for_another(diffusion, monkeypatch):
     monkeypatch.setattr(guided_exercise, "classify", lambda judge, images: (torch.zeros(len(images)).long(), None))
     step = guided_exercise.class_grid(diffusion, list("0123456789"), torch.nn.Identity(), 1.0, 2)
-    assert step.values == {"wrong": 90} and "row 1, column 1, for a 0" in step.said
+    assert step.values == {"wrong": 90} and "row 1, column 1, as 0" in step.said
