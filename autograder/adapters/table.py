@@ -15,6 +15,7 @@ from autograder.intake.problems import Problem
 from autograder.intake.student_ids import folder_of
 from ddpm_tools.tables import aligned
 
+METRICS = {"adherence": ".0%", "distance": ".1f"}  # and how they are written, in the report as well
 HEADER = ("student", "notebook", "outcome", "score", "adherence", "distance", "reason")
 Absent = Mapping[str, Sequence[str]]  # who handed in nothing, by assignment
 COLUMNS = ("student", "assignment", "notebook", "outcome", "score", "max_score", "adherence", "distance", "reason")
@@ -27,7 +28,7 @@ def rows(records: Sequence[dict]) -> list[list[str]]:
         extra = rec["extra_data"]
         for name, n in extra["notebooks"].items():
             score = "—" if n["score"] is None else f"{n['score']:g} / {n['max_score']:g}"
-            metrics = [f"{n['metrics'][k]:.2f}" if k in n["metrics"] else "—" for k in ("adherence", "distance")]
+            metrics = [f"{n['metrics'][k]:{how}}" if k in n["metrics"] else "—" for k, how in METRICS.items()]
             lines.append([extra["student"], name, n["outcome"], score, *metrics, n["reason"]])
     return lines
 
@@ -83,7 +84,7 @@ def cells(
         extra = rec["extra_data"]
         for name, n in extra["notebooks"].items():
             numbers = ["" if n["score"] is None else n["score"], n["max_score"]]
-            numbers += [n["metrics"].get(k, "") for k in ("adherence", "distance")]
+            numbers += [n["metrics"].get(k, "") for k in METRICS]
             lines.append([extra["student"], extra["assignment"], name, n["outcome"], *numbers, n["reason"]])
     graded = {(r["extra_data"]["assignment"], name) for r in records for name in r["extra_data"]["notebooks"]}
     for assignment, students in absent.items():
