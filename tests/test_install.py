@@ -92,7 +92,7 @@ def test_without_cuda_nothing_of_it_is_installed_and_the_default_is_as_it_was(tr
     assert not re.search(r"^(nvidia|cuda|triton)", left, re.M) and re.search(r"^nvidia-\w+==", lock, re.M)
     assert set(left.splitlines()) < set(lock.splitlines())
     failing.add("/bin/uv")
-    assert install.main(["--torch", "cpu"]) == 1 and "takes uv" in capsys.readouterr().err
+    assert install.main(["--torch", "cpu"]) == 1 and "needs uv" in capsys.readouterr().err
     assert not [w for w in words if "pip" in w[2:3]]  # pip would install CUDA
 
 

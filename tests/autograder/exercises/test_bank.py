@@ -83,5 +83,5 @@ def test_a_message_names_the_property_that_is_missing(answer, name, check, said)
 
 
 def test_an_edit_must_have_one_place():
-    with pytest.raises(ValueError, match="2 places"):
+    with pytest.raises(ValueError, match="matches 2 times"):
         texts.edited("a a\n", "- a\n+ b\n")

@@ -103,5 +103,5 @@ def test_messages_say_which_answer_to_mend_first():
         tests = [Test(c.name, 0.0 if c in wrong else c.points, c.points, "No.") for c in checks]
         result = NotebookResult(exercise, "graded", "", tests)
         judging.mend_first(judging.Judging(batch.make_grader(exercise, 0), result, 0, lambda what, share: None))
-        said = [t.name for t in result.tests if "Mend `guided_eps` first" in t.output]
+        said = [t.name for t in result.tests if "Fix `guided_eps` first" in t.output]
         assert said == ([c.name for c in checks[2:]] if says else [])
