@@ -17,7 +17,7 @@ import nbformat
 import psycopg
 import pytest
 from nbgrader.api import Gradebook
-from nbgrader.apps import ExportApp
+from nbgrader.apps import ExportApp, GenerateFeedbackApp
 
 from autograder.adapters.gradebook import write_gradebook
 from autograder.intake.times import Times
@@ -109,6 +109,13 @@ class Course:
             app.initialize(["--to", "grades.csv"])
             app.start()
         return {row["student_id"]: row for row in csv.DictReader((self.out / "grades.csv").open())}
+
+    def give_feedback(self) -> None:
+        """`nbgrader generate_feedback`, in this process too; test_rubrics.py starts the command."""
+        with contextlib.chdir(self.out):
+            app = GenerateFeedbackApp()
+            app.initialize([TASK])
+            app.start()
 
 
 def environment() -> dict[str, str]:
