@@ -116,7 +116,7 @@ def test_interrupted_under_torchrun_it_goes_on_under_torchrun(stopped, tmp_path)
 
 
 def test_a_batch_that_cannot_be_divided_is_one_sentence(stopped):
-    folder, err = stopped
+    err = stopped[1]
     assert err.count("a batch of 15 cannot be divided evenly among 2 process(es)") == 1
     assert "choose a --batch-size that is a multiple of 2" in err and f'File "{os.getcwd()}' not in err
 
