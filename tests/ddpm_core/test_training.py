@@ -34,9 +34,9 @@ def run(state, config=CONFIG, data=None):
 
 
 def test_it_learns():
-    config = replace(CONFIG, steps=150, batch_size=64)
+    config = replace(CONFIG, steps=80, batch_size=32, lr=5e-3)
     losses = [float(s.loss) for s in train(start(config=config), digits(), config)]
-    assert sum(losses[-20:]) / 20 < 0.35 < 0.9 < losses[0]  # predicting nothing at all costs 1
+    assert sum(losses[-20:]) / 20 < 0.3 < 0.9 < losses[0]  # predicting nothing at all costs 1
 
 
 def test_flips_are_per_image_and_change_nothing_else():

@@ -1,4 +1,4 @@
-"""A course with a gradebook, on SQLite or on a PostgreSQL server that is started for a module and stopped after it."""
+"""A course with a gradebook, on SQLite or on a PostgreSQL server that is started once and stopped at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import nbformat
 import psycopg
 import pytest
 from nbgrader.api import Gradebook
-from nbgrader.apps import ExportApp
+from nbgrader.apps import ExportApp, GenerateFeedbackApp
 
 from autograder.adapters.gradebook import write_gradebook
 from autograder.intake.times import Times
@@ -110,6 +110,13 @@ class Course:
             app.start()
         return {row["student_id"]: row for row in csv.DictReader((self.out / "grades.csv").open())}
 
+    def give_feedback(self) -> None:
+        """`nbgrader generate_feedback`, in this process too; test_rubrics.py starts the command."""
+        with contextlib.chdir(self.out):
+            app = GenerateFeedbackApp()
+            app.initialize([TASK])
+            app.start()
+
 
 def environment() -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -130,7 +137,7 @@ class Server:
             connection.execute(statement)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     if not binaries:
@@ -145,8 +152,8 @@ def postgresql() -> Iterator[Server]:
         kept = {"stdout": log, "stderr": log, **who}
         subprocess.run([binaries[-1] / "initdb", "-D", folder / "data", *options], check=True, timeout=60, **kept)
         run = [binaries[-1] / "postgres", "-D", folder / "data", "-k", folder, "-c", "listen_addresses=", "-F"]
-        # `timeout`: whatever becomes of the tests, no server outlives them by much; SIGINT is its fast shutdown
-        process = subprocess.Popen(["timeout", "-s", "INT", "900", *run], **kept)
+        # `timeout`: whatever becomes of the tests, no server outlives them by hours; SIGINT is its fast shutdown
+        process = subprocess.Popen(["timeout", "-s", "INT", "2h", *run], **kept)
     server = Server(folder)
     try:
         for _ in range(300):
@@ -174,7 +181,7 @@ def blank(tmp_path_factory) -> Path:
     return new.root / "grades"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(postgresql: Server, tmp_path_factory) -> str:
     """The same on the server."""
     postgresql.sql("CREATE DATABASE blank")

@@ -194,7 +194,7 @@ def test_feedback_shows_the_checks_and_runs_nothing(course, record):
     told = "".join(o.text for cell in course.shown("ana").cells for o in cell.get("outputs", []))
     assert "outcome: crash" in told and "FAILED  output depends on the label: <script>" in told
     assert course.comment("ana", "prepare_conditioning") == "No response."
-    course.nbgrader("generate_feedback", TASK, check=True)
+    course.give_feedback()
     html = (course.out / "feedback" / "ana" / TASK / "conditioner.html").read_text()
     assert "FAILED  output depends on the label: &lt;script&gt;" in html
     for active in ("<script>alert", "<img src=x", 'href="javascript'):
