@@ -1,6 +1,7 @@
 """The mutant bank: every wrong answer loses the points that it should, and no right answer loses any."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from autograder.sandbox.child_process import Child, Limits
 from autograder.sandbox.staging import stage
 
 BANKS = list(mutants.banks())
-# One seed in this process and another in the sandbox; benchmarks/mutants.py takes ten
+# One seed in this process; in the sandbox another, for half of the right answers, which cost most. The rest is up to
+# benchmarks/mutants.py, which takes ten.
 HERE, INSIDE = 0, 3
 
 
@@ -29,7 +31,8 @@ def test_in_the_sandbox_as_in_one_process(name, tmp_path):
         child = stack.enter_context(Child(code, Limits()))
         for bank in banks:
             assert mutants.survivors(bank, INSIDE, child) == {}
-            assert mutants.victims(bank, INSIDE, child) == {}
+            some = dict(list(bank.right.items())[::2])
+            assert mutants.victims(replace(bank, right=some), INSIDE, child) == {}
 
 
 def test_the_bank_is_large_enough():
