@@ -54,6 +54,9 @@ def without_timings(rec):
 def submitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course") / "submitted"
     samples.write(folder, RELEASED, QUICK)
+    nina = folder / "nina-nan" / samples.ASSIGNMENT / samples.NOTEBOOK  # prints what she was asked
+    text = nina.read_text(encoding="utf-8")
+    nina.write_text(text.replace("return h *", "print(h.sum().item()); return h *"), encoding="utf-8")
     return folder
 
 
@@ -117,6 +120,9 @@ def test_the_same_seed_gives_the_same_records_whatever_the_jobs(graded, submitte
     grade(tmp_path / "few", tmp_path / "out", "--seed", 3, "--jobs", 1)
     for s in few:
         assert without_timings(result(tmp_path / "out", s)) == without_timings(result(out, s))
+    said = [(f / "nina-nan" / samples.ASSIGNMENT / "instructor.json").read_text() for f in (out, tmp_path / "out")]
+    seen = [json.loads(text)["conditioner"]["printed"].splitlines() for text in said]
+    assert seen[0] == seen[1] and len(set(seen[0])) > 3  # the same questions
 
 
 def no_judge(exercise, seed, sandboxed):
