@@ -9,8 +9,16 @@ import pytest
 
 from autograder.sandbox.child_process import Child
 from autograder.sandbox.forks import Zygote
+from tests import preloaded
 
 COMPARE = ("test_forks.py", "test_walls_of_forks.py", "test_forked_records.py")  # forks with children that start afresh
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """A folder with a `python` and an `autograder` that start at once."""
+    with preloaded.programs() as folder:
+        yield folder
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -50,15 +50,15 @@ def test_assistants_are_asked_to_tutor(students):
     assert "tutor" in asked and "`exercises/`" in asked and (students / "exercises").is_dir()
 
 
-def check(students, notebook, *more):
+def check(students, notebook, *more, python=sys.executable):
     """`autograder check` with the bundle's own packages, as a student runs it."""
     code = "import sys; sys.path.insert(0, '.'); import autograder.cli.main as c; "
     code += "assert 'students' in c.__file__; c.main()"
-    words = [sys.executable, "-c", code, "check", str(notebook), "--no-gate", *more]
+    words = [str(python), "-c", code, "check", str(notebook), "--no-gate", *more]
     return subprocess.run(words, cwd=students, capture_output=True, text=True, timeout=300)
 
 
-def test_a_student_can_check_a_right_and_a_wrong_answer(students, tmp_path):
+def test_a_student_can_check_a_right_and_a_wrong_answer(students, programs, tmp_path):
     released = students / "exercises"
     for student, code, says in (
         ("ada-film", 0, "10 of 10 points"),
@@ -67,18 +67,19 @@ def test_a_student_can_check_a_right_and_a_wrong_answer(students, tmp_path):
         path = tmp_path / student / "conditioner.ipynb"
         path.parent.mkdir()
         path.write_text(samples.notebook(student, released), encoding="utf-8")
-        done = check(students, path)
+        done = check(students, path, python=programs / "python" if code else sys.executable)
         assert done.returncode == code, done.stdout + done.stderr
         assert says in done.stdout and "Not of record" in done.stdout
         assert ("Hint 1 of 3" in done.stdout) == (path.with_name(".conditioner_hints.json").exists()) == bool(code)
 
 
-def test_checking_what_is_no_answer(students, tmp_path):
-    blank = check(students, students / "exercises/5_3_conditioning/conditioner.ipynb")
+def test_checking_what_is_no_answer(students, programs, tmp_path):
+    python = programs / "python"
+    blank = check(students, students / "exercises/5_3_conditioning/conditioner.ipynb", python=python)
     assert blank.returncode == 1 and "still holds the stub" in blank.stdout
-    other = check(students, tmp_path / "essay.ipynb")
+    other = check(students, tmp_path / "essay.ipynb", python=python)
     assert other.returncode == 2 and "not a graded notebook; known: " in other.stderr
-    nowhere = check(students, tmp_path / "conditioner.ipynb")
+    nowhere = check(students, tmp_path / "conditioner.ipynb", python=python)
     assert nowhere.returncode == 2 and "there is no file" in nowhere.stderr
 
 

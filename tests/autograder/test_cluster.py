@@ -35,8 +35,8 @@ def wait_for(what, limit_s=200):
 class Cluster:
     """Processes that the test may kill."""
 
-    def __init__(self, folder):
-        self.folder, self.processes = folder, {}
+    def __init__(self, folder, python):
+        self.folder, self.python, self.processes = folder, str(python), {}
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -44,7 +44,7 @@ class Cluster:
 
     def start(self, name, *words):
         env = os.environ | {"OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error"}
-        words = [sys.executable, "-m", "dask", *map(str, words), "--no-dashboard"]
+        words = [self.python, "-m", "dask", *map(str, words), "--no-dashboard"]
         with (self.folder / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(words, cwd=ROOT, env=env, stdout=log, stderr=log)
 
@@ -68,9 +68,9 @@ class Cluster:
 
 
 @pytest.fixture
-def dask(tmp_path):
+def dask(tmp_path, programs):
     """Nothing runs yet. One for each test, since tests may run in any order, and on any of pytest's processes."""
-    running = Cluster(tmp_path)
+    running = Cluster(tmp_path, programs / "python")
     yield running
     for process in running.processes.values():
         process.kill()

@@ -1,6 +1,5 @@
-"""The conditioner's checks on right and wrong answers, each through the real sandbox, without the gate."""
+"""The conditioner's checks on right and wrong answers, all through one real sandbox, without the gate."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,11 +28,14 @@ SAME = module("return h")
 LINEAR = "self.f = nn.Linear(cond_dim, channels)"
 
 
-def failures(prepare: str, conditioner: str, seeds: int = 1) -> list[tuple[str, str]]:
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        with Child(stage(EXERCISE, Path(folder) / "code"), Limits()) as child:
-            probe = Probe(child)
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory):
+    """Ask for the checks that an answer fails, with their messages. Each answer gets a namespace of its own."""
+    with Child(stage(EXERCISE, tmp_path_factory.mktemp("conditioner") / "code"), Limits()) as child:
+        probe = Probe(child)
+
+        def ask(prepare: str, conditioner: str, seeds: int = 1) -> list[tuple[str, str]]:
+            found = []
             answers = {"prepare_conditioning": prepare, "ClassConditioner": conditioner}
             probe("load", cells=answers, operations=EXERCISE.operations)
             for seed in range(seeds):
@@ -42,7 +44,9 @@ def failures(prepare: str, conditioner: str, seeds: int = 1) -> list[tuple[str, 
                         check.run(probe, stream(seed, check.name))
                     except Failed as e:
                         found.append((check.name, str(e)))
-    return found
+            return found
+
+        yield ask
 
 
 RIGHT = {
@@ -130,25 +134,25 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_right_answers_lose_nothing(name):
-    assert failures(*RIGHT[name], seeds=3) == []
+def test_right_answers_lose_nothing(failures, name):
+    assert failures(*RIGHT[name], seeds=2) == []
 
 
 @pytest.mark.parametrize("design", ["add", "adaln_zero", "cross_attention"])
-def test_reference_designs_lose_nothing(design):
+def test_reference_designs_lose_nothing(failures, design):
     answer = cells("conditioner", design)
-    assert failures(answer["prepare_conditioning"], answer["ClassConditioner"], seeds=3) == []
+    assert failures(answer["prepare_conditioning"], answer["ClassConditioner"], seeds=2) == []
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_answers_fail_the_check_they_should(name):
+def test_wrong_answers_fail_the_check_they_should(failures, name):
     prepare, conditioner, check = WRONG[name]
     found = failures(prepare, conditioner)
     assert check in [f[0] for f in found], found
     assert all(len(text) < 700 and "Traceback" not in text for _, text in found)
 
 
-def test_an_exception_is_reported_with_its_place_but_without_the_hidden_inputs():
+def test_an_exception_is_reported_with_its_place_but_without_the_hidden_inputs(failures):
     found = dict(
         failures(ADDED, module("raise ValueError(f'values {h.flatten()[:9].tolist()} shape {tuple(h.shape)}')"))
     )

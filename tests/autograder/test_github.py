@@ -30,14 +30,17 @@ def workflow(repository):
     return yaml.safe_load((repository / ".github/workflows/classroom.yml").read_text(encoding="utf-8"))
 
 
-def push(repository, source, tmp_path):
-    """Run the notebook's step on an answer, or on the stub; what the reporter then reads."""
+def push(repository, source, tmp_path, python=Path(sys.executable).parent):
+    """Run the notebook's step on an answer, or on the stub; what the reporter then reads.
+
+    `python` is the folder of the Python that it finds.
+    """
     notebook = repository / "exercises" / ASSIGNMENT / f"{NOTEBOOK}.ipynb"
     notebook.write_text(handed_in(source), encoding="utf-8")
     step = next(s for s in workflow(repository)["jobs"]["run-autograding-tests"]["steps"] if s.get("id") == NOTEBOOK)
     output = tmp_path / "output"
     output.write_text("")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(python), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(repository), "GITHUB_OUTPUT": str(output)}
     done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=repository, env=env, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -46,19 +49,19 @@ def push(repository, source, tmp_path):
     return json.loads(base64.b64decode(line.removeprefix("result=")))
 
 
-def test_each_push_tells_the_reporter_what_the_checks_found(repository, tmp_path):
+def test_each_push_tells_the_reporter_what_the_checks_found(repository, programs, tmp_path):
     bank = next(banks(NOTEBOOK))
     right = push(repository, next(iter(bank.right.values())), tmp_path)
     assert right["version"] == 1 and right["status"] == "pass" and right["max_score"] == 10
     assert sum(t["score"] for t in right["tests"]) == 10 and {t["status"] for t in right["tests"]} == {"pass"}
 
     wrong = next(iter(bank.wrong.values()))
-    lost = push(repository, wrong.source, tmp_path)
+    lost = push(repository, wrong.source, tmp_path, programs)
     failed = {t["name"].removeprefix(f"{NOTEBOOK}: ") for t in lost["tests"] if t["status"] == "fail"}
     assert lost["status"] == "fail" and set(wrong.loses) <= failed and sum(t["score"] for t in lost["tests"]) < 10
 
     for source in (CRASH, None):
-        result = push(repository, source, tmp_path)
+        result = push(repository, source, tmp_path, programs)
         assert result["status"] == "fail" and sum(t["score"] for t in result["tests"]) == 0
         assert all(isinstance(t["message"], str) and t["message"] for t in result["tests"])
 

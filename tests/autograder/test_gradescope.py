@@ -47,7 +47,7 @@ def submit(image, text, folder=".", **env):
     return done, json.loads((image / "results/results.json").read_text(encoding="utf-8"))
 
 
-def test_a_right_and_a_wrong_answer_get_their_points(image):
+def test_a_right_and_a_wrong_answer_get_their_points(image, programs):
     bank = next(banks(NOTEBOOK))
     done, right = submit(image, handed_in(next(iter(bank.right.values()))), folder="5_2_guidance")
     assert done.returncode == 0, done.stderr
@@ -59,18 +59,19 @@ def test_a_right_and_a_wrong_answer_get_their_points(image):
     assert right["extra_data"]["sandboxed"] and '"seed"' in done.stdout and "seed" not in json.dumps(right)
 
     name, wrong = next(iter(bank.wrong.items()))
-    done, lost = submit(image, handed_in(wrong.source))
+    done, lost = submit(image, handed_in(wrong.source), AUTOGRADER_PYTHON=str(programs / "python"))
     failed = {t["name"].removeprefix(f"{NOTEBOOK}: ") for t in lost["tests"] if t["status"] == "failed"}
     assert done.returncode == 0 and set(wrong.loses) <= failed, name
     assert lost["score"] == pytest.approx(sum(t["score"] for t in lost["tests"])) and lost["score"] < 10
 
 
-def test_without_a_sandbox_there_is_no_score_rather_than_a_zero(image, tmp_path):
+def test_without_a_sandbox_there_is_no_score_rather_than_a_zero(image, programs, tmp_path):
     tools = tmp_path / "bin"  # a container without bubblewrap
     tools.mkdir()
     for tool in ("bash", "env", "prlimit", "setpriv", "choom"):
         (tools / tool).symlink_to(shutil.which(tool))
-    done, result = submit(image, handed_in("def drop_labels(): ..."), PATH=str(tools))
+    env = {"PATH": str(tools), "AUTOGRADER_PYTHON": str(programs / "python")}
+    done, result = submit(image, handed_in("def drop_labels(): ..."), **env)
     assert done.returncode == 1
     assert "score" not in result and "tests" not in result  # Gradescope then gives none
     assert result["extra_data"]["outcome"] == "infrastructure_error"

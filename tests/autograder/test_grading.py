@@ -1,8 +1,9 @@
 """Batches: every submission gets its own record, a killed run goes on, nothing that was done changes."""
 
+import contextlib
 import csv
+import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from nbgrader.api import Gradebook
 
 from autograder import samples, travel
 from autograder.adapters import table
+from autograder.adapters.export import CsvExport  # as nbgrader_config.py says
+from autograder.cli.main import main
 from autograder.exercises.conditioner import EXERCISE
 from autograder.grading import batch, provenance, submission
 from autograder.grading.grader import Grader
@@ -26,13 +29,15 @@ RELEASED = ROOT / "exercises"
 QUICK = ("carl-ignores-label", "dana-first-label", "finn-forger", "nina-nan", "otto-not-a-notebook", "zoe-blank")
 
 
-def command(submitted, out, *more):
-    words = [sys.executable, "-m", "autograder.cli", "grade", submitted, "--out", out, "--course", ROOT]
-    return [str(w) for w in (*words, "--notebook", samples.EXERCISE, *more)]
+def words(submitted, out, *more):
+    return [str(w) for w in ("grade", submitted, "--out", out, "--course", ROOT, "--notebook", samples.EXERCISE, *more)]
 
 
 def grade(submitted, out, *more):
-    return subprocess.run(command(submitted, out, *more), capture_output=True, text=True, timeout=300)
+    """`autograder grade` in this process, which has torch already; what it prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        main(words(submitted, out, *more))
+    return said.getvalue()
 
 
 def result(out, student):
@@ -49,15 +54,16 @@ def without_timings(rec):
 def submitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course") / "submitted"
     samples.write(folder, RELEASED, QUICK)
+    nina = folder / "nina-nan" / samples.ASSIGNMENT / samples.NOTEBOOK  # prints what she was asked
+    text = nina.read_text(encoding="utf-8")
+    nina.write_text(text.replace("return h *", "print(h.sum().item()); return h *"), encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def graded(submitted, tmp_path_factory):
     out = tmp_path_factory.mktemp("grades")
-    done = grade(submitted, out, "--seed", 3, "--jobs", 2)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    return out, grade(submitted, out, "--seed", 3, "--jobs", 2)
 
 
 EXPECTED = {  # outcome, and words of the reason
@@ -90,10 +96,8 @@ def test_csv_report_and_gradebook(graded):
     assert [x["student"] for x in lines] == sorted(QUICK)
     assert {x["adherence"] for x in lines} == {""}  # nothing was trained
     assert all(student in (out / "report.html").read_text(encoding="utf-8") and student in stdout for student in QUICK)
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    export = [sys.executable, "-m", "nbgrader", "export", "--to", str(out / "x.csv")]
-    export += ["--CourseDirectory.db_url", f"sqlite:///{out / 'gradebook.db'}"]
-    subprocess.run(export, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
+    with Gradebook(f"sqlite:///{out / 'gradebook.db'}") as gb:
+        CsvExport(to=str(out / "x.csv")).export(gb)
     scores = {x["student_id"]: x["score"] for x in csv.DictReader((out / "x.csv").open(encoding="utf-8"))}
     assert scores == dict.fromkeys(QUICK, "")  # no total while the assignment's other notebooks are not graded
     with Gradebook(f"sqlite:///{out / 'gradebook.db'}") as gb:
@@ -104,15 +108,21 @@ def test_csv_report_and_gradebook(graded):
 def test_grading_again_keeps_every_record_byte_for_byte(graded, submitted):
     out, _ = graded
     before = {s: (out / s / samples.ASSIGNMENT / "results.json").read_bytes() for s in QUICK}
-    assert grade(submitted, out).returncode == 0  # without --seed: the batch's own is kept
+    grade(submitted, out)  # without --seed: the batch's own is kept
     assert {s: (out / s / samples.ASSIGNMENT / "results.json").read_bytes() for s in QUICK} == before
 
 
 def test_the_same_seed_gives_the_same_records_whatever_the_jobs(graded, submitted, tmp_path):
     out, _ = graded
-    assert grade(submitted, tmp_path, "--seed", 3, "--jobs", 1).returncode == 0
-    for s in QUICK:
-        assert without_timings(result(tmp_path, s)) == without_timings(result(out, s))
+    few = ("finn-forger", "nina-nan", "zoe-blank")  # two that need a child, and one that needs none
+    for s in few:
+        shutil.copytree(submitted / s, tmp_path / "few" / s)
+    grade(tmp_path / "few", tmp_path / "out", "--seed", 3, "--jobs", 1)
+    for s in few:
+        assert without_timings(result(tmp_path / "out", s)) == without_timings(result(out, s))
+    said = [(f / "nina-nan" / samples.ASSIGNMENT / "instructor.json").read_text() for f in (out, tmp_path / "out")]
+    seen = [json.loads(text)["conditioner"]["printed"].splitlines() for text in said]
+    assert seen[0] == seen[1] and len(set(seen[0])) > 3  # the same questions
 
 
 def no_judge(exercise, seed, sandboxed):
@@ -208,16 +218,16 @@ def test_a_changed_submission_is_graded_anew_and_the_others_are_not(graded, subm
     shutil.copytree(submitted, mine)
     shutil.copytree(out, tmp_path / "grades")
     notebook = mine / "zoe-blank" / samples.ASSIGNMENT / samples.NOTEBOOK
-    notebook.write_text(samples.notebook("carl-ignores-label", RELEASED), encoding="utf-8")
+    notebook.write_text(samples.notebook("finn-forger", RELEASED), encoding="utf-8")
     before = {s: (tmp_path / "grades" / s / samples.ASSIGNMENT / "results.json").stat().st_mtime_ns for s in QUICK}
-    assert grade(mine, tmp_path / "grades").returncode == 0
+    grade(mine, tmp_path / "grades")
     changed = [
         s
         for s in QUICK
         if (tmp_path / "grades" / s / samples.ASSIGNMENT / "results.json").stat().st_mtime_ns != before[s]
     ]
     assert changed == ["zoe-blank"]
-    assert result(tmp_path / "grades", "zoe-blank")["extra_data"]["outcome"] == "graded"
+    assert result(tmp_path / "grades", "zoe-blank")["extra_data"]["outcome"] == "crash"
 
 
 def test_a_hang_costs_its_time_limit_and_nothing_else(tmp_path):
@@ -267,10 +277,20 @@ def test_an_infrastructure_error_is_never_a_zero_and_never_kept(graded, submitte
         (lambda p: p.mkdir(), ("--notebook", "9_9"), "unknown notebook '9_9'; known: schedules, "),
     ],
 )
-def test_bad_input_gets_one_sentence(tmp_path, make, more, says):
+def test_bad_input_gets_one_sentence(tmp_path, capsys, make, more, says):
     make(tmp_path / "s")
-    done = grade(tmp_path / "s", tmp_path / "o", *more)
-    assert done.returncode == 2 and says in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    with pytest.raises(SystemExit) as end:
+        main(words(tmp_path / "s", tmp_path / "o", *more))
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and says in said and len(said.strip().splitlines()) == 1
+
+
+def test_the_command_ends_with_one_sentence_and_nothing_else(tmp_path):
+    """In a process of its own: what is said while it loads and ends is heard, too."""
+    argv = [sys.executable, "-m", "autograder.cli", *words(tmp_path / "s", tmp_path / "o")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
+    assert "there is no folder" in done.stderr
 
 
 def test_two_graders_do_not_write_to_one_folder(tmp_path):

@@ -37,23 +37,22 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", section, re.S)
 
 
-def run(course, lines):
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+def run(course, programs, lines):
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "HOME": str(course.parent), "PYTHONPATH": str(course)}
     said = ""
     for line in lines.strip().splitlines():
-        line = line.replace("autograder ", "python -m autograder.cli ", 1) if line.startswith("autograder ") else line
         done = subprocess.run(["bash", "-c", line], cwd=course, env=env, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         said += done.stdout
     return said
 
 
-def test_the_page_s_example_is_graded_right(course):
+def test_the_page_s_example_is_graded_right(course, programs):
     begin, end = blocks("sh")
-    said = run(course, begin)
+    said = run(course, programs, begin)
     passed = int(re.search(r"(\d+) passed", said)[1])
-    assert passed >= 9 and "failed" not in said  # bank, sandbox and notebook, none of them edited
+    assert passed >= 8 and "failed" not in said  # bank, sandbox and notebook, none of them edited
 
     checks, answer = blocks("python")
     assert len(checks.splitlines()) <= 25
@@ -68,7 +67,7 @@ def test_the_page_s_example_is_graded_right(course):
             text = f"{signature}\n    ### BEGIN SOLUTION\n{body}\n    ### END SOLUTION"
             cell["source"] = text.splitlines(keepends=True)
     path.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
-    said = run(course, end)
+    said = run(course, programs, end)
     assert '"mutants_caught": 1, "right_answers": 1, "right_answers_failed": 0' in said
     scores = {}
     for student in ("ada", "ben"):

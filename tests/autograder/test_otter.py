@@ -91,7 +91,7 @@ def image(archive, tmp_path_factory):
     return root
 
 
-def submit(image, source, **env):
+def submit(image, source, python=sys.executable, **env):
     """Run the image's run_otter.py on an answer, or on the stub; (what came of it, results or None)."""
     shutil.rmtree(image / "submission", ignore_errors=True)
     (image / "results/results.json").unlink(missing_ok=True)
@@ -99,13 +99,13 @@ def submit(image, source, **env):
     (image / "submission_metadata.json").write_text("")  # as in Otter's image
     (image / "submission/homework of ada.ipynb").write_text(handed_in(source), encoding="utf-8")
     env = {**os.environ, "PYTHONPATH": str(image / "stand_in"), **env}
-    argv = [sys.executable, str(image / "source/run_otter.py")]
+    argv = [python, str(image / "source/run_otter.py")]
     done = subprocess.run(argv, cwd=image, env=env, capture_output=True, text=True, timeout=300)
     file = image / "results/results.json"
     return done, json.loads(file.read_text()) if file.is_file() else None
 
 
-def test_right_wrong_crashing_and_missing_answers_get_their_points(image):
+def test_right_wrong_crashing_and_missing_answers_get_their_points(image, programs):
     bank = next(banks(NOTEBOOK))
     wrong = next(iter(bank.wrong.values()))
     for source, least, most in (
@@ -114,7 +114,8 @@ def test_right_wrong_crashing_and_missing_answers_get_their_points(image):
         (CRASH, 0, 0),
         (None, 0, 0),
     ):
-        done, result = submit(image, source)
+        # the first starts as it does there
+        done, result = submit(image, source, sys.executable if least == 10 else programs / "python")
         assert done.returncode == 0, done.stderr
         tests = result["tests"]
         assert least <= sum(score for score, *_ in tests.values()) <= most
@@ -126,10 +127,10 @@ def test_right_wrong_crashing_and_missing_answers_get_their_points(image):
             assert set(wrong.loses) <= {n.removeprefix(f"{NOTEBOOK}: ") for n, t in tests.items() if not t[2]}
 
 
-def test_without_a_sandbox_there_are_no_results_rather_than_a_zero(image, tmp_path):
+def test_without_a_sandbox_there_are_no_results_rather_than_a_zero(image, programs, tmp_path):
     for tool in ("prlimit", "setpriv", "choom"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
-    done, result = submit(image, "def drop_labels(): ...", PATH=str(tmp_path))
+    done, result = submit(image, "def drop_labels(): ...", programs / "python", PATH=str(tmp_path))
     assert done.returncode == 1 and result is None
     said = done.stderr.strip().splitlines()[-1]
     assert "no score was given" in said and "The sandbox needs the program bwrap" in said

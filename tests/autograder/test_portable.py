@@ -52,8 +52,8 @@ def students(tmp_path_factory):
     return folder
 
 
-def check(students, code, prefix=(), **env):
-    words = [*prefix, sys.executable, "-c", code, "check", NOTEBOOK]
+def check(students, code, prefix=(), python=sys.executable, **env):
+    words = [*prefix, str(python), "-c", code, "check", NOTEBOOK]
     env = {k: v for k, v in os.environ.items() if k != "PATH"} | {"PATH": "/nowhere"} | env
     return subprocess.run(words, cwd=students, env=env, capture_output=True, text=True, timeout=300)
 
@@ -81,7 +81,7 @@ def test_an_ordinary_user_without_bubblewrap(students, tmp_path, platform):
     assert not [p for p in home.iterdir() if p.name.startswith("autograder-")]  # nothing is left behind
 
 
-def test_root_on_macos_needs_no_abstract_socket(students):
+def test_root_on_macos_needs_no_abstract_socket(students, programs):
     code = """
 import sys, socket, autograder.sandbox.uids as uids
 sys.platform = "darwin"
@@ -90,11 +90,12 @@ socket.socket = none
 import os; os.geteuid = lambda: 0
 print(uids.Uid().number)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=students, capture_output=True, text=True, timeout=120)
+    argv = [programs / "python", "-c", code]
+    done = subprocess.run(argv, cwd=students, capture_output=True, text=True, timeout=120)
     assert done.stdout == "0\n", done.stderr
 
 
-def test_on_windows_one_sentence_says_what_to_do(students):
+def test_on_windows_one_sentence_says_what_to_do(students, programs):
     change = 'import os; os.name, sys.platform = "other", "win32"'  # "nt" would make pathlib refuse to work here
     code = WITHOUT.format(names=UNIX_ONLY) + RUN.format(change=change)
     twice = """
@@ -104,7 +105,7 @@ except SystemExit as end:
     assert end.code == 1, end.code
 cli.main(["grade", "exercises", "--out", "grades"])
 """
-    done = check(students, code.replace("cli.main()\n", twice))
+    done = check(students, code.replace("cli.main()\n", twice), python=programs / "python")
     assert (
         "infrastructure_error: no score. Answers run on Linux or macOS; on Windows type `wsl --install`." in done.stdout
     )

@@ -33,8 +33,11 @@ def grade(course, tmp_path_factory):
     return root
 
 
-def submit(course, grade, text, **env):
-    """Start the question's entry point as PrairieLearn does; returns (what it printed, results)."""
+def submit(course, grade, text, python=Path(sys.executable).parent, **env):
+    """Start the question's entry point as PrairieLearn does; returns (what it printed, results).
+
+    `python` is the folder of the Python that it finds.
+    """
     shutil.rmtree(grade / "student", ignore_errors=True)
     shutil.rmtree(grade / "results", ignore_errors=True)  # PrairieLearn does not make it
     (grade / "student").mkdir()
@@ -42,7 +45,7 @@ def submit(course, grade, text, **env):
         (grade / "student" / f"{NOTEBOOK}.ipynb").write_text(text, encoding="utf-8")
     info = json.loads((course / "questions" / NOTEBOOK / "info.json").read_text())
     entrypoint = info["externalGradingOptions"]["entrypoint"].replace("/grade", str(grade), 1)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(python), os.environ["PATH"]])
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"GRADE_ROOT": str(grade), "PATH": path, **env}
     done = subprocess.run([entrypoint], cwd="/", env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -51,7 +54,7 @@ def submit(course, grade, text, **env):
     return done.stdout, json.loads(file.read_text(encoding="utf-8"))
 
 
-def test_right_wrong_and_crashing_answers_get_their_share(course, grade):
+def test_right_wrong_and_crashing_answers_get_their_share(course, grade, programs):
     bank = next(banks(NOTEBOOK))
     printed, right = submit(course, grade, handed_in(next(iter(bank.right.values()))))
     assert printed == "" and right["gradable"] and right["score"] == 1
@@ -59,13 +62,13 @@ def test_right_wrong_and_crashing_answers_get_their_share(course, grade):
     assert all(set(t) == {"name", "points", "max_points", "message"} for t in right["tests"])
 
     wrong = next(iter(bank.wrong.values()))
-    printed, lost = submit(course, grade, handed_in(wrong.source))
+    printed, lost = submit(course, grade, handed_in(wrong.source), programs)
     failed = {t["name"].removeprefix(f"{NOTEBOOK}: ") for t in lost["tests"] if t["points"] < t["max_points"]}
     assert set(wrong.loses) <= failed and printed == ""
     assert 0 <= lost["score"] < 1
     assert lost["score"] == pytest.approx(sum(t["points"] for t in lost["tests"]) / 10)
 
-    printed, crashed = submit(course, grade, handed_in(CRASH))
+    printed, crashed = submit(course, grade, handed_in(CRASH), programs)
     assert crashed["gradable"] and crashed["score"] == 0 and printed == ""
     for told in (right, lost, crashed):  # neither what reproduces the inputs, nor what is the instructor's
         assert set(told) == {"gradable", "score", "message", "tests"}
@@ -73,20 +76,17 @@ def test_right_wrong_and_crashing_answers_get_their_share(course, grade):
 
 
 @pytest.mark.parametrize("text", [handed_in(), None], ids=["stub", "no file"])
-def test_without_an_answer_no_attempt_is_used_up(course, grade, text):
-    _, result = submit(course, grade, text)
+def test_without_an_answer_no_attempt_is_used_up(course, grade, programs, text):
+    _, result = submit(course, grade, text, programs)
     assert result["gradable"] is False and "score" not in result and len(result["format_errors"]) == 1
 
 
-def test_where_the_sandbox_cannot_start_one_sentence_says_so_and_no_points_are_lost(course, grade, tmp_path):
+def test_where_the_sandbox_cannot_start_one_sentence_says_so_and_no_points_are_lost(course, grade, programs, tmp_path):
     tools = tmp_path / "bin"  # a container without bubblewrap
     tools.mkdir()
     for tool in ("bash", "env", "dirname", "prlimit", "setpriv", "choom"):
         (tools / tool).symlink_to(shutil.which(tool))
-    (tools / "python3").symlink_to(sys.executable)
-    (tools / "python3").unlink()
-    (tools / "python3").write_text(f'#!/bin/bash\nexec "{sys.executable}" "$@"\n')
-    (tools / "python3").chmod(0o755)
+    (tools / "python3").symlink_to(programs / "python3")
     _, result = submit(course, grade, handed_in("def drop_labels(): ..."), PATH=str(tools))
     assert result["gradable"] is False and "score" not in result and "tests" not in result
     assert "no score was given" in result["format_errors"][0]

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -83,9 +82,9 @@ def test_the_self_checks_of_the_notebook_let_every_right_answer_pass_and_stop_th
         run(blank[bank.answer].source)
 
 
-def bundle_check(notebook):
+def bundle_check(python, notebook):
     done = subprocess.run(
-        [sys.executable, "-m", "autograder.cli", "check", str(notebook)],
+        [python, "-m", "autograder.cli", "check", str(notebook)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -93,7 +92,7 @@ def bundle_check(notebook):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_commands_check_and_grade_judge_each_answer_by_itself(tmp_path):
+def test_the_commands_check_and_grade_judge_each_answer_by_itself(programs, tmp_path):
     """One right, one wrong, one blank: the right one has its points, also in the gradebook."""
     nb = json.loads(path_of("exercises", EXERCISES["5_1_unconditional", "schedules"]).read_text(encoding="utf-8"))
     right = cells("solutions", EXERCISES["5_1_unconditional", "schedules"])
@@ -105,13 +104,13 @@ def test_the_commands_check_and_grade_judge_each_answer_by_itself(tmp_path):
     folder = tmp_path / "submitted" / "ada" / "5_1_unconditional"
     folder.mkdir(parents=True)
     (folder / "schedules.ipynb").write_text(json.dumps(nb), encoding="utf-8")
-    code, said = bundle_check(folder / "schedules.ipynb")
+    code, said = bundle_check(programs / "python", folder / "schedules.ipynb")
     assert code == 1 and "4 of 10 points" in said
     assert "SyntaxError in cell `linear_beta_schedule`, line 2" in said
     assert "Not answered: `cosine_beta_schedule` still holds the stub" in said
     words = ["grade", str(folder.parents[1]), "--out", str(tmp_path / "out"), "--course", str(ROOT), "--seed", "1"]
     words += ["--assignment", "5_1_unconditional"]
-    done = subprocess.run([sys.executable, "-m", "autograder.cli", *words], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([programs / "autograder", *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "out/ada/5_1_unconditional/results.json").read_text(encoding="utf-8"))
     assert record["score"] == 4 and record["extra_data"]["outcome"] == "graded"
