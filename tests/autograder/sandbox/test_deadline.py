@@ -138,14 +138,14 @@ def test_the_clock_is_a_backstop(clock, monkeypatch):
 
 
 def test_a_starved_child_is_waited_for(tmp_path, monkeypatch):
-    """A tenth of a second of work takes seconds where twenty other programs want the core, and none of them is its own.
+    """A fifth of a second of work takes seconds where twenty other programs want the core, and none of them is its own.
 
     Each of them, like the child, is in a session of its own, so kernels that share by session treat all alike, and
     nothing here rests on nice, which not every machine honours.
     """
     monkeypatch.setattr(deadline, "SLACK", 100.0)  # other tests want that core as well
     core = min(os.sched_getaffinity(0))
-    with child(tmp_path, COMPUTE % 0.1) as asked:
+    with child(tmp_path, COMPUTE % 0.2) as asked:
         for process in family(asked)[1:]:
             process.cpu_affinity([core])
         spin = ["sh", "-c", "while :; do :; done"]
