@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.apps import ExportApp
 
 from autograder import samples, travel
 from autograder.adapters import table
-from autograder.adapters.export import CsvExport  # as nbgrader_config.py says
 from autograder.cli.main import main
 from autograder.exercises.conditioner import EXERCISE
 from autograder.grading import batch, provenance, submission
@@ -96,8 +96,10 @@ def test_csv_report_and_gradebook(graded):
     assert [x["student"] for x in lines] == sorted(QUICK)
     assert {x["adherence"] for x in lines} == {""}  # nothing was trained
     assert all(student in (out / "report.html").read_text(encoding="utf-8") and student in stdout for student in QUICK)
-    with Gradebook(f"sqlite:///{out / 'gradebook.db'}") as gb:
-        CsvExport(to=str(out / "x.csv")).export(gb)
+    with contextlib.chdir(ROOT):  # `nbgrader export`, with the settings that it finds here
+        app = ExportApp()
+        app.initialize(["--to", str(out / "x.csv"), "--db", f"sqlite:///{out / 'gradebook.db'}"])
+        app.start()
     scores = {x["student_id"]: x["score"] for x in csv.DictReader((out / "x.csv").open(encoding="utf-8"))}
     assert scores == dict.fromkeys(QUICK, "")  # no total while the assignment's other notebooks are not graded
     with Gradebook(f"sqlite:///{out / 'gradebook.db'}") as gb:
