@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 
@@ -73,10 +73,9 @@ def read(path: Path | str, skip: str = "no such prefix") -> tuple[dict[str, Tens
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as e:
         raise CheckpointError(f"{text} is damaged: it is not JSON with a `config`; restore it or train again") from e
     try:
-        with safe_open(weights, "pt") as f:
-            meta = f.metadata() or {}
-            names = f.keys()  # a safe_open is not a dict
-            tensors = {k: f.get_tensor(k) for k in names if not k.startswith(skip)}
+        content = weights.read_bytes()  # in one piece: a training that goes on may replace the file at any time
+        tensors = {k: v for k, v in load(content).items() if not k.startswith(skip)}
+        meta = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, OSError) as e:
         raise CheckpointError(f"{weights} is truncated or damaged; restore it or train again") from e
     if meta.get("config") != digest(config):

@@ -31,7 +31,6 @@ import psutil
 import torch
 from deadline import last_line, within
 from full_scale import commit
-from safetensors import safe_open
 
 from ddpm_core import checkpoint
 from ddpm_core.files import write_text
@@ -66,9 +65,8 @@ def reached(a: argparse.Namespace) -> dict[str, Any]:
     """Return how far the training is, from its last save; empty before the first."""
     if not resume.exists(a.out / "run"):
         return {}
-    with safe_open(a.out / "run.safetensors", "pt") as f:  # the JSON is written first, and may be one save ahead
-        step = int(f.get_tensor("step")[0])
-    _, record = checkpoint.read(a.out / "run", skip="")
+    tensors, record = checkpoint.read(a.out / "run")
+    step = checkpoint.step_of(tensors, a.out / "run")  # the JSON is written first, and may be one save ahead
     about, train = record["provenance"], record["config"]["train"]
     names = ("minutes", "images_per_second", "last_loss", "device", "torch", "speed", "n_train")
     return {"step": step, "of": train["steps"], "seed": train["seed"]} | {k: about.get(k) for k in names}
@@ -91,7 +89,14 @@ def training(a: argparse.Namespace, told: dict[str, Any], end: float, run: Calla
     """Continue the guided run from where it stopped. Returns what happened."""
     if (at := reached(a)) and at["step"] == at["of"]:
         return f"done before: {place(a, told)}"
-    rc = run(stage_command("training", a), lambda: place(a, told))
+    weights, seen = a.out / "run.safetensors", [0.0]
+
+    def watch() -> None:
+        if weights.exists() and (at := weights.stat().st_mtime) != seen[0]:  # else there is no new save to read
+            seen[0] = at
+            place(a, told)
+
+    rc = run(stage_command("training", a), watch)
     failed = f"failed: {last_line(a.out / 'training.log')}; " if rc else ""
     return failed + {None: "stopped: ", 0: "done: "}.get(rc, "kept: ") + place(a, told)
 

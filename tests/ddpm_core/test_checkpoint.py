@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -67,6 +70,28 @@ def test_truncated(saved):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="truncated or damaged"):
         checkpoint.load(saved[0])
+
+
+def test_a_reader_beside_a_training_gets_one_save_or_the_other(tmp_path):
+    """Saves may differ in size: a training that came in 16 bits goes on in 32."""
+    for name, size in (("small", 1_000), ("large", 10_000)):
+        checkpoint.write(tmp_path / name, {f"w{i}": torch.full((size,), float(size)) for i in range(20)}, {})
+    shutil.copy(tmp_path / "small.json", tmp_path / "a.json")
+    saves = (
+        "while True:\n for n in 'small', 'large':\n  os.link(f'{n}.safetensors', 'b'); os.replace('b', 'a.safetensors')"
+    )
+    with subprocess.Popen([sys.executable, "-c", f"import os\n{saves}"], cwd=tmp_path) as training:
+        try:
+            while not (tmp_path / "a.safetensors").exists():
+                assert training.poll() is None
+            sizes = []
+            for _ in range(1000):
+                tensors, _ = checkpoint.read(tmp_path / "a")
+                assert all(len(v) == int(v[0]) == int(v[-1]) == len(tensors["w0"]) for v in tensors.values())
+                sizes.append(len(tensors["w0"]))
+        finally:
+            training.kill()
+    assert set(sizes) == {1_000, 10_000}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"no": 1}', "[]", "\x00"])
