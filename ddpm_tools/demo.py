@@ -1,7 +1,7 @@
 """The demo: class grid, guidance sweep, class interpolation and EMA against raw weights, on one page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,13 @@ def reference_statistics(data: str, judge: Judge) -> ReferenceStatistics:
     return ReferenceStatistics.of(load_data(data, "all"), judge.model)
 
 
+def grid(loaded: Loaded, out: Path, how: Drawing) -> Path:
+    """Ten images of each class."""
+    classes = classes_of(loaded)
+    images = draw(loaded, torch.arange(len(classes)).repeat_interleave(10), how)
+    return plots.save(plots.class_grid(images, classes, f"w = {how.w:g}, {how.steps} DDIM steps"), out / "grid.png")
+
+
 def sweep(
     loaded: Loaded, out: Path, scales: Sequence[float], how: Drawing, classifier: Path | None = None
 ) -> list[Path]:
@@ -78,12 +85,7 @@ def sweep(
 
 
 def interpolate(
-    loaded: Loaded,
-    out: Path,
-    pairs: Sequence[Sequence[str]],
-    how: Drawing,
-    mode: str = "linear",
-    vary: str = "class",
+    loaded: Loaded, out: Path, pairs: Sequence[Sequence[str]], how: Drawing, mode: str = "linear", vary: str = "class"
 ) -> list[Path]:
     """One strip and one GIF per pair of classes. A strip starts from a single noise, unless `vary` says otherwise."""
     classes, n, w = classes_of(loaded), how.n, how.w
@@ -167,22 +169,32 @@ def matching_checkpoint(path: Path, out: Path, seed: int, retrain: bool) -> Path
     return train_run(shortened(PRESETS["digits"], None, seed), out / "checkpoint/digits")
 
 
+def parts(loaded: Loaded, out: Path, seed: int, sizes: Sizes) -> dict[str, Callable[[], Any]]:
+    """The parts of the demo by name, in the order in which they are made."""
+    how = Drawing(11, 3.0, sizes.steps, seed, progress=True)
+    return {
+        "grid": lambda: grid(loaded, out, how),
+        "sweep": lambda: sweep(loaded, out, SCALES, replace(how, n=sizes.sweep_n, steps=sizes.sweep_steps)),
+        "way": lambda: way(loaded, out, seed, sizes.way_steps),
+        "interpolation": lambda: interpolate(loaded, out, known_pairs(classes_of(loaded)), replace(how, w=2.0)),
+        "weights": lambda: ema_against_raw(loaded, out, steps=sizes.steps, seed=seed),
+        "colour": lambda: colour(out / "cifar10", seed, sizes),
+    }
+
+
 def run(out: Path, path: Path, seed: int = 0, retrain: bool = False, sizes: Sizes | None = None) -> Path:
-    """Draw all pictures and the page that shows them; returns the page's path. Pictures that exist already are kept."""
+    """Draw all pictures and the page that shows them; returns the page's path. Parts that are done already are kept."""
     sizes = sizes or Sizes()
     path = matching_checkpoint(path, out, seed, retrain)
     loaded = checkpoint.load(path)
     weights = [checkpoint.file_digest(p) for p in (path, COLOUR) if exists(p)]
     stamp = {"checkpoint": checkpoint.digest({"weights": weights}), "seed": seed, **vars(sizes)}
-    done = out / "demo.json"
-    if not (done.is_file() and json.loads(done.read_text(encoding="utf-8")).get("made_with") == stamp):
-        classes, how = classes_of(loaded), Drawing(11, 3.0, sizes.steps, seed, progress=True)
-        images = draw(loaded, torch.arange(len(classes)).repeat_interleave(10), how)
-        plots.save(plots.class_grid(images, classes, f"w = 3, {sizes.steps} DDIM steps"), out / "grid.png")
-        sweep(loaded, out, SCALES, replace(how, n=sizes.sweep_n, steps=sizes.sweep_steps))
-        way(loaded, out, seed, sizes.way_steps)
-        interpolate(loaded, out, known_pairs(classes), replace(how, w=2.0))
-        ema_against_raw(loaded, out, steps=sizes.steps, seed=seed)
-        colour(out / "cifar10", seed, sizes)
-        write_json(done, {"made_with": stamp, "step": loaded.step})
+    file = out / "demo.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    done = before.get("parts", []) if before.get("made_with") == stamp else []
+    for part, make in parts(loaded, out, seed, sizes).items():
+        if part not in done:
+            make()
+            done = [*done, part]
+            write_json(file, {"made_with": stamp, "step": loaded.step, "parts": done})
     return demo_page.write(out)

@@ -134,6 +134,21 @@ def test_running_it_again_reuses_what_is_there(pictures, monkeypatch):
     demo.run(pictures, DATA_DIR / "checkpoints/digits", sizes=SMALL)
 
 
+def test_interrupted_it_goes_on_with_the_part_that_was_not_done(tmp_path, monkeypatch):
+    made, shipped = [], DATA_DIR / "checkpoints/digits"
+    for name in ("grid", "sweep", "way", "interpolate", "ema_against_raw", "colour"):
+        monkeypatch.setattr(demo, name, lambda *a, name=name, **k: made.append(name))
+    monkeypatch.setattr(demo.demo_page, "write", lambda out: out)
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        m.setattr(demo, "way", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+        demo.run(tmp_path, shipped, sizes=SMALL)
+    assert made == ["grid", "sweep"]
+    demo.run(tmp_path, shipped, sizes=SMALL)
+    assert made == ["grid", "sweep", "way", "interpolate", "ema_against_raw", "colour"]
+    demo.run(tmp_path, shipped, seed=1, sizes=SMALL)  # other pictures
+    assert len(made) == 12
+
+
 def test_it_trains_where_it_is_asked_to_and_never_of_itself(tmp_path, monkeypatch):
     calls, shipped = [], DATA_DIR / "checkpoints/digits"
     monkeypatch.setattr(demo, "train_run", lambda config, out: calls.append(config.train.seed) or out)
