@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -16,6 +17,16 @@ REPO = Path(__file__).resolve().parents[3]
 WATCHED = ("autograder", "solutions", "data/gates", "data/judges")  # of the repository
 HALVES = "horse-", "battery-staple"
 SECRET = "".join(HALVES)  # the attacks know one half, so that finding it is no accident
+
+
+def alive(processes: set[psutil.Process]) -> list[str]:
+    """Those that are neither gone nor dead; a dead one may still wait for its parent to ask."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone between the two questions
+            if process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                found.append(str(process))
+    return found
 
 
 class World:
@@ -80,7 +91,7 @@ class World:
         assert not [p.name for root in ("/", "/tmp", "/dev/shm", "/root") for p in listing(root) if self.mark in p.name
                     and p.name != f".{self.mark}"]  # fmt: skip
         end = time.monotonic() + 5  # a killed process may take a moment to be gone
-        while (left := set(psutil.Process().children(recursive=True)) - self.others) and time.monotonic() < end:
+        while (left := alive(set(psutil.Process().children(recursive=True)) - self.others)) and time.monotonic() < end:
             time.sleep(0.05)
         assert not left
         assert [p.info for p in psutil.process_iter(["cmdline"]) if self.mark in str(p.info["cmdline"])] == []
