@@ -89,11 +89,12 @@ def training(a: argparse.Namespace, told: dict[str, Any], end: float, run: Calla
     """Continue the guided run from where it stopped. Returns what happened."""
     if (at := reached(a)) and at["step"] == at["of"]:
         return f"done before: {place(a, told)}"
-    weights, seen = a.out / "run.safetensors", [0.0]
+    weights, seen = a.out / "run.safetensors", 0.0
 
     def watch() -> None:
-        if weights.exists() and (at := weights.stat().st_mtime) != seen[0]:  # else there is no new save to read
-            seen[0] = at
+        nonlocal seen
+        if weights.exists() and (saved := weights.stat().st_mtime) != seen:  # else there is no new save to read
+            seen = saved
             place(a, told)
 
     rc = run(stage_command("training", a), watch)

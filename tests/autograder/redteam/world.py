@@ -93,7 +93,7 @@ class World:
         end = time.monotonic() + 5  # a killed process may take a moment to be gone
         while (left := alive(set(psutil.Process().children(recursive=True)) - self.others)) and time.monotonic() < end:
             time.sleep(0.05)
-        assert not left
+        assert not left, left
         assert [p.info for p in psutil.process_iter(["cmdline"]) if self.mark in str(p.info["cmdline"])] == []
         assert self.visits == []
 
