@@ -36,6 +36,7 @@ class Preset:
     split: str = "train"  # "all" if every image is a training image
     loss: str = "mse"  # a name in ddpm_tools.train.objectives, like `times`
     times: str = "uniform"  # how training timesteps are drawn
+    optimizer: str = "adamw"  # or muon, see ddpm_tools.train.optimizers
     timesteps: int = 1000  # T, the number of timesteps
     betas: tuple[float, ...] = ()  # (T,), in place of the schedule's; their number is T
 

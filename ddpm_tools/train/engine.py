@@ -11,15 +11,24 @@ from ddpm_core.data import ImageData
 from ddpm_core.diffusion import Diffusion
 from ddpm_core.training import Engine, TrainConfig, TrainState, batches
 from ddpm_tools.train.distributed import ALONE, Ranks
+from ddpm_tools.train.optimizers import by_name
 from ddpm_tools.train.speed import Speed, compiled, hardware, resolve
 
 
-def start(diffusion: Diffusion, config: TrainConfig, speed: Speed, data_bytes: int = 0) -> tuple[TrainState, Speed]:
-    """A fresh state on the network's device, and `speed` with every "auto" chosen for that device."""
+def start(
+    diffusion: Diffusion, config: TrainConfig, speed: Speed, data_bytes: int = 0, optimizer: str = "adamw"
+) -> tuple[TrainState, Speed]:
+    """A fresh state on the network's device, and `speed` with every "auto" chosen for that device. ValueError if the
+    optimiser is unknown, or cannot be fused as asked."""
+    if optimizer != "adamw":
+        if speed.fused is True:
+            raise ValueError(f"the optimizer '{optimizer}' cannot be fused; use fused=off or auto")
+        speed = replace(speed, fused=False)
     speed = resolve(speed, hardware(diffusion.device), config.steps, data_bytes)
     if speed.channels_last:
         diffusion.network.to(memory_format=torch.channels_last)  # before the EMA copies the network
-    return TrainState.start(diffusion, config, **({"fused": True} if speed.fused else {})), speed
+    state = TrainState.start(diffusion, config, **({"fused": True} if speed.fused else {}))
+    return replace(state, optimizer=by_name(optimizer, diffusion, config, state.optimizer)), speed
 
 
 class FastEngine(Engine):

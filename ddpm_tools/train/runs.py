@@ -84,7 +84,7 @@ def train_run(
     if measure:
         speed = replace(speed, bf16=ranks.any(bf16))  # the same in all processes
     with ranks.first_goes_ahead():
-        state, speed = start(diffusion, config.train, speed, data.images.nbytes)
+        state, speed = start(diffusion, config.train, speed, data.images.nbytes, config.optimizer)
         if ranks.first:
             resume.clear_drafts(out)
         if done := resume.exists(out) and resume.finished(out, config):
