@@ -165,9 +165,9 @@ def _write_record(
     late.assign(submission, lateness)
     gb.db.commit()  # first: a file ahead of its row would hide that an answer has changed since it was marked
     graded = autograded.parents[2] / workspace.GRADED / student / assignment
+    for path, nb in files.items():
+        restore.write_notebook(nb, autograded / path.name, graded / path.name)
     for folder in (autograded, graded):
-        for path, nb in files.items():
-            restore.write_notebook(folder / path.name, nb)
         if came:  # nbgrader compares these to see what is new
             private.write_text(folder / "timestamp.txt", f"{submission.timestamp} UTC\n")
         else:

@@ -206,7 +206,7 @@ def workers(
 
         waiting = {pool.submit(work, s): s for s in todo}
         for future in as_completed(waiting):
-            yield waiting[future], future.result()
+            yield waiting.pop(future), future.result()  # popped: it holds a record's files, which are written now
 
     try:
         yield judged

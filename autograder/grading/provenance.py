@@ -39,6 +39,12 @@ def grader_hash(root: Path = ROOT) -> str:
     return sha256(GRADER_VERSION, *(x for f in files for x in (travel.name_of(f, root), f.read_bytes())))
 
 
+@functools.cache  # not once for every submission: the judge is loaded, and does not change either
+def judge_digest(name: str) -> str:
+    """Digest of a judge's weights."""
+    return file_digest(JUDGES[name])
+
+
 def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
     """What a record depends on besides the submission and the grader's code."""
     return {
@@ -49,7 +55,7 @@ def settings(grader: Grader, judge: str = "judge") -> dict[str, Any]:
         "threads": THREADS,
         "harness": describe(grader.run) if grader.run else None,
         "bands": {k: asdict(b) for k, b in grader.bands.items()},
-        "judge": file_digest(JUDGES[judge]),
+        "judge": judge_digest(judge),
         "torch": torch.__version__,
     }
 

@@ -1,12 +1,13 @@
 """`autograder release --variants N`: exercises with different numbers per student, and a record of who has which."""
 
 import copy
+import io
 import os
 import random
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import nbformat
@@ -88,35 +89,48 @@ def _write(out: Path, course: Path, given: Variants, drawn: list[dict[str, tuple
     digits = len(str(given.number))
     labels = {v: f"{v:0{digits}}" for v in range(1, given.number + 1)}
     holders = holders or {f"variant_{label}": v for v, label in labels.items()}
+    released = cache(partial(with_choice, course, config))  # a notebook has far fewer draws than a class has variants
+    answer = cache(partial(_answer, course))
     for v in range(1, given.number + 1):
-        names = [name for name, variant in holders.items() if variant == v]
-        released = exercises(course, drawn[v], config) if names else {}
-        for name in names:
-            _zip(out / "students" / f"{name}.zip", released)
+        if names := [name for name, variant in holders.items() if variant == v]:
+            packed = _zip(exercises(course, drawn[v], released))
+            for name in names:
+                (out / "students" / f"{name}.zip").write_bytes(packed)
         for name, choice in drawn[v].items():
-            nb = with_numbers(nbformat.read(course / SOLUTIONS / f"{name}.ipynb", as_version=4), choice)
             file = out / "answers" / labels[v] / f"{name}.ipynb"
             file.parent.mkdir(parents=True, exist_ok=True)
-            nbformat.write(nb, file)
+            file.write_text(answer(name, choice), encoding="utf-8")
 
 
-def exercises(course: Path, drawn: dict[str, tuple[int, ...]], config: Config) -> dict[str, bytes]:
+def exercises(
+    course: Path, drawn: dict[str, tuple[int, ...]], released: Callable[[str, tuple[int, ...]], bytes]
+) -> dict[str, bytes]:
     """Return the files of exercises/ by their paths, with a variant's numbers."""
-    released = {}
+    found = {}
     for file in travel.files(course / EXERCISES):
         name = file.relative_to(course / EXERCISES).with_suffix("").as_posix()
-        content = file.read_bytes()
-        if file.suffix == ".ipynb" and name in drawn:
-            theirs = copy.deepcopy(config)
-            theirs.Numbers.drawn = list(drawn[name])
-            assignment = name.split("/")[0]
-            nb = release_notebook(course / SOLUTIONS / f"{name}.ipynb", assignment, theirs)
-            content = (nbformat.writes(nb) + "\n").encode()
-        released[file.relative_to(course).as_posix()] = content
-    return released
+        ours = file.suffix == ".ipynb" and name in drawn
+        found[file.relative_to(course).as_posix()] = released(name, drawn[name]) if ours else file.read_bytes()
+    return found
 
 
-def _zip(path: Path, files: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def with_choice(course: Path, config: Config, name: str, choice: tuple[int, ...]) -> bytes:
+    """Return a released notebook with the chosen numbers."""
+    theirs = copy.deepcopy(config)
+    theirs.Numbers.drawn = list(choice)
+    nb = release_notebook(course / SOLUTIONS / f"{name}.ipynb", name.split("/")[0], theirs)
+    return (nbformat.writes(nb) + "\n").encode()
+
+
+def _answer(course: Path, name: str, choice: tuple[int, ...]) -> str:
+    """Return a solution with the chosen numbers."""
+    nb = with_numbers(nbformat.read(course / SOLUTIONS / f"{name}.ipynb", as_version=4), choice)
+    return nbformat.writes(nb) + "\n"
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()

@@ -1,6 +1,7 @@
 """What folder names say about their pictures: a split, a class, or nothing if one folder wraps all."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -77,8 +78,11 @@ def places(names: Sequence[str]) -> Places:
     paths = unwrapped([n.split("/")[:-1] for n in names])
     if tops := splits_among(p[0] for p in paths if p):  # train/cat/1.png
         parts, classes = [""] * len(paths), [""] * len(paths)
+        inside = defaultdict(list)
+        for i, p in enumerate(paths):
+            inside[p[0] if p else ""].append(i)
         for top, (part, cls) in tops.items():
-            mine = [i for i, p in enumerate(paths) if p and p[0] == top]
+            mine = inside[top]
             for i, rest in zip(mine, unwrapped([paths[i][1:] for i in mine], top)):
                 parts[i], classes[i] = part, cls or (rest[0] if rest else "")
         return Places(tuple(classes), tuple(parts))

@@ -19,7 +19,7 @@ from ddpm_tools.evaluation.reference import Reference
 from ddpm_tools.evaluation.resampling import frechet_resampler
 from ddpm_tools.evaluation.results import MetricResult, Provenance
 from ddpm_tools.evaluation.sources import Source
-from ddpm_tools.evaluation.streaming import ExtractedFeatures, extract_features
+from ddpm_tools.evaluation.streaming import KEEP, ExtractedFeatures, extract_features
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,9 @@ def missing(source: Source, judge: Judge | None, reference: Reference, wanted: C
         why = dict.fromkeys(("adherence", "per_class", "diversity"), text)
     elif judge is None:
         why["adherence"] = "no classifier has these classes; train one with `ddpm classifier` and give --classifier"
-    if n < 5 * d:
-        why["frechet_inf"] = f"extrapolation needs at least {5 * d} images with {d} features, not {n}"
+    if (kept := min(n, KEEP)) < 5 * d:  # the features of the others are gone by then
+        most = f"at most {kept} are kept" if kept < n else f"not {n}"
+        why["frechet_inf"] = f"extrapolation needs at least {5 * d} images with {d} features, {most}"
     if min(n, len(reference.features)) < 12:
         why |= dict.fromkeys(NEIGHBOURLY, f"nearest neighbours need at least 12 images, not {n}")
     if reference.config.split != "train":

@@ -46,19 +46,26 @@ class Reservoir:
 
     def __init__(self, keep: int, seed: int = 0):
         self.keep, self.rng, self.seen = keep, stream(seed, "reservoir"), 0
-        self.rows: dict[str, Tensor] = {}
+        self.parts: list[dict[str, Tensor]] = []
 
     def add(self, **columns: Tensor) -> None:
         """Add a chunk: columns of equal length, the same ones in every call."""
         n = len(next(iter(columns.values())))
-        new = {"index": torch.arange(self.seen, self.seen + n), "key": torch.rand(n, generator=self.rng), **columns}
+        index, key = torch.arange(self.seen, self.seen + n), torch.rand(n, generator=self.rng)
+        self.parts.append({"index": index, "key": key, **columns})
         self.seen += n
-        rows = {k: torch.cat([self.rows[k], v]) for k, v in new.items()} if self.rows else new
-        if len(rows["key"]) > self.keep:  # the largest keys of all so far are a uniform sample (Vitter 1985, section 2)
+        if sum(len(part["key"]) for part in self.parts) >= 2 * self.keep:  # not for each chunk: it copies all rows
+            self.parts = [self.rows]
+
+    @property
+    def rows(self) -> dict[str, Tensor]:
+        """The sample, column by column, in the stream's order; empty if nothing was added."""
+        rows = {k: torch.cat([part[k] for part in self.parts]) for k in self.parts[0]} if self.parts else {}
+        if rows and len(rows["key"]) > self.keep:  # the largest keys are a uniform sample (Vitter 1985, section 2)
             best = rows["key"].topk(self.keep).indices
-            best = best[rows["index"][best].argsort()]  # in the stream's order
+            best = best[rows["index"][best].argsort()]
             rows = {k: v[best] for k, v in rows.items()}
-        self.rows = rows
+        return rows
 
 
 @dataclass(frozen=True)

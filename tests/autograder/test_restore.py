@@ -44,12 +44,23 @@ def shown(tmp_path: Path, nb: dict | bytes, released: NotebookNode) -> NotebookN
     for cell in result.cells:
         assert cell.cell_type in ("code", "markdown") and not cell.get("outputs") and not cell.get("attachments")
     assert result.metadata == released.metadata
-    restore.write_notebook(tmp_path / "autograded" / "x.ipynb", result)
+    restore.write_notebook(result, tmp_path / "autograded" / "x.ipynb")
     return nbformat.read(tmp_path / "autograded" / "x.ipynb", as_version=4)
 
 
 def test_an_untouched_notebook_comes_back_as_it_was(tmp_path: Path, released: NotebookNode):
     assert shown(tmp_path, copy.deepcopy(released), released) == released
+
+
+def test_what_is_the_same_for_all_students_is_not_done_again_for_each(tmp_path: Path, released, monkeypatch):
+    done = []
+    written = nbformat.writes
+    monkeypatch.setattr("jsonschema.validate", lambda *_: done.append("nbgrader's schema was read and checked"))
+    monkeypatch.setattr(nbformat, "writes", lambda nb: done.append("text") or written(nb))
+    nb = restore.viewable(RELEASED, released)
+    restore.write_notebook(nb, tmp_path / "autograded/x.ipynb", tmp_path / "graded/x.ipynb")
+    assert done == ["text"]
+    assert (tmp_path / "autograded/x.ipynb").read_bytes() == (tmp_path / "graded/x.ipynb").read_bytes()
 
 
 def test_answers_stay_and_everything_else_is_restored(tmp_path: Path, released: NotebookNode):

@@ -8,6 +8,8 @@ import math
 import re
 import shutil
 import zipfile
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -160,7 +162,7 @@ def test_the_costs_of_smaller_patches_are_those_of_their_number(row, by):
 
 def test_as_it_is_written_a_variant_is_what_exercises_holds():
     written = {name: (0,) * len(numbers.alternatives(solution(name))) for name in NOTEBOOKS}
-    made = variants.exercises(ROOT, written, load_config(ROOT))
+    made = variants.exercises(ROOT, written, partial(variants.with_choice, ROOT, load_config(ROOT)))
     assert made == {f"exercises/{n}.ipynb": (ROOT / f"exercises/{n}.ipynb").read_bytes() for n in NOTEBOOKS}
     assert "variants:" not in "".join(content.decode() for content in made.values())
 
@@ -184,6 +186,19 @@ def course(tmp_path_factory):
     (folder / "class.csv").write_text("id\nada\nben\ncarl\ndana\n")
     main([*words, "4", *more])
     return folder, first, zips
+
+
+def test_a_notebook_is_made_once_for_each_draw_however_many_variants_have_it(tmp_path, monkeypatch):
+    made = Counter()
+    for part in ("solutions", "exercises"):
+        shutil.copytree(ROOT / part / "5_2_guidance", tmp_path / part / "5_2_guidance")
+    count = lambda path, _, config: made.update([tuple(config.Numbers.drawn)]) or new_notebook()  # noqa: E731
+    monkeypatch.setattr(variants, "release_notebook", count)
+    drawn = [{DROPOUT: (v % 3, 0)} for v in range(41)]
+    given = record.Variants(1, {}, {DROPOUT: [[] for _ in drawn]})
+    variants._write(tmp_path / "variants", course=tmp_path, given=given, drawn=drawn)
+    assert made == {(0, 0): 1, (1, 0): 1, (2, 0): 1}
+    assert len(list((tmp_path / "variants/students").iterdir())) == 40
 
 
 def test_each_student_gets_a_zip_and_who_has_one_keeps_it(course):

@@ -24,6 +24,9 @@ class Taking:
         self._archive, self._source, self._submitted, self._done = archive, source, submitted, done
         self._beside = submitted.parent
         self._rows = tables.load(self._beside, tables.COLLECTED, tables.COLUMNS[:3])
+        self._before: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)  # rows by assignment and person
+        for key, row in self._rows.items():
+            self._before[key[0], row.get("format", ""), row.get("user", "")].append(key)
         self._times = tables.load(self._beside, tables.TIMES, tables.TIME_COLUMNS[:2])
 
     def all(self, uploads: Sequence[Upload], names: dict[str, Named]) -> None:
@@ -83,8 +86,8 @@ class Taking:
 
     def _forget(self, student: str, assignment: str, user: str) -> None:
         """One person is one student: before the roster it was collected under another name, now under this one."""
-        same = {"assignment": assignment, "format": self._source.form, "user": user}
-        before = [k for k, row in self._rows.items() if k[1] != student and same.items() <= row.items()]
+        before = [k for k in self._before[assignment, self._source.form, user] if k[1] != student]
+        before = [k for k in before if self._rows.get(k, {}).get("user") == user]  # not another's since
         for other in sorted({k[1] for k in before}):
             where = self._submitted / other / assignment
             self._say(f"{student} was collected as {other} before; remove {where}, or both are graded")

@@ -37,6 +37,7 @@ def groups(found: Sequence[Found]) -> list[Group]:
 
     def top(key: tuple[str, str], student: str) -> str:
         while (above := leader.setdefault((*key, student), student)) != student:
+            leader[*key, student] = leader[*key, above]  # halves the way for the next: in a large group it grows long
             student = above
         return student
 

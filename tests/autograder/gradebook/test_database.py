@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,22 @@ def test_a_file_that_is_no_gradebook_stays_as_it_is(tmp_path: Path):
     with pytest.raises(GradebookError, match="not a database"):
         database.open_gradebook(f"sqlite:///{file}", "c")
     assert file.read_bytes() == before
+
+
+LOOKED_UP = ("submitted_assignment.student_id", "submitted_notebook.assignment_id", "grade.notebook_id")
+
+
+def test_a_students_rows_are_found_without_reading_those_of_the_class(tmp_path: Path):
+    file = tmp_path / "gradebook.db"
+    for _ in range(2):  # a new one, then one that nbgrader made, without any index
+        database.open_gradebook(f"sqlite:///{file}", "c").close()
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            for column in (*LOOKED_UP, "comment.notebook_id"):
+                table = column.partition(".")[0]
+                plan = db.execute(f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE {column} = 'x'").fetchall()
+                assert plan[0][3].startswith("SEARCH"), plan
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name LIKE 'ix_%'").fetchall():
+                db.execute(f"DROP INDEX {name}")
 
 
 def test_grading_does_not_begin_without_the_gradebook(tmp_path: Path, capsys):

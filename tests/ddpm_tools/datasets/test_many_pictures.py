@@ -21,6 +21,12 @@ def metadata(n: int) -> Index:
     return from_metadata({p: Said(str(i % 10), "", "metadata.csv") for i, p in enumerate(names(n))}, names(n))
 
 
+def splits(n: int) -> Index:
+    """Folders such as train_k12 and test_k12, of ten pictures each."""
+    classes = ["".join(chr(97 + int(digit)) for digit in str(i)) for i in range(n // 20)]
+    return from_folders([f"{part}_k{c}/{i}.png" for part in ("test", "train") for c in classes for i in range(10)])
+
+
 def seconds(read, n: int) -> float:
     """Processor seconds, the best of two."""
     taken = []
@@ -32,7 +38,9 @@ def seconds(read, n: int) -> float:
 
 
 @pytest.mark.parametrize(
-    "read", [dataset_json, metadata, lambda n: from_folders(names(n))], ids=["json", "rows", "folders"]
+    "read",
+    [dataset_json, metadata, lambda n: from_folders(names(n)), splits],
+    ids=["json", "rows", "folders", "splits"],
 )
 def test_ten_times_as_many_pictures_take_about_ten_times_as_long(read):
     assert seconds(read, 10_000) < 40 * seconds(read, 1_000)  # were it the square, 100 times

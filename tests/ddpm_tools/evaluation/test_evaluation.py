@@ -1,5 +1,6 @@
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,14 +8,16 @@ from PIL import Image
 
 from ddpm_core.data import digits
 from ddpm_tools.cli.main import main, parser
-from ddpm_tools.evaluation.evaluation import evaluate
+from ddpm_tools.evaluation.evaluation import evaluate, missing
 from ddpm_tools.evaluation.features import network
+from ddpm_tools.evaluation.finite_n import extrapolate
 from ddpm_tools.evaluation.judges import find_judge
 from ddpm_tools.evaluation.metrics import METRICS, EvaluationConfig
 from ddpm_tools.evaluation.record import read
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.evaluation.results import Provenance
 from ddpm_tools.evaluation.sources import tensor_source
+from ddpm_tools.evaluation.streaming import KEEP
 
 ABOUT = Provenance("", 0, "", 0, None, None, "unknown")
 
@@ -52,6 +55,14 @@ def test_each_fault_is_seen_by_the_figure_that_is_meant_for_it(judged, rng):
     assert repeated["recall"].value < 0.3 < 0.6 < good["recall"].value and repeated["precision"].value > 0.5
     for f in (*good.values(), *shuffled.values()):
         assert f.low <= f.value <= f.high
+
+
+def test_nothing_is_extrapolated_from_more_images_than_are_kept():
+    reference = SimpleNamespace(config=SimpleNamespace(dimension=2048, split="train"), features=range(KEEP))
+    with pytest.raises(ValueError, match="needs at least 10240 with 2048 features"):
+        extrapolate(torch.empty(KEEP, 2048), None)
+    why = missing(SimpleNamespace(n=50_000, labels=None), None, reference, list(METRICS))
+    assert why["frechet_inf"] == "extrapolation needs at least 10240 images with 2048 features, at most 10000 are kept"
 
 
 def test_the_confusions_rows_are_the_classes_asked_for(judged):

@@ -25,6 +25,16 @@ def test_a_reservoir_is_a_uniform_sample_in_order():
     assert chi2 < 72  # 0.1 % quantile of 39 degrees of freedom
 
 
+def test_a_kept_row_is_not_copied_for_each_chunk(monkeypatch):
+    copied, real = [], torch.cat
+    monkeypatch.setattr(torch, "cat", lambda parts: copied.append(sum(map(len, parts))) or real(parts))
+    r = Reservoir(500)
+    for chunk in torch.arange(10_000).split(10):
+        r.add(value=chunk)
+    assert len(r.rows["value"]) == 500
+    assert sum(copied) < 3 * 3 * 10_000  # three columns; copied with each chunk, it would be 25 times as many
+
+
 def test_one_pass_sees_everything_and_keeps_what_belongs_together(rng):
     images = torch.randint(256, (950, 1, 2, 2), generator=rng).byte()
     seen = extract_features(images.split(100), PIXELS, keep=60)
