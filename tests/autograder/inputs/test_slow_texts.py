@@ -38,7 +38,8 @@ def test_a_line_that_may_be_ipythons(line):
 def test_a_file_is_searched_for_answers_once(tmp_path, monkeypatch):
     """However often the grader asks where the notebook is."""
     read = []
-    monkeypatch.setattr(handed_in, "extract", lambda path, *_, **__: read.append(path) or extract(path, EXERCISE.answers))
+    answers = EXERCISE.answers
+    monkeypatch.setattr(handed_in, "extract", lambda path, *_, **__: read.append(path) or extract(path, answers))
     for i in range(3):
         odd = json.loads(TEXT)
         cell(odd, NOISY)["source"] = f"x = {i}"
