@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from autograder.exercises.base import AnswerError, Failed, Probe, finite, returned, sizes
 
 PLACES = re.compile(r"same device|CUDA|cuda")
+MOST_CALLS = 100_000  # of a model: a right answer needs a few thousand, and a reply has room for 64 million
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,18 @@ class Returned:
     def dtype(self) -> torch.dtype | None:
         """The result's dtype; None if it was not a tensor."""
         return None if self.out is None else self.out.dtype
+
+    def of_each_call(self, name: str) -> Tensor | None:
+        """What the child kept of every call of a model, (calls,); None if that was not sent.
+
+        Failed if there are more calls than any answer makes: a check walks through them in the grader's own process.
+        """
+        kept = self.after.get(name)
+        if kept is None or kept.dim() != 1:
+            return None
+        if len(kept) > MOST_CALLS:
+            raise Failed(f"{self.name} calls its model more than {MOST_CALLS:,} times")
+        return kept
 
     def unchanged(self) -> Returned:
         """Failed if an input was changed in place."""

@@ -19,7 +19,8 @@ MAX_ANSWER = 200_000  # bytes of one answer as sent to the child: no real answer
 # No \s* beside a \n: a cell with a million newlines would keep the grader busy for hours.
 STUB = re.compile(r"#[ \t]*YOUR CODE HERE[ \t]*\r?\n[ \t]*raise NotImplementedError\(\)")
 CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)(?=[ \r\n]|\Z)", re.M)  # of git
-COPY = re.compile(r"(?P<name>.+?)(?:[ _-]*copy[ _-]*[0-9]*)+", re.I | re.S)  # how some editors name a copied cell
+# How some editors name a copied cell. Possessive: `copy__` again and again could otherwise be read in 3^n ways.
+COPY = re.compile(r"(?P<name>.+?)(?:[ _-]*+copy[ _-]*+[0-9]*+)+", re.I | re.S)
 # O_NONBLOCK: opening a named pipe would otherwise wait for a writer forever. Windows lacks the first two flags.
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 

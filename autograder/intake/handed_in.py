@@ -5,6 +5,7 @@ and the student is told so. Otherwise the message names the files that are there
 disk, and no link is followed.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -133,8 +134,14 @@ def _holds_answers(path: Path, exercise: Exercise) -> bool:
 
 
 def _is_answered(path: Path, exercise: Exercise) -> bool:
+    return _holds_one(path, _content(path), exercise.answers)
+
+
+@functools.lru_cache(maxsize=4096)  # a file is looked for several times, and hostile ones take seconds to search
+def _holds_one(path: Path, digest: bytes, answers: tuple[str, ...]) -> bool:
+    """Whether the file with this content holds an answer."""
     try:
-        extract(path, exercise.answers, together=False)
+        extract(path, answers, together=False)
     except Exception:  # whatever a student's file causes
         return False
     return True

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from autograder.syntax import parse
 
 MOST, MOST_TEXT = 16, 60_000  # pieces, and characters in total, that are put together: trying them takes time
-LINE = re.compile(r"^([ \t]*)(?:[%!?].*|[^\n#]*\?)[ \t]*$|(?<==)[ \t]*[%!].*$", re.M)  # what only IPython understands
+# What only IPython understands. Possessive: a line of blanks and question marks would otherwise take quadratic time.
+LINE = re.compile(r"^([ \t]*+)(?:[%!?].*|[^\n#]*\?)[ \t]*$|(?<==)[ \t]*+[%!].*$", re.M)
 
 
 FUTURE = re.compile(r"^from __future__ import [^\n(]*\n", re.M)

@@ -14,6 +14,9 @@ from autograder.exercises.module import SAME, SEES
 LESSON = "lesson 5.3, “Cross-attention”"
 LARGEST = 0.133, 0.6  # of eight weights: 0.15 to 0.35 if scores are divided by √d, above 0.75 if not, 0.127 if by d
 LARGE = 1e4  # image tokens so large that what the context adds is small beside them
+FOUR, NARROW = (64, 24, 4), (1024, 24, 64)  # sizes with four heads, and with heads of size 16
+OWN = 0.03  # of the largest direction: at least 0.24 for the fourth of four heads, below 1e-4 beyond the last
+UNEVEN = 0.04  # from equal weights: at least 0.09 if scores are divided by √d, 0.02 if by √image_dim
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -69,6 +72,22 @@ def looks(probe: Probe, rng: Generator) -> None:
             "the three rows of (attend(x, context) - x)[0] must differ. The weights come from queries (from x) times "
             "keys (from context)"
         )
+    attend_by_themselves(probe, rng)
+
+
+def attend_by_themselves(probe: Probe, rng: Generator) -> None:
+    """With two tokens, a head gives each position a share of one vector. So the positions differ in as many directions
+    as there are heads."""
+    a = bare(draw(rng, 1, FOUR, 16, 3))
+    (out,) = update(SUBJECT, probe, rng, {**a, "context": a["context"][:, :2]}, args=FOUR, weights="awake")
+    sizes = torch.linalg.svdvals(out[0] - out[0].mean(0))
+    if sizes[FOUR[2] - 1] < OWN * sizes[0]:
+        raise Failed(
+            "the heads do not attend independently, or there are fewer than num_heads: for context of two tokens and "
+            "16 positions, torch.linalg.matrix_rank of the rows of (attend(x, context) - x)[0], minus their mean, must "
+            "be the number of heads. Split queries, keys and values into num_heads parts, each with a softmax of its "
+            "own"
+        )
 
 
 def permuted(probe: Probe, rng: Generator) -> None:
@@ -106,6 +125,16 @@ def divides(probe: Probe, rng: Generator) -> None:
             f"{'all tokens equal weight' if largest < LARGEST[0] else 'nearly all weight to one token'}: products of "
             "queries and keys of size d grow like the square root of d, so divide the scores by it. With attend = "
             "CrossAttention(1024, 16, 1) and x = torch.randn(1, 3, 1024), print the weights after the softmax"
+        )
+    a = bare(draw(rng, 2, NARROW, 6, tokens))
+    alone = [{**a, "context": a["context"][:, s : s + 1]} for s in range(tokens)]
+    whole, *each = update(SUBJECT, probe, rng, a, *alone, args=NARROW, weights="awake")  # (B, L, D) each
+    values = torch.stack(each)  # (S, B, L, D)
+    apart = (values - values.mean(0)).square().sum((1, 2, 3)).mean().sqrt()
+    if not (whole - values.mean(0)).norm() > UNEVEN * apart:
+        raise Failed(
+            "a fresh layer with many narrow heads gives all tokens equal weight: d in √d is the size of one head, "
+            "image_dim // num_heads, and not image_dim"
         )
 
 

@@ -91,16 +91,20 @@ def clamps(probe: Probe, rng: Generator) -> None:
 
 
 def rederives(probe: Probe, rng: Generator) -> None:
-    for _ in range(2):
+    for eta in (0.0, 0.0, 0.2 + 0.8 * float(torch.rand((), generator=rng))):
+        more = {"eta": eta, "noise": torch.randn(SHAPE, generator=rng)} if eta else {}
         agrees(
             probe, wild(rng), "after x0 is clamped, the noise does not agree with the clamped x0", f"{LARGE}"
-            "torch.tensor(0.5). The result must equal x_t, since the clamped x0 and the new noise still add up to it",
+            "torch.tensor(0.5). The result must equal x_t, since the clamped x0 and the new noise still add up to it. "
+            "This must not depend on eta", **more,
         )  # fmt: skip
 
 
 def no_clip(probe: Probe, rng: Generator) -> None:
     example = f"{LARGE}torch.tensor(1.0), clip=False"
     agrees(probe, wild(rng), "x0 is clamped even with clip=False", example, clip=False)
+    more = {"eta": 0.6, "noise": torch.randn(SHAPE, generator=rng), "clip": False}
+    agrees(probe, wild(rng), "clip=False changes more than the clamp", "compare with clip=True where eta is 1", **more)
 
 
 def given_noise(probe: Probe, rng: Generator) -> None:

@@ -15,7 +15,7 @@ from autograder.exercises.calls import seed_of
 from autograder.exercises.dit_block.block import BLOCK, MOVED, SUBJECT, draw
 
 DIM, COND_DIM, _ = SUBJECT.args
-ONE_HEAD, WIDE = (DIM, COND_DIM, 1), (512, COND_DIM, 1)
+ONE_HEAD, WIDE, FOUR_HEADS = (DIM, COND_DIM, 1), (512, COND_DIM, 1), (64, COND_DIM, 4)
 AJAR = {"weights": "awake", "by": 1e-3}  # the initial weights, but with the gates a thousandth open
 OPEN = {"weights": "awake"}
 FAR = 300.0  # how many times wider open, so that only the scales matter
@@ -23,6 +23,7 @@ LARGE = 1e3  # tokens so large that what is added is small beside them
 OTHERS = 300  # equal tokens, among which a single other one has no weight
 NONE = 0.01  # of a part's effect: below 0.005 without it, at least 0.03 with it
 ALIKE = 0.998  # cosine: above 0.9999 without what should turn the vectors, at most 0.99 with it
+OWN = 0.08  # of the largest direction: at least 0.19 for the fourth of four heads, below 0.05 beyond the last
 STEEP = 3.0  # logits of a fresh, wide head: 0.5 with the square root, 10 without
 PAIRS = ((1, 2), (3, 4), (1, 3), (2, 4))
 
@@ -119,6 +120,12 @@ def steers(probe: Probe, rng: Generator) -> None:
                 f"the gate of the {branch} is a single number for all channels: the layer that reads cond has 6 · dim "
                 "outputs, six vectors of dim values each"
             )
+    (one, two, *_), (three, four, *_) = (found for _, found in with_gates)
+    if cosine_similarity(one * four, two * three, 0).abs() > ALIKE:
+        raise Failed(
+            "both branches have the same gate: the layer that reads cond has 6 · dim outputs, of which each branch has "
+            "a scale, a shift and a gate of its own"
+        )
     lacks = "the {} has no {} from cond: with " + f"{SUBJECT.example}, {MOVED}, what it reads is LN(x) * (1 + scale) + "
     lacks += "shift, with a scale and a shift of its own"
     if unscaled(probe, rng, cond):
@@ -171,6 +178,25 @@ def mixes(probe: Probe, rng: Generator) -> None:
             "in a fresh block with a wide head, a token attends to only one kind of token: products of queries and "
             "keys grow with their size d, so divide them by its square root. Queries and keys need separate weights. "
             "In DiTBlock(512, 16, 1), print the weights after the softmax"
+        )
+
+    attend_by_themselves(probe, rng)
+
+
+def attend_by_themselves(probe: Probe, rng: Generator) -> None:
+    """Among two kinds of tokens, a head gives each first token a share of one vector. So these vary in as many
+    directions as there are heads."""
+    first, (a, b) = torch.randn(12, 1, FOUR_HEADS[0], generator=rng), torch.randn(2, 1, FOUR_HEADS[0], generator=rng)
+    cond, seed = torch.randn(1, COND_DIM, generator=rng).expand(12, -1), seed_of(rng)
+    both, alike = (
+        torch.cat([first, a.expand(12, OTHERS // 2, -1), other.expand(12, OTHERS // 2, -1)], 1) for other in (b, a)
+    )
+    one, two = (added(probe, seed, x, cond, args=FOUR_HEADS, **AJAR) for x in (both, alike))
+    sizes = torch.linalg.svdvals(one - two - (one - two).mean(0))
+    if sizes[FOUR_HEADS[2] - 1] < OWN * sizes[0]:
+        raise Failed(
+            "the heads do not attend independently, or there are fewer than num_heads: split queries, keys and values "
+            "into num_heads parts, each with a softmax of its own, as in DiTBlock(64, 16, 4)"
         )
 
 

@@ -116,7 +116,7 @@ def counters(probe: Probe, rng: Generator) -> None:
 
 
 def independent(probe: Probe, rng: Generator) -> None:
-    """The first average alone, then beside another: its values must not change, whatever they are."""
+    """The first average alone, beside another, and of a model made anew: its values must not change."""
     one, other = path(rng, 6), path(rng, 6)
     alone = follow(probe, one, runs=[{"decay": 0.7}])
     both = follow(probe, one, other, runs=[{"decay": 0.7}, {"decay": 0.1}])
@@ -126,6 +126,13 @@ def independent(probe: Probe, rng: Generator) -> None:
                 "an average changes when there is a second EMA beside it: keep the number of updates and the decay in "
                 "self, not in the class or in a global variable"
             )
+
+    reloaded = follow(probe, one, runs=[{"decay": 0.7}], reloaded=True)
+    if not all(near(values_of(alone, name, 7), values_of(reloaded, name, 7)) for name in PARAMETERS):
+        raise Failed(
+            "update does not follow the model it is given, but the one that EMA was created with: these differ after a "
+            "training is resumed. Read the weights from update's argument"
+        )
 
 
 def device(probe: Probe, rng: Generator) -> None:

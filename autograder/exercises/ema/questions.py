@@ -1,6 +1,7 @@
 """Questions for an answer that averages a network's weights: a small network takes the parent's values, the answer
 follows it, and both are returned as data."""
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -52,13 +53,14 @@ def follow(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]
     `{i}.{name}` (updates + 1, ...), the first of them read after the network has already moved on. Also returns the
     network's final values, `source.{i}.{name}`, and whether any part of the modules is in training mode or trainable,
     at the `start` and the `end`, and all parts of the networks (`source`), each (runs, 2). With `last`, only the
-    module's last values.
+    module's last values. With `reloaded`, each EMA is made of a copy of the network that it then follows.
     """
     nets = [NETS[header["net"]]().train() for _ in header["runs"]]
     paths = [[(v, x[f"{i}.{n}"]) for n, v in net.state_dict(keep_vars=True).items()] for i, net in enumerate(nets)]
     for path in paths:
         move(path, 0)
-    emas = [answers["EMA"](net, **kwargs) for net, kwargs in zip(nets, header["runs"])]
+    built = copy.deepcopy(nets) if header.get("reloaded") else nets
+    emas = [answers["EMA"](net, **kwargs) for net, kwargs in zip(built, header["runs"])]
     if not all(isinstance(ema.module, nn.Module) for ema in emas):
         return {"kind": type(emas[0].module).__name__}, {}
     start = modes([ema.module for ema in emas])

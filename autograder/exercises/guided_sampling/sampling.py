@@ -59,8 +59,8 @@ def same_image(a: Tensor, b: Tensor) -> Tensor:
 def times_of(returned: Returned, where: str = "") -> Tensor:
     """The timestep of every model call, (calls,) int64; Failed if there was none, or no images were returned."""
     returned.tensor()
-    times = returned.after.get("times")
-    if times is None or times.dim() != 1 or not len(times) or times.is_floating_point():
+    times = returned.of_each_call("times")
+    if times is None or not len(times) or times.is_floating_point():
         raise Failed(f"the model is never called{where}: put a print into a model of your own to check")
     return times.long()
 

@@ -93,8 +93,8 @@ def ask(
 
 def shown(row: Returned, w: World) -> Shown:
     """What the model was given at which timestep, as far as the child kept it."""
-    times = row.after.get("times")
-    if times is None or times.dim() != 1 or times.is_floating_point():
+    times = row.of_each_call("times")
+    if times is None or times.is_floating_point():
         raise Failed("the model is never called: print t in a call with num_steps=5")
     found = []
     for i, t in enumerate(times.clamp(0, len(w.abar) - 1).tolist()):

@@ -93,8 +93,8 @@ def asked_where_it_starts(probe: Probe, rng: Generator) -> None:
     for times in lists(rng, world):
         returned = invert(probe, world, world.images(rng, 3), times)
         returned.tensor()
-        seen = returned.after.get("times")
-        seen = seen.flatten().tolist() if seen is not None else []
+        seen = returned.of_each_call("times")
+        seen = seen.tolist() if seen is not None else []
         up = times[::-1]
         if seen not in ([up[0], *up[:-1]], up[:-1]):  # the first step may ask at 0 or not at all
             raise Failed(

@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 
 from autograder.exercises.base import Exercise, Failed, Probe, check_of
-from autograder.exercises.calls import Thing, close, keeps_device
+from autograder.exercises.calls import Returned, Thing, close, keeps_device
 from autograder.exercises.ode_sampler.asking import SHAPES, TRY, draw, hops, step, walked
 
 EULER, HEUN = "euler_step", "heun_step"
@@ -71,7 +71,7 @@ def asked(name: str, probe: Probe, rng: Generator) -> None:
             probed = step(probe, name, flow, xt, t, s)
             probed.tensor()
             for x, moment, where in ((xt.double(), t, START), (flow.euler(xt, t, s), s, LANDING))[: EVALUATIONS[name]]:
-                if not visited(probed.after, x, moment):
+                if not visited(probed, x, moment):
                     raise Failed(where)
 
 
@@ -85,11 +85,11 @@ LANDING = (
 )
 
 
-def visited(seen: dict[str, torch.Tensor], x: torch.Tensor, moment: float) -> bool:
-    moments = seen.get("moments")
-    if moments is None or moments.dim() != 1:
+def visited(probed: Returned, x: torch.Tensor, moment: float) -> bool:
+    moments = probed.of_each_call("moments")
+    if moments is None:
         return False
-    points = [seen.get(f"point{i}") for i in range(len(moments))]
+    points = [probed.after.get(f"point{i}") for i in range(len(moments))]
     return any(
         p is not None and p.shape == x.shape and abs(float(m) - moment) < 1e-4 and (p.double() - x).abs().max() < 1e-3
         for p, m in zip(points, moments)

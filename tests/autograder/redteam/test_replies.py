@@ -11,15 +11,20 @@ import runpy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from autograder.adapters import report
 from autograder.authoring.mutants import InProcess, banks
 from autograder.authoring.replay import grader_of
 from autograder.child import protocol
-from autograder.exercises import EXERCISES
+from autograder.exercises import EXERCISES, inversion, ode_sampler
 from autograder.exercises.base import Failed
+from autograder.exercises.calls import MOST_CALLS, Returned
+from autograder.exercises.guided_sampling import sampling as guided_sampling
+from autograder.exercises.interpolation import world as interpolation
 from autograder.grading import batch, blame, checking, judging
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import OUTCOMES
@@ -108,6 +113,26 @@ def test_no_reply_takes_the_score_away(attack, judged, honest, got):
         assert "unexpected" not in result.instructor, (name, result.instructor["unexpected"])  # each has its sentence
         assert all(t.output.isprintable() and len(t.output) < 1200 for t in result.tests)
         got(f"{attack} ({name})", result.score - without.score, f"none; outcome {result.outcome}")
+
+
+LONG = torch.tensor([99, 0], dtype=torch.uint8).repeat(MOST_CALLS)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        guided_sampling.times_of,
+        lambda returned: interpolation.shown(returned, SimpleNamespace(abar=torch.ones(100), shape=(1,))),
+        lambda returned: ode_sampler.visited(returned, torch.ones(1), 0.5),
+        lambda returned: inversion.asked_where_it_starts(None, torch.Generator()),
+    ],
+)
+def test_a_long_record_of_calls_is_not_walked_through(reads, monkeypatch):
+    """A message has room for 64 million of them, which took 25 GB as a list of tensors."""
+    returned = Returned("answer", torch.ones(1), {}, {"times": LONG, "moments": LONG}, {})
+    monkeypatch.setattr(inversion, "invert", lambda *_, **__: returned)
+    with pytest.raises(Failed, match="more than 100,000 times"):
+        reads(returned)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyError, RecursionError, AssertionError, StopIteration, ValueError])
