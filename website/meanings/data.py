@@ -12,6 +12,10 @@ DATA: dict[str, dict[str, str]] = {
         "bad": "position among the names -> why it cannot be read",
         "cache": "folder for decoded copies, which can be deleted at any time",
     },
+    "datasets.layouts.from_dataset_json": {"text": "content of dataset.json", "pictures": "paths beside it"},
+    "datasets.layouts.from_metadata": {
+        "said": "what the metadata say, by path", "pictures": "paths of all pictures, named there or not",
+    },
     "datasets.folders.split_alone": {"name": "the folder's name"},
     "datasets.pictures": {"picture": "the picture as Pillow opens it", "data": "the file's content"},
     "datasets.metadata": {

@@ -9,6 +9,7 @@ LARGEST = "the largest possible value, which bounds every interval; 1 for shares
 NEIGHBOUR = "a ball reaches to its image's k-th nearest neighbour, k from 1"
 
 EVALUATION: dict[str, dict[str, str]] = {
+    "evaluation.missing": {"wanted": "names of the metrics asked for"},
     "reference": {
         "k": "the class's index", "keep": KEEP, "path": STATISTICS, "config": "what the statistics must describe",
         "heldout": "real images that are not among the data, for `copy_limit`; None: a tenth of the data",

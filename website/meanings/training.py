@@ -90,7 +90,14 @@ TRAINING: dict[str, dict[str, str]] = {
         "mean": "mean of the normal variable; above 0 for noisier timesteps", "std": "its standard deviation",
     },
     "train.objectives.min_snr": {"gamma": "the SNR above which the weight stops growing"},
+    "train.optimizers": {
+        "g": "a matrix (M, N), such as a gradient", "iterations": "Newton-Schulz iterations",
+        "pixels": "number of channels of an image", "matrices": "parameters with orthogonal updates",
+        "others": "parameters left to AdamW", "momentum": "share of the old momentum kept in each step",
+        "how": "options of torch.optim.AdamW", "name": "adamw or muon", "default": "the one for adamw",
+    },
     "train.engine": {
+        "optimizer": "adamw or muon",
         "data_bytes": "size of all training images, which can be kept on the GPU",
         "start": "index of the first batch, which is the number of steps done",
     },
