@@ -25,6 +25,7 @@ from ddpm_core import checkpoint
 from ddpm_core.config import Preset
 from ddpm_core.data import ImageData, to_float
 from ddpm_core.diffusion import Diffusion
+from ddpm_core.objectives import Loss, mse
 from ddpm_core.streams import stream
 from ddpm_core.training import TrainConfig, train
 from ddpm_core.unet import UNetConfig
@@ -41,7 +42,9 @@ SMALL = UNetConfig(channels=(32, 32, 64), blocks_per_level=1, attention_levels=(
 def stepping(config: Preset, data: ImageData, bf16: bool):
     """Return a function that takes one training step."""
     config = replace(config, train=replace(config.train, steps=10**6))
-    state, speed = start(config.diffusion(checkpoint.network_of(config)), config.train, Speed(bf16=bf16))
+    state, speed = start(
+        config.diffusion(checkpoint.network_of(config)), config.train, Speed(bf16=bf16), 0, config.optimizer
+    )
     engine = FastEngine(state, speed, config.train)
     steps = train(state, engine.batches(data, 0), config.train, engine=engine)
     return lambda: next(steps)
@@ -60,20 +63,24 @@ def step_ratio(config: Preset, data: ImageData, rounds: int) -> list[float]:
 
 
 @torch.no_grad()
-def heldout_loss(diffusion: Diffusion, data: ImageData, n: int = 512) -> float:
-    """Return the mean squared error of the network's output on held-out images, at evenly spread timesteps."""
+def heldout_loss(diffusion: Diffusion, data: ImageData, n: int = 512, loss: Loss = mse) -> float:
+    """Return the loss of the network's output on n held-out images, at evenly spread timesteps, the same for all."""
     x0, y, T = to_float(data.images[:n]), data.labels[:n], diffusion.schedule.timesteps
     t = ((torch.arange(len(x0)) + 0.5) / len(x0) * T).long()  # (B,)
     t = t[torch.randperm(len(t), generator=stream(1, "order", 0))]
     eps = torch.randn(x0.shape, generator=stream(1, "heldout", 0))
     xt = diffusion.schedule.q_sample(x0, t, eps)
     target = diffusion.parameterization.compute_training_target(x0, eps, t, diffusion.schedule)
-    return float((diffusion.output(xt, t, y) - target).square().mean())
+    parts = torch.arange(len(x0)).split(250)  # limits memory
+    losses = [loss(diffusion.output(xt[i], t[i], y[i]), target[i], t[i], diffusion.schedule) * len(i) for i in parts]
+    return float(sum(losses)) / len(x0)
 
 
 def trained(config: Preset, data: ImageData, heldout: ImageData, bf16: bool) -> float:
     """Train, and return the held-out loss of the averaged weights."""
-    state, speed = start(config.diffusion(checkpoint.network_of(config)), config.train, Speed(bf16=bf16))
+    state, speed = start(
+        config.diffusion(checkpoint.network_of(config)), config.train, Speed(bf16=bf16), 0, config.optimizer
+    )
     engine = FastEngine(state, speed, config.train)
     for _ in train(state, engine.batches(data, 0), config.train, engine=engine):
         pass

@@ -54,7 +54,7 @@ def noise(count: int, size: int, classes: int) -> ImageData:
 
 def our_training(config: Preset, data: ImageData, device: str) -> tuple[Work, TrainState, Speed]:
     diffusion = config.diffusion(build_unet(config.unet, strategy(config.conditioning), 0).to(device))
-    state, speed = start(diffusion, config.train, Speed(), data.images.nbytes)
+    state, speed = start(diffusion, config.train, Speed(), data.images.nbytes, config.optimizer)
     engine = FastEngine(state, speed, config.train)
     steps = train(state, engine.batches(data, 0), config.train, engine=engine)
     return lambda n: [None for _ in islice(steps, n)], state, speed

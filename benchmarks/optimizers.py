@@ -18,13 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-import torch
+from cpu_precision import heldout_loss
 
 from ddpm_core import checkpoint
 from ddpm_core.config import Preset
-from ddpm_core.data import ImageData, to_float
-from ddpm_core.diffusion import Diffusion
-from ddpm_core.streams import stream
+from ddpm_core.data import ImageData
 from ddpm_core.training import TrainConfig, train
 from ddpm_core.unet import UNetConfig
 from ddpm_tools.datasets import load_data
@@ -66,24 +64,9 @@ def recipe(v: Variant, unet: UNetConfig, images: int, seed: int) -> Preset:
     """The preset's recipe at this size, with the variant's changes."""
     steps = images // v.batch_size
     config = TrainConfig(
-        steps, v.batch_size, lr=v.lr, warmup=steps // 4, p_uncond=0.1, ema_decay=1 - 8 / steps, flip=True, seed=seed
+        steps, v.batch_size, lr=v.lr, warmup=steps // 10, p_uncond=0.1, ema_decay=1 - 8 / steps, flip=True, seed=seed
     )
     return replace(preset("cifar10-cpu"), conditioning="concat-film", optimizer=v.optimizer, unet=unet, train=config)
-
-
-@torch.no_grad()
-def heldout_loss(diffusion: Diffusion, loss, data: ImageData) -> float:
-    """The training loss on held-out images, at evenly spread timesteps, the same for all."""
-    x0, y, T, total = to_float(data.images), data.labels, diffusion.schedule.timesteps, 0.0
-    t = ((torch.arange(len(x0)) + 0.5) / len(x0) * T).long()  # (N,)
-    t = t[torch.randperm(len(t), generator=stream(1, "order", 0))]
-    eps = torch.randn(x0.shape, generator=stream(1, "heldout", 0))
-    xt = diffusion.schedule.q_sample(x0, t, eps)
-    target = diffusion.parameterization.compute_training_target(x0, eps, t, diffusion.schedule)
-    for part in torch.arange(len(x0)).split(250):
-        output = diffusion.output(xt[part], t[part], y[part])
-        total += float(loss(output, target[part], t[part], diffusion.schedule)) * len(part) / len(x0)
-    return total
 
 
 def run(config: Preset, data: ImageData, heldout: ImageData) -> list[tuple[int, float, float]]:
@@ -97,7 +80,7 @@ def run(config: Preset, data: ImageData, heldout: ImageData) -> list[tuple[int, 
     for step in train(state, engine.batches(data, 0), config.train, loss, times, engine):
         if step.step in at:
             spent += time.process_time() - began
-            value = heldout_loss(state.averaged, loss, heldout)
+            value = heldout_loss(state.averaged, heldout, 1000, loss)
             found.append((step.step * config.train.batch_size, round(spent, 1), value))
             began = time.process_time()
     return found
@@ -120,9 +103,8 @@ def main() -> None:
     a = p.parse_args()
     variants, seeds, images, unet = (VARIANTS, (0,), a.images, INSIDE)
     if a.quick:
-        variants, seeds, images, unet = (BASE, Variant("muon", 2e-3)), (0, 1, 2), 3_200, SMALL
+        variants, seeds, images, unet = (BASE, Variant(lr=2e-3), Variant("muon", 2e-3)), (0, 1, 2), 3_200, SMALL
     data, heldout = (load_data(a.data, split, size=16) for split in ("train", "heldout"))
-    heldout = replace(heldout, images=heldout.images[:1000], labels=heldout.labels[:1000])
     run(recipe(BASE, unet, 512, 0), data, heldout)  # burn-in
     a.out.parent.mkdir(parents=True, exist_ok=True)
     stored = [json.loads(x) for x in a.out.read_text().splitlines()] if a.out.exists() and not a.quick else []
@@ -140,9 +122,9 @@ def main() -> None:
             base = next(r for r in rows if r["seed"] == seed)["points"]
             shares = [reached(row["points"], base[-1][2], axis) for axis in (0, 1)]
             row["shares"] = [s and round(s / base[-1][axis], 3) for axis, s in enumerate(shares)]
-            print(
-                f"seed {seed}, {v}: loss {row['points'][-1][2]:.5f}; {BASE}'s after {row['shares']} of its images, time"
-            )
+            images_of, time_of = row["shares"]
+            reach = f"; loss of {BASE} after {images_of} of its images and {time_of} of its time" if v != BASE else ""
+            print(f"seed {seed}, {v}: loss {row['points'][-1][2]:.5f}{reach}", flush=True)
     print(json_text({"rows": [r | {"points": r["points"][-1]} for r in rows]}))
 
 
