@@ -13,10 +13,13 @@ The parent judges values. What it cannot compute itself it takes on the child's 
 autocast that an answer ran in, gradients, the number of parameters of a module that stays in the child, random numbers
 drawn from the global stream, what became of inputs, the yardstick of a time budget. These decide 2.75 of 20 points in
 `architecture`, 2.5 of 10 in `ema`, 2.25 of 10 in `adagn`, 1.75 of 10 in `ode_sampler` (together with how often and
-where a field was evaluated), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. The gates of
-`prediction` and `conditioner` train the course's network in the parent and take only the values and gradients of the
-answer's part from the child. The gate of `architecture` takes a network as data (recording.py) and trains it in a
-process that runs none of the answer's code.
+where a field was evaluated), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. Not so where
+the model that an answer calls is in the child (`guided_sampling`, `interpolation`, `inversion`): there the child also
+tells what the model was asked, and its tables can be read. An answer that does so and never calls the model gets 4.75
+of the 5 points of `sample_conditional`; to write it takes more than the sampler it replaces. The gates of `prediction`
+and `conditioner` train the course's network in the parent and take only the values and gradients of the answer's part
+from the child. The gate of `architecture` takes a network as data (recording.py) and trains it in a process that runs
+none of the answer's code.
 """
 
 import json
