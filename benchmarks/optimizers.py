@@ -104,7 +104,12 @@ def main() -> None:
     variants, seeds, images, unet = (VARIANTS, (0,), a.images, INSIDE)
     if a.quick:
         variants, seeds, images, unet = (BASE, Variant(lr=2e-3), Variant("muon", 2e-3)), (0, 1, 2), 3_200, SMALL
-    data, heldout = (load_data(a.data, split, size=16) for split in ("train", "heldout"))
+    if a.images < 1_000:
+        p.error("--images must be at least 1000")
+    try:
+        data, heldout = (load_data(a.data, split, size=16) for split in ("train", "heldout"))
+    except ValueError as e:
+        p.error(str(e))
     run(recipe(BASE, unet, 512, 0), data, heldout)  # burn-in
     a.out.parent.mkdir(parents=True, exist_ok=True)
     stored = [json.loads(x) for x in a.out.read_text().splitlines()] if a.out.exists() and not a.quick else []
