@@ -346,7 +346,7 @@ def test_the_page_s_commands_are_commands():
     page = (Path(__file__).resolve().parents[2] / "docs/class.md").read_text(encoding="utf-8")
     lines = re.search(r"```sh\n(.*?)```", page, re.S)[1].strip().splitlines()
     assert [parser().parse_args(shlex.split(line)[1:]).command for line in lines] == [
-        *("collect", "grade", "return", "export"),
+        *("collect", "grade", "export", "return"),
     ]
     table = re.search(r"```text\n(.*?)```", page, re.S)[1]
     assert table.startswith("student,assignment,extra,due\n") and len(table.splitlines()) == 3
