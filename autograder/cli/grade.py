@@ -150,7 +150,7 @@ def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, a
         known = ", ".join(f"{e.name}.ipynb" for e in EXERCISES.values())
         raise ValueError(f"{notebook.name} is not a graded notebook; known: {known}; give yours the name it came with")
     if not notebook.is_file():
-        raise ValueError(f"there is no file {notebook.absolute()}; correct the path, or go to the course's folder first")
+        raise ValueError(f"there is no file {notebook.absolute()}; correct the path, or go to the course's folder")
     torch.set_num_threads(1)
     walls = child_process.available() is None
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
