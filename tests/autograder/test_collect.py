@@ -289,10 +289,9 @@ def test_links_among_the_submissions_are_not_followed(tmp_path):
             ("--format", "canvas", "--assignment", TASK),
             "has no submissions in the format canvas",
         ),
-        (
-            [("Ada Lovelace_1_assignsubmission_file/ema.ipynb", "x")],
-            ("--format", "canvas", "--assignment", TASK),
-            "its files are named as Moodle names them: use --format moodle",
+        *(
+            ([("Ada Lovelace_1_assignsubmission_file/ema.ipynb", "x")], words, "Moodle names them: use --format moodle")
+            for words in (("--format", "canvas", "--assignment", TASK), ("--assignment", TASK))
         ),
         ([("a/ema.ipynb", "x")], ("--assignment", "9_9"), "unknown assignment '9_9'; known: 5_1"),
         ([("a/ema.ipynb", "x")], ("--timezone", "Mars/Base"), "no time zone 'Mars/Base'; write one like Europe/Berlin"),
