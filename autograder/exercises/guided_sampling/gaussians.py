@@ -1,6 +1,7 @@
 """A world with a known right answer: in each class, every pixel is normally distributed.
 
-The child's model (questions.py) predicts the noise without error; this is the same in float64.
+The model that an answer calls predicts the noise in such images without any error. So the right result is known,
+however an answer gets there.
 """
 
 import math
@@ -9,6 +10,10 @@ from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
+
+from autograder.child.protocol import Tensors
+from autograder.exercises import served
+from autograder.exercises.served import Served
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,21 @@ class Gaussians:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """What the child builds its model and its schedule from."""
-        return {"model.mean": self.mean, "model.variance": self.variance, "schedule.alphas_cumprod": self.abar}
+        """What the child gets: a schedule, and nothing of the model but its null class."""
+        model = {"model.weight": torch.ones(1), "model.null_class": torch.tensor(self.null)}
+        return model | {"schedule.alphas_cumprod": self.abar}
+
+    def served(self) -> Served:
+        """The model for one request."""
+        return Served(self.answer)
+
+    def answer(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensors:
+        """The model; like a trained network, it rejects inputs that do not fit together."""
+        served.images("the model", x, tuple(self.mean.shape[1:]))
+        if x.dtype != self.mean.dtype:
+            raise TypeError(f"the model's weights have dtype {self.mean.dtype}, but x has dtype {x.dtype}")
+        t = served.whole("the model", "t", t, len(x), len(self.abar))
+        return {"eps": self.eps(x, t, served.whole("the model", "labels", labels, len(x), self.null + 1)).to(x.dtype)}
 
     def eps(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """The noise to expect in x (B, C, H, W) at t (B,), in images of the classes y (B,)."""
