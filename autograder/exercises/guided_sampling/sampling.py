@@ -98,7 +98,7 @@ def steps(probe: Probe, rng: Generator) -> None:
 
 def lands(probe: Probe, rng: Generator) -> None:
     for count in (6, int(torch.randint(10, 40, (), generator=rng))):
-        g = draw(rng, SHAPE, spread=0.0, apart=0.5)
+        g = draw(rng, SHAPE, spread=0.0, apart=0.5, turns=True)
         y = labels_of(rng, g, 4)
         out = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng))).tensor((4, *SHAPE))
         close(
@@ -108,7 +108,7 @@ def lands(probe: Probe, rng: Generator) -> None:
 
 
 def guides(probe: Probe, rng: Generator) -> None:
-    g = draw(rng, SHAPE, spread=0.0, apart=0.12)
+    g = draw(rng, SHAPE, spread=0.0, apart=0.12, turns=True)
     y = labels_of(rng, g, 3)
     text = "guidance_scale does not move the images w times as far as from the null class to the class"
     example = (

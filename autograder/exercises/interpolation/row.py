@@ -37,7 +37,7 @@ def besides(images: Tensor, pictures: Tensor) -> Tensor:
 
 
 def ends(probe: Probe, rng: Generator) -> None:
-    w, (a, b) = world(rng, null=False), two(rng)
+    w, (a, b) = world(rng, null=False, turns=True), two(rng)
     out, _ = ask(probe, w, (a, b), 5, seed_of(rng), guidance_scale=1.5)
     wanted = w.picture(w.table[[a, b]])
     for image, picture, what in zip(out[[0, -1]], wanted, ("first image is not class_a", "last image is not class_b")):
@@ -59,7 +59,7 @@ def ends(probe: Probe, rng: Generator) -> None:
 
 def even(probe: Probe, rng: Generator) -> None:
     for count in (5, 4):
-        w, (a, b) = world(rng, null=False), two(rng)
+        w, (a, b) = world(rng, null=False, turns=True), two(rng)
         out, _ = ask(probe, w, (a, b), count, seed_of(rng), guidance_scale=1.5)
         flat, alphas = out.flatten(1), torch.linspace(0, 1, count, dtype=torch.float64)
         # The pictures are linear in the embedding, so the shares of a and b in an embedding show in its picture.
@@ -121,7 +121,7 @@ def guided_by(scale: float, images: Tensor, w: World, classes: tuple[int, int]) 
 
 def guidance(probe: Probe, rng: Generator) -> None:
     for scale in (2.5, 0.0, 1.0):
-        w, classes = world(rng), two(rng)
+        w, classes = world(rng, turns=True), two(rng)
         out, _ = ask(probe, w, classes, 3, seed_of(rng), guidance_scale=scale)
         if not guided_by(scale, out[[0, -1]], w, classes):
             raise Failed(
@@ -142,7 +142,7 @@ def defaults(probe: Probe, rng: Generator) -> None:
 
 
 def one_image(probe: Probe, rng: Generator) -> None:
-    w, (a, b) = world(rng, null=False), two(rng)
+    w, (a, b) = world(rng, null=False, turns=True), two(rng)
     out, _ = ask(probe, w, (a, b), 1, seed_of(rng), guidance_scale=1.5)
     if not is_along(out[0], w.picture(w.table[[a]])):
         raise Failed("a row of one image is not class_a's: with num_interp = 1, alpha should be 0")

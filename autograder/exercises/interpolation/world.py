@@ -45,6 +45,7 @@ class World:
     spread: Tensor  # ()
     abar: Tensor  # (T,)
     shape: tuple[int, ...]
+    early: Tensor | None = None  # another paint for the upper half of the timesteps: only later predictions are right
 
     def picture(self, emb: Tensor) -> Tensor:
         """(N, D) -> (N, C, H, W)."""
@@ -70,15 +71,27 @@ class World:
             )
         t = served.whole("the model", "t", t.long(), len(x), len(self.abar))  # 3.0 will do, as in the course's network
         a = self.abar.double()[t].view(-1, 1, 1, 1)
-        noise = x.double() - a.sqrt() * self.picture(class_emb)
+        picture = self.picture(class_emb)
+        if self.early is not None:
+            before = (class_emb.double() @ self.early.double()).view(x.shape)
+            picture = torch.where((t < len(self.abar) // 2).view(-1, 1, 1, 1), picture, before)
+        noise = x.double() - a.sqrt() * picture
         eps = (1 - a).sqrt() * noise / (a * self.spread.double() ** 2 + 1 - a)
         return {"eps": eps.to(torch.promote_types(x.dtype, torch.float32))}
 
 
 def world(
-    rng: Generator, spread: float = 0.0, null: bool = True, size: float = 0.15, shape: tuple[int, ...] = SHAPE
+    rng: Generator,
+    spread: float = 0.0,
+    null: bool = True,
+    size: float = 0.15,
+    shape: tuple[int, ...] = SHAPE,
+    turns: bool = False,
 ) -> World:
-    """A new world. Its pictures are at most this large, so that guidance up to 5 stays within [-1, 1]."""
+    """A new world. Its pictures are at most this large, so that guidance up to 5 stays within [-1, 1].
+
+    `turns`: halfway down the model turns to other pictures, at which any sampler arrives if it follows it to the end.
+    """
     count = int(torch.randint(200, 400, (), generator=rng))
     table = torch.randn(CLASSES + 1, DIM, generator=rng)
     table[-1] *= null
@@ -86,7 +99,9 @@ def world(
     pictures = table @ paint
     paint = paint * size / (pictures.abs().max() + (pictures - pictures[-1]).abs().max())
     betas = torch.linspace(0.1, 20, count, dtype=torch.float64) / count
-    return World(table, paint, torch.tensor(spread), torch.cumprod(1 - betas, 0).float(), shape)
+    abar = torch.cumprod(1 - betas, 0).float()
+    early = paint[:, torch.randperm(paint.shape[1], generator=rng)] if turns else None  # as large
+    return World(table, paint, torch.tensor(spread), abar, shape, early)
 
 
 def two(rng: Generator) -> tuple[int, int]:

@@ -52,8 +52,8 @@ def asked_where_it_starts(probe: Probe, rng: Generator) -> None:
 
 def levels(probe: Probe, rng: Generator) -> None:
     """Every step in closed form. The times go down to 0, so the treatment of the clean image hardly matters."""
-    for _ in range(2):
-        world = draw(rng)
+    for drifts in (False, True):
+        world = draw(rng, drifts=drifts)
         for times in lists(rng, world):
             x0 = world.images(rng, 3)
             close(

@@ -20,6 +20,7 @@ class World:
     mean: Tensor  # (C, H, W)
     width: Tensor  # (C, H, W)
     abar: Tensor  # (T,)
+    drift: Tensor | None = None  # (T, C, H, W), added to the mean at each timestep: a prediction says nothing of others
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -33,21 +34,24 @@ class World:
     def answer(self, xt: Tensor, t: Tensor) -> Tensors:
         """The denoiser; like one with a trained network, it rejects inputs that do not fit together."""
         served.images("the denoiser", xt, tuple(self.mean.shape))
-        a = self.abar.double()[served.whole("the denoiser", "t", t, len(xt), len(self.abar))].view(-1, 1, 1, 1)
-        eps = self.noise(xt.double(), a)
+        t = served.whole("the denoiser", "t", t, len(xt), len(self.abar)).view(-1, 1, 1, 1)
+        a, eps = self.level(t), self.noise(xt.double(), t)
         return {"x0_hat": ((xt - (1 - a).sqrt() * eps) / a.sqrt()).to(xt.dtype), "eps": eps.to(xt.dtype)}
 
-    def noise(self, x: Tensor, a: Tensor) -> Tensor:
-        """The noise to expect in x (B, C, H, W) at abar = a, for one or for each."""
-        return (1 - a).sqrt() * (x - a.sqrt() * self.mean) / (a * self.width.double() ** 2 + 1 - a)
+    def noise(self, x: Tensor, t: int | Tensor) -> Tensor:
+        """The noise to expect in x (B, C, H, W) at t, one timestep for all or (B, 1, 1, 1)."""
+        a, mean = self.level(t), self.mean.double()
+        if self.drift is not None:
+            mean = mean + self.drift.double()[t].reshape(-1, *mean.shape)  # (1 or B, C, H, W)
+        return (1 - a).sqrt() * (x - a.sqrt() * mean) / (a * self.width.double() ** 2 + 1 - a)
 
-    def level(self, t: int | None) -> Tensor:
+    def level(self, t: int | Tensor | None) -> Tensor:
         """abar at t; 1 at None, the clean image."""
         return self.abar.double()[t] if t is not None else torch.ones((), dtype=torch.float64)
 
     def hop(self, x: Tensor, at: int | None, to: int | None, asked: int) -> Tensor:
         """DDIM's step from one noise level to another, with the eps that the denoiser predicts at timestep `asked`."""
-        a, b, eps = self.level(at), self.level(to), self.noise(x, self.level(asked))
+        a, b, eps = self.level(at), self.level(to), self.noise(x, asked)
         return b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
 
     def inverted(self, x0: Tensor, times: list[int]) -> Tensor:
@@ -68,9 +72,13 @@ class World:
         return self.mean + self.width * torch.randn(count, *self.mean.shape, generator=rng)
 
 
-def draw(rng: Generator, shape: tuple[int, ...] = SHAPE) -> World:
-    """A world with a schedule of 60 to 120 timesteps, almost without noise at the first."""
+def draw(rng: Generator, shape: tuple[int, ...] = SHAPE, drifts: bool = False) -> World:
+    """A world with a schedule of 60 to 120 timesteps, almost without noise at the first.
+
+    `drifts`: at each timestep the denoiser knows other images.
+    """
     steps = int(torch.randint(60, 120, (), generator=rng))
     u = (torch.arange(steps).double() + 0.6) / (steps + 1)
     abar = (torch.cos(u * math.pi / 2) ** 2).float()
-    return World(torch.rand(shape[1:], generator=rng) - 0.5, 0.2 + 0.5 * torch.rand(shape[1:], generator=rng), abar)
+    mean, width = torch.rand(shape[1:], generator=rng) - 0.5, 0.2 + 0.5 * torch.rand(shape[1:], generator=rng)
+    return World(mean, width, abar, torch.rand(steps, *shape[1:], generator=rng) - 0.5 if drifts else None)
