@@ -4,7 +4,7 @@
     python scripts/full_scale.py --data ... --list                                 (what is done and what is missing)
     python scripts/full_scale.py --data ... --run cifar10-small-concat-film-0      (one)
     python scripts/full_scale.py --data cifar10-train-jpeg.zip --reduced           (tests the command on a CPU: minutes)
-    python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 1000 --ship  (what a CPU can: hours)
+    python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 2000 --ship  (what a CPU can: hours)
 
 It is safe to kill at any time: training resumes from its last save, and finished runs are skipped. On several GPUs only
 training is worth sharing: `torchrun --nproc-per-node N -m ddpm_tools.cli train --preset ... --out build/full/NAME`.
@@ -127,12 +127,18 @@ def peak_bytes(device: str) -> int:
 
 
 def commit() -> str:
-    command, folder = ["git", "describe", "--always", "--dirty"], Path(__file__).parent
+    words, folder = ["git", "describe", "--always", "--dirty"], Path(__file__).parent
     try:
-        said = subprocess.run(command, capture_output=True, text=True, cwd=folder).stdout
+        said = subprocess.run(words, capture_output=True, text=True, cwd=folder).stdout
     except OSError:  # no git on this machine
         said = ""
     return said.strip() or "unknown"
+
+
+def command(run: Run, a: argparse.Namespace) -> str:
+    """Return the command behind a record, without the names of anybody's folders."""
+    size = "--reduced" if a.reduced else f"--n {a.n}"
+    return f"python scripts/full_scale.py --data {Path(a.data).name} --run {run.name} {size}"
 
 
 def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str) -> results.Result:
@@ -144,14 +150,12 @@ def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str)
     train_run(config, path, device, CallbackConfig(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
     minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
     figures, rate = measure(run, path, data, device, *((64, 10) if a.reduced else (a.n, run.steps)))
-    name = Path(a.data).name  # so that the record does not name anybody's folders
     trained = config.train.steps * config.train.batch_size
     return results.Result(
         preset=run.preset, design=run.design, seed=run.seed, steps=config.train.steps,
         batch_size=config.train.batch_size, commit=commit(),
         device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
-        command=f"python scripts/full_scale.py --data {name} --run {run.name} "
-        + ("--reduced" if a.reduced else f"--n {a.n}"),
+        command=command(run, a),
         minutes=minutes, train_images_per_s=trained / max(60 * minutes, 1e-9), sample_images_per_s=rate,
         peak_bytes=peak_bytes(device), figures=tuple(figures), sampling=asdict(run.sampling) | {"steps": run.steps},
         reduced=a.reduced,
@@ -228,7 +232,8 @@ def main() -> None:
             path = results.write(put_on_record(run, a, data, device), folder)
             print(f"wrote {path}", flush=True)
         if a.ship:
-            shipped = shrink(a.work / chosen[0].name, DATA_DIR / "checkpoints/cifar10", "cifar10")
+            made = f"{command(chosen[0], a)} --ship"
+            shipped = shrink(a.work / chosen[0].name, DATA_DIR / "checkpoints/cifar10", "cifar10", command=made)
             print(f"wrote {shipped}.safetensors")
     except (ValueError, FloatingPointError, OSError) as e:
         print(f"full_scale: {e}", file=sys.stderr)

@@ -69,7 +69,7 @@ def train(a: argparse.Namespace) -> None:
         if ranks.first and (tenth := config.train.steps // 10) < config.train.warmup:
             print(f"warm-up shortened to a tenth of this short run: {tenth} steps instead of {config.train.warmup}")
         try:
-            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks)
+            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks, a.cooldown)
         except KeyboardInterrupt as e:
             if ranks.first:
                 print(f"\ninterrupted; the same command goes on where {a.out} stopped", file=sys.stderr)
@@ -128,6 +128,10 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--save-seconds", type=positive, default=60, help="time between saves; default: 60")
     p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="also save every STEPS steps")
     p.add_argument("--snapshot-every", type=positive, default=0, metavar="STEPS", help="also keep OUT-STEP, this often")
+    p.add_argument(
+        "--cooldown", type=positive, default=0, metavar="STEPS",
+        help="finish an interrupted run early: STEPS more, while the learning rate falls to zero",
+    )  # fmt: skip
     p.add_argument(
         "--speed", nargs="+", default=[], metavar="NAME=VALUE",
         help="bf16, channels_last, fused, data_on_device = on, off; compile = off, default, graphs, eager; "

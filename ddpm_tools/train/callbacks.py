@@ -32,6 +32,7 @@ class CallbackConfig:
     log: Path | None = None  # a folder for TensorBoard
     progress: bool = True
     quick_gate: str = ""  # whether the design has passed the gate, for the record: see quick_gate.py
+    cooldown: dict[str, int] | None = None  # where the run left its schedule, for the record: see cooldown.py
 
 
 class Callbacks:
@@ -117,7 +118,8 @@ class Callbacks:
             "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
             "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
         }
-        return {"provenance": about | ({"quick_gate": gate} if (gate := self.options.quick_gate) else {})}
+        asked = {"quick_gate": self.options.quick_gate, "cooldown": self.options.cooldown}
+        return {"provenance": about | {k: v for k, v in asked.items() if v}}
 
     def preview(self, step: int, log: Log) -> None:
         """Samples from the averaged weights, one row per class (the first ten), or for the first captions."""

@@ -55,10 +55,10 @@ def save_snapshot(path: Path | str, state: TrainState, config: Preset, **about: 
     return checkpoint.write(path, halved(tensors), to_dict(config), **about)
 
 
-def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
+def shrink(path: Path | str, out: Path | str, data: str | None = None, **about: Any) -> Path:
     """The averaged weights of a checkpoint in float16, for shipping: about a quarter of a finished one's size. `data`
-    is a name to replace the path from which the data were read. ValueError if `out` is the checkpoint itself, whose
-    raw weights and optimiser state would be lost."""
+    is a name to replace the path from which the data were read; `about` is added to the provenance. ValueError if
+    `out` is the checkpoint itself, whose raw weights and optimiser state would be lost."""
     if checkpoint.stem(path).resolve() == checkpoint.stem(out).resolve():
         raise ValueError(f"{out} is the checkpoint itself, and would lose its raw weights; choose another --out")
     tensors, record = checkpoint.read(path, skip="optimizer.")
@@ -66,6 +66,8 @@ def shrink(path: Path | str, out: Path | str, data: str | None = None) -> Path:
     if data:
         read_from = Path(record["config"]["data"]).name  # shipped files name nobody's folders
         record["config"]["data"], record["provenance"]["data"] = data, read_from
+    if about:
+        record["provenance"] = record.get("provenance", {}) | about
     kept = {k: v for k, v in tensors.items() if not k.startswith("model.")}
     return checkpoint.write(out, halved(kept), **{**record, "weights": "ema, float16"})
 
