@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -23,6 +24,7 @@ from autograder.authoring.operators import mutants as all_mutants
 from autograder.child import protocol
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Failed, Probe
+from autograder.exercises.served import Served
 from autograder.intake import model_solutions
 from ddpm_core.streams import stream
 
@@ -51,16 +53,41 @@ def of_solution(bank: Bank) -> list[Mutant]:
     return all_mutants(solutions()[bank.exercise.name][bank.answer])
 
 
+class Asked(NamedTuple):
+    """A request, with the model that it serves, and what an answer made of it."""
+
+    header: dict
+    tensors: protocol.Tensors
+    served: Served | None
+    reply: protocol.Message  # together with what was asked of the model
+
+    def of(self, child: InProcess) -> protocol.Message:
+        """Ask the same of another answer."""
+        served = self.served and self.served.again()
+        return told(child.ask(self.header, self.tensors, serve=served), served)
+
+
+def told(reply: protocol.Message, served: Served | None) -> protocol.Message:
+    header, out = reply
+    return {**header}, {**out, **(served.record() if served else {})}
+
+
 @dataclass
 class Recording:
     """Passes requests on to a child, and keeps them with their replies."""
 
     child: InProcess
-    kept: list[tuple[dict, protocol.Tensors, protocol.Message]] = field(default_factory=list)
+    kept: list[Asked] = field(default_factory=list)
 
-    def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
-        reply = self.child.ask(header, tensors, timeout_s)
-        self.kept.append((dict(header), dict(tensors or {}), ({**reply[0]}, {**reply[1]})))
+    def ask(
+        self,
+        header: dict,
+        tensors: protocol.Tensors | None = None,
+        timeout_s: float = 20.0,
+        serve: protocol.Serve | None = None,
+    ) -> protocol.Message:
+        reply = self.child.ask(header, tensors, timeout_s, serve)
+        self.kept.append(Asked(dict(header), dict(tensors or {}), serve, told(reply, serve)))
         return reply
 
 
@@ -117,8 +144,8 @@ def equivalent(bank: Bank, source: str, original: str) -> bool:
         if first_failure(bank, original, seed, recording) is not None:
             raise ValueError(f"{bank.answer}: a right answer loses points in seed {seed}")
         loaded(bank, source, other)
-        for header, tensors, reply in recording.kept:
-            if header["op"] != "load" and not alike(reply, other.ask(header, tensors)):
+        for asked in recording.kept:
+            if asked.header["op"] != "load" and not alike(asked.reply, asked.of(other)):
                 return False
     return True
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import torch
 
-from autograder.authoring.machine import Recording, alike, banks, loaded, source_of
+from autograder.authoring.machine import Asked, Recording, alike, banks, loaded, source_of
 from autograder.authoring.mutants import Bank, InProcess
-from autograder.child.protocol import Message, Tensors
+from autograder.child.protocol import Message
 from autograder.exercises.base import Failed
 from autograder.intake.extract import Unreadable, extract
 from autograder.sandbox.limits import Limits
@@ -42,10 +42,7 @@ class Named:
     telling: int
 
 
-Asked = list[tuple[dict, Tensors, Message]]
-
-
-def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozenset[str], Asked]:
+def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozenset[str], list[Asked]]:
     """Return the checks that a source fails, and all requests with its replies.
 
     If it does not load, it fails all checks and there are no requests.
@@ -61,7 +58,7 @@ def examined(bank: Bank, source: str, seed: int, child: object) -> tuple[frozens
             check.run(probe, stream(seed, check.name))
         except Exception:  # whatever it was, there are no points
             failed.add(check.name)
-    return frozenset(failed), [k for k in recording.kept if k[0]["op"] != "load"]
+    return frozenset(failed), [k for k in recording.kept if k.header["op"] != "load"]
 
 
 def in_process(bank: Bank) -> InProcess:
@@ -81,28 +78,28 @@ def candidates(bank: Bank, failed: frozenset[str], seed: int) -> list[str]:
     return sorted((n for n, v in likeness.items() if v >= ALIKE), key=lambda n: -likeness[n])[:CANDIDATES]
 
 
-def replies(bank: Bank, source: str, asked: Asked) -> list[Message]:
+def replies(bank: Bank, source: str, asked: list[Asked]) -> list[Message]:
     child = in_process(bank)
     loaded(bank, source, child)
-    return [child.ask(header, tensors) for header, tensors, _ in asked]
+    return [k.of(child) for k in asked]
 
 
-def telling(bank: Bank, asked: Asked) -> Asked:
+def telling(bank: Bank, asked: list[Asked]) -> list[Asked]:
     """Return the requests to which an answer replies differently from the model solution, and not with an error."""
     right = replies(bank, source_of(bank), asked)
-    return [k for k, r in zip(asked, right) if "error" not in k[2][0] and not alike(k[2], r)]
+    return [k for k, r in zip(asked, right) if "error" not in k.reply[0] and not alike(k.reply, r)]
 
 
-def agreement(bank: Bank, name: str, tells: Asked) -> Named:
+def agreement(bank: Bank, name: str, tells: list[Asked]) -> Named:
     """Count the telling replies of an answer that agree with those of a known mistake."""
     try:
         wrong = replies(bank, bank.wrong[name].source, tells)
     except Failed:  # a known mistake that does not even load
         return Named(name, 0, len(tells))
-    return Named(name, sum(alike(k[2], w) for k, w in zip(tells, wrong)), len(tells))
+    return Named(name, sum(alike(k.reply, w) for k, w in zip(tells, wrong)), len(tells))
 
 
-def named(bank: Bank, source: str, seed: int, child: object | None = None) -> tuple[Named | None, Asked]:
+def named(bank: Bank, source: str, seed: int, child: object | None = None) -> tuple[Named | None, list[Asked]]:
     """Return the known mistake that an answer behaves like, or None if none is certain enough, and all requests."""
     failed, asked = examined(bank, source, seed, child or in_process(bank))
     tells = telling(bank, asked) if failed and asked else []

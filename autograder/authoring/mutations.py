@@ -1,4 +1,4 @@
-"""Ways to change a child's reply, to fuzz the code that judges it (replay.py).
+"""Ways to change a child's reply, or its call of a model, to fuzz the code that judges it (replay.py).
 
 Each is a function (rng, frame, others) -> frame, where `others` are the scene's other replies.
 """
@@ -11,19 +11,13 @@ import torch
 from torch import Tensor
 
 from autograder.authoring.replay import Change, Frame
-from autograder.child.protocol import DTYPES, decode, pack
+from autograder.child.protocol import DTYPES, EVALUATE, decode, pack
 
 Mutation = Callable[[random.Random, Frame, Sequence[Frame]], Frame]
-NAMES = ("kind", "kinds", "shares", "left", "times", "devices", "weights", "parameters", "reached", "finite", "calls")
-NAMES += (
-    "drew",
-    "elsewhere",
-    "grad",
-    "error",
-    "score",
-    "op",
-    "ready",
-)  # fields that some check reads, or an attacker would try
+NAMES = (  # fields that some check reads, or an attacker would try
+    *("kind", "kinds", "shares", "left", "devices", "weights", "parameters", "reached", "finite", "drew"),
+    *("elsewhere", "grad", "error", "score", "op", "ready", EVALUATE),
+)
 NUMBERS = (0, 1, -1, 7, 10**6, 2**63 - 1, -(2**63), 2**64, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"))
 THINGS = (
     None,

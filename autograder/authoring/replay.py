@@ -30,7 +30,7 @@ SHORT_TRAINING = {"steps": 2, "warmup": 1, "batch_size": 8}
 
 @dataclass(frozen=True)
 class Scene:
-    """One check, or the gate, of an exercise, with the honest replies to its requests."""
+    """One check, or the gate, of an exercise, with what an honest child sends: replies, and calls of a served model."""
 
     exercise: Exercise
     check: Check | None  # None: the gate
@@ -55,15 +55,25 @@ def frame_of(header: dict, tensors: protocol.Tensors) -> Frame:
 
 @dataclass
 class Recorder:
-    """Passes requests on to a child, and keeps the replies."""
+    """Passes requests on to a child, and keeps what it sends."""
 
     child: InProcess
     frames: list[Frame] = field(default_factory=list)
     printed = ""
     peak_bytes = 0
 
-    def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
-        reply = self.child.ask(header, tensors, timeout_s)
+    def ask(
+        self,
+        header: dict,
+        tensors: protocol.Tensors | None = None,
+        timeout_s: float = 20.0,
+        serve: protocol.Serve | None = None,
+    ) -> protocol.Message:
+        def kept(given: protocol.Tensors) -> protocol.Message:
+            self.frames.append(frame_of({protocol.EVALUATE: True}, given))
+            return serve(given)
+
+        reply = self.child.ask(header, tensors, timeout_s, serve and kept)
         if header["op"] != "load":
             self.frames.append(frame_of(*reply))
         return reply
@@ -88,10 +98,25 @@ class Replay:
     printed = ""
     peak_bytes = 0
 
-    def ask(self, header: dict, tensors: protocol.Tensors | None = None, timeout_s: float = 20.0) -> protocol.Message:
+    def ask(
+        self,
+        header: dict,
+        tensors: protocol.Tensors | None = None,
+        timeout_s: float = 20.0,
+        serve: protocol.Serve | None = None,
+    ) -> protocol.Message:
         protocol.encode(header, tensors)  # a request must be valid, whatever the replies before it
         if header["op"] == "load":
             return {}, {}
+        message = self._next()
+        while protocol.EVALUATE in message[0]:
+            if serve is None:
+                raise Failure("invalid_output", "The answer's process called a model that this question does not have.")
+            protocol.encode(*serve(message[1]))
+            message = self._next()
+        return message
+
+    def _next(self) -> protocol.Message:
         n, self.asked = self.asked, self.asked + 1
         frame = self.change(n, self.frames[min(n, len(self.frames) - 1)])
         try:

@@ -15,6 +15,7 @@ from torch import nn
 
 from autograder.child import absent, annotations, modes, notebook
 from autograder.child.notebook import Note, unheard
+from autograder.child.remote import Evaluate
 
 NAMESPACE_NOTE = "the grader does not see helpers in other cells: an answer cell must define what it needs"
 SESSION_NOTE = "inputs and outputs of other cells are not there when the answer is graded"
@@ -101,11 +102,20 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def reply(
-    operations: Any, answers: dict[str, Any], header: dict[str, Any], tensors: dict[str, Any], note: Note = unheard
+    operations: Any,
+    answers: dict[str, Any],
+    header: dict[str, Any],
+    tensors: dict[str, Any],
+    note: Note = unheard,
+    evaluate: Evaluate | None = None,
 ) -> tuple:
-    """Carry out one request, `load` or an operation of the exercise: (answers, reply header, reply tensors)."""
+    """Carry out one request, `load` or an operation of the exercise: (answers, reply header, reply tensors).
+
+    `evaluate` calls the parent's model; it is passed on if the request says that there is one.
+    """
+    more = {"evaluate": evaluate} if header.get("served") else {}
     with modes.kept(note):
         if header["op"] == "load":
             setup = operations.setup() if hasattr(operations, "setup") else {}
             return load(header["cells"], header.get("supplied", {}), setup, note), {}, {}
-        return answers, *getattr(operations, header["op"])(answers, header, tensors)
+        return answers, *getattr(operations, header["op"])(answers, header, tensors, **more)

@@ -7,23 +7,26 @@ A message is `(header, tensors)`: a JSON object and named tensors. On the wire i
     JSON     UTF-8
     blob     safetensors, or nothing if there are no tensors
 
+The parent sends a request, and the child replies. If an answer calls a model that is in the parent, the child first
+sends `{"evaluate": true}` with the model's arguments, once for each call, and gets the result or
+`{"refused": {"kind": …, "text": …}}`.
+
 Both sides use this file. Everything the child sends must pass through `decode`, which trusts none of it.
 
 The parent judges values. What it cannot compute itself it takes on the child's word: the device, the mode and the
 autocast that an answer ran in, gradients, the number of parameters of a module that stays in the child, random numbers
 drawn from the global stream, what became of inputs, the yardstick of a time budget. These decide 2.75 of 20 points in
-`architecture`, 2.5 of 10 in `ema`, 2.25 of 10 in `adagn`, 1.75 of 10 in `ode_sampler` (together with how often and
-where a field was evaluated), 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of 10 elsewhere. Not so where
-the model that an answer calls is in the child (`guided_sampling`, `interpolation`, `inversion`): there the child also
-tells what the model was asked, and its tables can be read. An answer that does so and never calls the model gets 4.75
-of the 5 points of `sample_conditional`; to write it takes more than the sampler it replaces. The gates of `prediction`
-and `conditioner` train the course's network in the parent and take only the values and gradients of the answer's part
-from the child. The gate of `architecture` takes a network as data (recording.py) and trains it in a process that runs
-none of the answer's code.
+`architecture`, 2.5 of 10 in `ema`, 2.25 of 10 in `adagn`, 1 of 20 in `conditioner` and in `prediction`, at most 1.5 of
+10 elsewhere. A model, denoiser or field that an answer calls (`guided_sampling`, `interpolation`, `inversion`,
+`ode_sampler`) is the parent's, which evaluates it and keeps what it was asked (exercises/served.py); the child holds no
+table of it. The gates of `prediction` and `conditioner` train the course's network in the parent and take only the
+values and gradients of the answer's part from the child. The gate of `architecture` takes a network as data
+(recording.py) and trains it in a process that runs none of the answer's code.
 """
 
 import json
 import struct
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -33,6 +36,7 @@ from torch import Tensor
 
 PREFIX = struct.Struct(">IQ")  # length of the JSON, length of the blob
 MAX_HEADER = 1 << 20  # bytes of JSON, and of the safetensors index: only a flood of names would need more
+EVALUATE = "evaluate"  # in the header of a child's message that is no reply yet
 MAX_DIMS = 16  # torch itself cannot compute with more than 64
 DTYPES = {  # what checks can judge, with safetensors' names; no complex, no 8-bit floats
     **{torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"},
@@ -42,6 +46,7 @@ DTYPES = {  # what checks can judge, with safetensors' names; no complex, no 8-b
 
 Tensors = dict[str, Tensor]
 Message = tuple[dict, Tensors]
+Serve = Callable[[Tensors], Message]  # evaluates the parent's model
 
 
 def encode(header: dict, tensors: dict[str, Tensor] | None = None) -> bytes:

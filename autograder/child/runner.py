@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated mode omits the script's folder
 from autograder.child import answers as cells
-from autograder.child import modes, protocol
+from autograder.child import modes, protocol, remote
 
 MOST = 10  # notes sent with one reply
 
@@ -30,18 +30,27 @@ def main() -> None:
     notes: list[Any] = []
     operations: Any = None
 
+    def exchange(frame: bytes) -> protocol.Message:
+        wire_out.write(frame)
+        wire_out.flush()
+        message = protocol.read_message(wire_in)
+        if message is None:
+            raise EOFError("the grader is gone")
+        return message
+
     def note(what: Any) -> None:
         if what not in notes and len(notes) < MOST:
             notes.append(what)
 
     modes.uncompiled(note)
+    evaluate = remote.evaluator(exchange)
     while message := protocol.read_message(wire_in):
         header, tensors = message
         notes.clear()
         try:
             if header["op"] == "load":
                 operations = importlib.import_module(f"autograder.child.{header['operations']}")
-            answers, told, sent = cells.reply(operations, answers, header, tensors, note)
+            answers, told, sent = cells.reply(operations, answers, header, tensors, note, evaluate)
             frame = protocol.encode(told | ({"notes": notes} if notes else {}), sent)
         except BaseException as error:  # including SystemExit: student code does not decide when the requests end
             frame = protocol.encode(cells.describe(error) | ({"notes": notes} if notes else {}))

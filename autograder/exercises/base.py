@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor
 
-from autograder.child.protocol import Message, Tensors
+from autograder.child.protocol import Message, Serve, Tensors
 from autograder.exercises import raised
 from autograder.sandbox.limits import Failure
 
@@ -16,10 +16,10 @@ OWN = "questions"  # the module of an exercise's folder that asks its own questi
 # The type of each field of a reply's header, in any exercise; for a list, the type of its elements.
 FIELDS = {
     **dict.fromkeys(("kind", "kinds", "left", "shares", "devices"), str),
-    **dict.fromkeys(("times", "parameters", "reached", "calls"), int),
+    **dict.fromkeys(("parameters", "reached"), int),
     **dict.fromkeys(("drew", "elsewhere", "finite", "grad"), bool),
 }
-LISTS = ("kinds", "left", "shares", "devices", "times")
+LISTS = ("kinds", "left", "shares", "devices")
 TYPES = (  # that answers return instead of a tensor
     *(name for name, value in vars(builtins).items() if isinstance(value, type)),
     *("Tensor", "Parameter", "ndarray", "Size", "dtype", "device", "generator", "function", "method", "module"),
@@ -49,7 +49,9 @@ class AnswerError(Failed):
 class Asks(Protocol):
     """A child, or anything that answers like one."""
 
-    def ask(self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0) -> Message: ...
+    def ask(
+        self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0, serve: Serve | None = None
+    ) -> Message: ...
 
 
 def well_formed(name: str, value: Any) -> bool:
@@ -73,8 +75,11 @@ class Probe:
     def __call__(self, op: str, tensors: Tensors | None = None, **header: Any) -> Tensors:
         return self.both(op, tensors, **header)[1]
 
-    def both(self, op: str, tensors: Tensors | None = None, **header: Any) -> Message:
-        reply, out = self.child.ask({"op": op, **header}, tensors, timeout_s=self.timeout_s)
+    def both(self, op: str, tensors: Tensors | None = None, serve: Serve | None = None, **header: Any) -> Message:
+        """The whole reply. `serve` answers what the child asks of a model before that."""
+        more = {} if serve is None else {"serve": serve}
+        asked = {"op": op, **header} | ({"served": True} if more else {})
+        reply, out = self.child.ask(asked, tensors, timeout_s=self.timeout_s, **more)
         self._keep(reply.pop("notes", None), stopped=op == "load")
         if wrong := next((name for name in FIELDS if name in reply and not well_formed(name, reply[name])), None):
             kind = f"{'a list of' if wrong in LISTS else 'of type'} {FIELDS[wrong].__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from torch import Generator, Tensor
 
 from autograder.exercises.base import AnswerError, Failed, Probe, finite, returned, sizes
+from autograder.exercises.served import Served
 
 PLACES = re.compile(r"same device|CUDA|cuda")
-MOST_CALLS = 100_000  # of a model: a right answer needs a few thousand, and a reply has room for 64 million
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Seeded:
 
 @dataclass(frozen=True)
 class Thing:
-    """An argument that the child builds from the tensors sent `besides`: a model or a schedule."""
+    """An argument that the child builds from the tensors sent `besides`: a schedule, or what calls a served model."""
 
     name: str
 
@@ -38,6 +39,7 @@ class Returned:
     given: dict[str, Tensor]
     after: dict[str, Tensor]
     about: dict[str, Any]
+    asked: Sequence[dict[str, Tensor]] = ()  # the arguments of every call of the served model
 
     def tensor(self, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """The result, if it is a tensor of this shape and dtype; otherwise Failed names what it is.
@@ -58,18 +60,6 @@ class Returned:
     def dtype(self) -> torch.dtype | None:
         """The result's dtype; None if it was not a tensor."""
         return None if self.out is None else self.out.dtype
-
-    def of_each_call(self, name: str) -> Tensor | None:
-        """What the child kept of every call of a model, (calls,); None if that was not sent.
-
-        Failed if there are more calls than any answer makes: a check walks through them in the grader's own process.
-        """
-        kept = self.after.get(name)
-        if kept is None or kept.dim() != 1:
-            return None
-        if len(kept) > MOST_CALLS:
-            raise Failed(f"{self.name} calls its model more than {MOST_CALLS:,} times")
-        return kept
 
     def unchanged(self) -> Returned:
         """Failed if an input was changed in place."""
@@ -98,11 +88,13 @@ def call(
     repeat: int | None = None,
     seed: int = 0,
     besides: dict[str, Tensor] | None = None,
+    served: Served | None = None,
     **kwargs: Any,
 ) -> Returned:
     """name(*args, **kwargs) in the child. `rename` gives the tensors in args their names for messages.
 
-    `elsewhere`: the inputs pretend to be on a GPU (autograder/child/fake_device.py).
+    `elsewhere`: the inputs pretend to be on a GPU (autograder/child/fake_device.py). `served`: the model that the
+    answer can call; it is evaluated here.
     """
     given: dict[str, Tensor] = {**(besides or {})}
 
@@ -123,9 +115,9 @@ def call(
     header["kwargs"] = {k: spec(v, k) for k, v in kwargs.items()}
     if repeat is not None:
         header["repeat"] = repeat
-    about, out = probe.both("call", given, **header)
+    about, out = probe.both("call", given, served, **header)
     after = {k.removeprefix("in."): v for k, v in out.items() if k != "out"}
-    return Returned(name, out.get("out"), given, after, about)
+    return Returned(name, out.get("out"), given, after, about, served.asked if served else ())
 
 
 def keeps_device(probe: Probe, name: str, *args: Any, **kwargs: Any) -> None:

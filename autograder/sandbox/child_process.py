@@ -13,6 +13,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -114,8 +115,14 @@ class Child(AbstractContextManager["Child"]):
         same = {"sandboxed": sandboxed, "threads": threads, "hide": hide, "zygote": self._zygote}
         return Child(code_dir, self.limits, **same)
 
-    def ask(self, header: dict, tensors: dict[str, Tensor] | None = None, timeout_s: float = 20.0) -> protocol.Message:
-        """Send one request and return its reply.
+    def ask(
+        self,
+        header: dict,
+        tensors: dict[str, Tensor] | None = None,
+        timeout_s: float = 20.0,
+        serve: protocol.Serve | None = None,
+    ) -> protocol.Message:
+        """Send one request and return its reply. `serve` answers what the child asks of a model before that.
 
         A Failure ends the child, and asking again raises the same Failure. `timeout_s` limits the time in which the
         child computes or sleeps, not the time in which it waits for a processor (deadline.py).
@@ -128,11 +135,25 @@ class Child(AbstractContextManager["Child"]):
             with self._watchdog.asking():
                 deadline = Deadline(self._watchdog, timeout_s)
                 self._send(frame, deadline)
-                return self._receive(deadline)
+                message = self._receive(deadline)
+                while protocol.EVALUATE in message[0]:
+                    self._send(self._served(message[1], serve), deadline)
+                    message = self._receive(deadline)
+                return message
         except Failure as failure:
             self._failure = failure
             self.close()
             raise
+
+    def _served(self, given: protocol.Tensors, serve: protocol.Serve | None) -> bytes:
+        """Return the frame that answers the child's question to a model."""
+        if serve is None:
+            raise Failure("invalid_output", "The answer's process called a model that this question does not have.")
+        self._expect_silence()
+        self._watchdog.doing, start = "serving", time.thread_time()
+        frame = protocol.encode(*serve(given))
+        self._watchdog.lent += time.thread_time() - start
+        return frame
 
     @property
     def printed(self) -> str:
@@ -181,6 +202,7 @@ class Child(AbstractContextManager["Child"]):
         raise Failure("invalid_output", "The answer's process sent a result before it was asked for one.")
 
     def _send(self, frame: bytes, deadline: Deadline) -> None:
+        self._watchdog.doing = "sending"
         fd, rest = self._process.stdin.fileno(), memoryview(frame)
         while rest:
             self._wait(fd, selectors.EVENT_WRITE, deadline)
@@ -190,6 +212,7 @@ class Child(AbstractContextManager["Child"]):
                 raise self._death() from None
 
     def _receive(self, deadline: Deadline) -> protocol.Message:
+        self._watchdog.doing = "receiving"
         text_bytes, blob_bytes = protocol.PREFIX.unpack(self._read(protocol.PREFIX.size, deadline))
         if text_bytes > protocol.MAX_HEADER or text_bytes + blob_bytes > self.limits.message_bytes:
             raise Failure("invalid_output", "The answer's process sent a result that is too large, or no valid one.")

@@ -1,5 +1,6 @@
 """Watches a child from outside: limits what its processes use together, and leaves none of them behind."""
 
+import select
 import subprocess
 import threading
 import time
@@ -41,6 +42,8 @@ class Watchdog(threading.Thread):
         self.verdict: tuple[str, ...] | None = None
         self.peak_bytes = 0
         self.spent = 0.0  # seconds that the child has taken so far: computing, or asleep while a request is open
+        self.lent = 0.0  # processor seconds in which we computed for the child so far; they count as its own
+        self.doing = "sending"  # what the grader does while a request is open, or "receiving", or "serving" the child
         self.deadline = float("inf")  # on time.monotonic(), once start-up is over
         self._process = process
         self._root = psutil.Process(process.pid)
@@ -51,6 +54,7 @@ class Watchdog(threading.Thread):
         self._held = Tree(self._root) if stray_home else Sandbox(self._root, self._ours)
         self._used, self._since = 0.0, time.monotonic()  # processor seconds at the last `_settle`
         self._cpu_s, self._looked = 0.0, time.monotonic()  # processor seconds at the last `_look`
+        self._charged = 0.0  # of `lent`
         self._asked: float | None = None  # when the open request was sent; between requests a child may sleep
         self._ended = threading.Event()
         self._looking, self._killing = threading.Lock(), threading.Lock()
@@ -169,14 +173,27 @@ class Watchdog(threading.Thread):
     def _count(self, now: float, cpu_s: float) -> None:
         """Add to `spent` the processor time since the last measurement, or the time that passed if no thread wants any.
 
-        A thread that waits for a processor does want some. That time is the machine's fault, not the child's.
+        A thread that waits for a processor does want some. That time is the machine's fault, not the child's, and so is
+        the time in which the child waits for us.
         """
         asked, computed = self._asked, max(0.0, cpu_s - self._cpu_s)
         slept = 0.0 if asked is None else min(LATE_S, now - max(asked, self._looked))
-        if slept > computed and self._held.busy():
+        if slept > computed and (self._waits_for_us() or self._held.busy()):
             slept = 0.0
-        self.spent += max(computed, slept)
+        lent = self.lent
+        self.spent += max(computed, slept) + lent - self._charged
+        self._charged = lent
         self._cpu_s, self._looked = cpu_s, now
+
+    def _waits_for_us(self) -> bool:
+        """Whether we have not read or answered yet what the child sent."""
+        if self.doing != "receiving":
+            return self.doing == "serving"
+        with suppress(OSError, ValueError):  # the pipe has been closed
+            poll = select.poll()
+            poll.register(self._process.stdout, select.POLLIN)
+            return any(event & select.POLLIN for _, event in poll.poll(0))
+        return False
 
     def _settle(self, cpu_s: float) -> None:
         """Give a child that uses more than one core the lowest priority, so that other answers keep their cores."""

@@ -38,8 +38,11 @@ def test_no_low_module_knows_a_particular_exercise():
 def test_a_child_gets_its_questions_and_what_these_import(exercise, tmp_path):
     code = staging.stage(exercise, tmp_path / "code")
     staged = {f.relative_to(code).as_posix() for f in code.rglob("*.py")}
-    child = {"__init__", "absent", "annotations", "answers", "modes", "notebook", "protocol", exercise.operations}
-    child |= {file.stem for file in reached([exercise.questions], packages=False) if file.parent.name == "child"}
+    child = {"__init__", "absent", "annotations", "answers", "modes", "notebook", "protocol", "remote"}
+    child |= {
+        exercise.operations,
+        *(f.stem for f in reached([exercise.questions], packages=False) if f.parent.name == "child"),
+    }
     assert staged == {
         *("runner.py", "autograder/__init__.py"),
         *(f"autograder/child/{name}.py" for name in child),

@@ -20,7 +20,8 @@ TOY = (
 
 
 def ask(probe: Probe, g: Gaussians, xt: Tensor, t: Tensor, y: Tensor, w: float, **more: object) -> Returned:
-    return call(probe, GUIDED, Thing("model"), xt, t, y, g.null, w, rename=NAMES, besides=g.tensors, **more)
+    args = Thing("model"), xt, t, y, g.null, w
+    return call(probe, GUIDED, *args, rename=NAMES, besides=g.tensors, served=g.served(), **more)
 
 
 def batch(rng: Generator, shape: tuple[int, ...], mixed: bool) -> tuple[Gaussians, Tensor, Tensor, Tensor]:
@@ -81,12 +82,12 @@ def one_call(probe: Probe, rng: Generator) -> None:
     for w in (0.0, 1.0, scale(rng, 1.5, 9)):
         returned = ask(probe, g, *given, w)
         returned.tensor()
-        calls = returned.about.get("calls")
+        calls = len(returned.asked)
         if calls == 0:
             raise Failed("the model is not called at all: guidance combines its two predictions")
         if calls != 1:
             raise Failed(
-                f"the model is called {str(calls)[:9]} times, but one call is enough: get both predictions from one "
+                f"the model is called {calls} times, but one call is enough: get both predictions from one "
                 "batch of 2·B images, and split the result into halves. To count the calls, put a print into a model "
                 "of your own"
             )
@@ -95,7 +96,7 @@ def one_call(probe: Probe, rng: Generator) -> None:
 def device(probe: Probe, rng: Generator) -> None:
     g, *given = batch(rng, (2, 1, 4, 4), mixed=True)
     for w in (0.0, 1.0, 3.0):
-        more = {"rename": NAMES, "besides": g.tensors, "seed": seed_of(rng)}
+        more = {"rename": NAMES, "besides": g.tensors, "served": g.served(), "seed": seed_of(rng)}
         keeps_device(probe, GUIDED, Thing("model"), *given, g.null, w, **more)
 
 

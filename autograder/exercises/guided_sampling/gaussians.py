@@ -1,6 +1,7 @@
 """A world with a known right answer: in each class, every pixel is normally distributed.
 
-The child's model (questions.py) predicts the noise without error; this is the same in float64.
+The model that an answer calls predicts the noise in such images without any error. So the right result is known,
+however an answer gets there.
 """
 
 import math
@@ -10,12 +11,17 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
+from autograder.child.protocol import Tensors
+from autograder.exercises import served
+from autograder.exercises.served import Served
+
 
 @dataclass(frozen=True)
 class Gaussians:
     mean: Tensor  # (K + 1, C, H, W), the null class last
     variance: Tensor  # (K + 1,)
     abar: Tensor  # (T,)
+    early: Tensor | None = None  # other means for the upper half of the timesteps: only later predictions are right
 
     @property
     def null(self) -> int:
@@ -24,13 +30,29 @@ class Gaussians:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """What the child builds its model and its schedule from."""
-        return {"model.mean": self.mean, "model.variance": self.variance, "schedule.alphas_cumprod": self.abar}
+        """What the child gets: a schedule, and nothing of the model but its null class."""
+        model = {"model.weight": torch.ones(1), "model.null_class": torch.tensor(self.null)}
+        return model | {"schedule.alphas_cumprod": self.abar}
+
+    def served(self) -> Served:
+        """The model for one request."""
+        return Served(self.answer)
+
+    def answer(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensors:
+        """The model; like a trained network, it rejects inputs that do not fit together."""
+        served.images("the model", x, tuple(self.mean.shape[1:]))
+        if x.dtype != self.mean.dtype:
+            raise TypeError(f"the model's weights have dtype {self.mean.dtype}, but x has dtype {x.dtype}")
+        t = served.whole("the model", "t", t, len(x), len(self.abar))
+        return {"eps": self.eps(x, t, served.whole("the model", "labels", labels, len(x), self.null + 1)).to(x.dtype)}
 
     def eps(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """The noise to expect in x (B, C, H, W) at t (B,), in images of the classes y (B,)."""
         abar, variance = (v.double()[i].view(-1, 1, 1, 1) for v, i in ((self.abar, t), (self.variance, y)))
-        return (1 - abar).sqrt() * (x.double() - abar.sqrt() * self.mean.double()[y]) / (abar * variance + 1 - abar)
+        mean = self.mean.double()[y]
+        if self.early is not None:
+            mean = torch.where((t < len(self.abar) // 2).view(-1, 1, 1, 1), mean, self.early.double()[y])
+        return (1 - abar).sqrt() * (x.double() - abar.sqrt() * mean) / (abar * variance + 1 - abar)
 
     def guided(self, x: Tensor, t: Tensor, y: Tensor, w: float) -> Tensor:
         """w = 0 is unconditional, w = 1 conditional (Ho & Salimans 2022, eq. 6, with their w + 1)."""
@@ -44,20 +66,29 @@ class Gaussians:
         return null + w * (self.mean[y].double() - null)
 
 
-def draw(rng: Generator, shape: tuple[int, ...], spread: float | None = None, apart: float = 1.0) -> Gaussians:
+def means(rng: Generator, k: int, shape: tuple[int, ...], apart: float) -> Tensor:
+    """Of k classes and the null class, (K + 1, C, H, W)."""
+    null = 0.6 * torch.rand(1, *shape, generator=rng) - 0.3
+    step = apart * (0.5 + 0.5 * torch.rand(k, *shape, generator=rng))  # never zero
+    sign = torch.randint(2, step.shape, generator=rng) * 2 - 1
+    return torch.cat([null + sign * step, null])
+
+
+def draw(
+    rng: Generator, shape: tuple[int, ...], spread: float | None = None, apart: float = 1.0, turns: bool = False
+) -> Gaussians:
     """A world of 4 to 9 classes, never ten as with the digits. `spread`: one standard deviation for all classes.
 
-    `apart`: how far a class may lie from the null class, pixel by pixel; the null class lies within 0.3 of 0.
+    `apart`: how far a class may lie from the null class, pixel by pixel; the null class lies within 0.3 of 0. `turns`:
+    halfway down the model turns to other images, at which any sampler arrives if it follows the model to the end.
     """
     k = int(torch.randint(4, 10, (), generator=rng))
     steps = int(torch.randint(60, 160, (), generator=rng))
     u = (torch.arange(steps).double() + 1) / steps
     abar = (torch.cos((u + 0.01) / 1.02 * math.pi / 2) ** 2).float()  # (T,), ends near 2e-4
-    null = 0.6 * torch.rand(1, *shape, generator=rng) - 0.3
-    step = apart * (0.5 + 0.5 * torch.rand(k, *shape, generator=rng))  # never zero
-    sign = torch.randint(2, step.shape, generator=rng) * 2 - 1
+    mean = means(rng, k, shape, apart)
     variance = 0.05 + torch.rand(k + 1, generator=rng) if spread is None else torch.full((k + 1,), spread**2)
-    return Gaussians(torch.cat([null + sign * step, null]), variance, abar)
+    return Gaussians(mean, variance, abar, means(rng, k, shape, apart) if turns else None)
 
 
 def labels_of(rng: Generator, g: Gaussians, count: int) -> Tensor:

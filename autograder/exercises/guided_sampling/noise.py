@@ -21,9 +21,8 @@ def on_the_way(probe: Probe, rng: Generator, w: float) -> Iterator[tuple[Gaussia
     y = labels_of(rng, g, 1).repeat(images)
     for count in (len(g.abar), 11):
         returned = ask(probe, g, y, w, count, Seeded(seed_of(rng)), shape=shape)
-        times = times_of(returned).clamp(0, len(g.abar) - 1)
-        found = [(t, shown_at(returned, times, t, shape)) for t in times.unique().tolist()]
-        # fewer if the child stopped keeping them, or the answer used some at other timesteps
+        found = [(t, shown_at(returned, t)) for t in times_of(returned).unique().tolist()]
+        # fewer if the answer used some at other timesteps
         yield g, g.centre(y[:1], w)[0], [(t, x) for t, x in found if len(x) >= images]
 
 

@@ -7,9 +7,10 @@ and on the way must give the model that image with exactly the noise of the time
 import torch
 from torch import Generator, Tensor
 
-from autograder.exercises.base import Failed, Probe, finite, sizes
+from autograder.exercises.base import Failed, Probe, finite
 from autograder.exercises.calls import Returned, Seeded, Thing, call, close, keeps_device, same, seed_of
 from autograder.exercises.guided_sampling.gaussians import Gaussians, draw, labels_of
+from autograder.exercises.served import firsts
 
 SAMPLE = "sample_conditional"
 SHAPE = (2, 5, 7)  # (C, H, W); 70 values: drawn one image at a time, they differ from those drawn at once
@@ -24,7 +25,7 @@ EXACT = (
 
 def ask(probe: Probe, g: Gaussians, y: Tensor, *more: object, shape: tuple = SHAPE, **named: object) -> Returned:
     args = (Thing("model"), Thing("schedule"), y, shape, *more)
-    return call(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, **named)
+    return call(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, served=g.served(), **named)
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -42,9 +43,9 @@ def starts(probe: Probe, rng: Generator) -> None:
         g, seed = draw(rng, SHAPE, spread=0.2, apart=0.1), seed_of(rng)
         returned = ask(probe, g, labels_of(rng, g, count), 3.0, 5, Seeded(seed))
         noise = torch.randn((count, *SHAPE), generator=torch.Generator().manual_seed(seed))
-        times, first = times_of(returned), shown(returned, 0, SHAPE)
-        seen = shown_at(returned, times, int(times[0]), SHAPE)
-        if first is None or not same_image(first, noise).any(1).all() or not same_image(noise, seen).any(1).all():
+        times, first = times_of(returned), returned.asked[0]["x"]
+        seen = shown_at(returned, int(times[0]))
+        if not same_image(first, noise).any(1).all() or not same_image(noise, seen).any(1).all():
             raise Failed(
                 "the first images given to the model are not torch.randn(shape, generator=generator), drawn once for "
                 "the whole batch with shape (B, C, H, W): print the first x that the model gets, and compare"
@@ -57,27 +58,16 @@ def same_image(a: Tensor, b: Tensor) -> Tensor:
 
 
 def times_of(returned: Returned, where: str = "") -> Tensor:
-    """The timestep of every model call, (calls,) int64; Failed if there was none, or no images were returned."""
+    """The first timestep of every model call, (calls,) int64; Failed if there was none, or no images were returned."""
     returned.tensor()
-    times = returned.of_each_call("times")
-    if times is None or not len(times) or times.is_floating_point():
+    if not returned.asked:
         raise Failed(f"the model is never called{where}: put a print into a model of your own to check")
-    return times.long()
+    return torch.tensor(firsts(returned.asked, "t"))
 
 
-def shown(returned: Returned, call: int, shape: tuple[int, ...]) -> Tensor | None:
-    """The images of one call, (B or 2B, C, H, W); None if the child did not keep them."""
-    x = returned.after.get(f"shown{call}")
-    if x is not None and (x.dim() != 4 or tuple(x.shape[1:]) != shape or not len(x)):
-        raise Failed(f"the model is given images of shape {sizes(x)}, but image_shape says otherwise")
-    return x
-
-
-def shown_at(returned: Returned, times: Tensor, t: int, shape: tuple[int, ...]) -> Tensor:
-    """The images of all calls at this timestep that the child kept, (N, C, H, W)."""
-    calls = (times == t).nonzero().flatten().tolist()
-    kept = [x for i in calls if (x := shown(returned, i, shape)) is not None]
-    return torch.cat(kept) if kept else torch.empty(0, *shape)
+def shown_at(returned: Returned, t: int) -> Tensor:
+    """All images that the model was given at this timestep, (N, C, H, W)."""
+    return torch.cat([asked["x"][asked["t"] == t] for asked in returned.asked])
 
 
 def runs_of(times: Tensor, start: int) -> list[Tensor]:
@@ -108,7 +98,7 @@ def steps(probe: Probe, rng: Generator) -> None:
 
 def lands(probe: Probe, rng: Generator) -> None:
     for count in (6, int(torch.randint(10, 40, (), generator=rng))):
-        g = draw(rng, SHAPE, spread=0.0, apart=0.5)
+        g = draw(rng, SHAPE, spread=0.0, apart=0.5, turns=True)
         y = labels_of(rng, g, 4)
         out = ask(probe, g, y, 1.0, count, Seeded(seed_of(rng))).tensor((4, *SHAPE))
         close(
@@ -118,7 +108,7 @@ def lands(probe: Probe, rng: Generator) -> None:
 
 
 def guides(probe: Probe, rng: Generator) -> None:
-    g = draw(rng, SHAPE, spread=0.0, apart=0.12)
+    g = draw(rng, SHAPE, spread=0.0, apart=0.12, turns=True)
     y = labels_of(rng, g, 3)
     text = "guidance_scale does not move the images w times as far as from the null class to the class"
     example = (
@@ -176,4 +166,4 @@ def alone(probe: Probe, rng: Generator) -> None:
 def device(probe: Probe, rng: Generator) -> None:
     g = draw(rng, SHAPE, spread=0.2, apart=0.1)
     args = (Thing("model"), Thing("schedule"), labels_of(rng, g, 2), SHAPE, 3.0, 4)
-    keeps_device(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, seed=seed_of(rng))
+    keeps_device(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, served=g.served(), seed=seed_of(rng))

@@ -37,7 +37,7 @@ def besides(images: Tensor, pictures: Tensor) -> Tensor:
 
 
 def ends(probe: Probe, rng: Generator) -> None:
-    w, (a, b) = world(rng, null=False), two(rng)
+    w, (a, b) = world(rng, null=False, turns=True), two(rng)
     out, _ = ask(probe, w, (a, b), 5, seed_of(rng), guidance_scale=1.5)
     wanted = w.picture(w.table[[a, b]])
     for image, picture, what in zip(out[[0, -1]], wanted, ("first image is not class_a", "last image is not class_b")):
@@ -59,7 +59,7 @@ def ends(probe: Probe, rng: Generator) -> None:
 
 def even(probe: Probe, rng: Generator) -> None:
     for count in (5, 4):
-        w, (a, b) = world(rng, null=False), two(rng)
+        w, (a, b) = world(rng, null=False, turns=True), two(rng)
         out, _ = ask(probe, w, (a, b), count, seed_of(rng), guidance_scale=1.5)
         flat, alphas = out.flatten(1), torch.linspace(0, 1, count, dtype=torch.float64)
         # The pictures are linear in the embedding, so the shares of a and b in an embedding show in its picture.
@@ -121,7 +121,7 @@ def guided_by(scale: float, images: Tensor, w: World, classes: tuple[int, int]) 
 
 def guidance(probe: Probe, rng: Generator) -> None:
     for scale in (2.5, 0.0, 1.0):
-        w, classes = world(rng), two(rng)
+        w, classes = world(rng, turns=True), two(rng)
         out, _ = ask(probe, w, classes, 3, seed_of(rng), guidance_scale=scale)
         if not guided_by(scale, out[[0, -1]], w, classes):
             raise Failed(
@@ -133,8 +133,8 @@ def guidance(probe: Probe, rng: Generator) -> None:
 
 def defaults(probe: Probe, rng: Generator) -> None:
     w, classes = world(rng), two(rng)
-    out, about = ask(probe, w, classes, 2, seed_of(rng), num_steps=None)
-    if not guided_by(4, out, w, classes) or len(about.get("times") or ()) != 50:
+    out, times = ask(probe, w, classes, 2, seed_of(rng), num_steps=None)
+    if not guided_by(4, out, w, classes) or len(times) != 50:
         raise Failed(
             "without guidance_scale and num_steps, the row is not that of w = 4 and 50 steps: set both defaults in "
             "the signature, and use the arguments"
@@ -142,7 +142,7 @@ def defaults(probe: Probe, rng: Generator) -> None:
 
 
 def one_image(probe: Probe, rng: Generator) -> None:
-    w, (a, b) = world(rng, null=False), two(rng)
+    w, (a, b) = world(rng, null=False, turns=True), two(rng)
     out, _ = ask(probe, w, (a, b), 1, seed_of(rng), guidance_scale=1.5)
     if not is_along(out[0], w.picture(w.table[[a]])):
         raise Failed("a row of one image is not class_a's: with num_interp = 1, alpha should be 0")
@@ -151,8 +151,8 @@ def one_image(probe: Probe, rng: Generator) -> None:
 def timesteps(probe: Probe, rng: Generator) -> None:
     for steps in (STEPS, 20):
         w = world(rng)
-        times = ask(probe, w, two(rng), 2, seed_of(rng), num_steps=steps)[1].get("times")
-        if not isinstance(times, list) or len(times) != steps or times[-1] != len(w.abar) - 1:
+        _, times = ask(probe, w, two(rng), 2, seed_of(rng), num_steps=steps)
+        if len(times) != steps or times[-1] != len(w.abar) - 1:
             raise Failed(
                 "the model is not called at num_steps different timesteps starting from T - 1: print t in a call with "
                 "num_steps=5. T is schedule.timesteps, not always 1000"
@@ -175,13 +175,13 @@ def rederives(probe: Probe, rng: Generator) -> None:
         row = asked(probe, w, (a, a), 2, seed_of(rng), guidance_scale=4.0, num_steps=steps)
         row.tensor((2, *w.shape))
         null, picture = w.picture(w.table[[-1, a]])
-        if not one_picture_all_the_way(shown(row, w), null + 4 * (picture - null), w.abar):
+        if not one_picture_all_the_way(shown(row), null + 4 * (picture - null), w.abar):
             raise Failed(f"{STALE}, as in ddim_step. With guidance_scale=10, x_0 is clamped in most steps")
 
 
 def device(probe: Probe, rng: Generator) -> None:
     w = world(rng)
-    given = {"num_steps": 3, "besides": w.tensors}
+    given = {"num_steps": 3, "besides": w.tensors, "served": w.served()}
     keeps_device(probe, ROW, *THINGS, *two(rng), 3, w.shape, generator=Seeded(seed_of(rng)), **given)
 
 

@@ -1,7 +1,5 @@
 """The inversion exercise: DDIM backwards, from an image to its noise, and an inpainting step (inpainting.py)."""
 
-import math
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -10,61 +8,11 @@ from torch import Generator, Tensor
 from autograder.exercises.base import Exercise, Failed, Probe, check_of, finite
 from autograder.exercises.calls import Returned, Thing, call, close, keeps_device, seed_of
 from autograder.exercises.inversion import inpainting
+from autograder.exercises.inversion.world import SHAPE, World, draw
+from autograder.exercises.served import firsts
 
 INVERT = "invert_ddim"
-SHAPE = (3, 2, 4, 5)
 NAMES = ("denoise", "x0", "schedule", "timesteps")
-
-
-@dataclass(frozen=True)
-class World:
-    """Images with normally distributed pixels, for which the denoiser of questions.py is exact; here in float64."""
-
-    mean: Tensor  # (C, H, W)
-    width: Tensor  # (C, H, W)
-    abar: Tensor  # (T,)
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        return {"denoiser.mean": self.mean, "denoiser.width": self.width, "schedule.alphas_cumprod": self.abar}
-
-    def level(self, t: int | None) -> Tensor:
-        """abar at t; 1 at None, the clean image."""
-        return self.abar.double()[t] if t is not None else torch.ones((), dtype=torch.float64)
-
-    def eps(self, x: Tensor, t: int) -> Tensor:
-        a = self.level(t)
-        return (1 - a).sqrt() * (x - a.sqrt() * self.mean) / (a * self.width.double() ** 2 + 1 - a)
-
-    def hop(self, x: Tensor, at: int | None, to: int | None, asked: int) -> Tensor:
-        """DDIM's step from one noise level to another, with the eps that the denoiser predicts at timestep `asked`."""
-        a, b, eps = self.level(at), self.level(to), self.eps(x, asked)
-        return b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
-
-    def inverted(self, x0: Tensor, times: list[int]) -> Tensor:
-        """Up through the (descending) times, from the clean image."""
-        x, at = x0.double(), None
-        for to in reversed(times):
-            x, at = self.hop(x, at, to, to if at is None else at), to
-        return x
-
-    def sampled(self, z: Tensor, times: list[int]) -> Tensor:
-        """DDIM down through the same times (Song et al. 2021, eq. 12)."""
-        x = z.double()
-        for at, to in zip(times, [*times[1:], None]):
-            x = self.hop(x, at, to, at)
-        return x
-
-    def images(self, rng: Generator, count: int) -> Tensor:
-        return self.mean + self.width * torch.randn(count, *self.mean.shape, generator=rng)
-
-
-def draw(rng: Generator, shape: tuple[int, ...] = SHAPE) -> World:
-    """A world with a schedule of 60 to 120 timesteps, almost without noise at the first."""
-    steps = int(torch.randint(60, 120, (), generator=rng))
-    u = (torch.arange(steps).double() + 0.6) / (steps + 1)
-    abar = (torch.cos(u * math.pi / 2) ** 2).float()
-    return World(torch.rand(shape[1:], generator=rng) - 0.5, 0.2 + 0.5 * torch.rand(shape[1:], generator=rng), abar)
 
 
 def lists(rng: Generator, world: World) -> list[list[int]]:
@@ -76,7 +24,7 @@ def lists(rng: Generator, world: World) -> list[list[int]]:
 
 def invert(probe: Probe, world: World, x0: Tensor, times: list[int], **more: object) -> Returned:
     given = Thing("denoise"), x0, Thing("schedule"), torch.tensor(times)
-    return call(probe, INVERT, *given, rename=NAMES, besides=world.tensors, **more)
+    return call(probe, INVERT, *given, rename=NAMES, besides=world.tensors, served=world.served(), **more)
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -93,9 +41,7 @@ def asked_where_it_starts(probe: Probe, rng: Generator) -> None:
     for times in lists(rng, world):
         returned = invert(probe, world, world.images(rng, 3), times)
         returned.tensor()
-        seen = returned.of_each_call("times")
-        seen = seen.tolist() if seen is not None else []
-        up = times[::-1]
+        seen, up = firsts(returned.asked, "t"), times[::-1]
         if seen not in ([up[0], *up[:-1]], up[:-1]):  # the first step may ask at 0 or not at all
             raise Failed(
                 "the denoiser is not called once per step, at the timestep where the step starts: print the t that "
@@ -106,8 +52,8 @@ def asked_where_it_starts(probe: Probe, rng: Generator) -> None:
 
 def levels(probe: Probe, rng: Generator) -> None:
     """Every step in closed form. The times go down to 0, so the treatment of the clean image hardly matters."""
-    for _ in range(2):
-        world = draw(rng)
+    for drifts in (False, True):
+        world = draw(rng, drifts=drifts)
         for times in lists(rng, world):
             x0 = world.images(rng, 3)
             close(
@@ -171,7 +117,7 @@ def alone(probe: Probe, rng: Generator) -> None:
 def device(probe: Probe, rng: Generator) -> None:
     world = draw(rng)
     given = Thing("denoise"), world.images(rng, 3), Thing("schedule"), torch.tensor(lists(rng, world)[0])
-    keeps_device(probe, INVERT, *given, rename=NAMES, besides=world.tensors)
+    keeps_device(probe, INVERT, *given, rename=NAMES, besides=world.tensors, served=world.served())
 
 
 check = partial(check_of, INVERT, inpainting.LESSON)

@@ -54,10 +54,10 @@ def evaluations(name: str, probe: Probe, rng: Generator) -> None:
     flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
     returned = step(probe, name, flow, xt, 0.8, 0.5)
     returned.tensor()
-    calls, wanted = returned.about.get("calls"), EVALUATIONS[name]
+    calls, wanted = len(returned.asked), EVALUATIONS[name]
     if calls != wanted:
         raise Failed(
-            f"the number of evaluations is wrong: {name} calls the field {str(calls)[:9]} times in one step instead "
+            f"the number of evaluations is wrong: {name} calls the field {calls} times in one step instead "
             f"of {wanted}. Put a print into a field of your own to count. Each evaluation costs a pass through the "
             "network, so store a velocity that you need twice"
         )
@@ -86,14 +86,8 @@ LANDING = (
 
 
 def visited(probed: Returned, x: torch.Tensor, moment: float) -> bool:
-    moments = probed.of_each_call("moments")
-    if moments is None:
-        return False
-    points = [probed.after.get(f"point{i}") for i in range(len(moments))]
-    return any(
-        p is not None and p.shape == x.shape and abs(float(m) - moment) < 1e-4 and (p.double() - x).abs().max() < 1e-3
-        for p, m in zip(points, moments)
-    )
+    pairs = ((asked["x"].double(), float(asked["t"])) for asked in probed.asked)
+    return any(p.shape == x.shape and abs(t - moment) < 1e-4 and (p - x).abs().max() < 1e-3 for p, t in pairs)
 
 
 def order(name: str, probe: Probe, rng: Generator) -> None:
@@ -120,7 +114,8 @@ def stands_still(probe: Probe, rng: Generator) -> None:
 def device(name: str, probe: Probe, rng: Generator) -> None:
     flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
     moments = torch.tensor(0.8), torch.tensor(0.5)
-    keeps_device(probe, name, Thing("field"), xt, *moments, rename=("field", "xt", "t", "t_next"), besides=flow.tensors)
+    more = {"rename": ("field", "xt", "t", "t_next"), "besides": flow.tensors, "served": flow.served()}
+    keeps_device(probe, name, Thing("field"), xt, *moments, **more)
 
 
 euler = partial(check_of, EULER, "lesson 5.4, “Euler and Heun”")

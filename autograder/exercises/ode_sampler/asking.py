@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from autograder.child.protocol import Tensors
+from autograder.exercises import served
 from autograder.exercises.base import Failed, Probe, finite, returned
 from autograder.exercises.calls import Returned, Thing, call
+from autograder.exercises.served import Served
 
 SHAPES = ((3, 2, 4, 5), (1, 1, 3, 3), (4, 4, 4, 4))
 TRY = "with field = lambda x, t: 0 * x + t, xt = torch.zeros(1, 1), t = torch.tensor(1.0), t_next = torch.tensor(0.5)"
@@ -14,14 +17,26 @@ TRY = "with field = lambda x, t: 0 * x + t, xt = torch.zeros(1, 1), t = torch.te
 
 @dataclass(frozen=True)
 class Flow:
-    """Images with normally distributed pixels, carried to noise on the straight path; as in questions.py."""
+    """Images with normally distributed pixels, carried to noise on the straight path."""
 
     mean: Tensor  # (C, H, W)
     width: Tensor  # (C, H, W)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        return {"field.mean": self.mean, "field.width": self.width}
+        """What the child gets: nothing of the field."""
+        return {"field.weight": torch.ones(1)}
+
+    def served(self) -> Served:
+        """The field for one request."""
+        return Served(self.answer)
+
+    def answer(self, x: Tensor, t: Tensor) -> Tensors:
+        """The field: dx/dt at x (B, C, H, W) and t, a 0-d tensor. It rejects inputs that do not fit."""
+        served.images("the field", x, tuple(self.mean.shape))
+        if t.dim():
+            raise ValueError(f"the field expects one time, a 0-d tensor, but got t of shape {tuple(t.shape)}")
+        return {"v": self.velocity(x, float(t)).to(x.dtype)}
 
     def velocity(self, x: Tensor, t: float) -> Tensor:
         """E[eps - x0 | x] in float64: a regression between normal variables."""
@@ -52,14 +67,14 @@ def hops(rng: Generator, up: bool) -> list[tuple[float, float]]:
 
 def step(probe: Probe, name: str, flow: Flow, xt: Tensor, t: float, s: float, **more: object) -> Returned:
     moments = torch.tensor(t, dtype=xt.dtype), torch.tensor(s, dtype=xt.dtype)
-    names = ("field", "xt", "t", "t_next")
-    return call(probe, name, Thing("field"), xt, *moments, rename=names, besides=flow.tensors, **more)
+    more = {"rename": ("field", "xt", "t", "t_next"), "besides": flow.tensors, "served": flow.served(), **more}
+    return call(probe, name, Thing("field"), xt, *moments, **more)
 
 
 def walked(probe: Probe, name: str, flow: Flow, start: Tensor, count: int) -> Tensor:
     """Where `count` equal steps from t = 1 to t = 0 end, in float64."""
     times = torch.linspace(1, 0, count + 1, dtype=torch.float64)
-    about, out = probe.both("walk", {**flow.tensors, "start": start, "times": times}, name=name)
+    about, out = probe.both("walk", {**flow.tensors, "start": start, "times": times}, flow.served(), name=name)
     if "out" not in out:
         raise Failed(f"{name} returns {returned(about)} instead of a tensor")
     if out["out"].shape != start.shape:

@@ -11,20 +11,15 @@ import runpy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 
 from autograder.adapters import report
 from autograder.authoring.mutants import InProcess, banks
 from autograder.authoring.replay import grader_of
 from autograder.child import protocol
-from autograder.exercises import EXERCISES, inversion, ode_sampler
+from autograder.exercises import EXERCISES
 from autograder.exercises.base import Failed
-from autograder.exercises.calls import MOST_CALLS, Returned
-from autograder.exercises.guided_sampling import sampling as guided_sampling
-from autograder.exercises.interpolation import world as interpolation
 from autograder.grading import batch, blame, checking, judging
 from autograder.grading.judging import judge_notebook
 from autograder.grading.results import OUTCOMES
@@ -40,14 +35,18 @@ SOME["conditioner"] = replace(BY_NAME["conditioner"], checks=BY_NAME["conditione
 
 
 class Lying(InProcess):
-    """Answers as a child does, and changes what it says."""
+    """Answers as a child does, and changes what it says, also to a model."""
 
     printed, peak_bytes, sent, change = "", 0, 0, staticmethod(lambda n, h, x: (h, x))
 
-    def ask(self, header, tensors=None, timeout_s=20.0):
+    def ask(self, header, tensors=None, timeout_s=20.0, serve=None):
         if header["op"] == "load":
             return super().ask(header, tensors)
-        reply = self.change(self.sent, *super().ask(header, tensors))
+
+        def changed(given):
+            return serve(through_the_wire(*self.change(self.sent, {protocol.EVALUATE: True}, given))[1])
+
+        reply = self.change(self.sent, *super().ask(header, tensors, timeout_s, serve and changed))
         self.sent += 1
         try:
             return through_the_wire(*reply)
@@ -113,26 +112,6 @@ def test_no_reply_takes_the_score_away(attack, judged, honest, got):
         assert "unexpected" not in result.instructor, (name, result.instructor["unexpected"])  # each has its sentence
         assert all(t.output.isprintable() and len(t.output) < 1200 for t in result.tests)
         got(f"{attack} ({name})", result.score - without.score, f"none; outcome {result.outcome}")
-
-
-LONG = torch.tensor([99, 0], dtype=torch.uint8).repeat(MOST_CALLS)
-
-
-@pytest.mark.parametrize(
-    "reads",
-    [
-        guided_sampling.times_of,
-        lambda returned: interpolation.shown(returned, SimpleNamespace(abar=torch.ones(100), shape=(1,))),
-        lambda returned: ode_sampler.visited(returned, torch.ones(1), 0.5),
-        lambda returned: inversion.asked_where_it_starts(None, torch.Generator()),
-    ],
-)
-def test_a_long_record_of_calls_is_not_walked_through(reads, monkeypatch):
-    """A message has room for 64 million of them, which took 25 GB as a list of tensors."""
-    returned = Returned("answer", torch.ones(1), {}, {"times": LONG, "moments": LONG}, {})
-    monkeypatch.setattr(inversion, "invert", lambda *_, **__: returned)
-    with pytest.raises(Failed, match="more than 100,000 times"):
-        reads(returned)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyError, RecursionError, AssertionError, StopIteration, ValueError])

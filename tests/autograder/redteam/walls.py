@@ -188,6 +188,11 @@ WAITS = {
         "index = json.dumps({'x': {'dtype': 'U8', 'shape': [2 << 20], 'data_offsets': [0, 2 << 20]}}).encode()\n"
         "question(); send(frame({}, struct.pack('<Q', len(index)) + index + bytes(2 << 20))); question()",
     ),
+    "a model that this question does not have": (
+        "if serve is None:",
+        "if False:",
+        "question(); send(frame({'evaluate': True})); question()",
+    ),
     "a malformed result": (
         'raise Failure("invalid_output", "The answer\'s process sent a malformed result.") from error',
         "raise",

@@ -91,6 +91,20 @@ def test_the_time_that_counts(clock, monkeypatch):
     assert looks.dog.spent == pytest.approx(24)
 
 
+def test_a_child_that_waits_for_its_model_is_charged_what_the_model_computes(clock, monkeypatch):
+    looks = Looks(clock, monkeypatch)
+    with looks.dog.asking():
+        looks.dog.doing = "serving"
+        looks.go(30, computed=0, runnable=False)  # the grader is starved
+        assert looks.dog.spent == 0
+        looks.dog.lent += 3
+        looks.go(2, computed=1, runnable=False)
+        assert looks.dog.spent == pytest.approx(4)
+        looks.dog.doing = "sending"
+        looks.go(2, computed=0, runnable=False)
+        assert looks.dog.spent == pytest.approx(6)
+
+
 def test_what_the_start_took_is_not_charged_to_the_first_question(clock, monkeypatch):
     """The watchdog looks twenty times a second, so its last look may lie before the end of the start."""
     looks = Looks(clock, monkeypatch)

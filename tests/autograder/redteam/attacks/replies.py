@@ -28,7 +28,7 @@ def fields(**values):
     return lambda n, h, x: (h | values, x)
 
 
-FUNCTIONS = ("guided_sampling", "interpolation", "ddim")
+FUNCTIONS = ("guided_sampling", "interpolation", "inversion", "ode_sampler", "ddim")
 MODULES = ("adagn", "cross_attention", "ema")
 ATTACKS = {
     "float64 in every second reply": (every_second(torch.Tensor.double), (*FUNCTIONS, "label_dropout")),
@@ -49,9 +49,9 @@ ATTACKS = {
         ("conditioner", "cross_attention", "guided_sampling"),
     ),
     "lists with invalid contents": (
-        fields(kinds=[{}], times=[None, "9"], shares=[1], devices=[[]]), ("interpolation", "adagn", "label_dropout"),
+        fields(kinds=[{}], left=[None, "9"], shares=[1], devices=[[]]), ("interpolation", "adagn", "label_dropout"),
     ),
-    "hugely negative counts": (fields(parameters=INTS, reached=INTS, calls=INTS), ("adagn", "architecture")),
+    "hugely negative counts": (fields(parameters=INTS, reached=INTS), ("adagn", "architecture")),
     "a boolean for a number, and a number for a boolean": (
         fields(parameters=True, elsewhere=1, drew=0.0), ("adagn", "guided_sampling"),
     ),

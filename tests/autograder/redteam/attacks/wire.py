@@ -6,6 +6,7 @@ ATTACKS = {
     "the answers before the questions": ("send(frame({}) * 40); time.sleep(60)", BAD),
     "each answer twice": ("while ask(): send(frame({}) * 2)", BAD),
     "a forged answer after the last one": ("while ask(): send(frame({}) + b'\\0')", BAD),
+    "calls of a model that is not there": ("while ask(): send(frame({'evaluate': True}))", BAD),
     "nothing but praise": (
         "while ask(): send(frame({'score': 10, 'passed': True, 'outcome': 'graded', 'tests': []}))",
         GRADED,
