@@ -35,6 +35,7 @@ COUNTERS = (
     ("net", INTEGER, NORM.format("num_batches_tracked", "7")),
     ("odd", STEPS, OWN.format("zeros(1).int()", "7")),
 )
+FAR = 100.0  # times the usual weights
 PATHS = {"net": path, "odd": odd_path}
 
 
@@ -86,12 +87,19 @@ def counters(probe: Probe, rng: Generator) -> None:
 
 
 def precision(probe: Probe, rng: Generator) -> None:
-    values = {n: v.double() if v.is_floating_point() else v for n, v in path(rng, 3).items()}
-    out = follow(probe, values, double=True)
+    """Also with weights far beyond the usual range, where a clamp shows."""
+    values, decay = path(rng, 3), 0.5
+    values |= {n: FAR * v.double() for n, v in values.items() if v.is_floating_point()}
+    out = follow(probe, values, runs=[{"decay": decay}], double=True)
     for name in PARAMETERS:
         got = tensor(out, f"0.{name}", (4, *SHAPES[name]), f"`{name}` of ema.module", None)
         if got.dtype != torch.float64:
             raise Failed(
                 f"ema.module is {got.dtype} for a model in float64: try net = nn.Linear(1, 1).double(). Copy with "
                 "copy.deepcopy, which keeps the model's dtype, and do not call .float() or .half()"
+            )
+        if not near(got / FAR, average(values[name], decays(3, decay)) / FAR):
+            raise Failed(
+                "for large weights in float64 the average is wrong: if the other checks pass, look for a clamp, or for "
+                "a step in float16"
             )

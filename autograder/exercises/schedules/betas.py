@@ -16,8 +16,9 @@ def between(rng: Generator, low: float, high: float) -> float:
 
 
 def lengths(rng: Generator) -> list[int]:
-    """A short schedule, where an error of one step is large, a medium one, and the usual one."""
-    return [int(torch.randint(8, 30, (), generator=rng)), int(torch.randint(100, 500, (), generator=rng)), 1000]
+    """A short schedule, where an error of one step is large, a medium one, the usual one, and a longer one."""
+    short, medium, long = (int(torch.randint(*ends, (), generator=rng)) for ends in ((8, 30), (100, 500), (1001, 2000)))
+    return [short, medium, 1000, long]
 
 
 def betas(probe: Probe, name: str, timesteps: int, **kwargs: float) -> Tensor:
