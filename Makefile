@@ -1,7 +1,8 @@
 # Two entry points: `make demo` and `make test`. Each installs everything it needs into .venv, from requirements.lock:
 # with uv if it is present or can be installed, else with pip (WITH=pip: always pip). TORCH=cpu: without CUDA.
 # EXTRAS=none: for students only; EXTRAS=grader,lti: for graders. COPY=1: .venv then works without the clone.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p $(RECENT) 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
@@ -25,13 +26,16 @@ help:
 	@echo "make exercises     generate exercises/ from solutions/"
 	@echo "make lock          update requirements.lock from pyproject.toml (ARGS=--upgrade: newest versions; needs uv)"
 	@echo "make wheel         a wheel with everything that ships, in build/dist"
+	@echo "make sandbox       installs bubblewrap, in which student code runs (Debian, Ubuntu)"
+	@echo "make clean         removes .venv and what the above leave in build; grades and runs stay"
 
 setup: $(DONE)
 
 # The mark is written last, so that a half-installed environment never counts as complete.
 $(DONE): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name yours with: make PYTHON=python3"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" $(RECENT) || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; install one, or name yours with: make PYTHON=/path/to/python3.12"; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python scripts/install.py --with $(WITH) --torch $(TORCH) --extras $(EXTRAS) $(if $(COPY),--copy)
 	@touch $@
 
@@ -84,5 +88,6 @@ wheel: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/dist ./build/wheel
 	@ls build/dist/*.whl
 
+# What this file makes, and nothing else: build/ also holds grades, marks by hand and training runs.
 clean:
-	rm -rf build $(VENV)
+	rm -rf $(VENV) $(addprefix build/,demo dist gallery lessons npm npm-playground pages playground site wheel)

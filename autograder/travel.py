@@ -27,7 +27,9 @@ PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "
 PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # in an exercise's folder
 INSTRUCTORS = ("nbgrader", "jupyter_client")  # a module that needs one of these is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads
-JUNK = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".DS_Store", ".*_hints.json")
+JUNK = shutil.ignore_patterns(
+    *("__pycache__", ".ipynb_checkpoints", "*.tmp", "*.egg-info", ".venv", ".DS_Store", ".*_hints.json")
+)
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -59,5 +59,5 @@ def in_sigma(denoiser: Denoiser, schedule: DiffusionSchedule) -> SigmaDenoiser:
 
 
 def sigma_field(denoise: SigmaDenoiser) -> Callable[[Tensor, Tensor], Tensor]:
-    """The slope dx/dsigma = (x - x0_hat) / sigma (eq. 3): a field for `flow.heun_step`, with sigma in place of t."""
+    """The slope dx/dsigma = (x - x0_hat) / sigma (eq. 1 and 3), sigma > 0: a field for `flow.heun_step`, in sigma."""
     return lambda x, sigma: (x - denoise(x, sigma.expand(len(x)))) / sigma

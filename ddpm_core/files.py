@@ -73,7 +73,7 @@ def read(path: Path | str, skip: str = "no such prefix") -> tuple[dict[str, Tens
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as e:
         raise CheckpointError(f"{text} is damaged: it is not JSON with a `config`; restore it or train again") from e
     try:
-        content = weights.read_bytes()  # in one piece: a training that goes on may replace the file at any time
+        content = weights.read_bytes()  # in one piece: a running training can replace the file at any time
         tensors = {k: v for k, v in load(content).items() if not k.startswith(skip)}
         meta = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, OSError) as e:

@@ -41,5 +41,5 @@ class Autoencoder(nn.Module):
     def loss(self, x: Tensor, generator: Generator, kl_weight: float = 1e-4) -> Tensor:
         """Squared error, plus a weak pull of the latents towards a normal distribution (Kingma & Welling 2014)."""
         mean, log_var = self.posterior(x)
-        z = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=generator)
+        z = mean + (log_var / 2).exp() * torch.randn(mean.shape, generator=generator).to(mean)
         return F.mse_loss(self.decoder(z), x) + kl_weight * 0.5 * (mean**2 + log_var.exp() - 1 - log_var).mean()

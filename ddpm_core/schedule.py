@@ -48,7 +48,7 @@ def at(values: Tensor, t: Tensor, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DiffusionSchedule:
-    """abar at every timestep, (T,), computed in float64 and stored in float32; 0 <= abar < 1."""
+    """abar at every timestep, (T,), computed in float64, by default stored in float32; 0 <= abar < 1."""
 
     alphas_cumprod: Tensor
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import ddpm_tools.unet2d  # noqa: F401 - saved caption models name it
 from ddpm_core.checkpoint import CheckpointError, load, read
 from ddpm_core.conditioning import strategy
 from ddpm_core.data import ImageData

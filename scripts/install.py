@@ -35,6 +35,7 @@ AS_UV = {  # pip's setting: uv's environment variable, and what separates its va
     "proxy": ("ALL_PROXY", " "),
 }
 PLACES = ("index-url", "extra-index-url", "find-links")
+TESTED = (3, 13)  # the newest Python that the course was tested with
 
 
 def pip_settings(listed: str) -> dict[str, str]:
@@ -118,7 +119,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if uv:
         print("uv could not install the lock; pip takes over", file=sys.stderr)
-    return 0 if run(*pip, "install", "--quiet", *wanted(LOCK, a.extras)) and run(*pip, "install", *clone) else 1
+    if run(*pip, "install", "--quiet", *wanted(LOCK, a.extras)) and run(*pip, "install", *clone):
+        return 0
+    print(f"the packages could not be installed, as said above; {remedy(sys.version_info[:2])}", file=sys.stderr)
+    return 1
+
+
+def remedy(python: tuple[int, int]) -> str:
+    """Return what to do about packages that could not be installed."""
+    if python <= TESTED:
+        return "type the same command again once their index can be reached"
+    newest = ".".join(map(str, TESTED))
+    return f"your Python may be too new: install {newest}, remove {sys.prefix}, and type `make PYTHON=python{newest}`"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ USR = ("bin", "lib", "lib32", "lib64", "libx32", "sbin", "share")
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=8192:8192")  # podman wants more than some roots may have
 STAND_INS = {
     "apt-get": '#!/bin/sh\necho "apt-get $*" >> /etc/asked\n',
-    "python3.11": f'#!/bin/sh\nmkdir "$3" && ln -s {sys.prefix}/bin {sys.prefix}/lib {sys.prefix}/pyvenv.cfg "$3"\n',
+    "python3.11": '#!/bin/sh\n[ "$1" = -c ] && exit\n'
+    f'mkdir "$3" && ln -s {sys.prefix}/bin {sys.prefix}/lib {sys.prefix}/pyvenv.cfg "$3"\n',
     "uv": '#!/bin/sh\necho "uv $*" >> .venv/asked\n'
     'case "$*" in *" -e .") ;; *" .") exec .venv/bin/python setup.py --quiet build_py --build-lib .venv/copy ;; esac\n',
 }

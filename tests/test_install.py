@@ -69,7 +69,7 @@ def test_with_uv_the_lock_then_the_clone(tried):
 
 
 @pytest.mark.parametrize("why", ["no uv", "uv fails", "asked for"])
-def test_pip_takes_over(tried, monkeypatch, why):
+def test_pip_takes_over(tried, monkeypatch, why, capsys):
     words, failing = tried
     if why == "no uv":
         monkeypatch.setattr(install, "find_uv", lambda pip: None)
@@ -81,6 +81,12 @@ def test_pip_takes_over(tried, monkeypatch, why):
     assert len(words) == 2 + (why == "uv fails")
     failing.add("pip")
     assert install.main([]) == 1
+    assert "could not be installed, as said above; " in capsys.readouterr().err
+
+
+def test_what_to_do_about_a_failure_depends_on_the_python():
+    assert install.remedy((3, 13)) == install.remedy((3, 11)) and "again" in install.remedy((3, 11))
+    assert install.remedy((3, 14)).endswith(", and type `make PYTHON=python3.13`")
 
 
 def test_without_cuda_nothing_of_it_is_installed_and_the_default_is_as_it_was(tried, capsys):

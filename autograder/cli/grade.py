@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from autograder.adapters import asked, classlist, extensions, report, table
 from autograder.adapters.report.notes import Notes, flags
 from autograder.cli import hints
-from autograder.exercises import EXERCISES, assignments
+from autograder.exercises import EXERCISES
 from autograder.gate import plot
 from autograder.grading import batch, private
 from autograder.grading.grader import band_file
@@ -142,14 +142,15 @@ def enter_class(a: argparse.Namespace, notes: Notes, more: extensions.Given, odd
 
 def check_notebook(notebook: Path, gate: bool = True, seed: int | None = None, as_json: bool = False) -> bool:
     """The same checks with the course's own classifier, on the student's machine; True if all is well."""
+    if notebook.is_dir():
+        some = next((f"such as {p}" for p in sorted(notebook.glob("*.ipynb"))), "a file that ends in .ipynb")
+        raise ValueError(f"{notebook} is a folder; give one notebook, {some}")
     exercise = next((e for e in EXERCISES.values() if e.name == notebook.stem), None)
     if exercise is None:
         known = ", ".join(f"{e.name}.ipynb" for e in EXERCISES.values())
-        raise ValueError(f"{notebook.name} is not a graded notebook; known: {known} (of {', '.join(assignments())})")
-    if notebook.is_dir():
-        raise ValueError(f"{notebook} is a folder; give the notebook itself")
+        raise ValueError(f"{notebook.name} is not a graded notebook; known: {known}; give yours the name it came with")
     if not notebook.is_file():
-        raise ValueError(f"there is no file {notebook}")
+        raise ValueError(f"there is no file {notebook.absolute()}; correct the path, or go to the course's folder")
     torch.set_num_threads(1)
     walls = child_process.available() is None
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed

@@ -92,8 +92,10 @@ TASKS = {
 TASK = {name: task for task, names in TASKS.items() for name in names}
 
 
-# Packages of the extra `grader`, which a student's installation does not have.
+# Packages of the extra `grader`, which a student's installation does not have, and of the extra `lti`.
 GRADERS = ("nbgrader", "nbformat", "sqlalchemy", "psycopg", "dask", "distributed", "copydetect")
+LTI = ("pylti1p3",)
+RESUMES = ("calibrate", "demo", "grade", "post")  # the others begin again
 
 
 def parser() -> Root:
@@ -199,8 +201,10 @@ def course_of(given: Path) -> Path:
 
 def sentence_of(error: Exception) -> str:
     """What went wrong; system errors without their numbers, with a remedy."""
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in GRADERS:
-        return f"this needs {error.name}, a package of the extra `grader`: run `pip install {error.name}`"
+    package = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in (*GRADERS, *LTI):
+        extra = "grader" if package in GRADERS else "lti"
+        return f"this needs {package}, a package of the extra `{extra}`: run `pip install {package}`"
     if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("autograder."):
         return "this command is for instructors: it needs the whole course, not the students' bundle"
     if isinstance(error, OSError) and error.filename and error.strerror:
@@ -220,7 +224,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"autograder {a.command}: {sentence_of(e)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt as e:
-        told = str(e) or "interrupted; run the same command to continue where it stopped"
+        again = "to continue where it stopped" if a.command in RESUMES else "again"
+        told = str(e) or f"interrupted; run the same command {again}"
         print(f"\nautograder {a.command}: {told}", file=sys.stderr)
         sys.stderr.flush()
         scratch.clear()

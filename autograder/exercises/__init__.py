@@ -4,6 +4,7 @@ NAME/__init__.py      EXERCISE: its answer cells, its checks, and what the child
 NAME/questions.py     the questions that the child asks of an answer, if those in autograder/child do not fit
 NAME/gate.py          GATE: how a trained answer is judged, for exercises that train one
 NAME/hints.txt        what `autograder check` says when a check fails again; beside the folders: for shared checks
+NAME/rubric.txt       what earns the points of the written answer; never released
 NAME/mutants.txt      known right and wrong answers, which show what the checks detect; never released
 NAME/references.txt   designs from which the gate's limits are computed; never released
 """

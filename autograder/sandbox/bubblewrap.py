@@ -148,7 +148,8 @@ def _start_once(bwrap: str, euid: int) -> str | None:
 def _remedy(said: str, euid: int, root: Path = Path("/")) -> str:
     """Return the one command most likely to help, given the error that bubblewrap printed."""
     if "nknown option" in said:
-        return "`sudo apt-get install --only-upgrade bubblewrap` (0.7 or later is needed)"
+        newer = "0.7 or later is needed, as in Debian 12 and Ubuntu 24.04; an older system needs a container"
+        return f"`sudo apt-get install --only-upgrade bubblewrap` ({newer})"
     if "failed to exec" in said:  # the unprivileged user cannot read the interpreter
         return f"`chmod -R go+rX {sys.base_prefix} {sys.prefix}`"
     container = next((found for mark, found in CONTAINERS.items() if (root / mark).exists()), None)

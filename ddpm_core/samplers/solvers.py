@@ -2,8 +2,8 @@
 
 Each takes a denoiser (xt, t) -> (x0_hat, eps), the initial noise xt (B, ...), and a descending list of timesteps. It
 steps from each entry to the next, and from the last to the clean image (abar = 1), so the spacing is exact for any
-number of steps. (diffusers' DDIM steps to t - T//n instead. If n does not divide T, that is not the next entry, and it
-misses the clean image.) You can plot, log or stop after any step.
+number of steps. (diffusers' DDIM steps to t - T//n instead. If n does not divide T, that is not the next entry of its
+"trailing" spacing, and it can miss the clean image.) You can plot, log or stop after any step.
 
 All of them step with the denoiser's eps, even if it does not agree with xt and x0_hat, as in CFG++.
 """

@@ -1,6 +1,7 @@
 """The students' bundle: complete enough to work from, and without anything that gives an answer away."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,14 @@ def test_nothing_in_it_gives_an_answer_away(students):
 def test_the_laboratory_that_a_lesson_leads_to_needs_no_server(students):
     page = (students / "playground/lab/index.html").read_text(encoding="utf-8")
     assert "Guidance laboratory" in page and ' src="' not in page and 'rel="stylesheet"' not in page
+
+
+def test_its_pages_lead_nowhere_that_is_not_there(students):
+    pages = [students / "README.md", *students.glob("docs/*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))]
+    assert (students / "README.md", "docs/challenges.md") in links and len(pages) > 3
+    assert not [link for page, link in links if ":" not in link and not (page.parent / link).exists()]
+    assert "[the network that ships](#few-steps)" in (students / "docs/challenges.md").read_text(encoding="utf-8")
 
 
 def test_assistants_are_asked_to_tutor(students):
@@ -108,6 +117,17 @@ def test_the_bundle_replaces_itself_but_nothing_else(students, tmp_path):
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ValueError, match="is not the course's folder"):
         bundle.make(tmp_path / "x", tmp_path)
+
+
+def test_what_is_installed_in_it_stays_when_it_is_replaced(tmp_path):
+    """As on a hub, where servers run from the bundle's own environment."""
+    out = bundle.make(tmp_path / "students", ROOT)
+    (out / ".venv/bin").mkdir(parents=True)
+    (out / ".venv/bin/python").write_text("an interpreter")
+    (out / "LICENSE").unlink()
+    assert bundle.make(out, ROOT) == out and (out / "LICENSE").is_file()
+    assert (out / ".venv/bin/python").read_text() == "an interpreter"
+    assert [p.name for p in tmp_path.iterdir()] == ["students"]
 
 
 def test_a_bundle_is_never_written_over_what_it_is_made_from(students, monkeypatch):

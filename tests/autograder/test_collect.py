@@ -289,6 +289,10 @@ def test_links_among_the_submissions_are_not_followed(tmp_path):
             ("--format", "canvas", "--assignment", TASK),
             "has no submissions in the format canvas",
         ),
+        *(
+            ([("Ada Lovelace_1_assignsubmission_file/ema.ipynb", "x")], words, "Moodle names them: use --format moodle")
+            for words in (("--format", "canvas", "--assignment", TASK), ("--assignment", TASK))
+        ),
         ([("a/ema.ipynb", "x")], ("--assignment", "9_9"), "unknown assignment '9_9'; known: 5_1"),
         ([("a/ema.ipynb", "x")], ("--timezone", "Mars/Base"), "no time zone 'Mars/Base'; write one like Europe/Berlin"),
         ([("a/ema.ipynb", "x")], ("--times", "none.csv"), "none.csv cannot be read"),
@@ -346,7 +350,7 @@ def test_the_page_s_commands_are_commands():
     page = (Path(__file__).resolve().parents[2] / "docs/class.md").read_text(encoding="utf-8")
     lines = re.search(r"```sh\n(.*?)```", page, re.S)[1].strip().splitlines()
     assert [parser().parse_args(shlex.split(line)[1:]).command for line in lines] == [
-        *("collect", "grade", "return", "export"),
+        *("collect", "grade", "export", "return"),
     ]
     table = re.search(r"```text\n(.*?)```", page, re.S)[1]
     assert table.startswith("student,assignment,extra,due\n") and len(table.splitlines()) == 3

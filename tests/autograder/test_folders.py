@@ -188,7 +188,7 @@ def test_what_cannot_be_written_to_is_said_at_the_start(handed_in, tmp_path, cap
             ["package", "5_2_guidance", "--format", "gradescope", "--out", tmp_path / "folder"],
             "cannot be used (Is a directory)",
         ),
-        (["check", tmp_path / "folder"], "is not a graded notebook"),
+        (["check", tmp_path / "folder"], "is a folder; give one notebook, a file that ends in .ipynb"),
         (["challenge", "test", tmp_path / "none.ipynb", "--name", "x", "--track", "conditioning"], "there is no noteb"),
         (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", "postgresql+psycopg://me@h:abc/x"], "URL is not"),
         (["grade", handed_in, "--out", tmp_path / "o", "--gradebook", f"sqlite:///{file}"], "is not a gradebook"),
@@ -220,5 +220,5 @@ from autograder.cli.main import main
 main(["status"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    told = "autograder status: interrupted; run the same command to continue where it stopped"
+    told = "autograder status: interrupted; run the same command again"
     assert done.returncode == 130 and done.stderr.strip() == told

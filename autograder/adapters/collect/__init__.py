@@ -4,6 +4,7 @@ Nothing is lost: what does not count (earlier attempts, unexpected files) goes t
 stay in the zip. A sentence names each.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from autograder.adapters import classlist
@@ -13,7 +14,8 @@ from autograder.adapters.collect.people import students
 from autograder.adapters.collect.source import Collected, Source
 from autograder.adapters.collect.taking import Taking
 from autograder.exercises import assignments
-from autograder.intake.archive import opened
+from autograder.intake.archive import Entry, opened
+from autograder.intake.lms_names import looks_like
 
 
 def collect(file: Path, source: Source, submitted: Path) -> Collected:
@@ -30,8 +32,7 @@ def collect(file: Path, source: Source, submitted: Path) -> Collected:
     with exchange.opened(file, source.assignment) if source.form == "nbgrader" else opened(file) as archive:
         uploads, done.problems = FORMATS[source.form](archive.entries)
         if not uploads:
-            hint = "see --format" if archive.entries else "it has no files"
-            raise ValueError(f"{file} has no submissions in the format {source.form}; {hint}")
+            raise ValueError(f"{file} has no submissions in the format {source.form}; {why_not(archive.entries)}")
         names, more = students(uploads, people, source.form)
         done.problems += more
         submitted.mkdir(parents=True, exist_ok=True)
@@ -40,3 +41,11 @@ def collect(file: Path, source: Source, submitted: Path) -> Collected:
     if people:
         classlist.save((classlist.beside(submitted) | {p.id: p for p in people}).values(), submitted)
     return done
+
+
+def why_not(entries: Sequence[Entry]) -> str:
+    """Return what may be wrong with an archive in which nothing fits the format."""
+    if not entries:
+        return "it has no files"
+    form = next(filter(None, (looks_like(part) for e in entries for part in e.parts)), "")
+    return f"its files are named as {form.title()} names them: use --format {form}" if form else "see --format"

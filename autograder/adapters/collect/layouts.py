@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autograder.exercises import assignments
 from autograder.intake.archive import Entry, shown
-from autograder.intake.lms_names import CANVAS, MOODLE
+from autograder.intake.lms_names import CANVAS, MOODLE, looks_like
 
 SUBMISSION = re.compile(r"(?P<student>[^+]+)\+(?P<assignment>[^+]+)\+(?P<time>[0-9:. -]+) UTC(\+.*)?", re.S)
 SUFFIX = re.compile(
@@ -92,7 +92,9 @@ def plain(entries: Sequence[Entry]) -> Read:
     )
     for entry in entries:
         parts = entry.parts[1:] if wrapped else entry.parts
-        if len(parts) == 3 and parts[1] in known:
+        if looks_like(parts[0]) == "moodle":
+            problems.append(f"{shown(entry.name)} has a name that Moodle gives; not taken")
+        elif len(parts) == 3 and parts[1] in known:
             found.append(Upload(parts[0], "", parts[2], (), False, entry, parts[1]))
         elif len(parts) == 2:
             found.append(Upload(parts[0], "", parts[1], (), False, entry))
