@@ -33,7 +33,7 @@ from ddpm_tools.train.runs import class_index, shortened, train_run
 SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
 COLOUR_SCALES = (1, 2, 4, 8)
-WAY_W = 4.0  # for the animations and the colour walks: at 2 their classes are hard to recognise
+WAY_W = 2.0  # for the animations and the colour walks: enough to recognise the classes, and natural colours
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,6 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
     how = Drawing(sizes.colour_n, steps=sizes.colour_steps, seed=seed, config=SampleConfig("dpm++"), progress=True)
     sweep(loaded, out, COLOUR_SCALES, how)
     way(loaded, out, seed, sizes.way_steps)
-    # At this w a linear path is overexposed half-way; mixed scores are not.
     interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=WAY_W, steps=2 * sizes.colour_steps), "scores")
     told, millions = loaded.record["provenance"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
     note = (

@@ -35,7 +35,7 @@ from ddpm_tools.reports.moving import HELD, MS, Frame
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
 SCALES, FRAMES, LAST = (1, 4), 24, 999  # the laboratory's scales, frames from noise to data, and the noisiest timestep
-GROWTH = (1, 8, 21)  # of the guidance scale in `colour`: from, to, and number of pictures
+GROWTH = (1, 5, 17)  # of the guidance scale in `colour`: from, to, and number of pictures
 SHARP = ("guidance", "class_report")  # letters and lines need quality; noise is costly to store
 SEED, SOLVER = 0, SampleConfig("dpm++")
 

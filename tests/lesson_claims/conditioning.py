@@ -70,9 +70,8 @@ def holds(results: dict) -> None:
     for pair in ("cat", "airplane", "automobile", "bird"):
         for w in ("2", "3"):
             middle = {path: grain[f"{pair} {w} {path} 0.5"] for path in ("linear", "spherical", "scores")}
-            more = middle["spherical"] / max(middle["linear"], middle["scores"])
-            assert more > 1.3 or (1 < more < 1.15 and pair == "automobile")  # "hardly show it"
-            assert abs(middle["scores"] / grain[f"{pair} {w} scores 0"] - 1) < 0.2  # the ends' own grain
+            assert middle["spherical"] > 1.1 * max(middle["linear"], middle["scores"]), (pair, w)
+            assert middle["scores"] < 1.01 * max(grain[f"{pair} {w} scores {end}"] for end in (0, 1)), (pair, w)
     assert results["one_noise"][0] < 1e-5 < 0.1 < results["one_noise"][1]
     swept = results["swept"]
     assert swept["8"]["diversity"] < 1 < swept["1"]["diversity"] and swept["8"]["distance"] > swept["2"]["distance"]
@@ -125,15 +124,12 @@ CLAIMS = [
           r["arc_weights"][0]["angle"]], 0.5),
     Claim("grain-reading", r"midpoint \*times ([\d.]+)\*", lambda r: [r["arc_weights"][0]["sum"]], 0.006),
     Claim("grain-reading", r"reads ([\d.]+) times too strongly", lambda r: [r["arc_weights"][0]["sum"]], 0.006),
-    Claim("grain-reading", r"line's ([\d.]+), each alone", lambda r: [r["beside"]["line"]], 0.0006),
-    Claim("grain-reading", r"raises the grain to ([\d.]+) or ([\d.]+), and both",
-          lambda r: [r["beside"]["line and what all rows share"], r["beside"]["line and what sets these two apart"]],
-          0.0006),
-    Claim("grain-reading", r"the arc, to ([\d.]+);", lambda r: [r["beside"]["arc"]], 0.0006),
-    Claim("grain-reading", r"random directions only to ([\d.]+)\.",
+    Claim("grain-reading", r"line's ([\d.]+), the first alone raises the grain to ([\d.]+), and the second to ([\d.]+)",
+          lambda r: [r["beside"][k] for k in ("line", "line and what all rows share",
+                                              "line and what sets these two apart")], 0.0006),
+    Claim("grain-reading", r"the arc, give ([\d.]+)\.", lambda r: [r["beside"]["arc"]], 0.0006),
+    Claim("grain-reading", r"random directions gives ([\d.]+), no more",
           lambda r: [r["beside"]["line and random vectors as long as the detour"]], 0.0006),
-    Claim("grain-reading", r"truck are (\d+)° apart, so the arc's weights add up to only ([\d.]+)\.",
-          lambda r: [r["arc_weights"][2]["angle"], r["arc_weights"][2]["sum"]], 0.5),
     Claim("exercise-sweep-reading", r"adherence rises from ([\d.]+) to ([\d.]+)\.",
           lambda r: [r["swept"]["1"]["adherence"], r["swept"]["2"]["adherence"]], 0.011),
     Claim("exercise-class-reading", r"one class at ([\d.]+):", lambda r: [min(row[1] for row in
