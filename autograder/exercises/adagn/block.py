@@ -13,6 +13,7 @@ from autograder.exercises.module import SEES, Batch, Subject
 
 BLOCK = "AdaResBlock"
 ADDED = 0.03  # of the joint effect of two changes: below 0.01 without an activation, above 0.1 with one
+BESIDE = 10  # times the effect far away: above 40 with a 3×3 convolution, about 1 without one
 LARGE = 1e4  # features so large that the output of a normalised branch is small beside them
 SCALES = {"x": (1e4, 1.0, 0.0), "cond": (1.0, 100.0, 0.0)}  # at which outputs must be finite
 
@@ -105,6 +106,24 @@ def activated(probe: Probe, rng: Generator) -> None:
             )
 
 
+def sees_neighbours(probe: Probe, rng: Generator) -> None:
+    """In a large image, one pixel hardly changes the norms, through which every pixel sees all others a little."""
+    for args in WIDTHS:
+        a = draw(rng, 2, args, 32, 32)
+        b = {**a, "x": a["x"].clone()}
+        b["x"][..., 16, 16] += 3 * torch.randn(2, args[0], generator=rng)
+        one, two = SUBJECT.finite(probe, rng, a, b, args=args)
+        moved = (two - one).abs().amax(1)  # (B, H, W)
+        moved[:, 16, 16] = 0
+        near, far = moved[:, 8:25, 8:25].amax((1, 2)), moved[:, :6].amax((1, 2))  # (B,) each
+        if (near < BESIDE * far + SEES * one.std()).any():
+            raise Failed(
+                "a pixel does not see its neighbours: with block = AdaResBlock(32, 64, 16), x = torch.randn(1, 32, 9, "
+                "9) and slightly changed parameters, another x[..., 4, 4] must clearly change the result at [..., 4, "
+                "5]. The usual convolutions are 3×3, with padding=1"
+            )
+
+
 def conditioned_behind(probe: Probe, rng: Generator) -> None:
     for args in WIDTHS:
         a, other = (draw(rng, 3, args, 8, 8) for _ in "ab")
@@ -125,9 +144,10 @@ def checks(lesson: str) -> tuple[Check, ...]:
     )
     return (
         check("keeps its contract", 0.5, contract),
-        check("x is added to the result", 0.75, residual),
+        check("x is added to the result", 0.5, residual),
         check("the branch is normalised", 0.5, normalised),
         check("an activation between the convolutions", 0.5, activated),
+        check("a pixel sees its neighbours", 0.25, sees_neighbours),
         check("the output depends on cond", 0.5, partial(properties.depends_on, SUBJECT, "cond", blind)),
         check("cond acts behind the first convolution too", 0.25, conditioned_behind),
         *properties.of_every_module(SUBJECT, lesson, SCALES),

@@ -8,6 +8,8 @@ from autograder.exercises.base import Failed, Probe, relative_change
 from autograder.exercises.cross_attention.asking import EXAMPLE, SIZES, SUBJECT, bare, draw
 from autograder.exercises.module import SAME, SEES, Batch
 
+LOUD = 200.0  # how large tokens are whose scores reach hundreds
+
 
 def masked_is_unseen(probe: Probe, rng: Generator) -> None:
     mask_of = "with mask = torch.tensor([[True, True, False, False, False]])"
@@ -16,7 +18,11 @@ def masked_is_unseen(probe: Probe, rng: Generator) -> None:
         allowed = a["mask"][..., None]  # (B, S, 1)
         hidden = {**a, "context": torch.where(allowed, a["context"], 3 * other["context"])}
         shown = {**a, "context": torch.where(allowed, other["context"], a["context"])}
-        out, of_hidden, of_shown = SUBJECT.finite(probe, rng, a, hidden, shown)
+        faint, loud = (  # beside masked tokens of large scores, and beside allowed ones
+            [{**a, "context": torch.where(allowed, p * a["context"], q * x["context"])} for x in (a, other)]
+            for p, q in ((1.0, LOUD), (LOUD, 1.0))
+        )
+        out, of_hidden, of_shown, *large = SUBJECT.finite(probe, rng, a, hidden, shown, *faint, *loud)
         if (relative_change(out, of_hidden) > SAME).any():
             raise Failed(
                 f"masked tokens affect the output: with {EXAMPLE}, {mask_of}, changing context[:, 2:] must not change "
@@ -28,15 +34,22 @@ def masked_is_unseen(probe: Probe, rng: Generator) -> None:
                 f"allowed tokens do not affect the output: with {EXAMPLE}, {mask_of}, changing context[:, :2] must "
                 "change attend(x, context, mask). True means that a token may be attended to"
             )
+        if any((relative_change(one, two) > SAME).any() for one, two in ((out, large[0]), large[:2], large[2:])):
+            raise Failed(
+                f"masked tokens affect the output when scores are large: with {EXAMPLE}, {mask_of}, 200 * context must "
+                "still give the same for another context[:, 2:]. A score lowered by 10, say, still counts beside lower "
+                "ones: set masked scores to -inf, or to a number as large as -1e9"
+            )
 
 
 def masked_is_left_out(probe: Probe, rng: Generator) -> None:
-    for sizes in SIZES:
+    for i, sizes in enumerate(SIZES):
         a = draw(rng, sizes[0], SUBJECT.args, *sizes[1:])
+        count = 1 + i % 3
         order = torch.rand(sizes[0], sizes[2], generator=rng).argsort(1)  # (B, S)
-        kept = order[:, :2]
+        kept = order[:, :count]
         mask = torch.zeros(sizes[0], sizes[2], dtype=torch.bool).scatter_(1, kept, True)
-        context = a["context"].gather(1, kept[..., None].expand(-1, -1, 24))  # (B, 2, text_dim)
+        context = a["context"].gather(1, kept[..., None].expand(-1, -1, 24))  # (B, count, text_dim)
         everything = torch.ones_like(mask)
         masked, left_out, full, free = SUBJECT.finite(
             probe, rng, {**a, "mask": mask}, {**bare(a), "context": context}, {**a, "mask": everything}, bare(a)

@@ -10,6 +10,7 @@ from autograder.exercises.calls import Returned, call, close, keeps_device, seed
 
 STEP = "ddim_step"
 SHAPE = (4, 3, 6, 5)
+FAR = 100.0  # times the usual range, where a clamp shows
 
 
 def expected(
@@ -26,12 +27,14 @@ def expected(
     return mean if noise is None else mean + sigma * noise.double()
 
 
-def tame(rng: Generator, high: float = 0.9, shape: tuple[int, ...] = SHAPE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def tame(
+    rng: Generator, high: float = 0.9, shape: tuple[int, ...] = SHAPE, low: float = 0.05
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(x_t, eps, abar_t, abar_next): x0 lies well within [-1, 1].
 
-    abar_t < abar_next <= 1 are 0-d and well apart from each other and from both ends; abar_t is at most `high`.
+    abar_t < abar_next <= 1 are 0-d and well apart from each other and from 1; abar_t is between `low` and `high`.
     """
-    a = 0.05 + (high - 0.05) * torch.rand((), generator=rng)
+    a = low + (high - low) * torch.rand((), generator=rng)
     b = a + (1 - a) * (0.2 + 0.6 * torch.rand((), generator=rng))
     x0, eps = 1.8 * torch.rand(shape, generator=rng) - 0.9, torch.randn(shape, generator=rng)
     return a.sqrt() * x0 + (1 - a).sqrt() * eps, eps, a, b
@@ -54,6 +57,12 @@ def agrees(probe: Probe, given: tuple[Tensor, ...], text: str, example: str, **m
 
 
 EXAMPLE = "try x_t = eps = torch.full((1, 1, 1, 1), 0.5), abar_t = torch.tensor(0.5), abar_next = torch.tensor(0.8)"
+LEVELS = (  # low and high for abar_t, the last two near either end, and what to try
+    (0.05, 0.9, EXAMPLE),
+    (0.05, 0.9, EXAMPLE),
+    (0.004, 0.008, EXAMPLE.replace("abar_t = torch.tensor(0.5)", "abar_t = torch.tensor(0.005)")),
+    (0.985, 0.995, EXAMPLE.replace("0.5), abar_next = torch.tensor(0.8)", "0.99), abar_next = torch.tensor(0.995)")),
+)
 LARGE = (
     "try x_t = torch.full((1, 1, 1, 1), 3.0), eps = torch.zeros(1, 1, 1, 1), abar_t = torch.tensor(0.5), abar_next = "
 )
@@ -68,10 +77,10 @@ def step_contract(probe: Probe, rng: Generator) -> None:
 
 
 def deterministic_step(probe: Probe, rng: Generator) -> None:
-    for _ in range(3):
-        given = tame(rng)
+    for low, high, tried in LEVELS:
+        given = tame(rng, high, low=low)
         for clip in (True, False):  # nothing to clamp here, so both must agree
-            example = f"{EXAMPLE}. First solve for x0, then mix x0 and eps in the proportions of abar_next"
+            example = f"{tried}. First solve for x0, then mix x0 and eps in the proportions of abar_next"
             agrees(probe, given, "with eta = 0 the step does not lead to the next noise level", example, clip=clip)
 
 
@@ -103,6 +112,10 @@ def rederives(probe: Probe, rng: Generator) -> None:
 def no_clip(probe: Probe, rng: Generator) -> None:
     example = f"{LARGE}torch.tensor(1.0), clip=False"
     agrees(probe, wild(rng), "x0 is clamped even with clip=False", example, clip=False)
+    xt, eps, *levels = wild(rng)
+    out = step(probe, FAR * xt, FAR * eps, *levels, clip=False).tensor(SHAPE) / FAR
+    right = expected(xt, eps, *levels, clip=False)
+    close(out, right, "large values are clamped even with clip=False", example, rtol=2e-4, atol=5e-5)
     more = {"eta": 0.6, "noise": torch.randn(SHAPE, generator=rng), "clip": False}
     agrees(probe, wild(rng), "clip=False changes more than the clamp", "compare with clip=True where eta is 1", **more)
 
@@ -112,8 +125,8 @@ def given_noise(probe: Probe, rng: Generator) -> None:
         f"{EXAMPLE}, eta = 1.0, noise = torch.ones(1, 1, 1, 1). The new noise has the factor sigma, and the remaining "
         "old noise has the variance 1 - abar_next - sigma²"
     )
-    for eta in (1.0, 0.3 + 0.5 * float(torch.rand((), generator=rng))):
-        given, more = tame(rng), {"eta": eta, "noise": torch.randn(SHAPE, generator=rng)}
+    for eta, size in ((1.0, 1.0), (0.3 + 0.5 * float(torch.rand((), generator=rng)), 1.0), (1.0, 10.0)):
+        given, more = tame(rng), {"eta": eta, "noise": size * torch.randn(SHAPE, generator=rng)}
         agrees(probe, given, "with eta > 0 the step does not add the right amount of new noise", example, **more)
 
 

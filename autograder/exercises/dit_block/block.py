@@ -97,6 +97,14 @@ def normalised(probe: Probe, rng: Generator) -> None:
             "8 * x, since the norm divides by the size of x. The norm's eps only prevents a division by zero and must "
             "be tiny"
         )
+    far = {**a, "x": a["x"] * 400}
+    one, two = SUBJECT.finite(probe, rng, large, far, weights="awake", by=0.05)
+    one, two = one.double() - large["x"], two.double() - far["x"]
+    if (one - two).norm() > 0.1 * two.norm():  # at most 0.01 with a norm, above 0.5 with a clamp
+        raise Failed(
+            "large tokens are changed before they are normalised: with the gates almost closed, the block must add the "
+            "same to 8 * x and to 400 * x. Do not clamp"
+        )
 
 
 def checks(lesson: str) -> tuple[Check, ...]:

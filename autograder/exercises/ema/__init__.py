@@ -1,4 +1,4 @@
-"""The ema exercise: a copy of a network that slowly follows its weights."""
+"""The ema exercise: a copy of a network that slowly follows its weights and the rest of its state (state.py)."""
 
 from functools import partial
 
@@ -6,19 +6,8 @@ import torch
 from torch import Generator
 
 from autograder.exercises.base import AnswerError, Exercise, Failed, Probe, check_of, finite, tensor
-from autograder.exercises.ema.averages import (
-    FLOATING,
-    INTEGER,
-    PARAMETERS,
-    SHAPES,
-    average,
-    decays,
-    follow,
-    modes,
-    near,
-    path,
-    values_of,
-)
+from autograder.exercises.ema import state
+from autograder.exercises.ema.averages import PARAMETERS, SHAPES, average, decays, follow, modes, near, path, values_of
 
 LESSON = "lesson 5.1, “EMA”"
 NAME = "EMA"
@@ -90,31 +79,6 @@ def default(probe: Probe, rng: Generator) -> None:
         raise Failed("without an argument, the decay is not limited to 0.9999: look at the default in __init__")
 
 
-def buffers(probe: Probe, rng: Generator) -> None:
-    values, decay = path(rng, 8), 0.4
-    out = follow(probe, values, runs=[{"decay": decay}])
-    for name in FLOATING:
-        got = values_of(out, name, 9)[1:]
-        averaged = average(values[name], decays(8, decay))[1:]
-        if not near(got, averaged) and not near(got, values[name][1:]):
-            raise Failed(
-                f"the buffer `{name}` is neither averaged like the weights nor copied from the model: with net = "
-                "nn.BatchNorm1d(2), look at ema.module.running_mean after net.running_mean.fill_(1.0) and an update. "
-                "parameters() does not include buffers"
-            )
-
-
-def counters(probe: Probe, rng: Generator) -> None:
-    values = path(rng, 6)
-    out = follow(probe, values)
-    if not torch.equal(values_of(out, INTEGER, 7)[1:], values[INTEGER][1:]):
-        raise Failed(
-            f"after an update, the integer buffer `{INTEGER}` is not the model's: with net = nn.BatchNorm1d(2), look "
-            "at ema.module.num_batches_tracked after net.num_batches_tracked.fill_(7) and an update. Integers are "
-            "copied, not averaged"
-        )
-
-
 def independent(probe: Probe, rng: Generator) -> None:
     """The first average alone, beside another, and of a model made anew: its values must not change."""
     one, other = path(rng, 6), path(rng, 6)
@@ -165,7 +129,7 @@ EXERCISE = Exercise(
         check("a copy of its own", 0.5, a_copy),
         check("frozen, in eval mode", 1.0, frozen),
         check("leaves the model alone", 1.0, leaves_alone),
-        check("old and new in the right shares", 2.0, partial(
+        check("old and new in the right shares", 1.75, partial(
             follows, (0.03, 0.09), 4, "the average is not decay times the old average plus (1 - decay) times the model",
             f"run {TRY}. A tenth of ema.module.weight should remain, since the warm-up does not matter for so small a "
             "decay",
@@ -181,10 +145,12 @@ EXERCISE = Exercise(
             "with decay=0.5, print the decay you use for k = 1, 7, 8 and 100. It should be 2/11, 8/17, 0.5 and 0.5",
         )),
         check("0.9999 without an argument", 0.25, default),
-        check("floating buffers follow", 0.75, buffers),
-        check("integer buffers are copied", 0.5, counters),
+        check("shared and untrained weights follow", 0.25, state.shared_and_frozen),
+        check("floating buffers follow", 0.75, state.buffers),
+        check("integer buffers are copied", 0.5, state.counters),
         check("two averages do not meet", 0.5, independent),
-        check("keeps the device", 0.5, device),
+        check("keeps the dtype", 0.25, state.precision),
+        check("keeps the device", 0.25, device),
     ),
     written=("ema_written",),
 )  # fmt: skip

@@ -12,6 +12,9 @@ PARAMETERS = {
 FLOATING = {"body.1.running_mean": (4,), "body.1.running_var": (4,)}
 INTEGER = "body.1.num_batches_tracked"
 SHAPES = {**PARAMETERS, **FLOATING, INTEGER: ()}
+SHARED, FROZEN, TABLE, STEPS = ("embed.weight", "head.weight"), "fixed", "table", "steps"  # of the network `odd`
+ODD = {"gain": (), **dict.fromkeys(SHARED, (5, 3)), FROZEN: (3,), TABLE: (3,), STEPS: (2,)}
+WHOLE = {INTEGER: torch.int64, STEPS: torch.int32}
 
 
 def path(rng: Generator, updates: int) -> dict[str, Tensor]:
@@ -19,6 +22,14 @@ def path(rng: Generator, updates: int) -> dict[str, Tensor]:
     values = {n: torch.randn(updates + 1, *s, generator=rng) for n, s in {**PARAMETERS, **FLOATING}.items()}
     values["body.1.running_var"] = values["body.1.running_var"].abs() + 0.1
     values[INTEGER] = torch.randint(1, 40, (updates + 1,), generator=rng).cumsum(0) * 3
+    return values
+
+
+def odd_path(rng: Generator, updates: int) -> dict[str, Tensor]:
+    """The same for the network `odd`, whose layers share a weight."""
+    values = {n: torch.randn(updates + 1, *s, generator=rng) for n, s in ODD.items() if n not in WHOLE}
+    values[SHARED[1]] = values[SHARED[0]]
+    values[STEPS] = torch.randint(40, (updates + 1, *ODD[STEPS]), generator=rng).int()
     return values
 
 
@@ -50,8 +61,8 @@ def follow(
 
 
 def values_of(out: dict[str, Tensor], name: str, count: int, run: int = 0) -> Tensor:
-    dtype = torch.int64 if name == INTEGER else torch.float32
-    return finite(tensor(out, f"{run}.{name}", (count, *SHAPES[name]), f"`{name}` of ema.module", dtype), f"`{name}`")
+    shape, dtype = (SHAPES | ODD)[name], WHOLE.get(name, torch.float32)
+    return finite(tensor(out, f"{run}.{name}", (count, *shape), f"`{name}` of ema.module", dtype), f"`{name}`")
 
 
 def modes(out: dict[str, Tensor], key: str) -> list[bool]:

@@ -30,7 +30,19 @@ class Net(Weight):
         self.body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
 
 
-NETS = {"net": Net, "weight": Weight}
+class Odd(Weight):
+    """What is easily forgotten: two layers that share a weight, a frozen weight, and buffers of other kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
+        self.head.weight = self.embed.weight
+        self.fixed = nn.Parameter(torch.zeros(3), requires_grad=False)
+        self.register_buffer("table", torch.zeros(3))
+        self.register_buffer("steps", torch.zeros(2, dtype=torch.int32))
+
+
+NETS = {"net": Net, "weight": Weight, "odd": Odd}
 
 
 def modes(modules: list[nn.Module], holds: Callable[[Iterable[bool]], bool] = any) -> Tensor:
@@ -53,9 +65,11 @@ def follow(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]
     `{i}.{name}` (updates + 1, ...), the first of them read after the network has already moved on. Also returns the
     network's final values, `source.{i}.{name}`, and whether any part of the modules is in training mode or trainable,
     at the `start` and the `end`, and all parts of the networks (`source`), each (runs, 2). With `last`, only the
-    module's last values. With `reloaded`, each EMA is made of a copy of the network that it then follows.
+    module's last values. With `double`, the networks are in float64. With `reloaded`, each EMA is made of a copy of the
+    network that it then follows.
     """
     nets = [NETS[header["net"]]().train() for _ in header["runs"]]
+    nets = [net.double() for net in nets] if header.get("double") else nets
     paths = [[(v, x[f"{i}.{n}"]) for n, v in net.state_dict(keep_vars=True).items()] for i, net in enumerate(nets)]
     for path in paths:
         move(path, 0)

@@ -41,15 +41,16 @@ def ends(t: float, probe: Probe, rng: Generator) -> None:
 
 def straight(probe: Probe, rng: Generator) -> None:
     """The factors of image and noise, with one time for the whole batch: one input is zero, then neither."""
-    for _ in range(3):
+    for size in (1.0, 1.0, back.FAR):
         t = 0.05 + 0.9 * torch.rand((), generator=rng)
         x0, eps = torch.randn(2, 3, 2, 4, 5, generator=rng)
         for a, b in ((x0, 0 * eps), (0 * x0, eps), (x0, eps)):
+            out = path(probe, size * a, size * b, t.repeat(3)).tensor((3, 2, 4, 5)) / size
+            far = " for large values: do not clamp" if size > 1 else ""
             close(
-                path(probe, a, b, t.repeat(3)).tensor((3, 2, 4, 5)), (1 - t) * a + t * b, "between its ends, the path "
-                "is not the straight line", "with x0 = torch.zeros(3, 1), eps = torch.ones(3, 1) and t = torch.tensor("
-                "[0.0, 0.25, 1.0]), the result should be 0, 0.25 and 1. The factors of image and noise add up to 1, "
-                "without square roots",
+                out, (1 - t) * a + t * b, f"between its ends, the path is not the straight line{far}", "with x0 = "
+                "torch.zeros(3, 1), eps = torch.ones(3, 1) and t = torch.tensor([0.0, 0.25, 1.0]), the result should "
+                "be 0, 0.25 and 1. The factors of image and noise add up to 1, without square roots",
             )  # fmt: skip
 
 
@@ -88,10 +89,10 @@ def target_contract(probe: Probe, rng: Generator) -> None:
 def derivative(probe: Probe, rng: Generator) -> None:
     """Also far from the usual range, where clamping or scaling by the batch shows."""
     for shape in SHAPES:
-        x0, eps = torch.randn(2, *shape, generator=rng)
-        for scale in (1.0, 30.0):
+        for size, scale in ((1.0, 1.0), (1.0, 30.0), (30.0, 1.0)):
+            eps, x0 = torch.tensor([size, scale]).view(2, *[1] * len(shape)) * torch.randn(2, *shape, generator=rng)
             close(
-                target(probe, scale * x0, eps).tensor(shape), eps.double() - scale * x0.double(), "the target is not "
+                target(probe, x0, eps).tensor(shape), eps.double() - x0.double(), "the target is not "
                 "the velocity of the path", "with x0 = torch.zeros(1, 1) and eps = torch.ones(1, 1), the point moves "
                 "from 0 to 1 as t goes from 0 to 1. With x0 = torch.ones(1, 1) and eps = torch.zeros(1, 1), it moves "
                 "from 1 to 0",

@@ -10,6 +10,7 @@ from autograder.exercises.calls import Returned, call, close, keeps_device, not_
 
 BACK = "velocity_to_x0"
 # Equal sizes can hide a wrong broadcast, so these vary which of them coincide; some are points in the plane.
+FAR = 100.0  # times the usual range, where a clamp shows
 SHAPES = ((4, 4, 4, 4), (5, 3, 5, 5), (3, 2), (2, 2), (6, 1, 2, 6), (1, 3, 4, 5), (4, 6, 3))
 
 
@@ -55,8 +56,9 @@ def at_the_image(probe: Probe, rng: Generator) -> None:
 
 def any_velocity(probe: Probe, rng: Generator) -> None:
     """v need not be the exact velocity at xt: guided or learnt ones are not, and x0 can lie outside [-1, 1]."""
-    for scale in (0.1, 1.0, 20.0):
+    for size, scale in ((1.0, 0.1), (1.0, 1.0), (1.0, 20.0), (20.0, 1.0)):
         xt, v = torch.randn(2, 3, 2, 4, 5, generator=rng)
+        xt *= size
         t = 0.5 + 0.5 * torch.rand((), generator=rng)
         close(
             back(probe, xt, scale * v, t.repeat(3)).tensor((3, 2, 4, 5)), xt - t * scale * v, "another velocity does "

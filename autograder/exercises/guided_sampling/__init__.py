@@ -55,7 +55,7 @@ def agrees(probe: Probe, world: tuple[Gaussians, Tensor, Tensor, Tensor], w: flo
 def follows(scales: tuple[float, ...] | None, text: str, example: str, probe: Probe, rng: Generator) -> None:
     for shape in SHAPES[:3]:
         world = batch(rng, shape, mixed=False)
-        for w in scales or (0.5, 4.0, scale(rng, 1.5, 9), 10):
+        for w in scales or (0.5, 4.0, scale(rng, 1.5, 9), 10, 40.0):
             agrees(probe, world, w, text, example)
 
 

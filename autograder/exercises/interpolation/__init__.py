@@ -1,5 +1,6 @@
 """The interpolation exercise: paths between two embeddings, and a row of images along one (row.py)."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -69,6 +70,10 @@ def contract(probe: Probe, rng: Generator) -> None:
         a, b = pair(rng, size)
         for mode in (None, "linear", "spherical"):
             finite(path(probe, a, b, inner(rng, count), mode), f"{NAME}'s result")
+    (a, b), alphas = pair(rng, 8), inner(rng, 5)
+    for mode in ("linear", "spherical"):
+        returned = call(probe, NAME, *(x.double() for x in (a, b, alphas)), mode=mode, rename=("a", "b", "alphas"))
+        returned.tensor((5, 8), torch.float64)
 
 
 def linear(probe: Probe, rng: Generator) -> None:
@@ -93,14 +98,17 @@ def ends(probe: Probe, rng: Generator) -> None:
 
 
 def direction(probe: Probe, rng: Generator) -> None:
-    angles = {}, {}, {}, {"low": 0.12, "high": 0.3}, {"low": 2.84, "high": 3.0}  # the last two: nearly parallel
-    for (size, count), between in zip(((2, 5), (6, 6), (40, 3), (6, 5), (6, 5)), angles):
+    near = {"low": 0.036, "high": 0.05}, {"low": 0.12, "high": 0.3}  # at 2°, a limit of 0.9995 on the cosine is passed
+    opposite = tuple({"low": math.pi - a["high"], "high": math.pi - a["low"]} for a in near)
+    sizes = (2, 5, 1.0), (6, 6, 0.02), (40, 3, 50.0), *[(6, 5, 1.0)] * 4
+    for (size, count, scale), between in zip(sizes, ({}, {}, {}, *near, *opposite)):
         (a, b), alphas = pair(rng, size, **between), inner(rng, count)
+        a, b = scale * a, 4 * scale * b  # of lengths so different that even a short arc is no straight line
         told = (
             "the direction does not turn evenly along the arc",
             f'{EXAMPLE}, mode="spherical". The middle row should point at 45°, since alpha = 0.5 is half of the '
             "angle. The angle is between directions, so divide both vectors by their lengths first. A straight line is "
-            "only for angles so near 0° or 180° that the sine is lost in rounding, not for 10°",
+            "only for angles so near 0° or 180° that the sine is lost in rounding, not for 2°",
         )
         turned = expecting(F.normalize(arc(a, b, alphas), dim=1), *told, of=UNIT, rtol=1e-3, atol=1e-3)
         judged(probe, (a, b, alphas), "spherical", turned)

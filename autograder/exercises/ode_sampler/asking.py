@@ -11,7 +11,8 @@ from autograder.exercises.base import Failed, Probe, finite, returned
 from autograder.exercises.calls import Returned, Thing, call
 from autograder.exercises.served import Served
 
-SHAPES = ((3, 2, 4, 5), (1, 1, 3, 3), (4, 4, 4, 4))
+SHAPES = ((3, 2, 4, 5), (1, 1, 3, 3), (4, 4, 4, 4), (5, 2))  # images, and points in the plane
+FAR = 100.0  # times the usual range, where a clamp shows
 TRY = "with field = lambda x, t: 0 * x + t, xt = torch.zeros(1, 1), t = torch.tensor(1.0), t_next = torch.tensor(0.5)"
 
 

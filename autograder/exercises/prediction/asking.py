@@ -1,5 +1,7 @@
 """Asking the two functions of the prediction exercise, and the values they are judged against."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Generator, Tensor
 
@@ -59,10 +61,14 @@ def mixed_times(rng: Generator, batch: int, timesteps: int) -> Tensor:
     return torch.randperm(timesteps, generator=rng)[:batch]
 
 
-def images(rng: Generator, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """x0, eps (B, C, H, W) in float64, and their timesteps (B,)."""
-    x0, t = pictures(rng, shape), mixed_times(rng, shape[0], 300)
-    return x0, torch.randn(shape, generator=rng).double(), t
+def batches(rng: Generator) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """abar (T,), x0 and eps (B, C, H, W) in float64, and their timesteps (B,); one of them is beyond 1,000."""
+    long = torch.cumprod(1 - cosine_beta_schedule(int(torch.randint(1300, 1600, (), generator=rng))).double(), 0)
+    for i, shape in enumerate(SHAPES):
+        abar = draw_schedule(rng) if i else long
+        x0, t = pictures(rng, shape), mixed_times(rng, shape[0], 300)
+        t[-1] = t[-1] if i else int(0.97 * len(long))
+        yield abar, x0, torch.randn(shape, generator=rng).double(), t
 
 
 OWN = (

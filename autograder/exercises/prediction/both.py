@@ -9,6 +9,8 @@ from autograder.exercises.prediction import asking
 from autograder.exercises.prediction.asking import INVERSE, TARGET, agree, asked, draw_schedule, levels, pictures
 from ddpm_core.schedule import cosine_beta_schedule, linear_beta_schedule
 
+FAR = 100.0  # times the usual range, where a clamp shows
+
 
 def contract(name: str):
     def check(probe: Probe, rng: Generator) -> None:
@@ -87,12 +89,17 @@ def target_term(which: str):
 
     def check(probe: Probe, rng: Generator) -> None:
         abar, shape = draw_schedule(rng), (3, 2, 5, 4)
-        for _ in range(3):
+        for size in (1.0, 1.0, 1.0 if which == "image" else FAR):  # noise has no bounds, images lie in [-1, 1]
             t = torch.randint(len(abar), (1,), generator=rng).repeat(3)
             (r, s), x, zero = levels(abar, t), pictures(rng, shape), torch.zeros(shape, dtype=torch.float64)
-            pair, right = ((zero, x), r * x) if which == "noise" else ((x, zero), -s * x)
+            pair, right = ((zero, size * x), r * x) if which == "noise" else ((x, zero), -s * x)
             out = finite(asked(probe, TARGET, *pair, t, abar).tensor(shape), "the target")
-            if ((out.double() - right).abs() > asking.TOLERANCE).any():
+            if ((out.double() / size - right).abs() > asking.TOLERANCE).any():
+                if size > 1:
+                    raise Failed(
+                        "large noise is clamped, or changed in another way: with x_0 = torch.zeros(1, 1, 2, 2), ten "
+                        "times the noise must give ten times the target. Normal noise has no bounds"
+                    )
                 raise Failed(
                     f"the factor of the {which} in the target is not {factor}: with {other} = torch.zeros(1, 1, 2, 2) "
                     f"and {given} = torch.ones(1, 1, 2, 2), check a value and its sign at the first step, where abar "
@@ -103,9 +110,8 @@ def target_term(which: str):
 
 
 def own_time(probe: Probe, rng: Generator) -> None:
-    for shape in asking.SHAPES:
-        abar, (x0, eps, t) = draw_schedule(rng), asking.images(rng, shape)
-        r, s = levels(abar, t)
+    for abar, x0, eps, t in asking.batches(rng):
+        (r, s), shape = levels(abar, t), tuple(x0.shape)
         out = asked(probe, TARGET, x0, eps, t, abar).tensor(shape)
         try:
             agree(out, r * eps - s * x0, r, f"an image does not get the noise level of its own timestep: {asking.OWN}")
@@ -147,10 +153,22 @@ def inverse_term(which: str):
 
 
 def inverts(probe: Probe, rng: Generator) -> None:
-    for shape in asking.SHAPES:
-        abar, (x0, eps, t) = draw_schedule(rng), asking.images(rng, shape)
+    for abar, x0, eps, t in asking.batches(rng):
         r, s = levels(abar, t)
-        agree(asked(probe, INVERSE, r * eps - s * x0, r * x0 + s * eps, t, abar).tensor(shape), x0, r, BACK)
+        out = asked(probe, INVERSE, r * eps - s * x0, r * x0 + s * eps, t, abar).tensor(tuple(x0.shape))
+        agree(out, x0, r, BACK)
+
+
+def unclamped(probe: Probe, rng: Generator) -> None:
+    """Inputs a hundred times larger must give an image a hundred times larger."""
+    abar, shape = draw_schedule(rng), (4, 2, 5, 4)
+    t = asking.mixed_times(rng, 4, 300)
+    (r, _), v, xt = levels(abar, t), pictures(rng, shape), pictures(rng, shape)
+    one, far = (asked(probe, INVERSE, k * v, k * xt, t, abar).tensor(shape).double() for k in (1.0, FAR))
+    agree(
+        far / FAR, one, r, "an image outside [-1, 1] is clamped, or changed in another way: predict_x0(3 * v, 3 * x_t, "
+        "…) must be three times predict_x0(v, x_t, …). Leave the clamp to the sampler, which needs to know when it acts"
+    )  # fmt: skip
 
 
 def ends(probe: Probe, rng: Generator) -> None:

@@ -16,8 +16,9 @@ def between(rng: Generator, low: float, high: float) -> float:
 
 
 def lengths(rng: Generator) -> list[int]:
-    """A short schedule, where an error of one step is large, a medium one, and the usual one."""
-    return [int(torch.randint(8, 30, (), generator=rng)), int(torch.randint(100, 500, (), generator=rng)), 1000]
+    """A short schedule, where an error of one step is large, a medium one, the usual one, and a longer one."""
+    short, medium, long = (int(torch.randint(*ends, (), generator=rng)) for ends in ((8, 30), (100, 500), (1001, 2000)))
+    return [short, medium, 1000, long]
 
 
 def betas(probe: Probe, name: str, timesteps: int, **kwargs: float) -> Tensor:
@@ -38,16 +39,21 @@ def one_beta_each(name: str, probe: Probe, rng: Generator) -> None:
 
 def evenly_spaced(probe: Probe, rng: Generator) -> None:
     for timesteps in lengths(rng):
-        step = betas(probe, LINEAR, timesteps).diff()  # (T - 1,)
-        if ((step - step.mean()).abs() > 0.01 * step.mean().abs() + 5e-9).any():
-            raise Failed("the betas are not evenly spaced: linear_beta_schedule(5).diff() should be four equal numbers")
+        for ends in ({}, {"beta_start": between(rng, 1e-3, 0.1), "beta_end": between(rng, 0.4, 0.9)}):
+            step = betas(probe, LINEAR, timesteps, **ends).diff()  # (T - 1,)
+            if ((step - step.mean()).abs() > 0.01 * step.mean().abs() + 5e-9).any():
+                raise Failed(
+                    "the betas are not evenly spaced: linear_beta_schedule(5).diff() should be four equal numbers, and "
+                    "those of linear_beta_schedule(5, 0.1, 0.9), too"
+                )
 
 
 def from_start_to_end(probe: Probe, rng: Generator) -> None:
     example = f"look at the first and last numbers of {LINEAR}(5, 0.1, 0.2) and of {LINEAR}(5)"
     for timesteps in lengths(rng):
         start, end = between(rng, 1e-5, 1e-3), between(rng, 0.01, 0.05)
-        for given, ends in (((), (1e-4, 0.02)), ((start, end), (start, end))):
+        steep = between(rng, 0.05, 0.2), between(rng, 0.4, 0.95)
+        for given, ends in (((), (1e-4, 0.02)), ((start, end), (start, end)), (steep, steep)):
             out = call(probe, LINEAR, timesteps, *given).tensor((timesteps,))
             text = "the schedule does not run from beta_start to beta_end, both included"
             close(out[[0, -1]], torch.tensor(ends), text, example, rtol=1e-4, atol=1e-8)

@@ -8,11 +8,12 @@ from autograder.exercises.calls import call, close, keeps_device, not_by_the_bat
 from autograder.exercises.schedules.betas import between
 
 NOISY = "q_sample"
+FAR = 100.0  # times the usual noise, where a clamp shows
 
 
-def schedule(rng: Generator) -> Tensor:
+def schedule(rng: Generator, low: int = 300, high: int = 1200) -> Tensor:
     """abar (T,) float32, of a length the answer cannot know."""
-    timesteps = int(torch.randint(300, 1200, (), generator=rng))
+    timesteps = int(torch.randint(low, high, (), generator=rng))
     return torch.cumprod(1 - torch.linspace(1e-4, between(rng, 0.01, 0.03), timesteps), 0)
 
 
@@ -46,6 +47,11 @@ NOISE = (
     "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.ones(1, 1, 2, 2) and t = torch.tensor([3]), the square of "
     "every value in the result should be 1 - alphas_cumprod[3]",
 )
+CLAMPED = (
+    "large noise is clamped, or changed in another way",
+    "with x_0 = torch.zeros(1, 1, 2, 2), noise = torch.full((1, 1, 2, 2), 10.0) must give ten times the result of "
+    "torch.ones(1, 1, 2, 2)",
+)
 
 
 def scaled(of_image: bool, probe: Probe, rng: Generator) -> None:
@@ -56,12 +62,15 @@ def scaled(of_image: bool, probe: Probe, rng: Generator) -> None:
         out = noised(probe, *((x, t, zero) if of_image else (zero, t, x)), abar).tensor((3, 2, 5, 4))
         variance = abar[t[0]] if of_image else 1 - abar[t[0]]
         close(out, variance.sqrt() * x, *(MEAN if of_image else NOISE))
+        if not of_image:  # images lie in [-1, 1], but noise has no bounds
+            out = noised(probe, zero, t, FAR * x, abar).tensor((3, 2, 5, 4))
+            close(out / FAR, variance.sqrt() * x, *CLAMPED)
 
 
 def own_time(probe: Probe, rng: Generator) -> None:
     # equal sizes can hide a wrong broadcast, so these shapes vary which of them coincide
-    for shape in ((4, 4, 4, 4), (5, 3, 5, 5), (3, 3, 8, 6), (6, 1, 2, 6), (2, 3, 4, 5)):
-        abar = schedule(rng)
+    for i, shape in enumerate(((4, 4, 4, 4), (5, 3, 5, 5), (3, 3, 8, 6), (6, 1, 2, 6), (2, 3, 4, 5))):
+        abar = schedule(rng) if i else schedule(rng, 1300, 1600)
         x0, noise = torch.randn(2, *shape, generator=rng)
         t = torch.randperm(len(abar), generator=rng)[: shape[0]]
         t[:2] = torch.tensor([len(abar) - 1, 0])
