@@ -33,7 +33,7 @@ from ddpm_tools.train.runs import class_index, shortened, train_run
 SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
 COLOUR_SCALES = (1, 2, 4, 8)
-WAY_W = 2.0  # for the animations and the colour walks: enough to recognise the classes, and natural colours
+WAY_W = 3.0  # for the animations and the colour walks: enough to recognise the classes, and natural colours
 
 
 @dataclass(frozen=True)
