@@ -96,12 +96,17 @@ TRAINING: dict[str, dict[str, str]] = {
         "others": "parameters left to AdamW", "momentum": "share of the old momentum kept in each step",
         "how": "options of torch.optim.AdamW", "name": "adamw or muon", "default": "the one for adamw",
     },
+    "train.cooldown": {
+        "path": CHECKPOINT, "steps": "training steps; 0: no cooldown",
+        "step": "training steps done", "state": "the state of the run",
+    },
     "train.engine": {
         "optimizer": "adamw or muon",
         "data_bytes": "size of all training images, which can be kept on the GPU",
         "start": "index of the first batch, which is the number of steps done",
     },
     "train.runs": {
+        "cooldown": "steps in which to finish an interrupted run early; 0: as planned",
         "name": "the class's name", "classes": "names of the classes, in order", "out": CHECKPOINT,
         "processes": "number of processes per batch", "callbacks": "saves, previews and logs; None: the defaults",
         "steps": "training steps; None: the preset's", "seed": "determines all random numbers; None: the preset's",
