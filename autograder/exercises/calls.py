@@ -25,7 +25,7 @@ class Seeded:
 
 @dataclass(frozen=True)
 class Thing:
-    """An argument that the child builds from the tensors sent `besides`: a schedule, or what calls a served model."""
+    """An argument that the child builds from `Served.besides`: a schedule, or what calls the served model."""
 
     name: str
 
@@ -87,7 +87,6 @@ def call(
     elsewhere: bool = False,
     repeat: int | None = None,
     seed: int = 0,
-    besides: dict[str, Tensor] | None = None,
     served: Served | None = None,
     **kwargs: Any,
 ) -> Returned:
@@ -96,7 +95,7 @@ def call(
     `elsewhere`: the inputs pretend to be on a GPU (autograder/child/fake_device.py). `served`: the model that the
     answer can call; it is evaluated here.
     """
-    given: dict[str, Tensor] = {**(besides or {})}
+    given: dict[str, Tensor] = {**served.besides} if served else {}
 
     def spec(value: Any, label: str) -> dict[str, Any]:
         if isinstance(value, Tensor):

@@ -22,6 +22,7 @@ class Served:
     """A model for one request to a child. `model` takes tensors by name; it raises an exception if they do not fit."""
 
     model: Callable[..., Tensors]
+    besides: Tensors = field(default_factory=dict)  # what the child needs to build its end of it
     asked: list[Tensors] = field(default_factory=list)  # the arguments of each call, except of refused ones
     calls: int = 0
     numbers: int = 0
@@ -41,7 +42,7 @@ class Served:
 
     def again(self) -> "Served":
         """Return the same model, never asked."""
-        return Served(self.model)
+        return Served(self.model, self.besides)
 
     def record(self) -> Tensors:
         """Return all arguments of all calls, each under a name of its own."""

@@ -21,7 +21,7 @@ TOY = (
 
 def ask(probe: Probe, g: Gaussians, xt: Tensor, t: Tensor, y: Tensor, w: float, **more: object) -> Returned:
     args = Thing("model"), xt, t, y, g.null, w
-    return call(probe, GUIDED, *args, rename=NAMES, besides=g.tensors, served=g.served(), **more)
+    return call(probe, GUIDED, *args, rename=NAMES, served=g.served(), **more)
 
 
 def batch(rng: Generator, shape: tuple[int, ...], mixed: bool) -> tuple[Gaussians, Tensor, Tensor, Tensor]:
@@ -96,7 +96,7 @@ def one_call(probe: Probe, rng: Generator) -> None:
 def device(probe: Probe, rng: Generator) -> None:
     g, *given = batch(rng, (2, 1, 4, 4), mixed=True)
     for w in (0.0, 1.0, 3.0):
-        more = {"rename": NAMES, "besides": g.tensors, "served": g.served(), "seed": seed_of(rng)}
+        more = {"rename": NAMES, "served": g.served(), "seed": seed_of(rng)}
         keeps_device(probe, GUIDED, Thing("model"), *given, g.null, w, **more)
 
 

@@ -36,7 +36,7 @@ class Gaussians:
 
     def served(self) -> Served:
         """The model for one request."""
-        return Served(self.answer)
+        return Served(self.answer, self.tensors)
 
     def answer(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensors:
         """The model; like a trained network, it rejects inputs that do not fit together."""

@@ -25,7 +25,7 @@ EXACT = (
 
 def ask(probe: Probe, g: Gaussians, y: Tensor, *more: object, shape: tuple = SHAPE, **named: object) -> Returned:
     args = (Thing("model"), Thing("schedule"), y, shape, *more)
-    return call(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, served=g.served(), **named)
+    return call(probe, SAMPLE, *args, rename=NAMES, served=g.served(), **named)
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -166,4 +166,4 @@ def alone(probe: Probe, rng: Generator) -> None:
 def device(probe: Probe, rng: Generator) -> None:
     g = draw(rng, SHAPE, spread=0.2, apart=0.1)
     args = (Thing("model"), Thing("schedule"), labels_of(rng, g, 2), SHAPE, 3.0, 4)
-    keeps_device(probe, SAMPLE, *args, rename=NAMES, besides=g.tensors, served=g.served(), seed=seed_of(rng))
+    keeps_device(probe, SAMPLE, *args, rename=NAMES, served=g.served(), seed=seed_of(rng))

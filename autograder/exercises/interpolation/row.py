@@ -181,7 +181,7 @@ def rederives(probe: Probe, rng: Generator) -> None:
 
 def device(probe: Probe, rng: Generator) -> None:
     w = world(rng)
-    given = {"num_steps": 3, "besides": w.tensors, "served": w.served()}
+    given = {"num_steps": 3, "served": w.served()}
     keeps_device(probe, ROW, *THINGS, *two(rng), 3, w.shape, generator=Seeded(seed_of(rng)), **given)
 
 

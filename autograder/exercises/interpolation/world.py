@@ -59,7 +59,7 @@ class World:
 
     def served(self) -> Served:
         """The model for one request."""
-        return Served(self.answer)
+        return Served(self.answer, self.tensors)
 
     def answer(self, x: Tensor, t: Tensor, class_emb: Tensor) -> Tensors:
         """The model; like a trained network, it rejects inputs that do not fit together."""
@@ -116,8 +116,7 @@ def asked(
     """The row (num_interp, C, H, W), with what the model was asked."""
     kwargs = {"num_steps": STEPS, "generator": None if generator is None else Seeded(generator), **kwargs}
     kwargs = {k: v for k, v in kwargs.items() if v is not None}
-    more = {"besides": w.tensors, "served": w.served()}
-    return call(probe, ROW, *THINGS, *classes, count, w.shape, seed=seed, **more, **kwargs)
+    return call(probe, ROW, *THINGS, *classes, count, w.shape, seed=seed, served=w.served(), **kwargs)
 
 
 def ask(

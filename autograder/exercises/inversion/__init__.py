@@ -24,7 +24,7 @@ def lists(rng: Generator, world: World) -> list[list[int]]:
 
 def invert(probe: Probe, world: World, x0: Tensor, times: list[int], **more: object) -> Returned:
     given = Thing("denoise"), x0, Thing("schedule"), torch.tensor(times)
-    return call(probe, INVERT, *given, rename=NAMES, besides=world.tensors, served=world.served(), **more)
+    return call(probe, INVERT, *given, rename=NAMES, served=world.served(), **more)
 
 
 def contract(probe: Probe, rng: Generator) -> None:
@@ -117,7 +117,7 @@ def alone(probe: Probe, rng: Generator) -> None:
 def device(probe: Probe, rng: Generator) -> None:
     world = draw(rng)
     given = Thing("denoise"), world.images(rng, 3), Thing("schedule"), torch.tensor(lists(rng, world)[0])
-    keeps_device(probe, INVERT, *given, rename=NAMES, besides=world.tensors, served=world.served())
+    keeps_device(probe, INVERT, *given, rename=NAMES, served=world.served())
 
 
 check = partial(check_of, INVERT, inpainting.LESSON)

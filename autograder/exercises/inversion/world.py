@@ -29,7 +29,7 @@ class World:
 
     def served(self) -> Served:
         """The denoiser for one request."""
-        return Served(self.answer)
+        return Served(self.answer, self.tensors)
 
     def answer(self, xt: Tensor, t: Tensor) -> Tensors:
         """The denoiser; like one with a trained network, it rejects inputs that do not fit together."""

@@ -116,7 +116,7 @@ def stands_still(probe: Probe, rng: Generator) -> None:
 def device(name: str, probe: Probe, rng: Generator) -> None:
     flow, xt = draw(rng, SHAPES[0][1:]), torch.randn(SHAPES[0], generator=rng)
     moments = torch.tensor(0.8), torch.tensor(0.5)
-    more = {"rename": ("field", "xt", "t", "t_next"), "besides": flow.tensors, "served": flow.served()}
+    more = {"rename": ("field", "xt", "t", "t_next"), "served": flow.served()}
     keeps_device(probe, name, Thing("field"), xt, *moments, **more)
 
 

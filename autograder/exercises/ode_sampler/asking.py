@@ -30,7 +30,7 @@ class Flow:
 
     def served(self) -> Served:
         """The field for one request."""
-        return Served(self.answer)
+        return Served(self.answer, self.tensors)
 
     def answer(self, x: Tensor, t: Tensor) -> Tensors:
         """The field: dx/dt at x (B, C, H, W) and t, a 0-d tensor. It rejects inputs that do not fit."""
@@ -68,7 +68,7 @@ def hops(rng: Generator, up: bool) -> list[tuple[float, float]]:
 
 def step(probe: Probe, name: str, flow: Flow, xt: Tensor, t: float, s: float, **more: object) -> Returned:
     moments = torch.tensor(t, dtype=xt.dtype), torch.tensor(s, dtype=xt.dtype)
-    more = {"rename": ("field", "xt", "t", "t_next"), "besides": flow.tensors, "served": flow.served(), **more}
+    more = {"rename": ("field", "xt", "t", "t_next"), "served": flow.served(), **more}
     return call(probe, name, Thing("field"), xt, *moments, **more)
 
 
