@@ -21,7 +21,7 @@ from autograder.authoring import mutants
 from autograder.authoring.mutants import Bank, InProcess
 from autograder.authoring.operators import Mutant
 from autograder.authoring.operators import mutants as all_mutants
-from autograder.child import protocol
+from autograder.child.protocol import Message, Serve, Tensors
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Failed, Probe
 from autograder.exercises.served import Served
@@ -57,17 +57,17 @@ class Asked(NamedTuple):
     """A request, with the model that it serves, and what an answer made of it."""
 
     header: dict
-    tensors: protocol.Tensors
+    tensors: Tensors
     served: Served | None
-    reply: protocol.Message  # together with what was asked of the model
+    reply: Message  # together with what was asked of the model
 
-    def of(self, child: InProcess) -> protocol.Message:
+    def of(self, child: InProcess) -> Message:
         """Ask the same of another answer."""
         served = self.served and self.served.again()
         return told(child.ask(self.header, self.tensors, serve=served), served)
 
 
-def told(reply: protocol.Message, served: Served | None) -> protocol.Message:
+def told(reply: Message, served: Served | None) -> Message:
     header, out = reply
     return {**header}, {**out, **(served.record() if served else {})}
 
@@ -80,12 +80,8 @@ class Recording:
     kept: list[Asked] = field(default_factory=list)
 
     def ask(
-        self,
-        header: dict,
-        tensors: protocol.Tensors | None = None,
-        timeout_s: float = 20.0,
-        serve: protocol.Serve | None = None,
-    ) -> protocol.Message:
+        self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0, serve: Serve | None = None
+    ) -> Message:
         reply = self.child.ask(header, tensors, timeout_s, serve)
         self.kept.append(Asked(dict(header), dict(tensors or {}), serve, told(reply, serve)))
         return reply
@@ -118,7 +114,7 @@ def first_failure(
     return None
 
 
-def alike(one: protocol.Message, two: protocol.Message) -> bool:
+def alike(one: Message, two: Message) -> bool:
     """Whether two replies are the same, except for rounding and the wording of errors."""
     (a, p), (b, q) = one, two
     if "error" in a or "error" in b:

@@ -19,6 +19,7 @@ from itertools import groupby
 
 from autograder.authoring.bank import read
 from autograder.child import answers, protocol, remote
+from autograder.child.protocol import Message, Serve, Tensors
 from autograder.exercises import EXERCISES, HERE
 from autograder.exercises.base import Check, Exercise, Failed, Probe
 from autograder.intake import model_solutions
@@ -85,13 +86,9 @@ class InProcess:
     names: dict = field(default_factory=dict)
 
     def ask(
-        self,
-        header: dict,
-        tensors: protocol.Tensors | None = None,
-        timeout_s: float = 20.0,
-        serve: protocol.Serve | None = None,
-    ) -> protocol.Message:
-        def exchange(frame: bytes) -> protocol.Message:
+        self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0, serve: Serve | None = None
+    ) -> Message:
+        def exchange(frame: bytes) -> Message:
             _, given = protocol.read_message(BytesIO(frame))
             return protocol.read_message(BytesIO(protocol.encode(*serve(given))))
 

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from autograder.authoring.mutants import InProcess
 from autograder.child import protocol
+from autograder.child.protocol import Message, Serve, Tensors
 from autograder.exercises import EXERCISES
 from autograder.exercises.base import Check, Exercise
 from autograder.grading import checking, gating
@@ -47,7 +48,7 @@ class Scene:
         return self.check.points if self.check else self.exercise.gate_points
 
 
-def frame_of(header: dict, tensors: protocol.Tensors) -> Frame:
+def frame_of(header: dict, tensors: Tensors) -> Frame:
     whole = protocol.encode(header, tensors)
     start, size = protocol.PREFIX.size, protocol.PREFIX.unpack_from(whole)[0]
     return whole[start : start + size], whole[start + size :]
@@ -63,13 +64,9 @@ class Recorder:
     peak_bytes = 0
 
     def ask(
-        self,
-        header: dict,
-        tensors: protocol.Tensors | None = None,
-        timeout_s: float = 20.0,
-        serve: protocol.Serve | None = None,
-    ) -> protocol.Message:
-        def kept(given: protocol.Tensors) -> protocol.Message:
+        self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0, serve: Serve | None = None
+    ) -> Message:
+        def kept(given: Tensors) -> Message:
             self.frames.append(frame_of({protocol.EVALUATE: True}, given))
             return serve(given)
 
@@ -99,12 +96,8 @@ class Replay:
     peak_bytes = 0
 
     def ask(
-        self,
-        header: dict,
-        tensors: protocol.Tensors | None = None,
-        timeout_s: float = 20.0,
-        serve: protocol.Serve | None = None,
-    ) -> protocol.Message:
+        self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0, serve: Serve | None = None
+    ) -> Message:
         protocol.encode(header, tensors)  # a request must be valid, whatever the replies before it
         if header["op"] == "load":
             return {}, {}
@@ -116,7 +109,7 @@ class Replay:
             message = self._next()
         return message
 
-    def _next(self) -> protocol.Message:
+    def _next(self) -> Message:
         n, self.asked = self.asked, self.asked + 1
         frame = self.change(n, self.frames[min(n, len(self.frames) - 1)])
         try:

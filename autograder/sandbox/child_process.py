@@ -19,9 +19,8 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor
-
 from autograder.child import protocol
+from autograder.child.protocol import Message, Serve, Tensors
 from autograder.sandbox import launch
 from autograder.sandbox.bubblewrap import DATA, available
 from autograder.sandbox.deadline import Deadline
@@ -116,12 +115,8 @@ class Child(AbstractContextManager["Child"]):
         return Child(code_dir, self.limits, **same)
 
     def ask(
-        self,
-        header: dict,
-        tensors: dict[str, Tensor] | None = None,
-        timeout_s: float = 20.0,
-        serve: protocol.Serve | None = None,
-    ) -> protocol.Message:
+        self, header: dict, tensors: Tensors | None = None, timeout_s: float = 20.0, serve: Serve | None = None
+    ) -> Message:
         """Send one request and return its reply. `serve` answers what the child asks of a model before that.
 
         A Failure ends the child, and asking again raises the same Failure. `timeout_s` limits the time in which the
@@ -145,7 +140,7 @@ class Child(AbstractContextManager["Child"]):
             self.close()
             raise
 
-    def _served(self, given: protocol.Tensors, serve: protocol.Serve | None) -> bytes:
+    def _served(self, given: Tensors, serve: Serve | None) -> bytes:
         """Return the frame that answers the child's question to a model."""
         if serve is None:
             raise Failure("invalid_output", "The answer's process called a model that this question does not have.")
@@ -211,7 +206,7 @@ class Child(AbstractContextManager["Child"]):
             except OSError:  # nobody is left to read: the pipe is broken, or full and its process has ended
                 raise self._death() from None
 
-    def _receive(self, deadline: Deadline) -> protocol.Message:
+    def _receive(self, deadline: Deadline) -> Message:
         self._watchdog.doing = "receiving"
         text_bytes, blob_bytes = protocol.PREFIX.unpack(self._read(protocol.PREFIX.size, deadline))
         if text_bytes > protocol.MAX_HEADER or text_bytes + blob_bytes > self.limits.message_bytes:

@@ -59,6 +59,9 @@ def train(a: argparse.Namespace) -> None:
     for path, option in ((log, "--log"), (a.previews, "--previews")):
         if path:
             outputs.folder(path, option)
+    if bool(a.source) != bool(a.cooldown):
+        raise ValueError("--from and --cooldown belong together: the run to finish early, and the steps for that")
+    cooldown = (a.source, a.cooldown) if a.cooldown else None
     config, gate = config_of(a), ""
     if a.strict:
         load_data(config.data, config.split, size=config.unet.image_size, strict=True)
@@ -69,7 +72,7 @@ def train(a: argparse.Namespace) -> None:
         if ranks.first and (tenth := config.train.steps // 10) < config.train.warmup:
             print(f"warm-up shortened to a tenth of this short run: {tenth} steps instead of {config.train.warmup}")
         try:
-            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks, a.cooldown)
+            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks, cooldown)
         except KeyboardInterrupt as e:
             if ranks.first:
                 print(f"\ninterrupted; the same command goes on where {a.out} stopped", file=sys.stderr)
@@ -129,9 +132,10 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="also save every STEPS steps")
     p.add_argument("--snapshot-every", type=positive, default=0, metavar="STEPS", help="also keep OUT-STEP, this often")
     p.add_argument(
-        "--cooldown", type=positive, default=0, metavar="STEPS",
-        help="finish an interrupted run early: STEPS more, while the learning rate falls to zero",
-    )  # fmt: skip
+        "--from", dest="source", type=place, metavar="RUN", help="an interrupted run, finished early in --out"
+    )
+    falls = "how many more steps --from gets, while its learning rate falls to zero"
+    p.add_argument("--cooldown", type=positive, metavar="STEPS", help=falls)
     p.add_argument(
         "--speed", nargs="+", default=[], metavar="NAME=VALUE",
         help="bf16, channels_last, fused, data_on_device = on, off; compile = off, default, graphs, eager; "

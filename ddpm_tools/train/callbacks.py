@@ -11,11 +11,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ddpm_core import checkpoint, plots
-from ddpm_core.config import Preset
 from ddpm_core.data import ImageData
 from ddpm_core.samplers import sample
 from ddpm_core.training import Step, TrainState
 from ddpm_tools.train import resume
+from ddpm_tools.train.cooldown import Beginning
 from ddpm_tools.train.engine import FastEngine
 from ddpm_tools.train.interrupt import Interrupted, Request, requests
 from ddpm_tools.train.logs import Log, lost
@@ -32,19 +32,19 @@ class CallbackConfig:
     log: Path | None = None  # a folder for TensorBoard
     progress: bool = True
     quick_gate: str = ""  # whether the design has passed the gate, for the record: see quick_gate.py
-    cooldown: dict[str, int] | None = None  # where the run left its schedule, for the record: see cooldown.py
 
 
 class Callbacks:
     """Saves, logs and draws during a run; of several processes only process 0 writes."""
 
     def __init__(
-        self, config: Preset, out: Path, data: ImageData, state: TrainState, engine: FastEngine, options: CallbackConfig
-    ) -> None:
-        self.config, self.out, self.data, self.state = config, out, data, state
+        self, begin: Beginning, out: Path, data: ImageData,
+        state: TrainState, engine: FastEngine, options: CallbackConfig,
+    ) -> None:  # fmt: skip
+        self.config, self.out, self.data, self.state, self.cooldown = begin.config, out, data, state, begin.cooldown
         self.engine, self.ranks, self.options = engine, engine.ranks, options
         self.start, self.begin, self.saved, self.wait = state.step, time.monotonic(), time.monotonic(), 0.0
-        record = checkpoint.read(out, skip="")[1] if resume.exists(out) else {}  # no tensors
+        record = checkpoint.read(begin.path, skip="")[1] if resume.exists(begin.path) else {}  # no tensors
         told = record.get("provenance", {})
         self.minutes, self.cpu = told.get("minutes", 0.0), told.get("cpu_seconds", 0.0)  # of this run's earlier parts
         self.cpu -= time.process_time()
@@ -118,8 +118,8 @@ class Callbacks:
             "images_per_second": round(done * self.config.train.batch_size / seconds, 1),
             "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
         }
-        asked = {"quick_gate": self.options.quick_gate, "cooldown": self.options.cooldown}
-        return {"provenance": about | {k: v for k, v in asked.items() if v}}
+        about |= {"quick_gate": gate} if (gate := self.options.quick_gate) else {}
+        return {"provenance": about | ({"cooldown": asdict(self.cooldown)} if self.cooldown else {})}
 
     def preview(self, step: int, log: Log) -> None:
         """Samples from the averaged weights, one row per class (the first ten), or for the first captions."""

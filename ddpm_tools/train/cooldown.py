@@ -2,7 +2,7 @@
 
 Most of what a long run still gains at its end comes from the falling learning rate, and not from the number of steps
 (Hägele et al. 2024, "Scaling laws and compute-optimal training beyond fixed training durations"). So a run can be
-stopped whenever time runs out. A copy of it made before can go on as planned.
+finished whenever time runs out. The cooldown is a run of its own, and the one that it leaves can go on as planned.
 """
 
 from dataclasses import dataclass, replace
@@ -38,28 +38,41 @@ class Cooldown:
             group["lr"] = self.lr(state.step, config)
 
 
-def cooling(path: Path, config: Preset, steps: int = 0) -> tuple[Preset, Preset, Cooldown | None]:
-    """For a run that is to end within `steps` steps from where its checkpoint stands (0: as planned): its config until
-    now and from now on, and its Cooldown. A run that has begun to cool down continues to do so. CheckpointError if it
-    cannot."""
-    tensors, record = checkpoint.read(path, skip="optimizer.") if resume.exists(path) else ({}, {})
-    if began := record.get("provenance", {}).get("cooldown"):
-        cooldown, end = Cooldown(**began), checkpoint.config_of(record, path).train.steps
-        if steps not in (0, end - cooldown.start):
-            since = f"{path} has been cooling down since step {cooldown.start} and will end at step {end}"
-            raise CheckpointError(f"{since}; leave --cooldown out to continue")
+@dataclass(frozen=True)
+class Beginning:
+    """The checkpoint to continue from, with its config, and the config from now on."""
+
+    path: Path
+    before: Preset
+    config: Preset
+    cooldown: Cooldown | None = None
+
+
+def beginning(out: Path, config: Preset, asked: tuple[Path, int] | None = None) -> Beginning:
+    """How the run `out` begins or continues. `asked` is another run, which `out` is to finish within so many steps.
+    CheckpointError if it cannot."""
+    if resume.exists(out):
+        record = checkpoint.read(out, skip="")[1]  # no tensors
+        if not (began := record.get("provenance", {}).get("cooldown")):
+            if asked:
+                raise CheckpointError(f"{out} exists, and a cooldown must not replace it; choose another --out")
+            return Beginning(out, config, config)
+        cooldown, end = Cooldown(**began), checkpoint.config_of(record, out).train.steps
+        if asked and asked[1] != end - cooldown.start:
+            since = f"{out} has been cooling down since step {cooldown.start} and will end at step {end}"
+            raise CheckpointError(f"{since}; for another --cooldown choose another --out")
         if config.train.steps == cooldown.planned:
             config = ending(config, end)
-        return config, config, cooldown
-    if not steps:
-        return config, config, None
-    if not tensors:
-        raise CheckpointError(f"{path} does not exist, so it cannot cool down; train first without --cooldown")
+        return Beginning(out, config, config, cooldown)
+    if not asked:
+        return Beginning(out, config, config)
+    path, steps = asked
+    tensors, record = checkpoint.read(path, skip="model.")
     done, planned = checkpoint.step_of(tensors, path), config.train.steps
-    if done + steps >= planned:
+    if checkpoint.config_of(record, path) == config and done + steps >= planned:  # `resume` says if the config differs
         left = f"{path} has only {planned - done} of its {planned} steps left"
-        raise CheckpointError(f"{left}; leave --cooldown out, or choose a smaller one")
-    return config, ending(config, done + steps), Cooldown(done, planned)
+        raise CheckpointError(f"{left}; choose a smaller --cooldown")
+    return Beginning(path, config, ending(config, done + steps), Cooldown(done, planned))
 
 
 def ending(config: Preset, steps: int) -> Preset:

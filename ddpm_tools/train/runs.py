@@ -1,6 +1,6 @@
 """A training run on disk: start, watch, interrupt, resume; and the checks of what users pass."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from ddpm_core.training import train
 from ddpm_tools.datasets import load_data
 from ddpm_tools.train import resume
 from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
-from ddpm_tools.train.cooldown import cooling
+from ddpm_tools.train.cooldown import beginning
 from ddpm_tools.train.distributed import ALONE, Ranks
 from ddpm_tools.train.engine import FastEngine, start
 from ddpm_tools.train.objectives import objective
@@ -68,22 +68,24 @@ def wants_bf16(out: Path, config: Preset, diffusion: Diffusion, processes: int =
 
 def train_run(
     config: Preset, out: Path, device: torch.device | str = "cpu",
-    callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE, cooldown: int = 0,
+    callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE,
+    cooldown: tuple[Path, int] | None = None,
 ) -> Path:  # fmt: skip
     """Train to the end, resuming an interrupted run of the same config; returns the checkpoint's path. With `cooldown`,
-    a resumed run ends after that many more steps, its learning rate falling to zero (`train.cooldown`). Ctrl-C or
-    SIGTERM saves after the step and raises Interrupted. FloatingPointError, on a loss that is not finite, leaves the
-    last save. The finished checkpoint has no optimiser state. On a CPU a resumed run equals an unbroken one bit for
-    bit; on a GPU this is not guaranteed."""
+    the run begins where another one stands and ends after that many steps, its learning rate falling to zero
+    (`train.cooldown`). Ctrl-C or SIGTERM saves after the step and raises Interrupted. FloatingPointError, on a loss
+    that is not finite, leaves the last save. The finished checkpoint has no optimiser state. On a CPU a resumed run
+    equals an unbroken one bit for bit; on a GPU this is not guaranteed."""
     callbacks, speed = callbacks or CallbackConfig(), speed or Speed()
     with ranks.first_goes_ahead():
-        before, config, cools = cooling(out, config, cooldown)
+        begin = beginning(out, config, cooldown)
+        config = begin.config
         data = training_data(config)
         ranks.shares(config.train.batch_size, speed.micro_batches)  # fail now, not after compiling
         diffusion = config.diffusion(checkpoint.network_of(config).to(device))
         loss, times = objective(config, diffusion.parameterization)
         measure = speed.bf16 == "auto" and diffusion.device.type == "cpu"
-        bf16 = measure and ranks.first and wants_bf16(out, config, diffusion, ranks.world)
+        bf16 = measure and ranks.first and wants_bf16(begin.path, config, diffusion, ranks.world)
     if measure:
         speed = replace(speed, bf16=ranks.any(bf16))  # the same in all processes
     with ranks.first_goes_ahead():
@@ -92,17 +94,16 @@ def train_run(
             resume.clear_drafts(out)
         if done := resume.exists(out) and resume.finished(out, config):
             state.step = config.train.steps
-        elif resume.exists(out):
-            state = resume.resume(out, before, state)
-            resume.check_pictures(out, data)
-        if cools:
-            cools.attach(state, config.train)
-            callbacks = replace(callbacks, cooldown=asdict(cools))
+        elif resume.exists(begin.path):
+            state = resume.resume(begin.path, begin.before, state)
+            resume.check_pictures(begin.path, data)
+        if begin.cooldown:
+            begin.cooldown.attach(state, config.train)
     if not ranks.same(state.step):
         raise ValueError(f"the processes do not see the same checkpoint {out}; put --out on a disk shared by all")
     if not done:
         engine = FastEngine(state, speed, config.train, ranks)
-        around = Callbacks(config, checkpoint.stem(out), data, state, engine, callbacks)
+        around = Callbacks(begin, checkpoint.stem(out), data, state, engine, callbacks)
         try:
             around.run(train(state, engine.batches(data, state.step), config.train, loss, times, engine))
         except FloatingPointError as e:

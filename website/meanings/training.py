@@ -97,7 +97,7 @@ TRAINING: dict[str, dict[str, str]] = {
         "how": "options of torch.optim.AdamW", "name": "adamw or muon", "default": "the one for adamw",
     },
     "train.cooldown": {
-        "path": CHECKPOINT, "steps": "training steps; 0: no cooldown",
+        "path": CHECKPOINT, "before": "its config", "cooldown": "None: the run ends as planned",
         "step": "training steps done", "state": "the state of the run",
     },
     "train.engine": {
@@ -106,12 +106,13 @@ TRAINING: dict[str, dict[str, str]] = {
         "start": "index of the first batch, which is the number of steps done",
     },
     "train.runs": {
-        "cooldown": "steps in which to finish an interrupted run early; 0: as planned",
+        "cooldown": "an interrupted run to finish early, and the steps for that; None: none",
         "name": "the class's name", "classes": "names of the classes, in order", "out": CHECKPOINT,
         "processes": "number of processes per batch", "callbacks": "saves, previews and logs; None: the defaults",
         "steps": "training steps; None: the preset's", "seed": "determines all random numbers; None: the preset's",
     },
     "train.callbacks": {
+        "begin": "where the run begins or continues",
         "out": CHECKPOINT, "engine": "computes the steps", "options": "what to do besides training",
         "steps": "one report per training step", "log": "takes curves and previews",
         "asked": "whether a signal has asked to stop", "step": "training steps done so far",
