@@ -70,8 +70,9 @@ def beginning(out: Path, config: Preset, asked: tuple[Path, int] | None = None) 
     tensors, record = checkpoint.read(path, skip="model.")
     done, planned = checkpoint.step_of(tensors, path), config.train.steps
     if checkpoint.config_of(record, path) == config and done + steps >= planned:  # `resume` says if the config differs
-        left = f"{path} has only {planned - done} of its {planned} steps left"
-        raise CheckpointError(f"{left}; choose a smaller --cooldown")
+        left = planned - done
+        remedy = "; choose a smaller --cooldown" if left > 0 else ", so it cannot cool down"
+        raise CheckpointError(f"{path} has only {left} of its {planned} steps left{remedy}")
     return Beginning(path, config, ending(config, done + steps), Cooldown(done, planned))
 
 
