@@ -80,7 +80,7 @@ class Sandbox:
         self._proc, self._scratch = None, []
 
     def _open(self) -> bool:
-        """Open the sandbox's /proc and tmpfs mounts; False if it is not ready.
+        """Open the sandbox's /proc and tmpfs mounts; False if it is not ready. For one thread at a time.
 
         Bubblewrap's child becomes the init once it has laid out the files. Until then it sees those of the machine.
         """
@@ -91,7 +91,8 @@ class Sandbox:
                     self._proc = os.open(f"{inner}/proc", os.O_RDONLY | os.O_DIRECTORY)
                     mounts = [line.split() for line in self._read("1/mounts").decode().splitlines()]
                     places = [m[1] for m in mounts if m[2] == "tmpfs" and "rw" in m[3].split(",")]
-                    self._scratch = [os.open(inner + place, os.O_PATH) for place in places]
+                    for place in places:  # one by one: `close` finds those that were opened before one fails
+                        self._scratch.append(os.open(inner + place, os.O_PATH))
                     return True
         return False
 

@@ -74,9 +74,9 @@ class Watchdog(threading.Thread):
 
         Failure("infrastructure_error", ...) if the sandbox cannot be watched.
         """
-        if not self._held.ready:
-            raise Failure("infrastructure_error", "The sandbox cannot be watched here: its /proc is not readable.")
         with self._looking:
+            if not self._held.ready:
+                raise Failure("infrastructure_error", "The sandbox cannot be watched here: its /proc is not readable.")
             self._look()  # the verdict can be ignored: a limit that is exceeded now is found again at the next look
             self.spent, self.deadline = 0.0, time.monotonic() + self._limits.wall_s
 
@@ -100,7 +100,8 @@ class Watchdog(threading.Thread):
         self.kill()
         if self.is_alive():
             self.join(PATIENCE_S)
-        self._held.close()
+        with self._looking:
+            self._held.close()
 
     def kill(self) -> None:
         """End every process of the child, and wait until they are gone."""

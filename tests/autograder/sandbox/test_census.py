@@ -17,7 +17,7 @@ import pytest
 from autograder.sandbox import census
 from autograder.sandbox.census import Sandbox
 from autograder.sandbox.limits import Limits
-from autograder.sandbox.processes import Tree
+from autograder.sandbox.processes import Tree, below
 from tests.autograder.sandbox.children import raw
 
 STAT = b"7 (a) R 1) R 1 7 7 0 -1 4194560 1 2 3 4 %d 50 25 25 20 0 %d 0 9 0 0 18446744073709551615 1\n"
@@ -45,6 +45,27 @@ def test_the_figures_of_a_quiet_sandbox(tmp_path):
     assert memory == 3 * 1028 * 1024 + census.PROCESS_BYTES + 3 * census.SOCKET_BYTES
     box.close()
     assert box.use(1) == (0, 0, 0.0) and not box.busy()
+
+
+def test_two_looks_at_once_open_a_sandbox_once(tmp_path, monkeypatch):
+    """The watchdog's first look takes so long that the child is ready meanwhile, and the grader looks too."""
+
+    def slow(root: psutil.Process) -> list[psutil.Process]:
+        found = below(root)
+        time.sleep(2.0)
+        return found
+
+    monkeypatch.setattr(census, "below", slow)
+    before = set(os.listdir("/proc/self/fd"))
+    with raw(tmp_path, "question(); send(frame({'n': 1}))") as child:
+        assert child.ask({})[0] == {"n": 1}
+    left = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in set(os.listdir("/proc/self/fd")) - before if alive(fd)}
+    assert not left
+
+
+def alive(fd: str) -> bool:
+    """Whether this process still has it open: the one that listed them does not."""
+    return os.path.lexists(f"/proc/self/fd/{fd}")
 
 
 def test_nothing_that_a_look_meets_raises(tmp_path, monkeypatch):
