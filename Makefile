@@ -51,7 +51,7 @@ demo: setup sandbox
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/autograder demo --out build/demo $(if $(filter 1,$(TRAIN)),--train)
 
 test: setup tools
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --durations 40 --durations-min 10 $(ARGS)
 
 # The model in the visitor's browser: pages, ONNX models and their runtime, for any web server.
 playground: setup

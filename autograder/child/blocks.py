@@ -27,6 +27,7 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
       right);
     - "awake": fresh, but parameters that are all zero are moved as far as torch would initialise them, or `by` times
       as far if the header has that;
+    - "drawn": as "awake", and every other matrix is drawn as torch would, whatever the answer's own initialisation;
     - "zero": all set to zero.
 
     With `unbiased`, biases are set to zero. No parameter is moved by almost nothing, as happens with a normal draw,
@@ -42,7 +43,10 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
         for name, p in module.named_parameters():
             if header.get("unbiased") and name.endswith("bias"):
                 p.zero_()
-            elif header["weights"] == "perturbed" or (header["weights"] == "awake" and not p.any()):
+            elif header["weights"] == "drawn" and p.dim() == 2 and p.any():
+                bound = min(p.shape) ** -0.5  # of a layer from few to many features, whichever way round it is stored
+                p.copy_(bound * (2 * torch.rand(p.shape, generator=rng) - 1))
+            elif header["weights"] == "perturbed" or (header["weights"] in ("awake", "drawn") and not p.any()):
                 usual = header.get("by", 1.0) * max(p.shape[-1:], default=1) ** -0.5
                 moved = MOVED if header["weights"] == "perturbed" else usual
                 sign = torch.randint(2, p.shape, generator=rng) * 2 - 1

@@ -1,5 +1,6 @@
 """Properties that every module answer must have, whatever it does (module.py)."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -41,6 +42,18 @@ def of_every_module(subject: Subject, lesson: str, scales: Scales) -> tuple[Chec
 def share(number: int, total: int) -> str:
     """number of total in whole percent: both are the child's word, so no more digits are shown."""
     return f"{min(max(number / total, 0), 1):.0%}" if total else "none"
+
+
+def however_initialised(run: Callable[[Probe, Generator, str], None], probe: Probe, rng: Generator) -> None:
+    """A check of a module that has learnt nothing: with its own initial weights or, if these are unusually small or
+    large, with such as torch draws (`weights` of child/blocks.py)."""
+    try:
+        run(probe, rng, "awake")
+    except Failed as fresh:
+        try:
+            run(probe, rng, "drawn")
+        except Failed:
+            raise fresh from None
 
 
 def depends_on(subject: Subject, name: str, message: str, probe: Probe, rng: Generator) -> None:

@@ -102,23 +102,23 @@ def permuted(probe: Probe, rng: Generator) -> None:
         )
 
 
-def divides(probe: Probe, rng: Generator) -> None:
+def divides(probe: Probe, rng: Generator, weights: str) -> None:
     """With one head, the context adds a mixture of what each token adds alone, so the weights can be read off.
 
-    The layer is fresh, with only zero parameters changed: it has learnt nothing, and should look at several tokens.
+    The layer has learnt nothing, and should look at several tokens.
     """
     wide, tokens = (1024, 24, 1), 8
     a = bare(draw(rng, 2, wide, 6, tokens))
     alone = [{**a, "context": a["context"][:, s : s + 1]} for s in range(tokens)]
-    whole, *each = update(SUBJECT, probe, rng, a, *alone, args=wide, weights="awake")  # (B, L, D) each
+    whole, *each = update(SUBJECT, probe, rng, a, *alone, args=wide, weights=weights)  # (B, L, D) each
     values = torch.stack([one[:, 0] for one in each], 2)  # (B, D, S)
-    weights = torch.linalg.lstsq(values, whole.mT).solution  # (B, S, L)
-    if not (values @ weights - whole.mT).abs().max() < 0.01 * whole.abs().max():
+    shares = torch.linalg.lstsq(values, whole.mT).solution  # (B, S, L)
+    if not (values @ shares - whole.mT).abs().max() < 0.01 * whole.abs().max():
         raise Failed(
             "with one head, a position does not receive a weighted mixture of the tokens, one weight for each: "
             "num_heads is the number of heads and image_dim // num_heads their size, not the other way round"
         )
-    largest = float(weights.amax(1).mean())
+    largest = float(shares.amax(1).mean())
     if not LARGEST[0] < largest < LARGEST[1]:
         raise Failed(
             "a fresh layer with wide heads gives "
@@ -128,7 +128,7 @@ def divides(probe: Probe, rng: Generator) -> None:
         )
     a = bare(draw(rng, 2, NARROW, 6, tokens))
     alone = [{**a, "context": a["context"][:, s : s + 1]} for s in range(tokens)]
-    whole, *each = update(SUBJECT, probe, rng, a, *alone, args=NARROW, weights="awake")  # (B, L, D) each
+    whole, *each = update(SUBJECT, probe, rng, a, *alone, args=NARROW, weights=weights)  # (B, L, D) each
     values = torch.stack(each)  # (S, B, L, D)
     apart = (values - values.mean(0)).square().sum((1, 2, 3)).mean().sqrt()
     if not (whole - values.mean(0)).norm() > UNEVEN * apart:
@@ -158,7 +158,7 @@ EXERCISE = Exercise(
         check("the weights over the tokens add up to 1", 1.0, weights_add_up),
         check("one token alone gets the weight 1", 0.5, one_token),
         check("each position has a mixture of its own", 0.75, looks),
-        check("one wide head mixes several tokens", 0.5, divides),
+        check("one wide head mixes several tokens", 0.5, partial(properties.however_initialised, divides)),
         check("masked tokens have no influence", 1.0, masking.masked_is_unseen),
         check("masking is leaving out", 0.75, masking.masked_is_left_out),
         check("the order of the tokens does not matter", 0.25, permuted),

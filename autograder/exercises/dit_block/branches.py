@@ -5,11 +5,13 @@ the MLP adds to a token depends on that token alone; for a single token, attenti
 """
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
+from autograder.exercises import properties
 from autograder.exercises.base import Check, Failed, Probe, check_of
 from autograder.exercises.calls import seed_of
 from autograder.exercises.dit_block.block import BLOCK, MOVED, SUBJECT, draw
@@ -82,13 +84,13 @@ def bends(probe: Probe, rng: Generator) -> None:
         )
 
 
-def starts(probe: Probe, rng: Generator) -> None:
+def starts(probe: Probe, rng: Generator, weights: str) -> None:
     """With the gates slightly open and all else as initialised, what passes them must depend on x."""
     a, b = (draw(rng, 4, SUBJECT.args) for _ in "ab")
-    cond, seed = a["cond"], seed_of(rng)
-    size = AJAR["by"] * DIM**0.5
-    mlp = crossed(probe, seed, corners(rng), cond, **AJAR).norm(dim=2).mean()
-    attention = fetched(probe, seed, a["x"], b["x"], cond, **AJAR).norm(dim=1).mean()
+    cond, seed, ajar = a["cond"], seed_of(rng), AJAR | {"weights": weights}
+    size = ajar["by"] * DIM**0.5
+    mlp = crossed(probe, seed, corners(rng), cond, **ajar).norm(dim=2).mean()
+    attention = fetched(probe, seed, a["x"], b["x"], cond, **ajar).norm(dim=1).mean()
     for branch, one in (("attention", attention), ("MLP", mlp)):
         if one < NONE / 5 * size:
             raise Failed(
@@ -96,7 +98,7 @@ def starts(probe: Probe, rng: Generator) -> None:
                 "itself. Multiply by 1 + scale, then add shift"
             )
     equal = a["x"][:, 1:2].expand(-1, OTHERS, -1)
-    one, two = (added(probe, seed, torch.cat([x[:, :1], equal], 1), cond, **AJAR) for x in (a["x"], b["x"]))
+    one, two = (added(probe, seed, torch.cat([x[:, :1], equal], 1), cond, **ajar) for x in (a["x"], b["x"]))
     if (one - two).norm() < 0.05 * one.norm():  # 0.005 if it reads something else, at least 0.37 if it reads x
         raise Failed(
             "the MLP does not read the token it adds to: in front of 300 equal tokens, another first token must "
@@ -153,13 +155,14 @@ def unscaled(probe: Probe, rng: Generator, cond: Tensor) -> bool:
     return bool(cosine_similarity(one[0] * two[1], two[0] * one[1], 0).abs() > ALIKE)
 
 
-def mixes(probe: Probe, rng: Generator) -> None:
+def mixes(probe: Probe, rng: Generator, weights: str) -> None:
     """Tokens of two kinds: with one head, a token receives a value between the two kinds' values, nearer to the more
     frequent one; how near tells exp(q · (k2 - k1))."""
     x, y = torch.randn(2, 48, 1, WIDE[0], generator=rng)
+    ajar = AJAR | {"weights": weights}
     cond, seed = torch.randn(1, COND_DIM, generator=rng).expand(48, -1), seed_of(rng)
     none, one, five = (
-        added(probe, seed, torch.cat([x.expand(-1, 6 - n, -1), y.expand(-1, n, -1)], 1), cond, args=WIDE, **AJAR)
+        added(probe, seed, torch.cat([x.expand(-1, 6 - n, -1), y.expand(-1, n, -1)], 1), cond, args=WIDE, **ajar)
         for n in (0, 1, 5)
     )
     one, five = one - none, five - none  # (48, D)
@@ -180,10 +183,10 @@ def mixes(probe: Probe, rng: Generator) -> None:
             "In DiTBlock(512, 16, 1), print the weights after the softmax"
         )
 
-    attend_by_themselves(probe, rng)
+    attend_by_themselves(probe, rng, ajar)
 
 
-def attend_by_themselves(probe: Probe, rng: Generator) -> None:
+def attend_by_themselves(probe: Probe, rng: Generator, ajar: dict[str, Any]) -> None:
     """Among two kinds of tokens, a head gives each first token a share of one vector. So these vary in as many
     directions as there are heads."""
     first, (a, b) = torch.randn(12, 1, FOUR_HEADS[0], generator=rng), torch.randn(2, 1, FOUR_HEADS[0], generator=rng)
@@ -191,7 +194,7 @@ def attend_by_themselves(probe: Probe, rng: Generator) -> None:
     both, alike = (
         torch.cat([first, a.expand(12, OTHERS // 2, -1), other.expand(12, OTHERS // 2, -1)], 1) for other in (b, a)
     )
-    one, two = (added(probe, seed, x, cond, args=FOUR_HEADS, **AJAR) for x in (both, alike))
+    one, two = (added(probe, seed, x, cond, args=FOUR_HEADS, **ajar) for x in (both, alike))
     sizes = torch.linalg.svdvals(one - two - (one - two).mean(0))
     if sizes[FOUR_HEADS[2] - 1] < OWN * sizes[0]:
         raise Failed(
@@ -204,7 +207,7 @@ def checks(lesson: str) -> tuple[Check, ...]:
     check = partial(check_of, BLOCK, lesson)
     return (
         check("an activation in the MLP", 0.25, bends),
-        check("a fresh block's branches read x", 0.25, starts),
+        check("a fresh block's branches read x", 0.25, partial(properties.however_initialised, starts)),
         check("scale, shift and gate in each branch", 0.25, steers),
-        check("each head mixes the tokens' values", 0.25, mixes),
+        check("each head mixes the tokens' values", 0.25, partial(properties.however_initialised, mixes)),
     )
