@@ -4,7 +4,7 @@
     python scripts/full_scale.py --data ... --list                                 (what is done and what is missing)
     python scripts/full_scale.py --data ... --run cifar10-small-concat-film-0      (one)
     python scripts/full_scale.py --data cifar10-train-jpeg.zip --reduced           (tests the command on a CPU: minutes)
-    python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 1000 --ship  (what a CPU can: hours)
+    python scripts/full_scale.py --data ... --run cifar10-cpu-concat-film-0 --n 2000 --ship  (what a CPU can: hours)
 
 It is safe to kill at any time: training resumes from its last save, and finished runs are skipped. On several GPUs only
 training is worth sharing: `torchrun --nproc-per-node N -m ddpm_tools.cli train --preset ... --out build/full/NAME`.
