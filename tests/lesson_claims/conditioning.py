@@ -126,7 +126,7 @@ CLAIMS = [
     Claim("grain-reading", r"reads ([\d.]+) times too strongly", lambda r: [r["arc_weights"][0]["sum"]], 0.006),
     Claim("grain-reading", r"line's ([\d.]+), the first alone raises the grain to ([\d.]+),",
           lambda r: [r["beside"]["line"], r["beside"]["line and what all rows share"]], 0.0006),
-    Claim("grain-reading", r"and the second to ([\d.]+)\.",
+    Claim("grain-reading", r"the second leaves it at ([\d.]+)\.",
           lambda r: [r["beside"]["line and what sets these two apart"]], 0.0006),
     Claim("grain-reading", r"the arc, give ([\d.]+)\.", lambda r: [r["beside"]["arc"]], 0.0006),
     Claim("grain-reading", r"random directions gives ([\d.]+), no more",
