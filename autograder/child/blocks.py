@@ -43,7 +43,7 @@ def build(answers: dict[str, Any], header: dict[str, Any]) -> nn.Module:
         for name, p in module.named_parameters():
             if header.get("unbiased") and name.endswith("bias"):
                 p.zero_()
-            elif header["weights"] == "drawn" and p.dim() == 2 and p.any():
+            elif header["weights"] == "drawn" and p.dim() == 2 and p.is_floating_point() and p.any():
                 bound = min(p.shape) ** -0.5  # of a layer from few to many features, whichever way round it is stored
                 p.copy_(bound * (2 * torch.rand(p.shape, generator=rng) - 1))
             elif header["weights"] == "perturbed" or (header["weights"] in ("awake", "drawn") and not p.any()):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -56,16 +57,19 @@ def test_two_looks_at_once_open_a_sandbox_once(tmp_path, monkeypatch):
         return found
 
     monkeypatch.setattr(census, "below", slow)
-    before = set(os.listdir("/proc/self/fd"))
+    before = opened()
     with raw(tmp_path, "question(); send(frame({'n': 1}))") as child:
         assert child.ask({})[0] == {"n": 1}
-    left = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in set(os.listdir("/proc/self/fd")) - before if alive(fd)}
-    assert not left
+    assert not opened() - before
 
 
-def alive(fd: str) -> bool:
-    """Whether this process still has it open: the one that listed them does not."""
-    return os.path.lexists(f"/proc/self/fd/{fd}")
+def opened() -> set[tuple[str, str]]:
+    """What this process has open, each with its number, but not what lists them."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            found.add((fd, os.readlink(f"/proc/self/fd/{fd}")))
+    return found
 
 
 def test_nothing_that_a_look_meets_raises(tmp_path, monkeypatch):
