@@ -66,10 +66,10 @@ def fetched(probe: Probe, seed: int, x: Tensor, other: Tensor, cond: Tensor, **h
     return one - two
 
 
-def bends(probe: Probe, rng: Generator) -> None:
+def bends(probe: Probe, rng: Generator, weights: str) -> None:
     x, cond, seed = LARGE * corners(rng), torch.randn(1, COND_DIM, generator=rng), seed_of(rng)
-    whole = added(probe, seed, x[:1, 0, None], cond, **OPEN)
-    one, two, three, four = crossed(probe, seed, x, cond, **OPEN)[0]  # (D,) each
+    whole = added(probe, seed, x[:1, 0, None], cond, weights=weights)
+    one, two, three, four = crossed(probe, seed, x, cond, weights=weights)[0]  # (D,) each
     if torch.stack([one, two]).norm() < NONE * whole.norm():
         raise Failed(
             "there is no activation between the two layers of the MLP, or no MLP at all: for a single token, the "
@@ -206,7 +206,7 @@ def attend_by_themselves(probe: Probe, rng: Generator, ajar: dict[str, Any]) -> 
 def checks(lesson: str) -> tuple[Check, ...]:
     check = partial(check_of, BLOCK, lesson)
     return (
-        check("an activation in the MLP", 0.25, bends),
+        check("an activation in the MLP", 0.25, partial(properties.however_initialised, bends)),
         check("a fresh block's branches read x", 0.25, partial(properties.however_initialised, starts)),
         check("scale, shift and gate in each branch", 0.25, steers),
         check("each head mixes the tokens' values", 0.25, partial(properties.however_initialised, mixes)),
