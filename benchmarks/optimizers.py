@@ -1,6 +1,6 @@
 """Compares Muon with AdamW: held-out loss after equally many images, and the time to reach AdamW's last loss.
 
-    python benchmarks/optimizers.py --data cifar10-train-jpeg.zip       (an hour and a half on one core)
+    python benchmarks/optimizers.py --data cifar10-train-jpeg.zip       (40 minutes on one core)
     python benchmarks/optimizers.py --quick                             (the emoji that ship, three seeds)
 
 All runs of a seed start from the same weights and see the same images, timesteps and noise. The network is the inside

@@ -1,23 +1,24 @@
 """The CPU speedrun on CIFAR-10: how good are the pictures after a given number of images and processor seconds?
 
     python benchmarks/speedrun.py curve RUN --data cifar10-train-jpeg.zip --heldout cifar10-test-jpeg.zip
-    python benchmarks/speedrun.py race build/race --steps 1800 --seeds 5 --data ... --heldout ...
+    python benchmarks/speedrun.py race build/race --seeds 5 --data ... --heldout ...
     python benchmarks/speedrun.py curve data/checkpoints/cifar10 --quick --data ... --heldout ...     (minutes)
 
 `curve` measures a training run that kept snapshots (`ddpm train --preset cifar10-cpu --snapshot-every 1000`): RUN and
 each RUN-STEP, with images, seconds and processor seconds. `race` trains the preset from scratch, one seed at a time,
-and compares each with the shipped checkpoint, from the same noise. Each measurement is stored in RUN.jsonl as soon as
-it is done, so the same command continues where it stopped. The last line is one JSON object.
+and compares each with another checkpoint from the same noise: by default the one that ships. Before each seed, half a
+minute of that one's training steps shows what they cost on this machine. Each measurement is stored in RUN.jsonl as
+soon as it is done, so the same command continues where it stopped. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 
 import torch
 
@@ -27,9 +28,11 @@ from ddpm_core.data import ImageData
 from ddpm_core.parameterization import V
 from ddpm_core.samplers import SampleConfig
 from ddpm_core.streams import stream
+from ddpm_core.training import train
 from ddpm_tools.datasets import load_data
 from ddpm_tools.drawing import Drawing
 from ddpm_tools.evaluation.candidates import drawn
+from ddpm_tools.evaluation.estimates import mean_estimate
 from ddpm_tools.evaluation.evaluation import evaluate
 from ddpm_tools.evaluation.features import network
 from ddpm_tools.evaluation.judges import find_judge
@@ -37,7 +40,10 @@ from ddpm_tools.evaluation.metrics import EvaluationConfig
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.presets import preset
 from ddpm_tools.train.callbacks import CallbackConfig
+from ddpm_tools.train.engine import FastEngine, start
+from ddpm_tools.train.objectives import objective
 from ddpm_tools.train.runs import train_run
+from ddpm_tools.train.speed import Speed
 
 SHIPPED = DATA_DIR / "checkpoints/cifar10"
 EXTRACTORS = {"cifar10-classifier": "classifier", "efficientnet-lite0-320": "efficientnet"}
@@ -126,19 +132,53 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def pace(path: Path, data: ImageData, least: float = 30.0) -> dict[str, float]:
+    """Return what training a checkpoint would cost here, from `least` seconds of its steps in its own precision."""
+    record, config = (loaded := checkpoint.load(path, "cpu")).record, loaded.preset
+    state, speed = start(
+        config.diffusion(checkpoint.network_of(config)), config.train,
+        Speed(bf16=record["provenance"]["speed"]["bf16"]), optimizer=config.optimizer,
+    )  # fmt: skip
+    loss, times = objective(config, state.diffusion.parameterization)
+    engine = FastEngine(state, speed, config.train)
+    steps = train(state, engine.batches(data, 0), config.train, loss, times, engine)
+    for _ in range(10):  # burn-in
+        next(steps)
+    taken, wall, cpu = 0, time.monotonic(), time.process_time()
+    while time.monotonic() - wall < least:
+        next(steps)
+        taken += 1
+    per_step = record["provenance"]["step"] / taken
+    return {"seconds": (time.monotonic() - wall) * per_step, "cpu_seconds": (time.process_time() - cpu) * per_step}
+
+
 def race(a: argparse.Namespace, data: ImageData, heldout: ImageData) -> dict:
-    """Train each seed, measure it beside the shipped checkpoint from the same noise, and return the differences."""
-    base, pairs = preset("cifar10-cpu"), []
-    for seed in range(a.seeds):
-        train = replace(base.train, steps=a.steps, seed=seed, warmup=min(base.train.warmup, a.steps // 4))
-        path = a.run.with_name(f"{a.run.name}-seed{seed}")
-        train_run(replace(base, data=str(a.data), split="all", train=train), path, "cpu", CallbackConfig())
-        file = a.run.with_suffix(".jsonl")
-        pairs.append((once(path, file, data, heldout, a.n, seed), once(SHIPPED, file, data, heldout, a.n, seed)))
-    better = {m: [round(ours["w=2"][m][0] - theirs["w=2"][m][0], 4) for ours, theirs in pairs] for m in METRICS}
-    seconds = mean(ours["cpu_seconds"] for ours, _ in pairs)
+    """Train each seed, measure it beside the other checkpoint from the same noise, and return the differences."""
+    base, pairs, file = preset(a.preset), [], a.run.with_suffix(".jsonl")
+    costs = a.run.with_name(f"{a.run.name}-costs.json")
+    known = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else []
+    paths = [a.run.with_name(f"{a.run.name}-seed{seed}") for seed in range(a.seeds)]
+    for seed, path in enumerate(paths):
+        if seed == len(known):
+            known.append(pace(a.against, data))
+            costs.parent.mkdir(parents=True, exist_ok=True)
+            costs.write_text(json.dumps(known), encoding="utf-8")
+        recipe = replace(base.train, steps=a.steps or base.train.steps, seed=seed)
+        train_run(replace(base, data=str(a.data), split="all", train=recipe), path, "cpu", CallbackConfig())
+    for seed, path in enumerate(paths):
+        pairs.append((once(path, file, data, heldout, a.n, seed), once(a.against, file, data, heldout, a.n, seed)))
     print(table([row for pair in pairs for row in pair]))
-    return {"seeds": a.seeds, "steps": a.steps, "cpu_seconds": round(seconds), "against shipped, at w = 2": better}
+    better = {}
+    for w in SCALES:
+        for m in (*METRICS, *(f"recall, {short}" for short in EXTRACTORS.values())):
+            found = [ours[f"w={w:g}"][m][0] - theirs[f"w={w:g}"][m][0] for ours, theirs in pairs]
+            e = mean_estimate(found)
+            better[f"{m}, w={w:g}"] = {"each": [round(d, 4) for d in found]} | {
+                "mean": [round(v, 4) for v in (e.value, e.low, e.high)]
+            }
+    ours = [r for r, _ in pairs]
+    shares = {k: [round(r[k] / cost[k], 3) for r, cost in zip(ours, known)] for k in ("seconds", "cpu_seconds")}
+    return {"seeds": a.seeds, "preset": a.preset, "share of the other's cost": shares, "minus the other's": better}
 
 
 def main() -> None:
@@ -149,7 +189,9 @@ def main() -> None:
     p.add_argument("--heldout", type=Path, required=True, help="the 10,000 test images")
     p.add_argument("--n", type=int, default=2000, help="images drawn; default: 2000")
     p.add_argument("--seeds", type=int, default=5, help="for a race")
-    p.add_argument("--steps", type=int, default=1800, help="for a race")
+    p.add_argument("--preset", default="cifar10-speedrun", help="for a race")
+    p.add_argument("--steps", type=int, help="for a race; default: the preset's")
+    p.add_argument("--against", type=Path, default=SHIPPED, help="the other checkpoint of a race")
     p.add_argument("--quick", action="store_true", help="only RUN, with 200 images")
     a = p.parse_args()
     n = a.n = 200 if a.quick else a.n

@@ -53,6 +53,17 @@ PRESETS = BOOK | {
             14_000, batch_size=64, lr=2e-3, warmup=500, p_uncond=0.1, ema_decay=0.999, flip=True, preview_every=1_000
         ),
     ),
+    "cifar10-speedrun": Preset(  # under five minutes on two cores with bfloat16 (docs/speedrun.md)
+        data="cifar10",
+        parameterization="v",
+        loss="min-snr-5",
+        times="stratified",
+        optimizer="muon",
+        unet=UNetConfig(channels=(32, 32, 64, 128), blocks_per_level=1, attention_levels=(2,)),  # 3.2 M parameters
+        train=TrainConfig(
+            1_020, batch_size=64, lr=2e-3, warmup=100, p_uncond=0.1, ema_decay=0.99, flip=True, preview_every=500
+        ),
+    ),
     "cifar10-small": published(64, 128, 128, 128),  # 8.95 M parameters without classes
     "cifar10-medium": published(128, 256, 256, 256),
     "cifar10-large": published(256, 512, 512, 512, batch_size=64),
