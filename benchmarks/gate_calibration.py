@@ -119,10 +119,10 @@ def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
     return both | {"memoriser": ("wrong", {})}
 
 
-def plan(exercises: list[Exercise], reruns: int, one_look: bool, long: bool) -> Iterator[Job]:
+def plan(exercises: list[Exercise], reruns: range, one_look: bool, long: bool) -> Iterator[Job]:
     """Yield the jobs rerun by rerun, right and wrong in turn for each exercise, so that partial results cover all."""
     known = {e.name: designs(e) for e in exercises}
-    for i in range(reruns):
+    for i in reruns:
         own = []
         for e in exercises:
             jobs = [Job(e, d, kind, i, answer, one_look) for d, (kind, answer) in known[e.name].items()]
@@ -256,6 +256,7 @@ def report(rows: list[dict], one_look: bool = False) -> dict:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--reruns", type=int, default=4, help="of each design")
+    p.add_argument("--first", type=int, default=0, help="the first of the reruns; earlier ones are not made")
     p.add_argument("--exercise", action="append", choices=GATED, help="default: all")
     p.add_argument(
         "--part", default="1/1", help="2/3: every third run from the second on, so that three processes share the work"
@@ -271,7 +272,7 @@ def main() -> None:
     exercises = [e for e in EXERCISES.values() if e.name in (a.exercise or GATED)]
     rows, judges = [] if a.quick else read(a.runs, exercises, a.one_look), load_judges(("judge",))
     done = {tuple(r[k] for k in ("exercise", "design", "kind", "rerun", "harness")) for r in rows}
-    planned = [] if a.report else plan(exercises, a.reruns, a.one_look, a.long)
+    planned = [] if a.report else plan(exercises, range(a.first, a.first + a.reruns), a.one_look, a.long)
     part, parts = map(int, a.part.split("/"))
     wanted = [j for j in planned if a.kind in (None, j.kind)]
     jobs = [j for i, j in enumerate(wanted) if i % parts == part - 1 and j.key not in done]
