@@ -18,9 +18,11 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 import torch
+from cpu_precision import stepping
 
 from ddpm_core import checkpoint
 from ddpm_core.config import DATA_DIR
@@ -28,7 +30,6 @@ from ddpm_core.data import ImageData
 from ddpm_core.parameterization import V
 from ddpm_core.samplers import SampleConfig
 from ddpm_core.streams import stream
-from ddpm_core.training import train
 from ddpm_tools.datasets import load_data
 from ddpm_tools.drawing import Drawing
 from ddpm_tools.evaluation.candidates import drawn
@@ -40,10 +41,7 @@ from ddpm_tools.evaluation.metrics import EvaluationConfig
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.presets import preset
 from ddpm_tools.train.callbacks import CallbackConfig
-from ddpm_tools.train.engine import FastEngine, start
-from ddpm_tools.train.objectives import objective
 from ddpm_tools.train.runs import train_run
-from ddpm_tools.train.speed import Speed
 
 SHIPPED = DATA_DIR / "checkpoints/cifar10"
 EXTRACTORS = {"cifar10-classifier": "classifier", "efficientnet-lite0-320": "efficientnet"}
@@ -134,51 +132,46 @@ def table(rows: list[dict]) -> str:
 
 def pace(path: Path, data: ImageData, least: float = 30.0) -> dict[str, float]:
     """Return what training a checkpoint would cost here, from `least` seconds of its steps in its own precision."""
-    record, config = (loaded := checkpoint.load(path, "cpu")).record, loaded.preset
-    state, speed = start(
-        config.diffusion(checkpoint.network_of(config)), config.train,
-        Speed(bf16=record["provenance"]["speed"]["bf16"]), optimizer=config.optimizer,
-    )  # fmt: skip
-    loss, times = objective(config, state.diffusion.parameterization)
-    engine = FastEngine(state, speed, config.train)
-    steps = train(state, engine.batches(data, 0), config.train, loss, times, engine)
+    loaded = checkpoint.load(path, "cpu")
+    told, taken = loaded.record["provenance"], 0
+    step = stepping(loaded.preset, data, told["speed"]["bf16"])
     for _ in range(10):  # burn-in
-        next(steps)
-    taken, wall, cpu = 0, time.monotonic(), time.process_time()
+        step()
+    wall, cpu = time.monotonic(), time.process_time()
     while time.monotonic() - wall < least:
-        next(steps)
+        step()
         taken += 1
-    per_step = record["provenance"]["step"] / taken
-    return {"seconds": (time.monotonic() - wall) * per_step, "cpu_seconds": (time.process_time() - cpu) * per_step}
+    whole = told["step"] / taken
+    return {"seconds": (time.monotonic() - wall) * whole, "cpu_seconds": (time.process_time() - cpu) * whole}
+
+
+def compared(pairs: list[tuple[dict, dict]]) -> dict[str, dict[str, list[float]]]:
+    """Return ours minus theirs for each metric: of each pair, and the mean with Student's 95 % interval."""
+    found = {}
+    for w in SCALES:
+        for m in (*METRICS, *(f"recall, {short}" for short in EXTRACTORS.values())):
+            each = [ours[f"w={w:g}"][m][0] - theirs[f"w={w:g}"][m][0] for ours, theirs in pairs]
+            e = mean_estimate(each)
+            mean = [round(v, 4) if isfinite(v) else None for v in (e.value, e.low, e.high)]  # one seed has no interval
+            found[f"{m}, w={w:g}"] = {"each": [round(d, 4) for d in each], "mean": mean}
+    return found
 
 
 def race(a: argparse.Namespace, data: ImageData, heldout: ImageData) -> dict:
     """Train each seed, measure it beside the other checkpoint from the same noise, and return the differences."""
-    base, pairs, file = preset(a.preset), [], a.run.with_suffix(".jsonl")
-    costs = a.run.with_name(f"{a.run.name}-costs.json")
+    base, file, costs = preset(a.preset), a.run.with_suffix(".jsonl"), a.run.with_name(f"{a.run.name}-costs.json")
     known = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else []
     paths = [a.run.with_name(f"{a.run.name}-seed{seed}") for seed in range(a.seeds)]
     for seed, path in enumerate(paths):
         if seed == len(known):
             known.append(pace(a.against, data))
-            costs.parent.mkdir(parents=True, exist_ok=True)
-            costs.write_text(json.dumps(known), encoding="utf-8")
+            checkpoint.write_text(costs, json.dumps(known))
         recipe = replace(base.train, steps=a.steps or base.train.steps, seed=seed)
         train_run(replace(base, data=str(a.data), split="all", train=recipe), path, "cpu", CallbackConfig())
-    for seed, path in enumerate(paths):
-        pairs.append((once(path, file, data, heldout, a.n, seed), once(a.against, file, data, heldout, a.n, seed)))
-    print(table([row for pair in pairs for row in pair]))
-    better = {}
-    for w in SCALES:
-        for m in (*METRICS, *(f"recall, {short}" for short in EXTRACTORS.values())):
-            found = [ours[f"w={w:g}"][m][0] - theirs[f"w={w:g}"][m][0] for ours, theirs in pairs]
-            e = mean_estimate(found)
-            better[f"{m}, w={w:g}"] = {"each": [round(d, 4) for d in found]} | {
-                "mean": [round(v, 4) for v in (e.value, e.low, e.high)]
-            }
-    ours = [r for r, _ in pairs]
-    shares = {k: [round(r[k] / cost[k], 3) for r, cost in zip(ours, known)] for k in ("seconds", "cpu_seconds")}
-    return {"seeds": a.seeds, "preset": a.preset, "share of the other's cost": shares, "minus the other's": better}
+    both = [[once(p, file, data, heldout, a.n, seed) for p in (path, a.against)] for seed, path in enumerate(paths)]
+    print(table([row for pair in both for row in pair]))
+    shares = {k: [round(r[k] / cost[k], 3) for (r, _), cost in zip(both, known)] for k in ("seconds", "cpu_seconds")}
+    return {"preset": a.preset, "share of the other's cost": shares, "minus the other's": compared(both)}
 
 
 def main() -> None:
@@ -192,15 +185,22 @@ def main() -> None:
     p.add_argument("--preset", default="cifar10-speedrun", help="for a race")
     p.add_argument("--steps", type=int, help="for a race; default: the preset's")
     p.add_argument("--against", type=Path, default=SHIPPED, help="the other checkpoint of a race")
-    p.add_argument("--quick", action="store_true", help="only RUN, with 200 images")
+    p.add_argument("--quick", action="store_true", help="200 images; only RUN, or a race of one seed over 20 steps")
     a = p.parse_args()
-    n = a.n = 200 if a.quick else a.n
-    data, heldout = (load_data(str(f), "all", size=32, channels=3) for f in (a.data, a.heldout))
-    if a.what == "race":
-        print(json.dumps(race(a, data, heldout)))
-        return
-    paths = [a.run] if a.quick else list(snapshots(a.run))
-    rows = [once(path, a.run.with_suffix(".jsonl"), data, heldout, n) for path in paths]
+    if a.quick:
+        a.n, a.seeds, a.steps = 200, 1, 20
+        a.run = a.run.with_name(f"{a.run.name}-quick") if a.what == "race" else a.run
+    try:
+        data, heldout = (load_data(str(f), "all", size=32, channels=3) for f in (a.data, a.heldout))
+        if a.what == "race":
+            print(json.dumps(race(a, data, heldout)))
+            return
+        paths = [a.run] if a.quick else list(snapshots(a.run))
+        rows = [once(path, a.run.with_suffix(".jsonl"), data, heldout, a.n) for path in paths]
+    except (ValueError, OSError) as e:
+        p.error(str(e))
+    except KeyboardInterrupt:
+        raise SystemExit("\nspeedrun: interrupted; the same command goes on") from None
     print(table(rows))
     print(json.dumps({"curve": rows}))
 

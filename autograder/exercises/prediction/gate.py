@@ -53,8 +53,8 @@ class NetworkTowardsTarget(Unconditional):
                 yield denoise
 
 
-# A correct design that predicts noise at some levels and images at others denoises as well as any, but its samples come
-# later; so the distance only has to tell samples that are none.
+# The held-out loss tells right from wrong at every look. The distance does not: a correct design that predicts noise at
+# some levels and images at others denoises as well as any, but has good samples later than some controls.
 CONTROLS = {
     "distance": ("constant",),
     "heldout_loss": ("constant", "inconsistent", "ignores_time", "no_division"),
