@@ -70,8 +70,8 @@ GATE = Gate(
         looks=(120, 200, 300, 450, 650, 900),
         **{"samples": 300, "batch": 300, "sample_steps": 10, "sampler": "dpm++"},
     ),
-    # The held-out loss tells right from wrong. The distance does not: a correct design that predicts noise at some levels
-    # and images at others denoises as well as any, but has good samples later than some controls.
+    # The held-out loss tells right from wrong. The distance does not: a correct design that predicts noise at some
+    # levels and images at others denoises as well as any, but has good samples later than some controls.
     decisive={
         "distance": ("constant",),
         "heldout_loss": ("constant", "inconsistent", "ignores_time", "no_division", "variances"),
