@@ -68,7 +68,7 @@ def test_every_design_that_is_run_for_long_exists_and_they_are_enough(bench):
 
 def test_runs_for_the_order_are_planned_after_the_others_and_a_short_one_before_its_long_one(bench):
     exercises = [bench.BY_NAME["conditioner"]]
-    kinds = [job.kind for job in bench.plan(exercises, 1, one_look=False, long=True)]
+    kinds = [job.kind for job in bench.plan(exercises, range(1), one_look=False, long=True)]
     long = 2 * len(bench.LONG["conditioner"])
     assert set(kinds[:-long]) == {"right", "wrong"} and kinds[-long:] == ["whole", "long"] * (long // 2)
-    assert {job.kind for job in bench.plan(exercises, 0, one_look=True, long=True)} == {"long"}
+    assert {job.kind for job in bench.plan(exercises, range(0), one_look=True, long=True)} == {"long"}

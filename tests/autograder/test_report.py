@@ -196,7 +196,8 @@ def test_the_zones_are_the_limits_that_the_grader_judged_with(exercise):
     """A dot lies in the zone of the credit that the grader gave for its value."""
     limits = batch.make_grader(exercise, 0).bands
     for metric, band in limits.items():
-        for value, credit in ((band.full * 0.99, "held"), (band.half * 0.99, "part"), (band.half * 1.01, "failed")):
+        between = (band.full + band.half) / 2
+        for value, credit in ((band.full * 0.99, "held"), (between, "part"), (band.half * 1.01, "failed")):
             metrics = {"adherence": 1.0, "distance": 1.0, "heldout_loss": 0.01, "copies": 0.0}
             metrics |= {"adherence": 1 - value} if metric == "error" else {metric: value}
             (entry,) = entries([record("ada", exercise.assignment, [made(exercise, metrics=metrics)])])
