@@ -12,6 +12,9 @@ training and looks (grader and child), which do not depend on what else the mach
 
 `--one-look` uses the run of the challenge tracks, which is measured once, at its end.
 
+`--bank` adds a run of every wrong answer in the exercise's bank (mutants.txt), most of which the checks find already.
+It shows which of them the gate lets through.
+
 `--long` adds runs ten times longer, to test the order in which the gate puts designs: Spearman's rank correlation of
 the Fréchet distances, with its 95 % interval (Bonett & Wright 2000, Psychometrika 65). If a gate has looks, the short
 distance is taken at the look to which references are run, the last one or Gate.enough. Each design is run once more to
@@ -67,6 +70,7 @@ LONG = {  # enough designs to compare orders, few enough for one night
     ),
 }  # fmt: skip
 SHORT = {True: ("right", "wrong"), False: ("whole",)}  # by one_look, the kinds of runs compared with long ones
+GRADED = ("right", "wrong", "bank")  # kinds of runs that stop as a submission's run does
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Job:
 
     exercise: Exercise
     design: str
-    kind: str  # right, wrong, whole or long
+    kind: str  # right, wrong, bank, whole or long
     rerun: int
     answer: dict[str, str]
     one_look: bool = False
@@ -119,6 +123,14 @@ def designs(exercise: Exercise) -> dict[str, tuple[str, dict[str, str]]]:
     return both | {"memoriser": ("wrong", {})}
 
 
+def bank(exercise: Exercise, one_look: bool) -> Iterator[Job]:
+    """Yield a job for each wrong answer in the exercise's bank."""
+    solution = model_solutions.reference(exercise, exercise.answers)
+    for b in mutants.banks(exercise.name):
+        for name, wrong in b.wrong.items():
+            yield Job(exercise, f"{b.answer}: {name}", "bank", 0, solution | {b.answer: wrong.source}, one_look)
+
+
 def plan(exercises: list[Exercise], reruns: range, one_look: bool, long: bool) -> Iterator[Job]:
     """Yield the jobs rerun by rerun, right and wrong in turn for each exercise, so that partial results cover all."""
     known = {e.name: designs(e) for e in exercises}
@@ -143,7 +155,7 @@ def make(job: Job, judges: dict) -> dict:
     row = dict(zip(("exercise", "design", "kind", "rerun", "harness"), job.key), seed=seed)
 
     def stop(look: Look) -> bool:
-        if job.kind in SHORT[True]:
+        if job.kind in GRADED:
             return decided(look, made.limits, harness)
         return look.step >= made.enough
 
@@ -229,18 +241,15 @@ def seconds(rows: list[dict]) -> dict[str, dict[str, float]]:
     return {cpu: {"median": round(median(s), 1), "worst": round(max(s), 1)} for cpu, s in found.items()}
 
 
-def report(rows: list[dict], one_look: bool = False) -> dict:
-    """Return all figures, and print the credit of each design."""
-    short = [r for r in rows if r["kind"] in ("right", "wrong")]
-    for key in dict.fromkeys((r["exercise"], r["kind"], r["design"]) for r in short):
-        shares = [share(r, one_look) for r in short if (r["exercise"], r["kind"], r["design"]) == key]
-        print(f"{key[0]:13} {key[1]:6} {key[2]:38} credit {' '.join(f'{s:g}' for s in shares)}")
-    right, wrong = ([r for r in short if r["kind"] == kind] for kind in ("right", "wrong"))
+def figures(rows: list[dict], one_look: bool = False) -> dict:
+    """Return error rates, processor seconds and rank correlations of the runs in `rows`."""
+    short = [r for r in rows if r["kind"] in SHORT[True]]
+    right, wrong = ([r for r in short if r["kind"] == kind] for kind in SHORT[True])
     credit = partial(share, one_look=one_look)
     fails, none = sum(credit(r) < 1 for r in right), sum(credit(r) == 0 for r in right)
     passes, full = sum(credit(r) > 0 for r in wrong), sum(credit(r) == 1 for r in wrong)
     fresh = [r for r in right if r["design"] not in names(r["exercise"], "reference")]
-    missed = sum(credit(r) < 1 for r in fresh)
+    missed, known = sum(credit(r) < 1 for r in fresh), [r for r in rows if r["kind"] == "bank"]
     return {
         "runs": len(short), "right": len(right), "wrong": len(wrong),
         "false_fail": round(fails / max(1, len(right)), 4), "false_fail_interval": wilson(fails, len(right)),
@@ -249,8 +258,17 @@ def report(rows: list[dict], one_look: bool = False) -> dict:
         "false_pass": round(passes / max(1, len(wrong)), 4), "false_pass_interval": wilson(passes, len(wrong)),
         "false_pass_with_full_credit": full,
         "cpu_s_right": seconds(right), "cpu_s_wrong": seconds(wrong),
+        "bank": {"wrong": len(known), "with_credit": sum(credit(r) > 0 for r in known)},
         "rank_correlations": correlations(rows, one_look),
     }  # fmt: skip
+
+
+def print_credit(rows: list[dict], one_look: bool = False) -> None:
+    """Print the credit of each design in each of its runs."""
+    short = [r for r in rows if r["kind"] in GRADED]
+    for key in dict.fromkeys((r["exercise"], r["kind"], r["design"]) for r in short):
+        shares = [share(r, one_look) for r in short if (r["exercise"], r["kind"], r["design"]) == key]
+        print(f"{key[0]:13} {key[1]:6} {key[2]:38} credit {' '.join(f'{s:g}' for s in shares)}")
 
 
 def main() -> None:
@@ -263,6 +281,7 @@ def main() -> None:
     )
     p.add_argument("--kind", choices=SHORT[True], help="only right, or only wrong designs")
     p.add_argument("--one-look", action="store_true", help="the run of the challenge tracks")
+    p.add_argument("--bank", action="store_true", help="after the others, the wrong answers in the banks")
     p.add_argument("--long", action="store_true", help="after the others, the runs ten times longer")
     p.add_argument("--quick", action="store_true", help="one right and one wrong design per exercise, not stored")
     p.add_argument("--report", action="store_true", help="no new runs")
@@ -272,7 +291,8 @@ def main() -> None:
     exercises = [e for e in EXERCISES.values() if e.name in (a.exercise or GATED)]
     rows, judges = [] if a.quick else read(a.runs, exercises, a.one_look), load_judges(("judge",))
     done = {tuple(r[k] for k in ("exercise", "design", "kind", "rerun", "harness")) for r in rows}
-    planned = [] if a.report else plan(exercises, range(a.first, a.first + a.reruns), a.one_look, a.long)
+    planned = [] if a.report else [*plan(exercises, range(a.first, a.first + a.reruns), a.one_look, a.long)]
+    planned += [job for e in exercises for job in bank(e, a.one_look)] if a.bank and not a.report else []
     part, parts = map(int, a.part.split("/"))
     wanted = [j for j in planned if a.kind in (None, j.kind)]
     jobs = [j for i, j in enumerate(wanted) if i % parts == part - 1 and j.key not in done]
@@ -286,7 +306,8 @@ def main() -> None:
         if not a.quick:
             with a.runs.open("a", encoding="utf-8") as f:
                 f.write(json.dumps(row) + "\n")
-    print(json_text(report(rows, a.one_look)))
+    print_credit(rows, a.one_look)
+    print(json_text(figures(rows, a.one_look)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--right 2] [--again] [--report]
 
-Records go to build/mutants.jsonl, and recorded mutants are not judged again, except that --again judges all survivors
+Records go to data/mutants.jsonl, and recorded mutants are not judged again, except that --again judges all survivors
 again. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of each other
 right answer in the bank instead of those of the model solutions. --report writes docs/mutants.md from the records. The
 last line is one JSON object.
@@ -28,16 +28,16 @@ from autograder.authoring.operators import Mutant
 from autograder.authoring.operators import mutants as all_mutants
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDS, PAGE = ROOT / "build/mutants.jsonl", ROOT / "docs/mutants.md"
+RECORDS, PAGE = ROOT / "data/mutants.jsonl", ROOT / "docs/mutants.md"
 QUICK, QUICK_S, SEED = 400, 300, 21
 SLOW = "build_model"  # its mutants take a minute each, so none are sampled from its other right answers
 Job = tuple[Bank, Mutant, str]  # the last is the right answer it was made from, or "" for the model solution
 
 
 def read() -> dict[tuple[str, str], dict]:
-    """Return the newest record of each mutant, by (answer, source)."""
+    """Return the newest record of each mutant, by (answer, digest of its source)."""
     lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
-    return {(r["answer"], r["source"]): r for r in map(json.loads, lines)}
+    return {(r["answer"], r["mutant"]): r for r in map(json.loads, lines)}
 
 
 def figures(records: list[dict]) -> dict[str, float]:
@@ -134,7 +134,7 @@ def main() -> None:
     torch.set_num_threads(1)
     some = list(banks(*(a.answer or ())))
     todo: list[Job] = sample(a.right, some) if a.right else [(b, m, "") for b in some for m in of_solution(b)]
-    here = {(f"{RIGHT}{b.answer}" if original else b.answer, m.source) for b, m, original in todo}
+    here = {(f"{RIGHT}{b.answer}" if original else b.answer, m.digest) for b, m, original in todo}
     known = read()
     records = {key: r for key, r in known.items() if key in here}
     if a.report:
@@ -145,20 +145,20 @@ def main() -> None:
         records = {}
     if not a.report:
         done = {key for key, r in records.items() if not a.again or r["outcome"] in ("killed", "equivalent")}
-        RECORDS.parent.mkdir(exist_ok=True)
         start = time.monotonic()
         with RECORDS.open("a", encoding="utf-8") as file:
             for bank, m, original in tqdm(todo, unit="mutant", disable=not sys.stderr.isatty()):
                 answer = f"{RIGHT}{bank.answer}" if original else bank.answer
-                if (answer, m.source) in done or (a.quick and time.monotonic() - start > QUICK_S):
+                if (answer, m.digest) in done or (a.quick and time.monotonic() - start > QUICK_S):
                     continue
                 outcome, by = judged(bank, m, original)
-                r = {"answer": answer, "operator": m.operator, "change": m.change, "outcome": outcome, "by": by}
+                r = {"answer": answer, "mutant": m.digest, "operator": m.operator, "change": m.change}
+                r |= {"outcome": outcome, "by": by}
                 if outcome in ("survived", "by chance") and (answer, m.change) not in accepted():
                     print(f"{outcome}: {answer}, {m.operator}: {m.change} {by}", flush=True)
-                file.write(json.dumps({**r, "source": m.source}) + "\n")
+                file.write(json.dumps(r) + "\n")
                 file.flush()
-                records[answer, m.source] = r
+                records[answer, m.digest] = r
     print(json.dumps(figures(list(records.values()))))
 
 

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from autograder.authoring.machine import banks, of_solution, source_of
 from autograder.authoring.misconceptions import agreement, examined, in_process, named, telling
 
-RECORDS = Path(__file__).resolve().parents[1] / "build/mutants.jsonl"
+RECORDS = Path(__file__).resolve().parents[1] / "data/mutants.jsonl"
 NEW_SEED = 5  # for the questions with which a name is tested
 RIGHT = 0.95  # share of the telling replies to these that must agree
 
@@ -41,13 +41,13 @@ def main() -> None:
     a = p.parse_args()
     torch.set_num_threads(1)
     lines = RECORDS.read_text(encoding="utf-8").splitlines()
-    records = {(r["answer"], r["source"]): r["by"] for r in map(json.loads, lines)}
+    records = {(r["answer"], r["mutant"]): r["by"] for r in map(json.loads, lines)}
     found = [
         (b, m)
         for b in banks(*(a.answer or ()))
         for m in of_solution(b)
         if not b.exercise.judged_as_pair
-        and records.get((b.answer, m.source), "").startswith(b.answer)
+        and records.get((b.answer, m.digest), "").startswith(b.answer)
         and half(b.answer, m.source) == a.half
     ]
     counts = Counter()

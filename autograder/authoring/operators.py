@@ -7,6 +7,7 @@ zeros in place of a condition.
 """
 
 import ast
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -42,6 +43,11 @@ class Mutant:
     operator: str
     change: str  # the line before and after
     source: str
+
+    @property
+    def digest(self) -> str:
+        """Identifies the mutated source in stored records."""
+        return hashlib.sha256(self.source.encode()).hexdigest()[:12]
 
 
 def numbers(n: cst.Integer | cst.Float) -> Iterator[Change]:
