@@ -2,10 +2,10 @@
 
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--right 2] [--again] [--report]
 
-Records go to data/mutants.jsonl, and recorded mutants are not judged again, except that --again judges all survivors
-again. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of each other
-right answer in the bank instead of those of the model solutions. --report writes docs/mutants.md from the records. The
-last line is one JSON object.
+Records go to data/mutants.jsonl, and recorded mutants are not judged again, except that --again judges those again that
+were not killed. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of
+each other right answer in the bank instead of those of the model solutions. --report writes docs/mutants.md from the
+records. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from autograder.authoring.operators import mutants as all_mutants
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, PAGE = ROOT / "data/mutants.jsonl", ROOT / "docs/mutants.md"
 QUICK, QUICK_S, SEED = 400, 300, 21
-SLOW = "build_model"  # its mutants take a minute each, so none are sampled from its other right answers
 Job = tuple[Bank, Mutant, str]  # the last is the right answer it was made from, or "" for the model solution
 
 
@@ -75,9 +74,9 @@ def page(records: list[dict], made: Counter, others: list[dict]) -> str:
 
 
 NO_OTHERS = "Mutants of the bank's other right answers were not judged."
-OTHERS = """A sample of mutants of the bank's other right answers was judged (`--right 2`, seed {seed}; none of
-`build_model`, whose mutants take a minute each). Of {mutants:,} judged, {equivalent:,} are equivalent and {right_too:,}
-are also right. Of the other {wrong:,}, {lose_points:,} lose points."""
+OTHERS = """Of the mutants of the bank's other right answers, a sample was judged (`--right 3`, seed {seed}). Of
+{mutants:,} judged, {equivalent:,} are equivalent and {right_too:,} are also right. Of the other {wrong:,},
+{lose_points:,} lose points."""
 TEXT = """# Mutants by machine
 
 Written by `python benchmarks/machine_mutants.py --report`, from the sweep's records: do not edit.
@@ -117,7 +116,7 @@ def sample(n: int, banks: Iterable[Bank]) -> list[Job]:
     """Return `n` mutants of each right answer other than the model solution, in an order drawn with a fixed seed."""
     rng, drawn = random.Random(SEED), []
     for bank in banks:
-        for source in () if bank.answer == SLOW else bank.right.values():
+        for source in bank.right.values():
             made = all_mutants(source)
             drawn += [(bank, m, source) for m in rng.sample(made, min(n, len(made)))]
     return rng.sample(drawn, len(drawn))
@@ -128,7 +127,7 @@ def main() -> None:
     p.add_argument("--answer", action="append", help="default: all")
     p.add_argument("--quick", action="store_true", help=f"a random {QUICK}, at most {QUICK_S} seconds")
     p.add_argument("--right", type=int, metavar="N", help="N mutants of each other right answer")
-    p.add_argument("--again", action="store_true", help="judge survivors again")
+    p.add_argument("--again", action="store_true", help="judge all but the killed again")
     p.add_argument("--report", action="store_true", help="write docs/mutants.md, and judge nothing")
     a = p.parse_args()
     torch.set_num_threads(1)
@@ -144,7 +143,7 @@ def main() -> None:
         todo = random.Random(time.time_ns()).sample(todo, min(QUICK, len(todo)))
         records = {}
     if not a.report:
-        done = {key for key, r in records.items() if not a.again or r["outcome"] in ("killed", "equivalent")}
+        done = {key for key, r in records.items() if not a.again or r["outcome"] == "killed"}
         start = time.monotonic()
         with RECORDS.open("a", encoding="utf-8") as file:
             for bank, m, original in tqdm(todo, unit="mutant", disable=not sys.stderr.isatty()):

@@ -157,14 +157,19 @@ def deterministic(subject: Subject, probe: Probe, rng: Generator) -> None:
 
 def keeps_device(subject: Subject, probe: Probe, rng: Generator) -> None:
     asked: dict[str, Any] = {"seed": 0, "weights": "fresh", "elsewhere": True}
+    stays_there(subject.name, lambda: subject.both(probe, "forward", subject.draw(rng, 3, subject.args), **asked)[0])
+
+
+def stays_there(name: str, ask: Callable[[], dict[str, Any]]) -> None:
+    """Failed if what is asked `elsewhere`, as if on a GPU, mixes its inputs with tensors on the CPU or returns one."""
     try:
-        about, _ = subject.both(probe, "forward", subject.draw(rng, 3, subject.args), **asked)
+        about = ask()
     except AnswerError as e:
         if PLACES.search(e.text):
-            raise Failed(f"{subject.name} fails after .to('cuda'): {DEVICE_HINT} ({e})") from e
+            raise Failed(f"{name} fails after .to('cuda'): {DEVICE_HINT} ({e})") from e
         raise
     if about.get("elsewhere") is not True:
-        raise Failed(f"{subject.name} returns a tensor on a different device from its inputs: {DEVICE_HINT}")
+        raise Failed(f"{name} returns a tensor on a different device from its inputs: {DEVICE_HINT}")
 
 
 def budget(subject: Subject, probe: Probe, rng: Generator) -> None:

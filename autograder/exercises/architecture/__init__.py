@@ -20,7 +20,7 @@ EXERCISE = Exercise(
     hidden=("network", "unet", "unet2d"),
     packages=("diffusers",),
     checks=(  # the first failure is the reason a student reads first
-        check("keeps the interface", 1.5, interface.interface, fatal=True),
+        check("keeps the interface", 1.25, interface.interface, fatal=True),
         check("fits other widths, channels and sizes", 1.0, interface.sizes, fatal=True),
         check("the output is finite", 0.75, dependence.stays_finite, fatal=True),
         check("sample i depends only on sample i", 1.25, dependence.own_sample_only, fatal=True),
@@ -31,6 +31,7 @@ EXERCISE = Exercise(
         check("takes the timestep as a number too", 0.5, interface.timesteps),
         check("gradient reaches the parameters", 0.5, dependence.gradient_reaches),
         check("runs under bfloat16 autocast", 0.25, dependence.autocast),
+        check("keeps the device", 0.25, interface.keeps_device),
         check("deterministic in eval mode", 0.25, dependence.deterministic),
         check("leaves nothing behind", 0.25, dependence.no_global_state),
         check("stays within the parameter budget", 0.25, interface.small_enough),

@@ -7,9 +7,10 @@ import torch
 from torch import Generator
 
 from autograder.exercises.architecture.asking import PERTURBED, count, environment, forward, images
-from autograder.exercises.base import Failed, Probe, relative_change
+from autograder.exercises.base import AnswerError, Failed, Probe, relative_change
 from autograder.exercises.calls import seed_of
 from autograder.exercises.module import SAME
+from autograder.exercises.properties import stays_there
 from ddpm_core.schedule import DiffusionSchedule
 
 MOST = 4_000_000  # parameters at 64,64,64,64 and one layer: twice diffusers' U-Net
@@ -53,6 +54,17 @@ def timesteps(probe: Probe, rng: Generator) -> None:
                 f"the timestep given as {what}, gives another result than torch.tensor([7, 7, 7]) for a batch of 3: "
                 "expand it to (B,) first"
             )
+
+
+def keeps_device(probe: Probe, rng: Generator) -> None:
+    x = {f"{k}0": v for k, v in images(rng, 2).items()}
+    asked = {"environment": environment(), "seed": 0, "batches": 1, "elsewhere": True}
+    for how in ("tensor", "int"):
+        try:
+            stays_there("the network", lambda how=how: probe.both("forward", x, timestep=how, **asked)[0])
+        except AnswerError:
+            if how == "tensor":  # that a network takes no number is for another check to say
+                raise
 
 
 def reads_the_environment(probe: Probe, rng: Generator) -> None:

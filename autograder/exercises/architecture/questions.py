@@ -4,6 +4,7 @@ Each operation takes (answers, header, tensors) and returns (header, tensors). `
 answer cells. When a recorded network trains or denoises, it holds no answer; it keeps the network.
 """
 
+import contextlib
 import itertools
 import os
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.child import recording
+from autograder.child.fake_device import FakeDevice
 from autograder.child.perturb import count, perturb, reached
 from autograder.child.replay import Network
 from autograder.child.unconditional import Learner
@@ -30,7 +32,7 @@ def setup() -> dict[str, Any]:
     return {"os": os}
 
 
-def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn.Module:
+def build(answers: dict[str, Any], environment: dict[str, str], seed: int, device: Any = "cpu") -> nn.Module:
     """The answer's network for exactly these variables; its initial weights depend on the seed alone.
 
     Anything it changes for the whole process is noted in `answers` and undone, so it cannot affect other checks.
@@ -41,7 +43,7 @@ def build(answers: dict[str, Any], environment: dict[str, str], seed: int) -> nn
     before = [get() for get, _ in MODES.values()]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = answers["build_model"]("cpu")
+        model = answers["build_model"](device)
     left = answers.setdefault("__left__", [])
     for (what, (get, put)), value in zip(MODES.items(), before):
         left += [f"torch's {what}"] if get() != value else []
@@ -69,22 +71,30 @@ def forward(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor
 
     `timestep` says how t is passed: as a tensor (B,), a 0-d tensor, or an int (both of its first value). `perturb`
     moves the parameters first. `other` builds and perturbs a second network before the first one is asked. `training`
-    asks in training mode, with the same random numbers for every batch, so dropout is the same.
+    asks in training mode, with the same random numbers for every batch, so dropout is the same. `elsewhere` treats the
+    network and its inputs as if on a GPU, which torch.device("cpu") stands for.
     """
-    model = build(answers, header["environment"], header["seed"]).eval()
+    device = torch.device("cpu") if header.get("elsewhere") else "cpu"
+    model = build(answers, header["environment"], header["seed"], device).eval()
+    place = FakeDevice([*x.values(), *model.parameters(), *model.buffers()])
     perturb(model, header["seed"], header.get("perturb", 0.0))
     if header.get("other"):
         perturb(build(answers, header["environment"], header["seed"] + 1).eval(), 0, 1.0)
     model.train(header.get("training", False))
     how, outs = header.get("timestep", "tensor"), {}
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=header.get("autocast", False)):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=header.get("autocast", False)))
+        if header.get("elsewhere"):
+            stack.enter_context(place)
         for i in range(header["batches"]):
             t = x[f"t{i}"]
             given = t if how == "tensor" else t[0] if how == "scalar" else int(t[0])
             if header.get("training"):
                 torch.manual_seed(header["seed"])
             outs[f"out{i}"] = sample_of(model(x[f"x{i}"], given))
-    return {}, {**outs, **{f"in.{k}": v for k, v in x.items()}}
+    about = {"elsewhere": all(place.holds(out) for out in outs.values())}
+    return about, {**outs, **{f"in.{k}": v for k, v in x.items()}}
 
 
 def gradient(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:

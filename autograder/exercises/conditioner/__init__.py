@@ -15,7 +15,7 @@ from autograder.exercises.calls import same, seed_of
 from autograder.exercises.conditioner import learning
 from autograder.exercises.conditioner.asking import images, perturbed
 from autograder.exercises.module import SAME, SEES, changes, mixed
-from autograder.exercises.properties import WAY, jumps
+from autograder.exercises.properties import WAY, jumps, stays_there
 from autograder.gate.network import UNET
 from autograder.gate.remote_modules import with_pair
 
@@ -139,6 +139,14 @@ def deterministic(probe: Probe, rng: Generator) -> None:
         )
 
 
+def keeps_device(probe: Probe, rng: Generator) -> None:
+    h = {"h": torch.randn(3, 64, 8, 8, generator=rng)}
+    time, label = ({k: torch.randn(3, 64, generator=rng)} for k in ("time_emb", "class_emb"))
+    asked = {"seed": seed_of(rng), "elsewhere": True}
+    stays_there(PREPARE, lambda: probe.both("prepare", time | label, **asked)[0])
+    stays_there(CONDITIONER, lambda: probe.both("conditioner", h | label, **asked)[0])
+
+
 def budget(probe: Probe, rng: Generator) -> None:
     net = with_pair(probe, UNET, seed=0)
     own = count(net.conditioners)
@@ -166,7 +174,8 @@ EXERCISE = Exercise(
         Check("the output depends on the time", 1.0, sees_the_time, fatal=True),
         Check("gradient reaches the class embedding", 0.25, learning.gradient_reaches),
         Check("what starts at zero opens in training", 0.25, learning.opens, fatal=True),
-        Check("runs under bfloat16 autocast", 0.5, autocast),
+        Check("runs under bfloat16 autocast", 0.25, autocast),
+        Check("keeps the device", 0.25, keeps_device),
         Check("deterministic in eval mode", 0.5, deterministic),
         Check("a fresh conditioner lets the features through", 0.25, lets_through),
         Check("stays within the parameter budget", 0.25, budget),

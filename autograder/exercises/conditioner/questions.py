@@ -1,14 +1,17 @@
 """The questions that the conditioner exercise asks of an answer: about each half alone, and plugged into a network.
 
 Each operation takes (answers, header, tensors) and returns (header, tensors). `answers` is the namespace of the
-answer cells; it also keeps the conditioners. The network itself is the parent's (autograder/gate/remote_modules.py).
+answer cells; it also keeps the conditioners. `elsewhere` treats inputs and weights as if on a GPU. The network itself
+is the parent's (autograder/gate/remote_modules.py).
 """
 
+import contextlib
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autograder.child.fake_device import FakeDevice
 from autograder.child.perturb import perturb
 from ddpm_core.layers import AdaLNBlock, CrossAttentionLayer
 
@@ -33,8 +36,10 @@ def returned(out: Any, of: str) -> Tensor:
 
 def prepare(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
     time_emb, class_emb = x["time_emb"], x["class_emb"]
-    out = answers["prepare_conditioning"](time_emb, class_emb)
-    return {}, {"out": returned(out, PREPARE), "time_emb": time_emb, "class_emb": class_emb}
+    place = FakeDevice([time_emb, class_emb])
+    with place if header.get("elsewhere") else contextlib.nullcontext():
+        out = returned(answers["prepare_conditioning"](time_emb, class_emb), PREPARE)
+    return {"elsewhere": place.holds(out)}, {"out": out, "time_emb": time_emb, "class_emb": class_emb}
 
 
 def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:
@@ -43,9 +48,10 @@ def conditioner(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Te
         torch.manual_seed(header["seed"])
         module = answers["ClassConditioner"](h.shape[1], class_emb.shape[1])
     perturb(module, header["seed"], header.get("moved", MOVED))
-    with torch.no_grad():
-        out = module.eval()(h, class_emb)
-    return {}, {"out": returned(out, FORWARD), "h": h, "class_emb": class_emb}
+    place = FakeDevice([h, class_emb, *module.parameters(), *module.buffers()])
+    with torch.no_grad(), place if header.get("elsewhere") else contextlib.nullcontext():
+        out = returned(module.eval()(h, class_emb), FORWARD)
+    return {"elsewhere": place.holds(out)}, {"out": out, "h": h, "class_emb": class_emb}
 
 
 def build(answers: dict[str, Any], header: dict[str, Any], x: dict[str, Tensor]) -> Reply:

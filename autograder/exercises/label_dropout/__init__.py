@@ -73,8 +73,8 @@ def far(dropped: Tensor, p: float) -> bool:
 
 def right_share(probe: Probe, rng: Generator) -> None:
     for p in (0.15, 0.3 + 0.5 * float(torch.rand((), generator=rng))):
-        y, null = drawn(rng, 20_000)
-        if far(drop(probe, y, p, null, rng).tensor((20_000,)) == null, p):
+        y, null = drawn(rng, 100_000)
+        if far(drop(probe, y, p, null, rng).tensor((100_000,)) == null, p):
             raise Failed(
                 "the fraction of dropped labels is not p_uncond: with labels = torch.zeros(100_000).long(), compute "
                 "(drop_labels(labels, 0.15, 10) == 10).float().mean()"
