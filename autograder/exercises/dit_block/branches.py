@@ -4,7 +4,9 @@ If the gates are almost closed, or the tokens much larger than what is added to 
 the MLP adds to a token depends on that token alone; for a single token, attention is linear.
 """
 
+from collections.abc import Iterable
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -116,14 +118,14 @@ def steers(probe: Probe, rng: Generator) -> None:
         ("attention", fetched(probe, seed, x[:1].expand_as(x), y[:1].expand_as(y), cond, **AJAR)),
         ("MLP", crossed(probe, seed, square, cond, **AJAR)[:, 0]),
     )
-    for branch, (one, two, *_) in with_gates:
-        if cosine_similarity(one, two, 0).abs() > ALIKE:
+    for branch, (one, *others) in with_gates:
+        if alike((one, other) for other in others):
             raise Failed(
                 f"the gate of the {branch} is a single number for all channels: the layer that reads cond has 6 · dim "
                 "outputs, six vectors of dim values each"
             )
-    (one, two, *_), (three, four, *_) = (found for _, found in with_gates)
-    if cosine_similarity(one * four, two * three, 0).abs() > ALIKE:
+    (one, *ones), (two, *twos) = (found for _, found in with_gates)
+    if alike((one * b, a * two) for a, b in zip(ones, twos)):
         raise Failed(
             "both branches have the same gate: the layer that reads cond has 6 · dim outputs, of which each branch has "
             "a scale, a shift and a gate of its own"
@@ -152,7 +154,12 @@ def unscaled(probe: Probe, rng: Generator, cond: Tensor) -> bool:
     one, two = (
         fetched(probe, seed, first.expand(size), other.expand(size), cond, args=ONE_HEAD, **OPEN) for other in others
     )
-    return bool(cosine_similarity(one[0] * two[1], two[0] * one[1], 0).abs() > ALIKE)
+    return alike((one[0] * two[i], two[0] * one[i]) for i in range(1, len(cond)))
+
+
+def alike(pairs: Iterable[tuple[Tensor, Tensor]]) -> bool:
+    """Whether the vectors of most pairs are parallel. Those of one may be so by chance, or not because one is tiny."""
+    return median(float(cosine_similarity(a, b, 0).abs()) for a, b in pairs) > ALIKE
 
 
 def mixes(probe: Probe, rng: Generator, weights: str) -> None:
