@@ -74,7 +74,10 @@ def test_a_measurement_is_stored_as_soon_as_it_ends(validity, monkeypatch, tmp_p
 
 def test_a_class_is_counted_up_to_200(validity):
     figures = {"seconds": 180.0, "submissions": 10}
-    (row,) = validity.classes({"conditioner": {"figures": figures}})
+    (row,) = validity.grading({"conditioner": {"figures": figures}})
     assert row.measured == "60 minutes, from 10" and row.reached
-    (row,) = validity.classes({"conditioner": {"figures": figures | {"seconds": 190.0}}})
+    (row,) = validity.grading({"conditioner": {"figures": figures | {"seconds": 190.0}}})
     assert not row.reached and "**no**" in str(row)
+    (row,) = validity.grading({"every": {"figures": {"gated_seconds": {"median": 12.0, "slowest": 46.0}}}})
+    assert not row.reached
+    assert list(validity.grading({"every": {"figures": {"load_before": 2.0}}})) == []
