@@ -33,7 +33,7 @@ seconds, samples from it, and compares the result with limits.
 {{: .figure .wide }}
 
 Each dot or cross is a fresh training run, not used to set any limit: {right} of right designs, {wrong} of wrong ones.
-Left of the line is full credit. {missed} of the right designs lie right of it, and {passed} of the wrong ones left of
+Left of the line is full credit. A run ends as soon as it is there, so the right ones lie close to it. {missed} of the right designs lie right of it, and {passed} of the wrong ones left of
 it; such errors are discussed below. To try the grader on answers of your own, start with
 [the page for instructors](instructors.md).
 """
@@ -78,7 +78,7 @@ def draw(found: list[dict], path: Path) -> None:
     axes.set_ylim(0.6 - len(GATES), 0.85)
     axes.set_xlabel("worst metric of a run, as a multiple of its limit")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper right", fontsize=9, frameon=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2, fontsize=9, frameon=False)
     figure.savefig(path, dpi=150)
 
 
