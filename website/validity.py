@@ -34,8 +34,8 @@ seconds, samples from it, and compares the result with limits.
 
 Each dot or cross is a fresh training run, not used to set any limit: {right} of right designs, {wrong} of wrong ones.
 Left of the line is full credit. A run ends as soon as it is there, so the right ones lie close to it. {missed} of the
-right designs lie right of it, and {passed} of the wrong ones left of it. To try the grader on answers of your own, start
-with [the page for instructors](instructors.md).
+right designs lie right of it, and {passed} of the wrong ones left of it. To try the grader on answers of your own,
+start with [the page for instructors](instructors.md).
 """
 
 
