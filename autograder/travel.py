@@ -23,7 +23,7 @@ from ddpm_core.config import COURSE
 LIBRARIES = ("ddpm_core", "ddpm_tools")
 STUDENTS = ("lessons", "exercises", *LIBRARIES, "autograder", "data")
 # Known answers, and what builds the course. The judge of record is kept back so that nobody can train on it.
-PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges")
+PRIVATE = ("autograder/authoring", "autograder/release", "autograder/samples", "data/judges", "data/evidence")
 PRIVATE_TEXTS = ("mutants.txt", "references.txt", "rubric.txt")  # in an exercise's folder
 INSTRUCTORS = ("nbgrader", "jupyter_client")  # a module that needs one of these is of no use to a student
 DATA = ("data/gates", "data/judges", "data/classifiers")  # what grading reads

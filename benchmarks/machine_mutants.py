@@ -2,8 +2,8 @@
 
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--right 2] [--again] [--report]
 
-Records go to data/mutants.jsonl, and recorded mutants are not judged again, except that --again judges those again that
-were not killed. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of
+Records go to data/evidence/mutants.jsonl, and recorded mutants are not judged again, except that --again judges those
+again that were not killed. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of
 each other right answer in the bank instead of those of the model solutions. --report writes docs/mutants.md from the
 records. The last line is one JSON object.
 """
@@ -28,7 +28,7 @@ from autograder.authoring.operators import Mutant
 from autograder.authoring.operators import mutants as all_mutants
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDS, PAGE = ROOT / "data/mutants.jsonl", ROOT / "docs/mutants.md"
+RECORDS, PAGE = ROOT / "data/evidence/mutants.jsonl", ROOT / "docs/mutants.md"
 QUICK, QUICK_S, SEED = 400, 300, 21
 Job = tuple[Bank, Mutant, str]  # the last is the right answer it was made from, or "" for the model solution
 

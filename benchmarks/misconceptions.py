@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from autograder.authoring.machine import banks, of_solution, source_of
 from autograder.authoring.misconceptions import agreement, examined, in_process, named, telling
 
-RECORDS = Path(__file__).resolve().parents[1] / "data/mutants.jsonl"
+RECORDS = Path(__file__).resolve().parents[1] / "data/evidence/mutants.jsonl"
 NEW_SEED = 5  # for the questions with which a name is tested
 RIGHT = 0.95  # share of the telling replies to these that must agree
 

@@ -3,8 +3,8 @@
     python benchmarks/rewrites.py [--n 10000] [--quick] [--report]
 
 Rewrite i is drawn from seed i and judged by its exercise's checks with the same seed, without gates and time checks.
-Portions of 50 seeds are stored in data/rewrites.jsonl as they finish, and are not judged again. If a rewrite loses
-points, `alike` says whether it gives the same replies as its original to all the original's questions.
+Portions of 50 seeds are stored in data/evidence/rewrites.jsonl as they finish, and are not judged again. If a rewrite
+loses points, `alike` says whether it gives the same replies as its original to all the original's questions.
 --quick judges 200 fresh seeds and stores nothing. --report prints a table. The last line is one JSON object.
 """
 
@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from autograder.authoring.machine import equivalent, first_failure
 from autograder.authoring.rewrites import KINDS, all_banks, drawn
 
-RECORDS = Path(__file__).resolve().parents[1] / "data/rewrites.jsonl"
+RECORDS = Path(__file__).resolve().parents[1] / "data/evidence/rewrites.jsonl"
 PORTION = 50
 
 

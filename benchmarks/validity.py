@@ -5,7 +5,7 @@
     python benchmarks/validity.py --measure names  first repeats this one
 
 Runs of the gates, mutants and rewrites have records, to which their own benchmarks add. The others are a command whose
-last line is kept in data/validity.json, as soon as it ends. The last line is one JSON object.
+last line is kept in data/evidence/validity.json, as soon as it ends. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gate_calibration import wilson
 from autograder.authoring.machine import banks, of_solution
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, MEASURED = ROOT / "docs/grading_validity.md", ROOT / "data/validity.json"
+PAGE, MEASURED = ROOT / "docs/grading_validity.md", ROOT / "data/evidence/validity.json"
 BEGIN, END = "<!-- written by benchmarks/validity.py -->\n", "<!-- end -->\n"
 CLASS, FULL_CLASS = 12, 200  # submissions graded, and those that the target speaks of
 COMMANDS = {
