@@ -3,9 +3,9 @@
     python benchmarks/machine_mutants.py [--answer q_sample] [--quick] [--right 2] [--again] [--report]
 
 Records go to data/evidence/mutants.jsonl, and recorded mutants are not judged again, except that --again judges those
-again that were not killed. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a fixed seed, of
-each other right answer in the bank instead of those of the model solutions. --report writes docs/mutants.md from the
-records. The last line is one JSON object.
+again that were not killed. --quick takes a random sample, in five minutes. --right N takes N mutants, drawn with a
+fixed seed, of each other right answer in the bank instead of those of the model solutions. --report writes
+docs/mutants.md from the records. The last line is one JSON object.
 """
 
 from __future__ import annotations
