@@ -43,6 +43,7 @@ def runs(n, wrong_share=0.0, right_share=1.0):
         ([*runs(385), {**runs(1)[1], "cpu_s": 46.0}], [True, True, True, False, True]),
         ([*runs(385), {**runs(1)[0], "cpu_s": 16.0}], [True, True, True, True, False]),
         ([{**r, "cpu_s": 31.0} for r in runs(385)], [True, True, False, True, False]),
+        ([*runs(385), {**runs(1)[0], "kind": "long", "cpu_s": 200.0}], [True, True, True, True, True]),
     ],
 )
 def test_a_target_is_reached_if_the_runs_prove_it(validity, monkeypatch, rows, reached):
