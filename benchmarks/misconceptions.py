@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from gate_calibration import wilson
+from gate_figures import wilson
 from tqdm.auto import tqdm
 
 from autograder.authoring.machine import banks, of_solution, source_of

@@ -157,13 +157,13 @@ def deterministic(subject: Subject, probe: Probe, rng: Generator) -> None:
 
 def keeps_device(subject: Subject, probe: Probe, rng: Generator) -> None:
     asked: dict[str, Any] = {"seed": 0, "weights": "fresh", "elsewhere": True}
-    stays_there(subject.name, lambda: subject.both(probe, "forward", subject.draw(rng, 3, subject.args), **asked)[0])
+    stays_there(subject.name, partial(subject.both, probe, "forward", subject.draw(rng, 3, subject.args), **asked))
 
 
-def stays_there(name: str, ask: Callable[[], dict[str, Any]]) -> None:
+def stays_there(name: str, ask: Callable[[], Message]) -> None:
     """Failed if what is asked `elsewhere`, as if on a GPU, mixes its inputs with tensors on the CPU or returns one."""
     try:
-        about = ask()
+        about, _ = ask()
     except AnswerError as e:
         if PLACES.search(e.text):
             raise Failed(f"{name} fails after .to('cuda'): {DEVICE_HINT} ({e})") from e

@@ -1,4 +1,4 @@
-"""The figures of benchmarks/gate_calibration.py that are worked out from its runs."""
+"""benchmarks/gate_calibration.py: what it plans, and what benchmarks/gate_figures.py works out from its runs."""
 
 import importlib.util
 import itertools
@@ -23,13 +23,18 @@ def bench():
         yield module
 
 
-def test_the_interval_of_a_rank_correlation_covers_the_truth_19_times_in_20(bench):
+@pytest.fixture(scope="module")
+def worked_out(bench):
+    return sys.modules["gate_figures"]
+
+
+def test_the_interval_of_a_rank_correlation_covers_the_truth_19_times_in_20(worked_out):
     rng, n, hits, trials = np.random.default_rng(3), 14, 0, 800
     truth = 6 / np.pi * np.arcsin(0.8 / 2)  # Spearman's rho of two normals with correlation 0.8
     for _ in range(trials):
         x = rng.normal(size=n)
         y = 0.8 * x + 0.6 * rng.normal(size=n)
-        low, high = bench.spearman_interval(float(spearmanr(x, y)[0]), n)
+        low, high = worked_out.spearman_interval(float(spearmanr(x, y)[0]), n)
         hits += low <= truth <= high
     assert 0.92 < hits / trials < 0.98
 
@@ -39,17 +44,17 @@ def row(kind, design, distance):
     return {"exercise": "conditioner", "kind": kind, "design": design, "metrics": metrics}
 
 
-def test_long_runs_are_compared_with_runs_that_were_not_stopped(bench):
+def test_long_runs_are_compared_with_runs_that_were_not_stopped(worked_out):
     """What was stopped as soon as it was within the limits says nothing of the order."""
     designs = "abcdef"
     rows = [row("long", d, i) for i, d in enumerate(designs)] + [row("whole", d, 10 + i) for i, d in enumerate(designs)]
     rows += [row("right", d, -i) for i, d in enumerate(designs)]
-    found = bench.correlations(rows)["conditioner"]
+    found = worked_out.correlations(rows)["conditioner"]
     assert found["rho"] == 1.0 and found["designs"] == 6
-    assert bench.correlations(rows, one_look=True)["conditioner"]["rho"] == -1.0
-    assert bench.correlations(rows[:3] + rows[6:]) == {}  # three designs have no interval
+    assert worked_out.correlations(rows, one_look=True)["conditioner"]["rho"] == -1.0
+    assert worked_out.correlations(rows[:3] + rows[6:]) == {}  # three designs have no interval
     failed = [{k: v for k, v in r.items() if k != "metrics"} | {"failed": "x"} for r in rows[:1]]
-    assert bench.correlations(failed + rows[1:])["conditioner"]["designs"] == 5
+    assert worked_out.correlations(failed + rows[1:])["conditioner"]["designs"] == 5
 
 
 def test_a_long_run_is_ten_times_as_long_and_measured_once(bench):
@@ -60,14 +65,14 @@ def test_a_long_run_is_ten_times_as_long_and_measured_once(bench):
         assert made.enough in made.harness.ends
 
 
-def test_every_design_that_is_run_for_long_exists_and_they_are_enough(bench):
+def test_every_design_that_is_run_for_long_exists_and_they_are_enough(bench, worked_out):
     for name, wanted in bench.LONG.items():
-        assert set(wanted) <= set(bench.designs(bench.BY_NAME[name])) and len(set(wanted)) == len(wanted)
+        assert set(wanted) <= set(bench.designs(worked_out.BY_NAME[name])) and len(set(wanted)) == len(wanted)
         assert len(wanted) >= (12 if name == "conditioner" else 6)
 
 
-def test_runs_for_the_order_are_planned_after_the_others_and_a_short_one_before_its_long_one(bench):
-    exercises = [bench.BY_NAME["conditioner"]]
+def test_runs_for_the_order_are_planned_after_the_others_and_a_short_one_before_its_long_one(bench, worked_out):
+    exercises = [worked_out.BY_NAME["conditioner"]]
     kinds = [job.kind for job in bench.plan(exercises, range(1), one_look=False, long=True)]
     long = 2 * len(bench.LONG["conditioner"])
     assert set(kinds[:-long]) == {"right", "wrong"} and kinds[-long:] == ["whole", "long"] * (long // 2)

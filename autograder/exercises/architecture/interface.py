@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Generator
@@ -61,7 +62,7 @@ def keeps_device(probe: Probe, rng: Generator) -> None:
     asked = {"environment": environment(), "seed": 0, "batches": 1, "elsewhere": True}
     for how in ("tensor", "int"):
         try:
-            stays_there("the network", lambda how=how: probe.both("forward", x, timestep=how, **asked)[0])
+            stays_there("the network", partial(probe.both, "forward", x, timestep=how, **asked))
         except AnswerError:
             if how == "tensor":  # that a network takes no number is for another check to say
                 raise

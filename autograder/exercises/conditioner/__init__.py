@@ -6,6 +6,8 @@ fine. The network runs in the parent (gate/remote_modules.py), so the child cann
 The gradient is the child's word: it is worth half a point, and a wrong one spoils the pair's own training.
 """
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor
 
@@ -143,8 +145,8 @@ def keeps_device(probe: Probe, rng: Generator) -> None:
     h = {"h": torch.randn(3, 64, 8, 8, generator=rng)}
     time, label = ({k: torch.randn(3, 64, generator=rng)} for k in ("time_emb", "class_emb"))
     asked = {"seed": seed_of(rng), "elsewhere": True}
-    stays_there(PREPARE, lambda: probe.both("prepare", time | label, **asked)[0])
-    stays_there(CONDITIONER, lambda: probe.both("conditioner", h | label, **asked)[0])
+    stays_there(PREPARE, partial(probe.both, "prepare", time | label, **asked))
+    stays_there(CONDITIONER, partial(probe.both, "conditioner", h | label, **asked))
 
 
 def budget(probe: Probe, rng: Generator) -> None:
