@@ -87,7 +87,7 @@ def write(page: Path) -> None:
     found = runs()
     draw(found, page.with_name(PICTURE))
     right, wrong = ([r["ratio"] for r in found if r["right"] is kind] for kind in (True, False))
-    counts = {"missed": sum(x > 1 for x in right), "passed": sum(x <= 1 for x in wrong)}
+    counts = {"missed": sum(x > 1 for x in right) or "None", "passed": sum(x <= 1 for x in wrong) or "none"}
     front = INTRODUCTION.format(title=TITLE, picture=PICTURE, right=len(right), wrong=len(wrong), **counts)
     text = page.read_text(encoding="utf-8").split("\n", 1)[1]
     page.write_text(front + text, encoding="utf-8")
