@@ -43,6 +43,7 @@ PRESETS = BOOK | {
     ),
     "cifar10-cpu": Preset(  # two hours on two cores with bfloat16, 20 epochs; `--steps` for less
         data="cifar10",
+        conditioning="concat-film",
         parameterization="v",  # colours are decided at high noise, where predicting eps says nothing about the image
         loss="min-snr-5",  # the largest gain in distance at equal time of all options tried (docs/full_scale.md)
         times="stratified",

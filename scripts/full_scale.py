@@ -41,6 +41,7 @@ from ddpm_tools.evaluation.metrics import EvaluationConfig
 from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.presets import preset
 from ddpm_tools.reports import results
+from ddpm_tools.train.beginning import Source
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.quick_gate import FULL_SCALE, require
 from ddpm_tools.train.resume import shrink
@@ -62,10 +63,16 @@ class Run:
     scales: tuple[float, ...] = (1.0,)
     steps: int = 50  # of sampling
     sampling: SampleConfig = field(default_factory=SampleConfig)
+    further: dict[str, Any] = field(default_factory=dict)  # changes to the TrainConfig of a second run
 
     @property
     def name(self) -> str:
         return f"{self.preset}-{self.design}-{self.seed}"
+
+    @property
+    def parts(self) -> list[tuple[str, dict[str, Any]]]:
+        """The names of its checkpoints, the last of which counts, with the changes to the TrainConfig."""
+        return [(self.name, {}), *([(f"{self.name}-further", self.further)] if self.further else [])]
 
     def config(self, data: Path) -> Preset:
         base = preset(self.preset)
@@ -110,7 +117,7 @@ PLAN = (*FIRST, *(replace(run, seed=1) for run in FIRST))
 # Reduced in width for a CPU. It ships until a GPU has made the first run of PLAN, and does not count as outstanding.
 LAPTOP = Run(
     "cifar10-cpu", "concat-film", changes={"conditioning": "concat-film", "split": "train"}, scales=(1.0, 2.0, 4.0),
-    steps=10, sampling=SampleConfig("dpm++"),
+    steps=10, sampling=SampleConfig("dpm++"), further={"steps": 8_000, "lr": 1e-3, "seed": 1},
 )  # fmt: skip
 
 
@@ -143,16 +150,20 @@ def command(run: Run, a: argparse.Namespace) -> str:
 
 def put_on_record(run: Run, a: argparse.Namespace, data: ImageData, device: str) -> results.Result:
     """Train (or continue, or find it done), draw and measure; return the record."""
-    config = reduced(run.config(a.data)) if a.reduced else run.config(a.data)
-    path = a.work / (run.name + ("-reduced" if a.reduced else ""))
     asked = run.preset in FULL_SCALE and not (a.reduced or a.ungated)
-    gate = require(config) if asked else "not asked for"
-    train_run(config, path, device, CallbackConfig(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate))
-    minutes = checkpoint.read(path)[1]["provenance"]["minutes"]
+    gate = require(run.config(a.data)) if asked else "not asked for"
+    source, steps, minutes = None, 0, 0.0
+    for name, changes in run.parts:
+        config = run.config(a.data)
+        config = replace(config, train=replace(config.train, **changes))
+        config, path = (reduced(config), a.work / f"{name}-reduced") if a.reduced else (config, a.work / name)
+        callbacks = CallbackConfig(previews=path.with_name(f"{path.name}-previews"), quick_gate=gate)
+        source = Source(train_run(config, path, device, callbacks, source=source))
+        steps, minutes = steps + config.train.steps, minutes + checkpoint.read(path)[1]["provenance"]["minutes"]
     figures, rate = measure(run, path, data, device, *((64, 10) if a.reduced else (a.n, run.steps)))
-    trained = config.train.steps * config.train.batch_size
+    trained = steps * config.train.batch_size
     return results.Result(
-        preset=run.preset, design=run.design, seed=run.seed, steps=config.train.steps,
+        preset=run.preset, design=run.design, seed=run.seed, steps=steps,
         batch_size=config.train.batch_size, commit=commit(),
         device=torch.cuda.get_device_name() if device.startswith("cuda") else device,
         command=command(run, a),
@@ -233,7 +244,7 @@ def main() -> None:
             print(f"wrote {path}", flush=True)
         if a.ship:
             made = f"{command(chosen[0], a)} --ship"
-            shipped = shrink(a.work / chosen[0].name, DATA_DIR / "checkpoints/cifar10", "cifar10", command=made)
+            shipped = shrink(a.work / chosen[0].parts[-1][0], DATA_DIR / "checkpoints/cifar10", "cifar10", command=made)
             print(f"wrote {shipped}.safetensors")
     except (ValueError, FloatingPointError, OSError) as e:
         print(f"full_scale: {e}", file=sys.stderr)

@@ -3,15 +3,18 @@
 import importlib.util
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from ddpm_core import checkpoint
 from ddpm_core.conditioning import strategy
 from ddpm_core.unet import build_unet
 from ddpm_tools.cli.main import main
+from ddpm_tools.datasets import load_data
 from ddpm_tools.presets import preset
 from ddpm_tools.reports import results
 
@@ -110,3 +113,15 @@ def test_reduced_run_trains_draws_measures_and_is_not_made_twice(tmp_path):
     before = path.read_bytes()
     again = subprocess.run([*command, "--list"], check=True, capture_output=True, text=True)
     assert again.stdout.startswith("done") and path.read_bytes() == before
+
+
+def test_a_run_in_two_parts_counts_both_and_the_second_begins_with_the_first(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "measure", lambda run, path, *a: ([{"path": str(path)}], 1.0))
+    a = Namespace(data=Path("emoji"), work=tmp_path, reduced=True, ungated=False, n=64)
+    told = script.put_on_record(script.LAPTOP, a, load_data("emoji", size=32, channels=3), "cpu")
+    first, second = (checkpoint.load(tmp_path / f"{name}-reduced") for name, _ in script.LAPTOP.parts)
+    assert told.steps == first.step + second.step == 8
+    assert told.figures[0]["path"].endswith("-further-reduced")  # the last part is the one that is measured
+    began = second.record["provenance"]["warm_start"]
+    assert began["weights"] == checkpoint.file_digest(tmp_path / f"{script.LAPTOP.name}-reduced")
+    assert told.minutes == sum(c.record["provenance"]["minutes"] for c in (first, second))

@@ -13,6 +13,7 @@ from ddpm_tools.datasets import load_data
 from ddpm_tools.datasets.load import OURS
 from ddpm_tools.presets import PRESETS, preset
 from ddpm_tools.train import quick_gate, resume
+from ddpm_tools.train.beginning import Source
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.distributed import processes
 from ddpm_tools.train.interrupt import Interrupted
@@ -59,9 +60,9 @@ def train(a: argparse.Namespace) -> None:
     for path, option in ((log, "--log"), (a.previews, "--previews")):
         if path:
             outputs.folder(path, option)
-    if bool(a.source) != bool(a.cooldown):
-        raise ValueError("--from and --cooldown belong together: the run to finish early, and the steps for that")
-    cooldown = (a.source, a.cooldown) if a.cooldown else None
+    if a.cooldown and not a.source:
+        raise ValueError("--cooldown needs --from, the run to finish early")
+    source = Source(a.source, a.cooldown or 0) if a.source else None
     config, gate = config_of(a), ""
     if a.strict:
         load_data(config.data, config.split, size=config.unet.image_size, strict=True)
@@ -72,7 +73,7 @@ def train(a: argparse.Namespace) -> None:
         if ranks.first and (tenth := config.train.steps // 10) < config.train.warmup:
             print(f"warm-up shortened to a tenth of this short run: {tenth} steps instead of {config.train.warmup}")
         try:
-            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks, cooldown)
+            path = train_run(config, a.out, device, callbacks, switches(a.speed), ranks, source)
         except KeyboardInterrupt as e:
             if ranks.first:
                 print(f"\ninterrupted; the same command goes on where {a.out} stopped", file=sys.stderr)
@@ -132,8 +133,9 @@ def register(sub: argparse._SubParsersAction) -> None:
     p.add_argument("--save-every", type=positive, default=0, metavar="STEPS", help="also save every STEPS steps")
     p.add_argument("--snapshot-every", type=positive, default=0, metavar="STEPS", help="also keep OUT-STEP, this often")
     p.add_argument(
-        "--from", dest="source", type=place, metavar="RUN", help="an interrupted run, finished early in --out"
-    )
+        "--from", dest="source", type=place, metavar="RUN",
+        help="begin with this run's averaged weights; with --cooldown: finish this interrupted run early, in --out",
+    )  # fmt: skip
     falls = "how many more steps --from gets, while its learning rate falls to zero"
     p.add_argument("--cooldown", type=positive, metavar="STEPS", help=falls)
     p.add_argument(

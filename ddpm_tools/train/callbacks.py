@@ -15,7 +15,7 @@ from ddpm_core.data import ImageData
 from ddpm_core.samplers import sample
 from ddpm_core.training import Step, TrainState
 from ddpm_tools.train import resume
-from ddpm_tools.train.cooldown import Beginning
+from ddpm_tools.train.beginning import Beginning
 from ddpm_tools.train.engine import FastEngine
 from ddpm_tools.train.interrupt import Interrupted, Request, requests
 from ddpm_tools.train.logs import Log, lost
@@ -41,7 +41,8 @@ class Callbacks:
         self, begin: Beginning, out: Path, data: ImageData,
         state: TrainState, engine: FastEngine, options: CallbackConfig,
     ) -> None:  # fmt: skip
-        self.config, self.out, self.data, self.state, self.cooldown = begin.config, out, data, state, begin.cooldown
+        self.config, self.out, self.data, self.state = begin.config, out, data, state
+        self.origin = {k: asdict(v) for k in ("cooldown", "warm_start") if (v := getattr(begin, k))}  # for the record
         self.engine, self.ranks, self.options = engine, engine.ranks, options
         self.start, self.begin, self.saved, self.wait = state.step, time.monotonic(), time.monotonic(), 0.0
         record = checkpoint.read(begin.path, skip="")[1] if resume.exists(begin.path) else {}  # no tensors
@@ -119,7 +120,7 @@ class Callbacks:
             "peak_memory_mb": torch.cuda.max_memory_allocated(device) >> 20 if gpu else None,
         }
         about |= {"quick_gate": gate} if (gate := self.options.quick_gate) else {}
-        return {"provenance": about | ({"cooldown": asdict(self.cooldown)} if self.cooldown else {})}
+        return {"provenance": about | self.origin}
 
     def preview(self, step: int, log: Log) -> None:
         """Samples from the averaged weights, one row per class (the first ten), or for the first captions."""

@@ -12,8 +12,8 @@ from ddpm_core.diffusion import Diffusion
 from ddpm_core.training import train
 from ddpm_tools.datasets import load_data
 from ddpm_tools.train import resume
+from ddpm_tools.train.beginning import Source, beginning
 from ddpm_tools.train.callbacks import CallbackConfig, Callbacks
-from ddpm_tools.train.cooldown import beginning
 from ddpm_tools.train.distributed import ALONE, Ranks
 from ddpm_tools.train.engine import FastEngine, start
 from ddpm_tools.train.objectives import objective
@@ -69,16 +69,16 @@ def wants_bf16(out: Path, config: Preset, diffusion: Diffusion, processes: int =
 def train_run(
     config: Preset, out: Path, device: torch.device | str = "cpu",
     callbacks: CallbackConfig | None = None, speed: Speed | None = None, ranks: Ranks = ALONE,
-    cooldown: tuple[Path, int] | None = None,
+    source: Source | None = None,
 ) -> Path:  # fmt: skip
-    """Train to the end, resuming an interrupted run of the same config; returns the checkpoint's path. With `cooldown`,
-    the run begins where another one stands and ends after that many steps, its learning rate falling to zero
+    """Train to the end, resuming an interrupted run of the same config; returns the checkpoint's path. With `source`,
+    it begins with another run: with its averaged weights (`train.warm_start`), or to finish it early
     (`train.cooldown`). Ctrl-C or SIGTERM saves after the step and raises Interrupted. FloatingPointError, on a loss
     that is not finite, leaves the last save. The finished checkpoint has no optimiser state. On a CPU a resumed run
     equals an unbroken one bit for bit; on a GPU this is not guaranteed."""
     callbacks, speed = callbacks or CallbackConfig(), speed or Speed()
     with ranks.first_goes_ahead():
-        begin = beginning(out, config, cooldown)
+        begin = beginning(out, config, source)
         config = begin.config
         data = training_data(config)
         ranks.shares(config.train.batch_size, speed.micro_batches)  # fail now, not after compiling
@@ -97,6 +97,8 @@ def train_run(
         elif resume.exists(begin.path):
             state = resume.resume(begin.path, begin.before, state)
             resume.check_pictures(begin.path, data)
+        elif begin.warm_start:
+            begin.warm_start.fill(state, source.path)
         if begin.cooldown:
             begin.cooldown.attach(state, config.train)
     if not ranks.same(state.step):

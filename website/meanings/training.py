@@ -96,9 +96,12 @@ TRAINING: dict[str, dict[str, str]] = {
         "others": "parameters left to AdamW", "momentum": "share of the old momentum kept in each step",
         "how": "options of torch.optim.AdamW", "name": "adamw or muon", "default": "the one for adamw",
     },
-    "train.cooldown": {
+    "train.cooldown": {"step": "training steps done", "state": "the state of the run"},
+    "train.warm_start": {"path": CHECKPOINT, "state": "a fresh state of the new run"},
+    "train.beginning": {
         "path": CHECKPOINT, "before": "its config", "cooldown": "None: the run ends as planned",
-        "step": "training steps done", "state": "the state of the run",
+        "warm_start": "None: the run begins with random weights", "out": CHECKPOINT,
+        "source": "another run to begin with; None: none",
     },
     "train.engine": {
         "optimizer": "adamw or muon",
@@ -106,7 +109,7 @@ TRAINING: dict[str, dict[str, str]] = {
         "start": "index of the first batch, which is the number of steps done",
     },
     "train.runs": {
-        "cooldown": "an interrupted run to finish early, and the steps for that; None: none",
+        "source": "another run to begin with; None: none",
         "name": "the class's name", "classes": "names of the classes, in order", "out": CHECKPOINT,
         "processes": "number of processes per batch", "callbacks": "saves, previews and logs; None: the defaults",
         "steps": "training steps; None: the preset's", "seed": "determines all random numbers; None: the preset's",
@@ -119,6 +122,7 @@ TRAINING: dict[str, dict[str, str]] = {
         "every": "interval in steps; 0: never",
     },
     "train.resume": {
+        "config": "a Preset, or its dictionary (`flat`)",
         "path": CHECKPOINT, "out": "the new checkpoint, named like `path`",
         "resumable": "keep the optimiser's state, twice the network's size",
         "about": "further entries of the JSON record, such as provenance",
