@@ -42,6 +42,7 @@ from ddpm_tools.evaluation.reference import reference_for
 from ddpm_tools.presets import preset
 from ddpm_tools.train.callbacks import CallbackConfig
 from ddpm_tools.train.runs import train_run
+from ddpm_tools.train.warm_start import training_behind
 
 SHIPPED = DATA_DIR / "checkpoints/cifar10"
 EXTRACTORS = {"cifar10-classifier": "classifier", "efficientnet-lite0-320": "efficientnet"}
@@ -78,10 +79,10 @@ def heldout_loss(loaded: checkpoint.Loaded, data: ImageData, n: int) -> float:
 def measured(path: Path, data: ImageData, heldout: ImageData, n: int, seed: int = 0) -> dict:
     """Return the cost and quality of a checkpoint: {"images", "cpu_seconds", "heldout_loss", "w=1": {...}, ...}."""
     loaded, judge = checkpoint.load(path, "cpu"), find_judge(data, None, "cpu")
-    told, batch = loaded.record["provenance"], loaded.preset.train.batch_size
+    told = training_behind(loaded.record)
     row: dict = {
-        "name": path.name, "seed": told["seed"], "images": told["step"] * batch, "seconds": round(60 * told["minutes"]),
-        "cpu_seconds": told.get("cpu_seconds"), "n": n, "sampling_seed": seed,
+        "name": path.name, "seed": loaded.preset.train.seed, "images": told["images"],
+        "seconds": round(60 * told["minutes"]), "cpu_seconds": told["cpu_seconds"], "n": n, "sampling_seed": seed,
         "heldout_loss": round(heldout_loss(loaded, heldout, n), 5),
     }  # fmt: skip
     for w in SCALES:
@@ -108,8 +109,7 @@ def kept(file: Path) -> dict[tuple, dict]:
 
 def once(path: Path, file: Path, data: ImageData, heldout: ImageData, n: int, seed: int = 0) -> dict:
     """Return a measurement, read from `file` if it has been made before."""
-    record = checkpoint.read(path)[1]
-    images = record["provenance"]["step"] * record["config"]["train"]["batch_size"]
+    images = training_behind(checkpoint.read(path, skip="")[1])["images"]
     if (path.name, images, n, seed) in (known := kept(file)):
         return known[path.name, images, n, seed]
     row = measured(path, data, heldout, n, seed)
@@ -141,7 +141,7 @@ def pace(path: Path, data: ImageData, least: float = 30.0) -> dict[str, float]:
     while time.monotonic() - wall < least:
         step()
         taken += 1
-    whole = told["step"] / taken
+    whole = training_behind(loaded.record)["step"] / taken
     return {"seconds": (time.monotonic() - wall) * whole, "cpu_seconds": (time.process_time() - cpu) * whole}
 
 

@@ -29,6 +29,7 @@ from ddpm_tools.reports import demo_page, moving
 from ddpm_tools.reports.plots import gif, sweep_plot
 from ddpm_tools.train.resume import exists
 from ddpm_tools.train.runs import class_index, shortened, train_run
+from ddpm_tools.train.warm_start import training_behind
 
 SCALES = (1, 1.25, 1.5, 2, 4, 6, 8, 10)
 COLOUR = DATA_DIR / "checkpoints/cifar10"
@@ -147,10 +148,11 @@ def colour(out: Path, seed: int, sizes: Sizes, path: Path = COLOUR) -> None:
     sweep(loaded, out, COLOUR_SCALES, how)
     way(loaded, out, seed, sizes.way_steps)
     interpolate(loaded, out, COLOUR_PAIRS, replace(how, n=11, w=WAY_W, steps=2 * sizes.colour_steps), "scores")
-    told, millions = loaded.record["provenance"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
+    device, millions = loaded.record["provenance"]["device"], sum(p.numel() for p in loaded.ema.parameters()) / 1e6
+    minutes = training_behind(loaded.record)["minutes"]
     note = (
-        f"A small network ({millions:.1f} million parameters), trained for {told['minutes']:.0f} minutes on "
-        f"{'a CPU' if told['device'] == 'cpu' else told['device']}. It shows what a laptop can train, "
+        f"A small network ({millions:.1f} million parameters), trained for {minutes:.0f} minutes on "
+        f"{'a CPU' if device == 'cpu' else device}. It shows what a laptop can train, "
         "not what the method can do."
     )
     write_json(out / "model.json", {"note": note})

@@ -97,7 +97,9 @@ TRAINING: dict[str, dict[str, str]] = {
         "how": "options of torch.optim.AdamW", "name": "adamw or muon", "default": "the one for adamw",
     },
     "train.cooldown": {"step": "training steps done", "state": "the state of the run"},
-    "train.warm_start": {"path": CHECKPOINT, "state": "a fresh state of the new run"},
+    "train.warm_start": {
+        "path": CHECKPOINT, "record": "its JSON file", "state": "a fresh state of the new run",
+    },
     "train.beginning": {
         "path": CHECKPOINT, "before": "its config", "cooldown": "None: the run ends as planned",
         "warm_start": "None: the run begins with random weights", "out": CHECKPOINT,

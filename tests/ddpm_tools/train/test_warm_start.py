@@ -13,6 +13,7 @@ from ddpm_tools.train.beginning import Source
 from ddpm_tools.train.interrupt import Interrupted
 from ddpm_tools.train.resume import shrink
 from ddpm_tools.train.runs import train_run
+from ddpm_tools.train.warm_start import training_behind
 from tests.ddpm_core.test_training import CONFIG
 from tests.ddpm_tools.train.test_cooldown import LONG, QUIET, begun, rates  # noqa: F401 - a fixture
 from tests.ddpm_tools.train.test_runs import same
@@ -32,7 +33,14 @@ def test_a_run_that_learns_nothing_ends_with_the_weights_it_began_with(tmp_path)
         torch.testing.assert_close(loaded.raw.state_dict()[name], weight, rtol=1e-5, atol=1e-6)
     assert loaded.step == 10  # its own steps
     told = loaded.record["provenance"]["warm_start"]
-    assert told == {"checkpoint": "shipped", "step": 12, "weights": checkpoint.file_digest(shipped)}
+    before = began.record["provenance"]
+    images = 12 * FIRST.train.batch_size
+    behind = {"step": 12, "images": images, "minutes": before["minutes"], "cpu_seconds": before["cpu_seconds"]}
+    assert told == {"checkpoint": "shipped", "weights": checkpoint.file_digest(shipped)} | behind
+    assert training_behind(began.record) == behind
+    all_of_it, own = training_behind(loaded.record), loaded.record["provenance"]
+    assert (all_of_it["step"], all_of_it["images"]) == (22, images + 10 * MORE.train.batch_size)
+    assert all_of_it["cpu_seconds"] == pytest.approx(before["cpu_seconds"] + own["cpu_seconds"])
 
 
 def test_it_goes_on_from_there_and_other_seeds_differ(tmp_path):
@@ -85,4 +93,4 @@ def test_the_command_begins_with_a_checkpoint_that_ships(tmp_path):
     out, digits = tmp_path / "run", DATA_DIR / "checkpoints/digits"
     main(["train", "--from", str(digits), "--steps", "2", "--no-log", "--out", str(out)])
     told = checkpoint.load(out).record["provenance"]
-    assert told["warm_start"] | {"weights": ""} == {"checkpoint": "digits", "step": 600, "weights": ""}
+    assert told["warm_start"]["checkpoint"] == "digits" and told["warm_start"]["step"] == 600
