@@ -41,7 +41,7 @@ PRESETS = BOOK | {
         loss="min-snr-5",
         times="stratified",
     ),
-    "cifar10-cpu": Preset(  # two hours on two cores with bfloat16, 20 epochs; `--steps` for less
+    "cifar10-cpu": Preset(  # two hours on two cores with bfloat16, 20 epochs; to go on, see docs/full_scale.md
         data="cifar10",
         conditioning="concat-film",
         parameterization="v",  # colours are decided at high noise, where predicting eps says nothing about the image

@@ -38,7 +38,7 @@ SCALES, FRAMES, LAST = (1, 4), 24, 999  # the laboratory's scales, frames from n
 GROWTH = (1, 5, 17)  # of the guidance scale in `colour`: from, to, and number of pictures
 SHARP = ("guidance", "class_report")  # letters and lines need quality; noise is costly to store
 SEED, SOLVER = 0, SampleConfig("dpm++")
-COLOUR_SEED = 14  # of 20 the one in which a classifier is surest of every class at the largest scale
+COLOUR_SEED = 1  # of 20 the one in which a classifier is surest of every class at the largest scale
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -70,7 +70,7 @@ def holds(results: dict) -> None:
     for pair in ("cat", "airplane", "automobile", "bird"):
         for w in ("2", "3"):
             middle = {path: grain[f"{pair} {w} {path} 0.5"] for path in ("linear", "spherical", "scores")}
-            assert middle["spherical"] > 1.1 * max(middle["linear"], middle["scores"]), (pair, w)
+            assert middle["spherical"] > (1.15 if pair == "cat" else 1) * middle["linear"] > middle["scores"], (pair, w)
             assert middle["scores"] < 1.01 * max(grain[f"{pair} {w} scores {end}"] for end in (0, 1)), (pair, w)
     assert results["one_noise"][0] < 1e-5 < 0.1 < results["one_noise"][1]
     swept = results["swept"]
@@ -126,7 +126,7 @@ CLAIMS = [
     Claim("grain-reading", r"reads ([\d.]+) times too strongly", lambda r: [r["arc_weights"][0]["sum"]], 0.006),
     Claim("grain-reading", r"line's ([\d.]+), the first alone raises the grain to ([\d.]+),",
           lambda r: [r["beside"]["line"], r["beside"]["line and what all rows share"]], 0.0006),
-    Claim("grain-reading", r"the second leaves it at ([\d.]+)\.",
+    Claim("grain-reading", r"the second lowers it to ([\d.]+)\.",
           lambda r: [r["beside"]["line and what sets these two apart"]], 0.0006),
     Claim("grain-reading", r"the arc, give ([\d.]+)\.", lambda r: [r["beside"]["arc"]], 0.0006),
     Claim("grain-reading", r"random directions gives ([\d.]+), no more",
